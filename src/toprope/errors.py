@@ -1,0 +1,25 @@
+"""The errors a user can meet. One root, few children, each one clear line; a traceback is always a bug of ours."""
+
+
+class TopropeError(Exception):
+    """Root of everything toprope raises on purpose. `exit_code` is what the command line ends with."""
+
+    exit_code = 2
+
+
+class UsageError(TopropeError, ValueError):
+    """A bad argument, file or directory: the message names it, its value, what was expected and the remedy."""
+
+
+class RunError(TopropeError):
+    """A run directory that cannot be opened or continued: corrupt, of another version, or in use."""
+
+
+class NoProtection(TopropeError):
+    """No sandbox tier passed its self-test on this machine."""
+
+    exit_code = 3
+
+
+class WorkerDied(TopropeError, RuntimeError):
+    """A scorer, hub or zygote ended without an answer. The run can be resumed."""

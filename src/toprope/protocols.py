@@ -1,0 +1,150 @@
+"""The five shapes everything else is written against. Read this file first.
+
+    Task      makes draws, talks to candidates, scores what they answer
+    Dialogue  the conversation between a scorer and the variants of a block in one sandboxed child
+    Block     (in types.py) the only unit of work: one author's variants x some draws
+    Climber   proposes candidates and hears how they did: ask / tell, in columns
+    Ledger    the append-only, hash-chained record from which a run is replayed
+
+A task is plain Python: generate -> (public, private), a dialogue, score -> numbers, plus task.toml.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator, Iterator, Mapping
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.space import Space
+from toprope.types import Codes, Draw, Floats, Json, Limits, Outcome, Round, Split, Tree
+
+Outputs = dict[str, NDArray[Any]]  # name -> (k, *shape), one row per variant of the block; rows of dead variants are 0
+
+Dialogue = Generator[Round, Outputs, Outputs]
+"""Yields a Round, receives what all k variants answered, and at the end returns the outputs to score.
+
+It speaks to all variants of a block at once, in columns. `state` (anything kept by a Call) stays in the child.
+"""
+
+Progress = Callable[[str, float], None]  # (what is being done, fraction done in [0, 1])
+
+
+class Task(Protocol):
+    """One versioned problem instance, `family/name-vN`. Stateless but for caches; lives in scorer processes."""
+
+    spec: TaskSpec
+    space: Space | None  # for climbers without a model; None: only own code can climb it
+
+    def prepare(self, split: Split, progress: Progress) -> None:
+        """Build or load whatever draws of this split need (cached on disk by content hash)."""
+
+    def generate(self, split: Split, index: int, seed: int) -> Draw:
+        """The index-th draw of a split: a pure function of (split, index, seed) and the task's version."""
+
+    def dialogue(self, draw: Draw, entries: frozenset[str]) -> Dialogue:
+        """The conversation about one draw with a candidate that defines these entry points.
+
+        Raises ValueError naming what is missing if the entry points make no valid candidate.
+        """
+
+    def score(self, outputs: Outputs, draw: Draw) -> Floats:
+        """(k,) scores in the metric's own unit, computed from data alone in a process that never ran the candidate."""
+
+    def starter(self) -> Tree:
+        """The first candidate of every climb, unmodified."""
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        """Published or natural methods as candidates."""
+
+
+class Baseline(msgspec.Struct, frozen=True):
+    """A published method as a candidate: files, parameters, where it comes from."""
+
+    tree: Tree
+    params: dict[str, Json]
+    source: str
+    tuned: bool = False  # given the climb's own tuning budget; False: published or natural defaults
+
+
+class TaskSpec(msgspec.Struct, frozen=True):
+    """task.toml: everything about a task that is not code."""
+
+    id: str
+    title: str
+    area: str
+    threat_model: str
+    metric: Metric
+    entries: list[str]  # every entry-point name a candidate may define
+    limits: Limits
+    splits: Splits
+    known_hacks: list[str]
+    licence: str
+    citation: str
+    max_tree_bytes: int = 65536
+    profile: str = "numpy"  # import profile of the sandbox
+    public_secrets: list[str] = []  # what a stranger can read that a certifying vault must replace
+
+
+class Metric(msgspec.Struct, frozen=True):
+    """name and unit of the normalised value; score_unit of a single draw's score; clip of the gate's difference."""
+
+    name: str
+    unit: str
+    score_unit: str
+    clip: float
+    direction: str = "maximize"
+
+
+class Splits(msgspec.Struct, frozen=True):
+    """Draws per split. rungs: the racing schedule, cumulative dev draws; the last one is all of dev."""
+
+    rungs: list[int]
+    val_slice: int
+    measure_slice: int
+    test: int
+    attempt_every: int  # at most one attempt at the gate per this many experiments
+
+
+class Results(msgspec.Struct, frozen=True):
+    """What a climber is told, in columns, in the order of its proposals.
+
+    values: (n,) normalised dev value; for a candidate stopped early, the incumbent's value plus the paired difference
+    on the draws both have seen; NaN if not ok. draws: (n,) dev draws actually used.
+    """
+
+    rows: Codes
+    values: Floats
+    draws: NDArray[np.int64]
+    outcomes: list[Outcome]
+
+
+class Climber(Protocol):
+    """Whatever proposes candidates. Frozen between ask and tell: the same seed gives the same proposals."""
+
+    def ask(self, n: int) -> Codes:
+        """(n, p) rows of the task's space."""
+
+    def tell(self, results: Results) -> None: ...
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """One row of the ledger. hash = sha256(previous hash, seq, kind, body)."""
+
+    seq: int
+    kind: str
+    body: dict[str, Any]
+    hash: str
+
+
+class Ledger(Protocol):
+    """Append-only and hash-chained. State is what replaying the entries gives."""
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> Entry: ...
+
+    def read(self, kind: str | None = None) -> Iterator[Entry]: ...
+
+    @property
+    def head(self) -> str: ...

@@ -1,0 +1,102 @@
+"""Search spaces: every dimension is a short list of levels, a point is a row of level numbers (uint8).
+
+Coarse on purpose. A row of p bytes is exact on every machine, hashes and compares as bytes, keeps the ledger small,
+and needs no numeric parsing inside the sandbox: a parameter is `levels[code]`.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import math
+from collections.abc import Mapping, Sequence
+
+import msgspec
+import numpy as np
+
+from toprope.errors import UsageError
+from toprope.types import Codes, Json
+
+MAX_LEVELS = 256
+
+
+class Dim(msgspec.Struct, frozen=True):
+    """One parameter. levels: its possible values. ordered: neighbours in the list are neighbours in meaning."""
+
+    name: str
+    levels: list[Json]
+    default: int = 0
+    ordered: bool = False
+
+
+class Space(msgspec.Struct, frozen=True):
+    """Dimensions in order. slots: groups of dimension numbers that crossover exchanges whole."""
+
+    dims: list[Dim]
+    slots: list[list[int]] = []
+
+    @property
+    def digest(self) -> str:
+        return hashlib.sha256(msgspec.json.encode(self)).hexdigest()
+
+    @property
+    def sizes(self) -> Codes:
+        """Levels per dimension, minus one so that 256 fits a byte: the largest legal code. Shape (p,)."""
+        return np.array([len(d.levels) - 1 for d in self.dims], dtype=np.uint8)
+
+    def default(self) -> Codes:
+        """The point every climb starts from. Shape (p,)."""
+        return np.array([d.default for d in self.dims], dtype=np.uint8)
+
+    def decode(self, row: Codes) -> dict[str, Json]:
+        return {d.name: d.levels[int(c)] for d, c in zip(self.dims, row, strict=True)}
+
+    def encode(self, params: Mapping[str, Json]) -> Codes:
+        """Row of the given parameters, others at their default; numbers snap to the nearest level of an ordered dim.
+
+        Raises UsageError for an unknown name or a value that is no level.
+        """
+        row = self.default()
+        by_name = {d.name: i for i, d in enumerate(self.dims)}
+        for name, value in params.items():
+            if name not in by_name:
+                raise UsageError(f"parameter {name!r} is not in this space; it has {', '.join(by_name)}")
+            row[by_name[name]] = _nearest(self.dims[by_name[name]], value)
+        return row
+
+
+def _nearest(dim: Dim, value: Json) -> int:
+    if value in dim.levels:
+        return dim.levels.index(value)
+    numbers = [x for x in dim.levels if isinstance(x, int | float)]
+    if not dim.ordered or not isinstance(value, int | float) or len(numbers) != len(dim.levels):
+        raise UsageError(f"parameter {dim.name!r} = {value!r}; expected one of {dim.levels}")
+    return min(range(len(numbers)), key=lambda i: abs(numbers[i] - value))
+
+
+def linear(name: str, low: float, high: float, levels: int, default: float) -> Dim:
+    """Evenly spaced numbers from low to high."""
+    return _numeric(name, np.linspace(low, high, levels), default)
+
+
+def log(name: str, low: float, high: float, levels: int, default: float) -> Dim:
+    """Geometrically spaced numbers from low to high, both positive."""
+    return _numeric(name, np.geomspace(low, high, levels), default)
+
+
+def choice(name: str, options: Sequence[Json], default: int = 0) -> Dim:
+    """Options without order."""
+    return Dim(name, list(options), default)
+
+
+def fixed(params: Mapping[str, Json]) -> Space:
+    """The space of one point: how a candidate that brings its own params.json becomes a block of one."""
+    return Space([Dim(name, [value]) for name, value in sorted(params.items())])
+
+
+def _numeric(name: str, values: Sequence[float] | np.ndarray, default: float) -> Dim:
+    rounded: list[Json] = [float(f"{v:.4g}") for v in values]
+    if len(rounded) > MAX_LEVELS:
+        raise UsageError(f"dimension {name!r} has {len(rounded)} levels; at most {MAX_LEVELS} fit a byte")
+    nearest = min(range(len(rounded)), key=lambda i: abs(float(values[i]) - default))
+    assert math.isfinite(default)
+    return Dim(name, rounded, nearest, ordered=True)

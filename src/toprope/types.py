@@ -1,0 +1,135 @@
+"""Plain records that cross module and process walls. No behaviour beyond identity; numpy only where data is."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from enum import StrEnum
+from typing import Any, Literal
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float64]
+Codes = NDArray[np.uint8]
+Json = None | bool | int | float | str | list[Any] | dict[str, Any]
+Split = Literal["dev", "val", "measure", "test"]
+
+
+class Outcome(StrEnum):
+    """How an experiment ended. Only `ok` carries a score; the others are recorded data, never a score of zero."""
+
+    OK = "ok"
+    INVALID = "invalid"  # wrong shape, non-finite number, value out of range, missing function
+    CRASH = "crash"  # an exception, a fatal signal, an early exit
+    TIMEOUT = "timeout"  # wall or CPU limit
+    MEMORY = "memory"  # address-space limit
+    OUTPUT = "output"  # more bytes than the schema allows
+    VIOLATION = "violation"  # a forbidden system call or a forged frame
+
+
+class Tree(msgspec.Struct, frozen=True):
+    """A candidate's files: relative POSIX path -> bytes."""
+
+    files: dict[str, bytes]
+
+    @property
+    def digest(self) -> str:
+        """sha256 over the sorted (path, bytes) pairs, each length-prefixed, so no two trees share an encoding."""
+        h = hashlib.sha256(b"toprope tree 1")
+        for path, data in sorted(self.files.items()):
+            for part in (path.encode(), data):
+                h.update(len(part).to_bytes(8, "big") + part)
+        return h.hexdigest()
+
+
+def candidate_id(tree_digest: str, params: Mapping[str, Json]) -> str:
+    """Identity of a candidate: sha256 of its tree digest and its parameters in canonical JSON."""
+    canonical = json.dumps(params, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    return hashlib.sha256(f"{tree_digest}\n{canonical}".encode()).hexdigest()
+
+
+class Array(msgspec.Struct, frozen=True):
+    """What one output must be: exact dtype, shape and range. Every value must be finite.
+
+    dtype: numpy code, one of f4 f8 i4 i8 u1. low, high: inclusive bounds, None for unbounded.
+    """
+
+    name: str
+    dtype: str
+    shape: tuple[int, ...]
+    low: float | None = None
+    high: float | None = None
+
+
+class Call(msgspec.Struct, frozen=True):
+    """One call of a candidate's function.
+
+    args: names of public arrays, of arrays of this round, or of kept objects, passed by position.
+    kwargs: the same, passed by keyword if the function accepts that name. `params` and `rng` are passed by keyword to
+    every function that accepts them. returns: the schema of what must come back (several: a tuple). keep: store
+    the returned object in the child under this name instead of sending it.
+    """
+
+    fn: str
+    args: tuple[str, ...] = ()
+    kwargs: tuple[str, ...] = ()
+    returns: tuple[Array, ...] = ()
+    keep: str | None = None
+
+
+class Round(msgspec.Struct, frozen=True):
+    """Calls made one after another on each variant of a block before anything is sent back.
+
+    arrays: data that exists for the candidate only from this round on (test rows after `fit`, say).
+    """
+
+    calls: tuple[Call, ...]
+    arrays: dict[str, NDArray[Any]] = {}
+
+
+class Draw(msgspec.Struct, frozen=True):
+    """One generated evaluation instance, the unit of all statistics.
+
+    public: what the candidate sees. private: what only the scorer holds. floor, ceiling: this draw's anchors in the
+    unit of `Task.score`; the value of a candidate is sum(score - floor) / sum(ceiling - floor) over draws.
+    """
+
+    public: dict[str, NDArray[Any]]
+    private: Any
+    floor: float = 0.0
+    ceiling: float = 1.0
+
+
+class Limits(msgspec.Struct, frozen=True):
+    """What one child may use. wall_s: per variant and round. cpu_s: per variant and round, summed over the child."""
+
+    wall_s: float = 10.0
+    cpu_s: float = 10.0
+    memory_mb: int = 512
+
+
+class Block(msgspec.Struct, frozen=True):
+    """The engine's unit of work: one author's variants, run in one child. A fresh candidate is a block of one.
+
+    tree: digest of the files. space: digest of the space that gives the rows their meaning. rows: (k, p) uint8.
+    draws: indices into the split. first: index in the run of the first variant's experiment.
+    """
+
+    tree: str
+    space: str
+    rows: Codes
+    draws: tuple[int, ...]
+    first: int = 0
+
+
+class BlockResult(msgspec.Struct, frozen=True):
+    """scores: (k, n_draws), NaN where not ok. outcomes: k. messages: variant -> text, dev only."""
+
+    scores: Floats
+    outcomes: list[Outcome]
+    messages: dict[int, str]
+    cpu_s: float
+    wall_s: float
