@@ -1,0 +1,137 @@
+"""The run's record: append-only, hash-chained rows in SQLite (WAL, one writer).
+
+One row per block, not per experiment. State is what replaying the rows gives, so a run that was killed continues by
+reading them. The chain is checked whenever a ledger is opened; its head stands in the report and in the sealed state.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any, cast
+
+import msgspec
+
+from toprope import wire
+from toprope.errors import RunError
+from toprope.protocols import Entry
+
+FORMAT = 1
+GENESIS = hashlib.sha256(b"toprope ledger 1").hexdigest()
+
+
+def entry_hash(previous: str, seq: int, kind: str, body: bytes) -> str:
+    h = hashlib.sha256(f"{previous}\n{seq}\n{kind}\n".encode())
+    h.update(body)
+    return h.hexdigest()
+
+
+class SqliteLedger:
+    """protocols.Ledger on one file. Raises RunError for a damaged, foreign or busy file and for a full disk."""
+
+    def __init__(self, path: Path, *, create: bool = False, readonly: bool = False) -> None:
+        self.path = path
+        if not create and not path.is_file():
+            raise RunError(f"no run at {path.parent}: {path.name} is missing; name a directory that `toprope climb` made")
+        self._lock = None if readonly else _take_lock(path.with_name("lock"))
+        with self._errors():
+            uri = f"file:{path}?mode=ro" if readonly else f"file:{path}"
+            self._db = sqlite3.connect(uri, uri=True, isolation_level=None)
+            if create:
+                self._create()
+            self._seq, self.head = self._check_chain()
+
+    def _create(self) -> None:
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        self._db.execute(f"PRAGMA user_version={FORMAT}")
+        self._db.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT")
+
+    def _check_chain(self) -> tuple[int, str]:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version != FORMAT:
+            raise RunError(
+                f"{self.path} has ledger format {version}, this toprope reads {FORMAT}; use the version that made it"
+            )
+        head, expected = GENESIS, 0
+        for seq, kind, body, digest in self._db.execute("SELECT seq, kind, body, hash FROM entries ORDER BY seq"):
+            head = entry_hash(head, expected, kind, body)
+            if seq != expected or bytes.fromhex(head) != digest:
+                raise RunError(
+                    f"{self.path} is damaged or was edited: entry {expected} does not match its hash; "
+                    "restore the file from a copy (nothing was changed)"
+                )
+            expected += 1
+        return expected, head
+
+    def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
+        data = wire.encode(body)
+        head = entry_hash(self.head, self._seq, kind, data)
+        with self._errors():
+            self._db.execute("INSERT INTO entries VALUES (?,?,?,?)", (self._seq, kind, data, bytes.fromhex(head)))
+        entry = Entry(self._seq, kind, dict(body), head)
+        self._seq, self.head = self._seq + 1, head
+        return entry
+
+    def read(self, kind: str | None = None) -> Iterator[Entry]:
+        where, args = ("", ()) if kind is None else (" WHERE kind=?", (kind,))
+        query = f"SELECT seq, kind, body, hash FROM entries{where} ORDER BY seq"
+        with self._errors():
+            for seq, what, body, digest in self._db.execute(query, args).fetchall():
+                yield Entry(seq, what, wire.decode(body), digest.hex())
+
+    def close(self) -> None:
+        self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _errors(self) -> _Errors:
+        return _Errors(self.path)
+
+
+class _Errors:
+    """SQLite's errors in words a user can act on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, e: BaseException | None, __: object) -> None:
+        if isinstance(e, sqlite3.OperationalError) and ("full" in str(e) or "I/O" in str(e)):
+            raise RunError(
+                f"cannot write {self.path}: {e}; free some space, then `toprope resume {self.path.parent}`"
+            ) from e
+        if isinstance(e, sqlite3.Error | msgspec.DecodeError):
+            raise RunError(f"cannot read {self.path}: {e}; it is damaged or no ledger, restore it from a copy") from e
+
+
+def _take_lock(path: Path) -> int:
+    """One process per run. The lock goes with the process, also when it is killed."""
+    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise RunError(f"run {path.parent} is in use by another process; wait for it or stop it") from None
+    return fd
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """All entries of a run directory's ledger, chain checked, without taking the lock."""
+    ledger = SqliteLedger(path / "ledger.db", readonly=True)
+    try:
+        return list(ledger.read())
+    finally:
+        ledger.close()
+
+
+def body(entry: Entry, kind: Any) -> Any:
+    """The entry's body as a typed record."""
+    return msgspec.convert(cast(Any, entry.body), kind)

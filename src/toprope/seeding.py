@@ -1,0 +1,33 @@
+"""Every random number has a name. A seed is a keyed hash of a secret and a path of labels.
+
+The dev secret comes from `--seed`; hidden draws come from the run secret, committed by its hash before the climb and
+revealed when the test is opened, so anyone can regenerate every draw later.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import secrets
+
+
+def derive(secret: bytes, *labels: str | int) -> int:
+    """A 63-bit seed from a secret and a path of labels (HMAC-SHA256); distinct paths give independent seeds."""
+    path = "\x1f".join(f"{type(x).__name__}:{x}" for x in labels)
+    return int.from_bytes(hmac.new(secret, path.encode(), hashlib.sha256).digest()[:8], "big") >> 1
+
+
+def dev_secret(seed: int) -> bytes:
+    return hashlib.sha256(f"toprope dev {seed}".encode()).digest()
+
+
+def run_secret(rehearsal: str | None) -> bytes:
+    """32 random bytes, or the hash of a rehearsal secret; a rehearsed run certifies nothing."""
+    if rehearsal is None:
+        return secrets.token_bytes(32)
+    return hashlib.sha256(f"toprope rehearsal {rehearsal}".encode()).digest()
+
+
+def commitment(secret: bytes) -> str:
+    """What the ledger's first entry holds of the run secret."""
+    return hashlib.sha256(b"toprope commit" + secret).hexdigest()

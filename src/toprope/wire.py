@@ -1,0 +1,111 @@
+"""Messages between our own processes: length-prefixed msgpack over a socket, arrays as raw bytes.
+
+Used between run process, hub and scorers, all trusted. Candidates never speak this: their frames have their own
+fixed form in `sandbox`. Nothing here can run code on decoding.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+from collections.abc import Sequence
+from typing import Any, Generic, TypeVar
+
+import msgspec
+import numpy as np
+
+from toprope.errors import WorkerDied
+
+T = TypeVar("T")
+_ARRAY = 1
+_LENGTH = struct.Struct("<I")
+
+
+def _enc_hook(obj: Any) -> Any:
+    if isinstance(obj, np.ndarray):
+        head = json.dumps([obj.dtype.str, obj.shape]).encode()
+        return msgspec.msgpack.Ext(_ARRAY, _LENGTH.pack(len(head)) + head + np.ascontiguousarray(obj).tobytes())
+    if isinstance(obj, np.generic):
+        return obj.item()
+    raise TypeError(f"cannot send {type(obj).__name__}")
+
+
+def _ext_hook(code: int, data: memoryview) -> Any:
+    if code != _ARRAY:
+        raise ValueError(f"unknown extension {code}")
+    (n,) = _LENGTH.unpack(data[:4])
+    dtype, shape = json.loads(bytes(data[4 : 4 + n]))
+    if np.dtype(dtype).hasobject:
+        raise ValueError(f"array of dtype {dtype}")
+    return np.frombuffer(bytes(data[4 + n :]), dtype).reshape(shape)
+
+
+def _dec_hook(kind: Any, obj: Any) -> Any:
+    if isinstance(obj, np.ndarray):
+        return obj
+    raise ValueError(f"expected an array, got {type(obj).__name__}")
+
+
+_encoder = msgspec.msgpack.Encoder(enc_hook=_enc_hook)
+
+
+def encode(obj: Any) -> bytes:
+    return _encoder.encode(obj)
+
+
+def decode(data: bytes, kind: Any = Any) -> Any:
+    """The object of type `kind`. Raises msgspec.ValidationError or ValueError on anything else."""
+    return msgspec.msgpack.decode(data, type=kind, ext_hook=_ext_hook, dec_hook=_dec_hook)
+
+
+class Channel(Generic[T]):
+    """One end of a socket that carries messages; `kind` is what the other end may send."""
+
+    def __init__(self, sock: socket.socket, kind: Any, peer: str) -> None:
+        self.sock, self.peer = sock, peer
+        self._decoder = msgspec.msgpack.Decoder(kind, ext_hook=_ext_hook, dec_hook=_dec_hook)
+
+    def fileno(self) -> int:
+        return self.sock.fileno()
+
+    def send(self, message: Any) -> None:
+        data = encode(message)
+        try:
+            self.sock.sendall(_LENGTH.pack(len(data)) + data)
+        except OSError as e:
+            raise WorkerDied(f"{self.peer} ended before it could be told {type(message).__name__}") from e
+
+    def recv(self) -> T:
+        (n,) = _LENGTH.unpack(self._exactly(4))
+        return self._decoder.decode(self._exactly(n))  # type: ignore[no-any-return]
+
+    def close(self) -> None:
+        self.sock.close()
+
+    def _exactly(self, n: int) -> bytearray:
+        data = bytearray(n)
+        view = memoryview(data)
+        while view:
+            try:
+                got = self.sock.recv_into(view)
+            except OSError:
+                got = 0
+            if got == 0:
+                raise WorkerDied(f"{self.peer} ended without an answer")
+            view = view[got:]
+        return data
+
+
+def child_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
+    """Environment of our own worker processes: one BLAS thread, and malloc that keeps its pages (research/w2s.md 1)."""
+    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+    env |= {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "536870912"}
+    return env | (extra or {})
+
+
+def command(module: str, fd: int, argv: Sequence[str] = ()) -> list[str]:
+    import sys
+
+    return [sys.executable, "-m", module, str(fd), *argv]
