@@ -64,7 +64,7 @@ class Baseline(msgspec.Struct, frozen=True):
     """A published method as a candidate: files, parameters, where it comes from."""
 
     tree: Tree
-    params: dict[str, Json]
+    params: dict[str, Any]
     source: str
     tuned: bool = False  # given the climb's own tuning budget; False: published or natural defaults
 
@@ -106,6 +106,7 @@ class Splits(msgspec.Struct, frozen=True):
     measure_slice: int
     test: int
     attempt_every: int  # at most one attempt at the gate per this many experiments
+    generation: int = 32  # proposals per ask; fixed, so that the climb does not depend on the number of workers
 
 
 class Results(msgspec.Struct, frozen=True):
@@ -131,18 +132,18 @@ class Climber(Protocol):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One row of the ledger. hash = sha256(previous hash, seq, kind, body)."""
+    """One row of the ledger. body: msgpack of the record its kind names. hash = sha256(previous hash, seq, kind, body)."""
 
     seq: int
     kind: str
-    body: dict[str, Any]
+    body: bytes
     hash: str
 
 
 class Ledger(Protocol):
     """Append-only and hash-chained. State is what replaying the entries gives."""
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> Entry: ...
+    def append(self, kind: str, record: msgspec.Struct) -> Entry: ...
 
     def read(self, kind: str | None = None) -> Iterator[Entry]: ...
 

@@ -94,13 +94,15 @@ class Draw(msgspec.Struct, frozen=True):
     """One generated evaluation instance, the unit of all statistics.
 
     public: what the candidate sees. private: what only the scorer holds. floor, ceiling: this draw's anchors in the
-    unit of `Task.score`; the value of a candidate is sum(score - floor) / sum(ceiling - floor) over draws.
+    unit of `Task.score`; the value of a candidate is sum(score - floor) / sum(ceiling - floor) over draws. group: what
+    draws of one kind share (a concept, a cell), so that intervals can resample kinds before draws.
     """
 
     public: dict[str, NDArray[Any]]
     private: Any
     floor: float = 0.0
     ceiling: float = 1.0
+    group: int = 0
 
 
 class Limits(msgspec.Struct, frozen=True):
@@ -123,6 +125,17 @@ class Block(msgspec.Struct, frozen=True):
     rows: Codes
     draws: tuple[int, ...]
     first: int = 0
+
+
+class Candidate(msgspec.Struct, frozen=True):
+    """A tree and the one parameter dictionary that makes it runnable."""
+
+    tree: Tree
+    params: dict[str, Any]
+
+    @property
+    def id(self) -> str:
+        return candidate_id(self.tree.digest, self.params)
 
 
 class BlockResult(msgspec.Struct, frozen=True):

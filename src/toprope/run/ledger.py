@@ -10,9 +10,8 @@ import fcntl
 import hashlib
 import os
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, cast
 
 import msgspec
 
@@ -68,12 +67,12 @@ class SqliteLedger:
             expected += 1
         return expected, head
 
-    def append(self, kind: str, body: Mapping[str, Any]) -> Entry:
-        data = wire.encode(body)
+    def append(self, kind: str, record: msgspec.Struct) -> Entry:
+        data = wire.encode(record)
         head = entry_hash(self.head, self._seq, kind, data)
         with self._errors():
             self._db.execute("INSERT INTO entries VALUES (?,?,?,?)", (self._seq, kind, data, bytes.fromhex(head)))
-        entry = Entry(self._seq, kind, dict(body), head)
+        entry = Entry(self._seq, kind, data, head)
         self._seq, self.head = self._seq + 1, head
         return entry
 
@@ -82,7 +81,7 @@ class SqliteLedger:
         query = f"SELECT seq, kind, body, hash FROM entries{where} ORDER BY seq"
         with self._errors():
             for seq, what, body, digest in self._db.execute(query, args).fetchall():
-                yield Entry(seq, what, wire.decode(body), digest.hex())
+                yield Entry(seq, what, body, digest.hex())
 
     def close(self) -> None:
         self._db.close()
@@ -131,7 +130,3 @@ def read_entries(path: Path) -> list[Entry]:
     finally:
         ledger.close()
 
-
-def body(entry: Entry, kind: Any) -> Any:
-    """The entry's body as a typed record."""
-    return msgspec.convert(cast(Any, entry.body), kind)

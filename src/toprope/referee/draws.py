@@ -1,0 +1,50 @@
+"""Draws by name: regenerated from a split's secret when first needed, the public part held as sealed memory."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from toprope.protocols import Task
+from toprope.sandbox.memory import PublicMemory
+from toprope.seeding import derive
+from toprope.types import Draw, Split
+
+
+class Held(NamedTuple):
+    draw: Draw
+    public: PublicMemory
+    rng_seed: int  # of the candidate's rng on this draw: the same for every candidate and on every machine
+
+
+class DrawStore:
+    """All draws of dev, and of each hidden split those of the slice in use."""
+
+    def __init__(self, task: Task, secrets: dict[Split, bytes]) -> None:
+        self._task, self._secrets = task, secrets
+        self._held: dict[Split, tuple[int, dict[int, Held]]] = {}
+
+    def get(self, split: Split, slice_: int, index: int) -> Held:
+        number, draws = self._held.get(split, (slice_, {}))
+        if number != slice_:
+            self._drop(draws)
+            draws = {}
+        self._held[split] = (slice_, draws)
+        if index not in draws:
+            draws[index] = self._make(split, slice_, index)
+        return draws[index]
+
+    def _make(self, split: Split, slice_: int, index: int) -> Held:
+        name = (self._task.spec.id, split, slice_, index)
+        secret = self._secrets[split]
+        draw = self._task.generate(split, index, derive(secret, *name))
+        return Held(draw, PublicMemory.of(draw.public), derive(secret, *name, "rng"))
+
+    def close(self) -> None:
+        for _, draws in self._held.values():
+            self._drop(draws)
+        self._held.clear()
+
+    @staticmethod
+    def _drop(draws: dict[int, Held]) -> None:
+        for held in draws.values():
+            held.public.close()

@@ -1,0 +1,162 @@
+"""A set of scorers on this machine: starts them, keeps each busy with one block, replaces those that die."""
+
+from __future__ import annotations
+
+import selectors
+import socket
+import subprocess
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+
+from toprope import errors, wire
+from toprope.errors import WorkerDied
+from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, Work
+from toprope.space import Space
+from toprope.types import Tree
+
+MAX_TRIES = 3  # of one block: a block that kills its scorer this often is the scorer's fault or the machine's
+
+
+def spawn(module: str, kind: object, peer: str) -> tuple[subprocess.Popen[bytes], wire.Channel[object]]:
+    """Exec one of our workers with one end of a socket pair."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            wire.command(module, theirs.fileno()),
+            pass_fds=[theirs.fileno()],
+            env=wire.child_environment(),
+            stdin=subprocess.DEVNULL,
+            start_new_session=True,  # Ctrl-C goes to the run process, which ends its workers itself
+        )
+    return process, wire.Channel(ours, kind, peer)
+
+
+def raise_failed(message: Failed) -> None:
+    """The worker's complaint as an error of this process, with its exit code."""
+    error = errors.NoProtection if message.exit_code == 3 else errors.UsageError
+    raise error(message.message)
+
+
+class _Worker:
+    def __init__(self, config: ScorerConfig) -> None:
+        self.process, channel = spawn("toprope.referee.scorer", FromScorer, "a scorer")
+        self.channel: wire.Channel[FromScorer] = channel  # type: ignore[assignment]
+        self.channel.send(config)
+        self.known: set[str] = set()
+        self.work: Work | None = None
+
+    def wait_ready(self, progress: Callable[[str, float], None]) -> Ready:
+        while True:
+            match self.channel.recv():
+                case Ready() as ready:
+                    return ready
+                case Progress(what, done):
+                    progress(what, done)
+                case Failed() as failed:
+                    raise_failed(failed)
+                case other:
+                    raise WorkerDied(f"a scorer said {type(other).__name__} before it was ready")
+
+    def close(self) -> None:
+        self.channel.close()
+        self.process.kill()
+        self.process.wait()
+
+
+class ScorerPool:
+    """n scorers with one configuration; `run` hands out work and yields results as they come, in any order."""
+
+    def __init__(self, config: ScorerConfig, n: int, progress: Callable[[str, float], None] = lambda *_: None) -> None:
+        self._config = config
+        self._trees: dict[str, Tree] = {}
+        self._spaces: dict[str, Space] = {}
+        self._workers: list[_Worker] = []
+        self.restarts = 0
+        try:
+            first = _Worker(config)  # alone at first: what it prepares on disk, the others find there
+            self._workers.append(first)
+            self.protection = first.wait_ready(progress).protection
+            self._workers += [_Worker(config) for _ in range(n - 1)]
+            for worker in self._workers[1:]:
+                worker.wait_ready(progress)
+        except BaseException:
+            self.close()
+            raise
+
+    @property
+    def pids(self) -> list[int]:
+        return [w.process.pid for w in self._workers]
+
+    def add(self, tree: Tree, space: Space) -> tuple[str, str]:
+        """Make files and a space known to every scorer; returns the digests that blocks name them by."""
+        t, s = tree.digest, space.digest
+        self._trees.setdefault(t, tree)
+        self._spaces.setdefault(s, space)
+        return t, s
+
+    def run(self, works: Iterable[Work]) -> Iterator[Done]:
+        queue = deque(works)
+        tries: dict[int, int] = {}
+        with selectors.DefaultSelector() as ready:
+            idle = list(self._workers)
+            while queue or len(idle) < len(self._workers):
+                while queue and idle:
+                    worker, work = idle.pop(), queue.popleft()
+                    try:
+                        self._give(worker, work)
+                    except WorkerDied:
+                        queue.append(work)
+                        idle.append(self._replace(worker))
+                        continue
+                    ready.register(worker.channel, selectors.EVENT_READ, worker)
+                for key, _ in ready.select():
+                    worker = key.data
+                    ready.unregister(worker.channel)
+                    done = self._result(worker)
+                    if done is None:
+                        lost = worker.work
+                        assert lost is not None
+                        tries[lost.id] = tries.get(lost.id, 0) + 1
+                        if tries[lost.id] >= MAX_TRIES:
+                            raise WorkerDied(f"a block ended its scorer {MAX_TRIES} times; the run can be resumed")
+                        queue.appendleft(lost)
+                        worker = self._replace(worker)
+                    else:
+                        worker.work = None
+                        yield done
+                    idle.append(worker)
+
+    def _give(self, worker: _Worker, work: Work) -> None:
+        block = work.block
+        if block.tree not in worker.known:
+            worker.channel.send(Load(tree=self._trees[block.tree]))
+        if block.space not in worker.known:
+            worker.channel.send(Load(space=self._spaces[block.space]))
+        worker.known |= {block.tree, block.space}
+        worker.work = work
+        worker.channel.send(work)
+
+    @staticmethod
+    def _result(worker: _Worker) -> Done | None:
+        """The worker's answer, or None if it died."""
+        try:
+            message = worker.channel.recv()
+        except WorkerDied:
+            return None
+        if isinstance(message, Failed):
+            raise_failed(message)
+        assert isinstance(message, Done)
+        return message
+
+    def _replace(self, worker: _Worker) -> _Worker:
+        self.restarts += 1
+        worker.close()
+        new = _Worker(self._config)
+        self._workers[self._workers.index(worker)] = new
+        new.wait_ready(lambda *_: None)
+        return new
+
+    def close(self) -> None:
+        for worker in self._workers:
+            worker.close()
+        self._workers.clear()

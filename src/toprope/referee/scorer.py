@@ -1,0 +1,109 @@
+"""A scorer: one process, one core. Regenerates draws, talks to candidates in its sandbox, returns columns of scores.
+
+Started by exec with a socket, never by fork, so it shares no memory with the climber. Gold lives in this process only;
+candidate code runs in the zygote's children only; what comes back is checked bytes. The zygote starts before any gold.
+"""
+
+from __future__ import annotations
+
+import socket
+import sys
+import time
+
+import numpy as np
+
+from toprope import wire
+from toprope.errors import TopropeError
+from toprope.protocols import Outputs, Task
+from toprope.referee.draws import DrawStore, Held
+from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, ToScorer, Work
+from toprope.sandbox.box import Case, Job, Sandbox
+from toprope.sandbox.kernel import harden_worker
+from toprope.space import Space
+from toprope.tasks import registry
+from toprope.types import BlockResult, Floats, Tree
+
+
+class Scorer:
+    """The state of one scorer: its sandbox, its draws, the trees and spaces it was told."""
+
+    def __init__(self, task: Task, box: Sandbox, store: DrawStore) -> None:
+        self.task, self.box, self.store = task, box, store
+        self.trees: dict[str, Tree] = {}
+        self.spaces: dict[str, Space] = {}
+
+    def load(self, message: Load) -> None:
+        if message.tree is not None:
+            self.trees[message.tree.digest] = message.tree
+        if message.space is not None:
+            self.spaces[message.space.digest] = message.space
+
+    def score(self, work: Work) -> Done:
+        block, start = work.block, time.monotonic()
+        held = [self.store.get(work.split, work.slice, i) for i in block.draws]
+        scores = np.full((len(block.rows), len(held)), np.nan)
+
+        def on_case(i: int, outputs: Outputs, alive: np.ndarray) -> None:
+            scores[alive, i] = self._checked(outputs, held[i])[alive]
+
+        job = Job(
+            self.trees[block.tree].files, self.spaces[block.space], block.rows, self.task.spec.entries, work.detail
+        )
+        before = time.process_time()
+        done = self.box.run(job, [self._case(h) for h in held], on_case)
+        cpu = done.cpu_s + time.process_time() - before
+        dead = np.array([o != "ok" for o in done.outcomes])
+        scores[dead] = np.nan
+        result = BlockResult(scores, list(done.outcomes), done.messages, cpu, time.monotonic() - start)
+        return Done(
+            work.id,
+            result,
+            np.array([h.draw.floor for h in held]),
+            np.array([h.draw.ceiling for h in held]),
+            np.array([h.draw.group for h in held], dtype=np.int64),
+        )
+
+    def _case(self, held: Held) -> Case:
+        return Case(held.public, held.rng_seed, lambda entries: self.task.dialogue(held.draw, entries))
+
+    def _checked(self, outputs: Outputs, held: Held) -> Floats:
+        """A task's score function must give finite numbers from valid outputs; anything else is the task's bug."""
+        scores = np.asarray(self.task.score(outputs, held.draw), dtype=np.float64)
+        if not np.isfinite(scores).all():
+            raise TopropeError(f"task {self.task.spec.id}: score() gave a non-finite number from valid outputs")
+        return scores
+
+
+def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
+    config = channel.recv()
+    assert isinstance(config, ScorerConfig)
+    task = registry.load(config.task)
+    with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier) as box:
+        for split in config.secrets:
+            task.prepare(split, lambda what, done: channel.send(Progress(what, done)))
+        scorer = Scorer(task, box, DrawStore(task, config.secrets))
+        channel.send(Ready(box.protection))
+        while True:
+            message = channel.recv()
+            if isinstance(message, Load):
+                scorer.load(message)
+            elif isinstance(message, Work):
+                channel.send(scorer.score(message))
+
+
+def main() -> None:
+    harden_worker()
+    channel: wire.Channel[ScorerConfig | ToScorer]
+    channel = wire.Channel(socket.socket(fileno=int(sys.argv[1])), ScorerConfig | ToScorer, "the process that started it")
+    try:
+        serve(channel)
+    except wire.WorkerDied:
+        return  # the other end is gone: nothing left to do
+    except TopropeError as e:
+        channel.send(Failed(str(e), e.exit_code))
+
+
+__all__ = ["FromScorer", "Scorer", "main", "serve"]
+
+if __name__ == "__main__":
+    main()

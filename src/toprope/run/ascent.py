@@ -1,0 +1,102 @@
+"""Attempts at the gate: when, with which candidate, and when the answer is heard.
+
+A policy, not a whim: at most one attempt per so many experiments, always the best dev candidate not yet tried that beats
+the champion on dev, re-run alone first. The answer is heard a fixed number of generations later whether or not it was
+ready sooner, so the climb does not depend on how fast the hub is, and the hub's time stays invisible.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+
+from toprope.protocols import Ledger
+from toprope.referee.client import HubClient
+from toprope.referee.messages import Answer
+from toprope.run.evaluate import Evaluator
+from toprope.run.race import Finalist, Race
+from toprope.run.records import Asked, record
+from toprope.space import Space
+from toprope.types import Candidate, Tree
+
+LAG = 2  # generations between an attempt and its answer
+
+
+class Ascent:
+    """The climb's dealings with the gate. `champion`: the last promoted finalist, or the starter."""
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        hub: HubClient,
+        race: Race,
+        evaluator: Evaluator,
+        candidate_of: tuple[Tree, Space],
+        every: int,
+        on_event: Callable[[Asked | Answer], None],
+    ) -> None:
+        self._ledger, self._hub, self._race, self._evaluator = ledger, hub, race, evaluator
+        self._tree, self._space = candidate_of
+        self._every, self._on_event = every, on_event
+        self._asked = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
+        self._answers = {r.candidate: r for r in map(record, ledger.read("answer"))}
+        self._tried: set[int] = set()
+        self._next_at = 0
+        self._pending: tuple[int, Finalist, Candidate] | None = None
+        self.champion: Finalist | None = None
+
+    def barrier(self, generation: int) -> None:
+        """At the end of a generation: hear an answer that is due, then perhaps ask again."""
+        if self._pending is not None and generation >= self._pending[0] + LAG:
+            self._hear()
+        if self._pending is None and self._race.experiments >= self._next_at:
+            self._ask(generation)
+
+    def finish(self) -> None:
+        """After the last generation: hear what is pending, then one last attempt for the best candidate."""
+        if self._pending is not None:
+            self._hear()
+        self._ask(-LAG)
+        if self._pending is not None:
+            self._hear()
+
+    def _ask(self, generation: int) -> None:
+        finalist = self._next()
+        if finalist is None:
+            return
+        self._tried.add(finalist.experiment)
+        candidate = Candidate(self._tree, self._space.decode(finalist.row))
+        asked = self._asked.get(candidate.id)
+        if asked is None:
+            pure = np.allclose(self._evaluator.alone(finalist.row, len(finalist.scores)), finalist.scores, atol=1e-6)
+            asked = Asked(candidate, finalist.experiment, finalist.value, pure)
+            self._ledger.append("attempt", asked)
+        self._on_event(asked)
+        if not asked.pure:
+            return
+        if candidate.id not in self._answers:
+            self._hub.submit(candidate)
+        self._pending = (generation, finalist, candidate)
+        self._next_at = self._race.experiments + self._every
+
+    def _next(self) -> Finalist | None:
+        """The best finalist that beats the champion on dev and has not been tried."""
+        for finalist in self._race.finalists:
+            if self.champion is not None and finalist.value <= self.champion.value:
+                return None
+            if finalist.experiment not in self._tried:
+                return finalist
+        return None
+
+    def _hear(self) -> None:
+        assert self._pending is not None
+        _, finalist, candidate = self._pending
+        self._pending = None
+        answer = self._answers.get(candidate.id)
+        if answer is None:
+            answer = self._hub.answer()
+            self._ledger.append("answer", answer)
+        if answer.promoted:
+            self.champion = finalist
+        self._on_event(answer)

@@ -1,0 +1,93 @@
+"""Blocks to scorers and into the ledger: executed at least once, recorded exactly once.
+
+A block that the ledger already holds is not run again; that is all that resuming needs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.errors import RunError
+from toprope.protocols import Ledger
+from toprope.referee.messages import Done, Work
+from toprope.referee.pool import ScorerPool
+from toprope.run.race import Scored
+from toprope.run.records import BlockRecord, record
+from toprope.space import Space
+from toprope.types import Block, Codes, Outcome, Tree
+
+
+class Evaluator:
+    """race.Evaluate over a pool of dev scorers. `on_block` hears of every block, recorded or replayed."""
+
+    def __init__(
+        self, ledger: Ledger, pool: ScorerPool, tree: Tree, space: Space, on_block: Callable[[BlockRecord], None]
+    ) -> None:
+        self._ledger, self._pool, self._on_block = ledger, pool, on_block
+        self._tree, self._space = pool.add(tree, space)
+        self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
+
+    def __call__(self, blocks: list[tuple[NDArray[np.int64], Codes]], lo: int, hi: int) -> Iterable[Scored]:
+        records: dict[str, BlockRecord] = {}
+        works: dict[int, Work] = {}
+        ids = [f"{experiments[0]}.{hi}" for experiments, _ in blocks]
+        for number, (name, (experiments, rows)) in enumerate(zip(ids, blocks, strict=True)):
+            past = self._recorded.pop(name, None)
+            if past is not None:
+                records[name] = self._same(past, experiments, rows)
+                self._on_block(past)
+            else:
+                block = Block(self._tree, self._space, rows, tuple(range(lo, hi)), int(experiments[0]))
+                works[number] = Work(number, block, "dev", detail=True)
+        for done in self._pool.run(works.values()):
+            fresh = _to_record(ids[done.id], blocks[done.id], lo, hi, done)
+            self._ledger.append("block", fresh)
+            records[fresh.id] = fresh
+            self._on_block(fresh)
+        return [_to_scored(records[name]) for name in ids]
+
+    def _same(self, past: BlockRecord, experiments: NDArray[np.int64], rows: Codes) -> BlockRecord:
+        if not np.array_equal(past.experiments, experiments) or (past.lo == 0 and not np.array_equal(past.rows, rows)):
+            raise RunError(
+                f"block {past.id} of the ledger holds other candidates than the climber proposes now; "
+                "resume with the version of toprope that made the run"
+            )
+        return past
+
+    def alone(self, row: Codes, draws: int) -> NDArray[np.float32]:
+        """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed."""
+        cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
+        works = [
+            Work(i, Block(self._tree, self._space, row[None, :], cut), "dev") for i, cut in enumerate(cuts)
+        ]
+        scores = np.full(draws, np.nan, dtype=np.float32)
+        for done in self._pool.run(works):
+            scores[list(cuts[done.id])] = done.result.scores[0]
+        return scores
+
+
+def _to_record(name: str, block: tuple[NDArray[np.int64], Codes], lo: int, hi: int, done: Done) -> BlockRecord:
+    experiments, rows = block
+    result = done.result
+    return BlockRecord(
+        id=name,
+        experiments=experiments.astype(np.uint32),
+        lo=lo,
+        hi=hi,
+        rows=rows if lo == 0 else rows[:0],
+        scores=result.scores.astype(np.float32),
+        outcomes={i: str(o) for i, o in enumerate(result.outcomes) if o is not Outcome.OK},
+        messages=result.messages,
+        cpu_s=round(result.cpu_s, 6),
+        wall_s=round(result.wall_s, 6),
+    )
+
+
+def _to_scored(r: BlockRecord) -> Scored:
+    outcomes = [Outcome.OK] * len(r.experiments)
+    for i, o in r.outcomes.items():
+        outcomes[i] = Outcome(o)
+    return Scored(r.scores, outcomes)

@@ -1,0 +1,160 @@
+"""Racing: few draws first, the rest only while an optimistic bound can still win.
+
+Decisions are taken at barriers, in proposal order, against the incumbent as it stood when the generation was asked for,
+so they are the same on one worker or eight. Scores from different numbers of draws are never compared raw: a candidate
+stopped after j draws is worth the incumbent's value plus its paired difference on those j draws.
+"""
+
+from __future__ import annotations
+
+import bisect
+from collections.abc import Iterable
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.protocols import Results
+from toprope.types import Codes, Floats, Outcome
+
+OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has seen
+SLACK = 0.02  # and this much in the metric's unit, so that a lucky small spread does not end it
+BLOCKS = 8  # a rung is cut into this many blocks, whatever the number of workers
+KEEP = 64  # finalists remembered with their per-draw scores: those an attempt at the gate may choose from
+
+
+class Anchors(NamedTuple):
+    """Floor and ceiling of every dev draw, each (n_draws,)."""
+
+    floors: Floats
+    ceilings: Floats
+
+    def value(self, scores: NDArray[np.floating]) -> Floats:
+        """Normalised values of (..., j) scores on the first j draws: ratio of sums."""
+        j = scores.shape[-1]
+        gaps = self.ceilings[:j] - self.floors[:j]
+        values: Floats = (scores - self.floors[:j]).sum(-1) / gaps.sum()
+        return values.round(6)
+
+
+class Finalist(NamedTuple):
+    """A candidate that saw all of dev. experiment: its index in the run."""
+
+    experiment: int
+    row: Codes
+    value: float
+    scores: NDArray[np.float32]
+
+
+class Verdict(NamedTuple):
+    """What the run remembers of a row, so that a duplicate costs nothing."""
+
+    value: float
+    draws: int
+    outcome: Outcome
+
+
+class Scored(NamedTuple):
+    """One block's answer: (k, draws of the rung) scores and k outcomes."""
+
+    scores: NDArray[np.float32]
+    outcomes: list[Outcome]
+
+
+class Evaluate(Protocol):
+    """Scores blocks of rows on dev draws lo..hi-1, in any order but returned in the order asked for."""
+
+    def __call__(
+        self, blocks: list[tuple[NDArray[np.int64], Codes]], lo: int, hi: int
+    ) -> Iterable[Scored]: ...
+
+
+class Race:
+    """Memory of one climb on dev: every row ever seen, the best finalists (best first), and the racing schedule."""
+
+    def __init__(self, rungs: list[int], anchors: Anchors, evaluate: Evaluate) -> None:
+        self._rungs, self.anchors, self._evaluate = rungs, anchors, evaluate
+        self._seen: dict[bytes, Verdict] = {}
+        self.finalists: list[Finalist] = []
+        self.experiments = self.pruned = self.cached = 0
+        self.failed: dict[Outcome, int] = {}
+
+    def run(self, rows: Codes) -> Results:
+        """(n, p) rows -> what the climber is told, in order."""
+        n = len(rows)
+        keys = [row.tobytes() for row in rows]
+        first = {k: i for i, k in zip(range(n - 1, -1, -1), reversed(keys), strict=True) if k not in self._seen}
+        fresh = np.array(sorted(first.values()), dtype=np.int64)
+        self._judge(rows, fresh, keys)
+        verdicts = [self._seen[k] for k in keys]
+        self.cached += n - len(fresh)
+        self.experiments += n
+        return Results(
+            rows,
+            np.array([v.value for v in verdicts]),
+            np.array([v.draws for v in verdicts], dtype=np.int64),
+            [v.outcome for v in verdicts],
+        )
+
+    def _judge(self, rows: Codes, fresh: NDArray[np.int64], keys: list[bytes]) -> None:
+        incumbent, lo = self.best, 0
+        scores = np.full((len(rows), self._rungs[-1]), np.nan, dtype=np.float32)
+        alive = fresh
+        for hi in self._rungs:
+            alive = self._rung(rows, alive, scores, keys, lo, hi)
+            if hi == self._rungs[-1]:
+                break
+            on = self._promising(scores[alive, :hi], incumbent)
+            for i in alive[~on]:
+                self._seen[keys[i]] = Verdict(self._estimate(scores[i, :hi], incumbent), hi, Outcome.OK)
+            self.pruned += int((~on).sum())
+            alive, lo = alive[on], hi
+        for i in alive:
+            self._finish(self.experiments + int(i), rows[i], scores[i], keys[i])
+
+    def _rung(
+        self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes], lo: int, hi: int
+    ) -> NDArray[np.int64]:
+        """Scores the rung's draws in place; returns who is still ok."""
+        size = max(1, -(-len(rows) // BLOCKS))
+        cuts = [alive[at : at + size] for at in range(0, len(alive), size)]
+        blocks = [(self.experiments + cut, rows[cut]) for cut in cuts]
+        ok = []
+        for cut, scored in zip(cuts, self._evaluate(blocks, lo, hi), strict=True):
+            scores[cut, lo:hi] = scored.scores
+            for i, outcome in zip(cut, scored.outcomes, strict=True):
+                if outcome is Outcome.OK:
+                    ok.append(i)
+                else:
+                    self._seen[keys[i]] = Verdict(np.nan, lo, outcome)
+                    self.failed[outcome] = self.failed.get(outcome, 0) + 1
+        return np.array(ok, dtype=np.int64)
+
+    def _promising(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> NDArray[np.bool_]:
+        if incumbent is None or not len(scores):
+            return np.ones(len(scores), dtype=bool)
+        j = scores.shape[1]
+        gap = float((self.anchors.ceilings[:j] - self.anchors.floors[:j]).mean())
+        differences = (scores - incumbent.scores[:j]).astype(np.float64) / gap
+        error = differences.std(axis=1, ddof=1) / np.sqrt(j) if j > 1 else np.zeros(len(scores))
+        bound = differences.mean(axis=1) + OPTIMISM * error + SLACK
+        return np.asarray(bound.round(6) >= 0)
+
+    def _estimate(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> float:
+        own = float(self.anchors.value(scores.astype(np.float64)))
+        if incumbent is None:
+            return own
+        same_draws = incumbent.scores[: len(scores)].astype(np.float64)
+        return round(incumbent.value + own - float(self.anchors.value(same_draws)), 6)
+
+    def _finish(self, experiment: int, row: Codes, scores: NDArray[np.float32], key: bytes) -> None:
+        value = float(self.anchors.value(scores.astype(np.float64)))
+        self._seen[key] = Verdict(value, len(scores), Outcome.OK)
+        finalist = Finalist(experiment, row.copy(), value, scores.copy())
+        # ties: the earlier one stays ahead
+        bisect.insort(self.finalists, finalist, key=lambda f: (-f.value, f.experiment))
+        del self.finalists[KEEP:]
+
+    @property
+    def best(self) -> Finalist | None:
+        return self.finalists[0] if self.finalists else None

@@ -1,0 +1,107 @@
+"""What stands in a ledger: one typed record per kind of entry. Everything a run tells later is read from these."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope import wire
+from toprope.errors import RunError
+from toprope.protocols import Entry
+from toprope.referee.messages import Answer, Opened
+from toprope.space import Space
+from toprope.types import Candidate, Codes, Floats, Tree
+
+
+class Opening(msgspec.Struct, frozen=True):
+    """kind "open", the first entry: what was asked for, and the referee's commitment."""
+
+    toprope: str
+    run: str
+    task: str
+    climber: str
+    seed: int
+    experiments: int | None
+    minutes: float | None
+    tier: str
+    rehearsal: str | None
+    commitment: str
+    certifying: bool
+    number: int
+    vault_since: str
+    hidden: str
+    detectable: float
+    protection: dict[str, Any]
+    floors: Floats
+    ceilings: Floats
+    tree: Tree
+    space: Space
+    started: float
+
+
+class BlockRecord(msgspec.Struct, frozen=True):
+    """kind "block": experiments' scores on dev draws lo..hi-1, exactly once per id. rows only in the first rung."""
+
+    id: str
+    experiments: NDArray[np.uint32]
+    lo: int
+    hi: int
+    rows: Codes
+    scores: NDArray[np.float32]
+    outcomes: dict[int, str]  # position in the block -> what is not ok
+    messages: dict[int, str]
+    cpu_s: float
+    wall_s: float
+
+
+class Generation(msgspec.Struct, frozen=True):
+    """kind "generation": a barrier. elapsed: seconds of climbing so far, over all sittings."""
+
+    number: int
+    experiments: int
+    elapsed: float
+    best: float | None
+    best_experiment: int | None
+    pruned: int
+    cached: int
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """kind "attempt": sent to the gate. pure: a lone re-run in a fresh child gave the same dev scores."""
+
+    candidate: Candidate
+    experiment: int
+    dev: float
+    pure: bool
+
+
+class Committed(msgspec.Struct, frozen=True):
+    """kind "commit": the one candidate the sealed test will be opened for, named before it is opened."""
+
+    candidate: str
+
+
+KINDS: dict[str, Any] = {
+    "open": Opening,
+    "block": BlockRecord,
+    "generation": Generation,
+    "attempt": Asked,
+    "answer": Answer,
+    "commit": Committed,
+    "test": Opened,
+}
+
+
+
+def record(entry: Entry) -> Any:
+    """The entry's body as the record its kind names. Raises RunError for a kind or form this version does not know."""
+    try:
+        return wire.decode(entry.body, KINDS[entry.kind])
+    except (KeyError, ValueError, msgspec.MsgspecError) as e:
+        raise RunError(
+            f"ledger entry {entry.seq} of kind {entry.kind!r} cannot be read by this version of toprope ({e}); "
+            "use the version that made the run"
+        ) from e
