@@ -1,0 +1,50 @@
+"""The leak meter: bits disclosed about a hidden split, and how far they could have inflated a mean on it.
+
+If a climber's whole transcript about n draws can be written in b bits of a prefix code, any candidate it could have
+chosen has true mean >= hidden mean - sqrt((b ln 2 + ln(1/delta)) / (2 n)), whoever it is: Hoeffding for scores in
+[0, 1] plus a union bound weighted by 2^-b (Kraft). Sources: Dwork et al. 2015 (arXiv:1506.02629), description length.
+It bounds inflation of a mean of bounded scores, not of other statistics.
+"""
+
+from __future__ import annotations
+
+import math
+
+from toprope.errors import UsageError
+
+NO_BITS = -math.log2(1 - 2.0**-6)  # the sparse code for one-bit answers: NOT YET 0.023 bits,
+YES_BITS = 6.0  # PROMOTE 6 bits; 2^-0.023 + 2^-6 = 1, so the code is complete
+
+
+def inflation(bits: float, n: int, delta: float = 0.05, span: float = 1.0) -> float:
+    """Most that b disclosed bits can have inflated a mean of n scores of range `span`, but for probability delta."""
+    if bits < 0 or n < 1 or not 0 < delta < 1:
+        raise UsageError(f"bits={bits} n={n} delta={delta}; expected bits >= 0, n >= 1, delta in (0, 1)")
+    return span * math.sqrt((bits * math.log(2) + math.log(1 / delta)) / (2 * n))
+
+
+def number_bits(distinct: int) -> float:
+    """Bits of one disclosed number that can take this many values: an exact accuracy on n items costs log2(n + 1)."""
+    if distinct < 1:
+        raise UsageError(f"distinct = {distinct}; a number takes at least one value")
+    return math.log2(distinct)
+
+
+class Meter:
+    """Counts the bits disclosed about one hidden slice and refuses what would exceed the budget."""
+
+    def __init__(self, budget: float) -> None:
+        """budget: bits; `inflation(budget, n)` is what the report may promise."""
+        self.budget = budget
+        self.bits = 0.0
+
+    def allows(self, bits: float) -> bool:
+        """Whether this disclosure still fits. Ask with the dearest answer *before* computing it: a refusal that
+        depended on the answer would be an answer."""
+        return self.bits + bits <= self.budget
+
+    def disclose(self, bits: float) -> None:
+        """Records a disclosure made. Raises UsageError if it did not fit; nothing is recorded then."""
+        if not self.allows(bits):
+            raise UsageError(f"{bits:.3g} bits on top of {self.bits:.3g} exceed the leak budget of {self.budget:.3g}")
+        self.bits += bits
