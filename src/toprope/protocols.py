@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.space import Space
-from toprope.types import Codes, Draw, Floats, Json, Limits, Outcome, Round, Split, Tree
+from toprope.types import Codes, Draw, Floats, Limits, Outcome, Round, Split, Tree
 
 Outputs = dict[str, NDArray[Any]]  # name -> (k, *shape), one row per variant of the block; rows of dead variants are 0
 

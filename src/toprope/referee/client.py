@@ -38,7 +38,10 @@ ShowProgress = lambda *_: None) -> None:
         self._asked: Attempt | None = None
         self._restarts = 0
         self._start()
-        self.ready = self._wait(HubReady)
+
+    def wait_ready(self) -> None:
+        """The hub starts while others do; this waits for it. `ready` is there afterwards."""
+        self.ready = self._patiently(lambda: self._wait(HubReady))
 
     @property
     def pid(self) -> int:
@@ -90,6 +93,8 @@ ShowProgress = lambda *_: None) -> None:
                     raise
                 self.close()
                 self._start()
+                if not hasattr(self, "ready"):
+                    continue
                 self._wait(HubReady)
                 if self._asked is not None:
                     self._channel.send(self._asked)

@@ -13,6 +13,7 @@ import sys
 from pathlib import Path
 
 import numpy as np
+from toprope.sandbox.kernel import harden_worker
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError
@@ -34,7 +35,6 @@ from toprope.referee.messages import (
 from toprope.referee.panel import Panel
 from toprope.referee.pool import ScorerPool
 from toprope.referee.sealed import SealedRun, Vault
-from toprope.sandbox.kernel import harden_worker
 from toprope.seeding import commitment
 from toprope.stats.betting import minimum_detectable
 from toprope.stats.intervals import difference, ratio
@@ -84,7 +84,10 @@ class Hub:
         )
         top, level = columns[0], 1 - 0.05 / opening
         cells = top.groups if len(np.unique(top.groups)) > 1 else None
-        values = {n: ratio(c.scores, c.floors, c.ceilings, level, cells=cells) for n, c in zip(names, columns[1:], strict=True)}
+        values = {
+            n: ratio(c.scores, c.floors, c.ceilings, level, cells=cells)
+            for n, c in zip(names, columns[1:], strict=True)
+        }
         gains = {
             n: difference(top.scores, c.scores, c.floors, c.ceilings, level, cells=cells)
             for n, c in zip(names, columns[1:], strict=True)

@@ -12,7 +12,6 @@ from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.types import Block, BlockResult, Candidate, Floats, Split, Tree
 
-
 # ---------------------------------------------------------------- to and from a scorer
 
 

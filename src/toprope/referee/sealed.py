@@ -87,9 +87,7 @@ class Vault:
         return number, None
 
     def refuse(self, run: str, slice_: int, attempt: int) -> None:
-        self._db.execute(
-            "UPDATE attempts SET promoted=0 WHERE run=? AND slice=? AND attempt=?", (run, slice_, attempt)
-        )
+        self._db.execute("UPDATE attempts SET promoted=0 WHERE run=? AND slice=? AND attempt=?", (run, slice_, attempt))
 
     def promote(self, run: str, slice_: int, attempt: int, champion: Candidate, measured: Estimate) -> None:
         """The answer and the new champion in one transaction; the slice is burned by the champion's existence."""

@@ -60,9 +60,7 @@ class Evaluator:
     def alone(self, row: Codes, draws: int) -> NDArray[np.float32]:
         """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed."""
         cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
-        works = [
-            Work(i, Block(self._tree, self._space, row[None, :], cut), "dev") for i, cut in enumerate(cuts)
-        ]
+        works = [Work(i, Block(self._tree, self._space, row[None, :], cut), "dev") for i, cut in enumerate(cuts)]
         scores = np.full(draws, np.nan, dtype=np.float32)
         for done in self._pool.run(works):
             scores[list(cuts[done.id])] = done.result.scores[0]

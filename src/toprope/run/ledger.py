@@ -35,7 +35,9 @@ class SqliteLedger:
     def __init__(self, path: Path, *, create: bool = False, readonly: bool = False) -> None:
         self.path = path
         if not create and not path.is_file():
-            raise RunError(f"no run at {path.parent}: {path.name} is missing; name a directory that `toprope climb` made")
+            raise RunError(
+                f"no run at {path.parent}: {path.name} is missing; name a directory that `toprope climb` made"
+            )
         self._lock = None if readonly else _take_lock(path.with_name("lock"))
         with self._errors():
             uri = f"file:{path}?mode=ro" if readonly else f"file:{path}"
@@ -129,4 +131,3 @@ def read_entries(path: Path) -> list[Entry]:
         return list(ledger.read())
     finally:
         ledger.close()
-

@@ -64,9 +64,7 @@ class Scored(NamedTuple):
 class Evaluate(Protocol):
     """Scores blocks of rows on dev draws lo..hi-1, in any order but returned in the order asked for."""
 
-    def __call__(
-        self, blocks: list[tuple[NDArray[np.int64], Codes]], lo: int, hi: int
-    ) -> Iterable[Scored]: ...
+    def __call__(self, blocks: list[tuple[NDArray[np.int64], Codes]], lo: int, hi: int) -> Iterable[Scored]: ...
 
 
 class Race:

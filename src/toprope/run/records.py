@@ -95,7 +95,6 @@ KINDS: dict[str, Any] = {
 }
 
 
-
 def record(entry: Entry) -> Any:
     """The entry's body as the record its kind names. Raises RunError for a kind or form this version does not know."""
     try:

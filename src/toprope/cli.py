@@ -1,0 +1,267 @@
+"""The command line: parsing and printing only. Heavy imports happen inside the commands, so `--help` stays quick."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toprope import __version__
+from toprope.errors import TopropeError, UsageError
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
+trust = click.option(
+    "--i-trust-the-candidates",
+    "trust",
+    is_flag=True,
+    help="Run candidates without a sandbox. Every result is marked unprotected and certifies nothing.",
+)
+workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
+
+
+class Commands(click.Group):
+    """Every expected failure ends in one clear line and its exit code."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except TopropeError as e:
+            click.echo(f"toprope: {e}", err=True)
+            ctx.exit(e.exit_code)
+        except KeyboardInterrupt:
+            click.echo("toprope: interrupted; nothing is lost, `toprope resume RUN` continues", err=True)
+            ctx.exit(130)
+
+
+@click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+@click.version_option(__version__, prog_name="toprope")
+def main() -> None:
+    """Climb alignment problems with very many cheap experiments, and keep the score worth believing."""
+
+
+def _emit(result: Any, as_json: bool, lines: Callable[[], str]) -> None:
+    """JSON on stdout for programs, or the designed text on stderr for people."""
+    if as_json:
+        click.echo(json.dumps(result, allow_nan=False, default=str))
+    else:
+        click.echo(lines(), err=True)
+
+
+def _tier(trust: bool) -> str:
+    from toprope.sandbox.selftest import best_tier
+
+    return "none" if trust else best_tier()
+
+
+def _cores() -> int:
+    import os
+
+    return len(os.sched_getaffinity(0))
+
+
+# ---------------------------------------------------------------- climbing
+
+
+@main.command()
+@as_json
+def tasks(as_json: bool) -> None:
+    """List the tasks that can be climbed."""
+    from toprope.tasks import registry
+    from toprope.view import text
+
+    rows = registry.describe()
+    _emit(rows, as_json, lambda: text.tasks(rows))
+
+
+@main.command()
+@click.argument("task")
+@click.option("--climber", default="evolution", show_default=True, help="Who proposes: random, evolution, replay:FILE.")
+@click.option("--experiments", type=int, help="Budget in experiments; exact and reproducible.")
+@click.option("--minutes", type=float, help="Budget in minutes of climbing [2 if no budget is given].")
+@workers_option
+@click.option("--seed", type=int, default=0, show_default=True, help="Fixes the climber and the dev draws.")
+@click.option("--rehearsal-secret", help="Replace the random run secret; the run then certifies nothing.")
+@click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
+@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
+@click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@trust
+@as_json
+def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
+    """Climb TASK until the budget is spent."""
+    import time
+
+    from toprope.run.session import Ask
+
+    del executor  # one so far; the option is part of the contract
+    ask = Ask(
+        task,
+        options["climber"],
+        options["seed"],
+        _positive("--experiments", options["experiments"]),
+        _positive("--minutes", options["minutes"]),
+        options["rehearsal_secret"],
+    )
+    if ask.experiments is None and ask.minutes is None:
+        ask = Ask(task, ask.climber, ask.seed, None, 2.0, ask.rehearsal)
+    directory = run_dir or Path("runs") / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    _check_names(ask)
+    _sit(directory, ask, as_json, options)
+
+
+def _check_names(ask: Any) -> None:
+    """Unknown names end before a directory is made."""
+    from toprope import climbers
+    from toprope.tasks import registry
+
+    registry.known(ask.task)
+    climbers.known(ask.climber)
+    if ask.seed < 0:
+        raise UsageError(f"--seed {ask.seed}; expected an integer of at least 0")
+
+
+def _positive(name: str, value: float | None) -> Any:
+    if value is not None and not 0 < value < float("inf"):
+        raise UsageError(f"{name} {value}; expected a number above 0")
+    return value
+
+
+def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> None:
+    """One sitting: climb, perhaps unseal, perhaps report, and say how it ended."""
+    from toprope.run.session import Session
+    from toprope.run.story import read, summary
+    from toprope.view import terminal, text
+
+    screen = terminal.screen()
+    with screen, Session(directory, ask, _tier(options["trust"]), options["workers"] or _cores(), screen) as session:
+        session.climb()
+        if options["unseal"]:
+            session.unseal()
+    result = summary(read(directory))
+    if options["report"]:
+        from toprope.view.report import write
+
+        result["report"] = str(write(directory))
+    _emit(result, as_json, lambda: text.ending(result))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@workers_option
+@click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
+@click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@trust
+@as_json
+def resume(run: Path, as_json: bool, **options: Any) -> None:
+    """Continue RUN where it stopped."""
+    _sit(run, None, as_json, options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@workers_option
+@click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@trust
+@as_json
+def unseal(run: Path, as_json: bool, **options: Any) -> None:
+    """Open RUN's sealed test for its champion. This ends the run."""
+    _sit(run, None, as_json, {**options, "unseal": True})
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write [RUN/report.html].")
+@as_json
+def report(run: Path, output: Path | None, as_json: bool) -> None:
+    """Write RUN's report: one HTML page that works offline."""
+    from toprope.view.report import write
+
+    path = str(write(run, output))
+    _emit(path, as_json, lambda: f"report: {path}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write [stdout].")
+def export(run: Path, output: Path | None) -> None:
+    """Write everything RUN decided, without times, as JSON."""
+    from toprope.run.story import export as export_story
+    from toprope.run.story import read
+
+    data = json.dumps(export_story(read(run)), indent=1)
+    if output is None:
+        click.echo(data)
+    else:
+        output.write_text(data + "\n", encoding="utf-8")
+
+
+@main.command()
+@click.argument("task")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
+@click.option("--seed", type=int, default=0, show_default=True)
+@trust
+@as_json
+def submit(task: str, directory: Path, params: Path | None, seed: int, trust: bool, as_json: bool) -> None:
+    """Score one candidate DIRECTORY on TASK's dev draws."""
+    from toprope.run.submit import submit as score_one
+    from toprope.view import terminal, text
+
+    with terminal.screen() as screen:
+        result = score_one(task, directory, params, seed, _tier(trust), screen.progress)
+    _emit(result, as_json, lambda: text.submission(result))
+
+
+# ---------------------------------------------------------------- the machine
+
+
+@main.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Prove this machine's protection and say how to mend what is missing."""
+    from toprope.sandbox.selftest import diagnose
+    from toprope.view import text
+
+    result = diagnose()
+    _emit(result, as_json, lambda: text.doctor(result))
+    if result["tier"] == "none":
+        sys.exit(3)
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@as_json
+def bench(quick: bool, as_json: bool) -> None:
+    """Measure what an experiment costs here, as ratios taken side by side."""
+    from toprope.assay.bench import run
+    from toprope.view import text
+
+    result = run(quick=quick)
+    _emit(result, as_json, lambda: text.bench(result))
+
+
+@main.group()
+def vault() -> None:
+    """The referee's durable state, and private hidden weights."""
+
+
+@vault.command("pretrain")
+@click.option("--seed", type=int, help="Pretraining seed [random].")
+@as_json
+def vault_pretrain(seed: int | None, as_json: bool) -> None:
+    """Pretrain private hidden weights for w2s tasks (needs the extra [torch]; minutes)."""
+    from toprope.run.session import vault_directory
+    from toprope.tasks.w2s.pretrain import for_vault
+    from toprope.view import terminal
+
+    with terminal.screen() as screen:
+        result = for_vault(vault_directory(), seed, screen.progress)
+    _emit(result, as_json, lambda: f"private hidden weights: {result['path']} (sha256 {result['sha256'][:12]})")
+
+
+if __name__ == "__main__":
+    main()

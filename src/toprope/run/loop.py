@@ -1,0 +1,81 @@
+"""One climb, on one screen: ask, race, tell, and now and then an attempt at the gate.
+
+Resuming is the same loop: blocks, attempts and answers that the ledger already holds are read instead of run.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+from toprope.protocols import Climber, Ledger
+from toprope.run.ascent import Ascent
+from toprope.run.race import Race
+from toprope.run.records import Generation, Opening, record
+
+
+class Budget:
+    """Experiments are exact and reproducible; minutes count climbing time over all sittings, looked at at barriers."""
+
+    def __init__(self, opening: Opening, ledger: Ledger) -> None:
+        self._experiments, self._minutes = opening.experiments, opening.minutes
+        self._past = [r.elapsed for r in map(record, ledger.read("generation"))]
+        self._before = self._past[-1] if self._past else 0.0
+        self._start = time.monotonic()
+
+    def elapsed(self, generation: int) -> float:
+        """Seconds of climbing at this barrier: as recorded, or counted on from the last record."""
+        if generation < len(self._past):
+            return self._past[generation]
+        return self._before + time.monotonic() - self._start
+
+    def recorded(self, generation: int) -> bool:
+        return generation < len(self._past)
+
+    def left(self, experiments: int, generation: int) -> int:
+        """Experiments that may still be asked for after `generation`; 0 ends the climb."""
+        if (
+            self._minutes is not None
+            and not self.recorded(generation + 1)
+            and self.elapsed(generation) >= 60 * self._minutes
+        ):
+            return 0
+        return 2**31 if self._experiments is None else self._experiments - experiments
+
+
+def climb(
+    climber: Climber,
+    race: Race,
+    ascent: Ascent,
+    budget: Budget,
+    ledger: Ledger,
+    size: int,
+    hears: Callable[[Generation], None],
+) -> None:
+    """Climbs until the budget is spent. The first proposal of every climber is the unmodified starter."""
+    number, ask = 0, 1
+    while ask > 0:
+        rows = climber.ask(ask)
+        results = race.run(rows)
+        climber.tell(results)
+        ascent.barrier(number)
+        generation = _summary(number, race, budget.elapsed(number))
+        if not budget.recorded(number):
+            ledger.append("generation", generation)
+        hears(generation)
+        ask = min(size, budget.left(race.experiments, number))
+        number += 1
+    ascent.finish()
+
+
+def _summary(number: int, race: Race, elapsed: float) -> Generation:
+    best = race.best
+    return Generation(
+        number,
+        race.experiments,
+        round(elapsed, 3),
+        best.value if best else None,
+        best.experiment if best else None,
+        race.pruned,
+        race.cached,
+    )

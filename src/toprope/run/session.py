@@ -1,0 +1,218 @@
+"""A run from the outside: open or resume its directory, start its processes, climb, open the test, close everything.
+
+The run process holds climber, loop, ledger and screen. It never sees a candidate's outputs or a private part.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import time
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+import numpy as np
+import platformdirs
+
+import toprope
+from toprope import climbers, seeding
+from toprope.errors import RunError, UsageError
+from toprope.protocols import Task
+from toprope.referee.client import HubClient
+from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Work
+from toprope.referee.pool import ScorerPool
+from toprope.run.ascent import Ascent
+from toprope.run.evaluate import Evaluator
+from toprope.run.ledger import SqliteLedger
+from toprope.run.loop import Budget, climb
+from toprope.run.race import Anchors, Race
+from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.space import Space
+from toprope.tasks import registry
+from toprope.types import Block, Candidate, Tree
+
+
+class Ask(msgspec.Struct, frozen=True):
+    """What a user asks of a new run."""
+
+    task: str
+    climber: str = "evolution"
+    seed: int = 0
+    experiments: int | None = None
+    minutes: float | None = None
+    rehearsal: str | None = None
+
+
+class Screen(Protocol):
+    """Whoever watches: the terminal view, plain lines, or nobody."""
+
+    def progress(self, what: str, done: float) -> None: ...
+    def opened(self, opening: Opening) -> None: ...
+    def block(self, block: BlockRecord) -> None: ...
+    def generation(self, generation: Generation) -> None: ...
+    def gate(self, event: Asked | Answer) -> None: ...
+    def tested(self, test: Opened) -> None: ...
+
+
+def vault_directory() -> Path:
+    """Where the referee's durable state lives: TOPROPE_VAULT, or the user's data directory."""
+    return Path(os.environ.get("TOPROPE_VAULT") or platformdirs.user_data_path("toprope") / "vault")
+
+
+class Session:
+    """One sitting of one run: its ledger, hub and dev scorers. A context manager."""
+
+    def __init__(self, directory: Path, ask: Ask | None, tier: str, workers: int, screen: Screen) -> None:
+        """ask: a new run's wishes; None resumes the run in `directory`."""
+        self.directory, self.screen, self._workers = directory, screen, workers
+        self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
+        self._hub: HubClient | None = None
+        self._pool: ScorerPool | None = None
+        try:
+            first = next(self.ledger.read("open"), None)
+            if first is None and ask is None:
+                raise RunError(f"run {directory} ended before it began; start it again with `toprope climb`")
+            past: Opening | None = record(first) if first is not None else None
+            name = past.run if past is not None else secrets.token_hex(8)
+            self.task: Task = registry.load(past.task if past is not None else ask.task)  # type: ignore[union-attr]
+            self._start_workers(name, ask, past, tier)
+            self.opening = past or self._open(name, ask, tier)  # type: ignore[arg-type]
+            if past is not None and past.toprope != toprope.__version__:
+                raise RunError(
+                    f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "
+                    "resume it with the version that made it"
+                )
+            screen.opened(self.opening)
+        except BaseException:
+            self.close()
+            raise
+
+    # ------------------------------------------------------------ starting
+
+    def _start_workers(self, name: str, ask: Ask | None, past: Opening | None, tier: str) -> None:
+        asked: Any = past if past is not None else ask
+        if self.tested is None:
+            hub = HubConfig(name, asked.task, tier, self._workers, str(vault_directory()), asked.rehearsal)
+            self._hub = HubClient(hub, self.screen.progress)
+        config = ScorerConfig(asked.task, {"dev": seeding.dev_secret(asked.seed)}, tier)
+        self._pool = ScorerPool(config, self._workers, self.screen.progress)
+        if self._hub is not None:
+            self._hub.wait_ready()
+
+    def _open(self, name: str, ask: Ask, tier: str) -> Opening:
+        assert self._hub is not None and self._pool is not None
+        space = self.task.space
+        if space is None:
+            raise UsageError(f"task {ask.task} has no search space; it can be climbed with own code only")
+        tree, ready = self.task.starter(), self._hub.ready
+        anchors = _anchors(self._pool, tree, space, self.task.spec.splits.rungs[-1])
+        opening = Opening(
+            toprope=toprope.__version__,
+            run=name,
+            tier=tier,
+            commitment=ready.commitment,
+            certifying=ready.certifying,
+            number=ready.number,
+            vault_since=ready.vault_since,
+            hidden=ready.hidden,
+            detectable=round(ready.detectable, 4),
+            protection=self._pool.protection,
+            floors=anchors.floors,
+            ceilings=anchors.ceilings,
+            tree=tree,
+            space=space,
+            started=round(time.time(), 3),
+            **{field: getattr(ask, field) for field in ask.__struct_fields__},
+        )
+        self.ledger.append("open", opening)
+        return opening
+
+    # ------------------------------------------------------------ the two things a session does
+
+    @property
+    def tested(self) -> Opened | None:
+        entry = next(self.ledger.read("test"), None)
+        return record(entry) if entry is not None else None
+
+    def climb(self) -> None:
+        """Climbs until the budget is spent; a run whose test is open has nothing left to climb."""
+        if self._hub is None:
+            return
+        assert self._pool is not None
+        o, spec = self.opening, self.task.spec
+        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block)
+        race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
+        ascent = Ascent(
+            self.ledger, self._hub, race, evaluator, (o.tree, o.space), spec.splits.attempt_every, self.screen.gate
+        )
+        climber = climbers.make(o.climber, o.space, o.seed)
+        climb(
+            climber, race, ascent, Budget(o, self.ledger), self.ledger, spec.splits.generation, self.screen.generation
+        )
+
+    def unseal(self) -> Opened:
+        """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run."""
+        past = self.tested
+        if past is not None:
+            return past
+        assert self._hub is not None
+        champion = self.champion()
+        if next(self.ledger.read("commit"), None) is None:
+            self.ledger.append("commit", Committed(champion.id))
+        baselines = {name: Candidate(b.tree, b.params) for name, b in self.task.baselines().items()}
+        opened = self._hub.open_test(champion, baselines, self.screen.progress)
+        if seeding.commitment(opened.secret) != self.opening.commitment:
+            raise RunError(f"run {self.directory}: the revealed secret is not the one committed to at the start")
+        self.ledger.append("test", opened)
+        self.screen.tested(opened)
+        return opened
+
+    def champion(self) -> Candidate:
+        """The last promoted candidate, or the starter if none was."""
+        promoted = [r.candidate for r in map(record, self.ledger.read("answer")) if r.promoted]
+        if not promoted:
+            space: Space = self.opening.space
+            return Candidate(self.opening.tree, space.decode(space.default()))
+        asked = {r.candidate.id: r.candidate for r in map(record, self.ledger.read("attempt"))}
+        champion: Candidate = asked[promoted[-1]]
+        return champion
+
+    def close(self) -> None:
+        if self._hub is not None:
+            self._hub.close()
+        if self._pool is not None:
+            self._pool.close()
+        self.ledger.close()
+
+    def __enter__(self) -> Session:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _new_ledger(directory: Path) -> SqliteLedger:
+    path = directory / "ledger.db"
+    if path.exists():
+        raise UsageError(
+            f"{directory} holds a run already; continue it with `toprope resume {directory}` or name another"
+        )
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as e:
+        raise UsageError(
+            f"cannot make run directory {directory}: {e.strerror}; name one you can write with --run"
+        ) from e
+    return SqliteLedger(path, create=True)
+
+
+def _anchors(pool: ScorerPool, tree: Tree, space: Space, draws: int) -> Anchors:
+    """Floor and ceiling of every dev draw, learned by scoring the starter once."""
+    tree_digest, space_digest = pool.add(tree, space)
+    cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
+    rows = space.default()[None, :]
+    floors, ceilings = np.empty(draws), np.empty(draws)
+    for done in pool.run([Work(i, Block(tree_digest, space_digest, rows, cut), "dev") for i, cut in enumerate(cuts)]):
+        floors[list(cuts[done.id])], ceilings[list(cuts[done.id])] = done.floors, done.ceilings
+    return Anchors(floors, ceilings)

@@ -1,0 +1,205 @@
+"""A run as its ledger tells it: parsed once, read by summary, export, report and terminal alike."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from toprope.protocols import Entry
+from toprope.referee.messages import Answer, Opened
+from toprope.run.ledger import read_entries
+from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.types import Candidate, candidate_id
+
+
+class Story(msgspec.Struct):
+    """All records of a run in order. head: the ledger's last hash."""
+
+    path: str
+    opening: Opening
+    blocks: list[BlockRecord]
+    generations: list[Generation]
+    asked: list[Asked]
+    answers: list[Answer]
+    committed: Committed | None
+    test: Opened | None
+    head: str
+
+    @property
+    def experiments(self) -> int:
+        return self.generations[-1].experiments if self.generations else 0
+
+    @property
+    def champion(self) -> Candidate:
+        """The last promoted candidate, else the starter."""
+        promoted = [a.candidate for a in self.answers if a.promoted]
+        if promoted:
+            return next(a.candidate for a in self.asked if a.candidate.id == promoted[-1])
+        o = self.opening
+        return Candidate(o.tree, o.space.decode(o.space.default()))
+
+    @property
+    def champion_dev(self) -> float | None:
+        """Dev value of the champion: that of the attempt which promoted it, or the starter's own."""
+        name = self.champion.id
+        for asked in self.asked:
+            if asked.candidate.id == name:
+                return asked.dev
+        return next((g.best for g in self.generations if g.experiments == 1), None)
+
+    @property
+    def measured(self) -> Any:
+        return next((a.measured for a in reversed(self.answers) if a.promoted), None)
+
+    @property
+    def seconds(self) -> float:
+        return self.generations[-1].elapsed if self.generations else 0.0
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(b.cpu_s for b in self.blocks) + (self.test.cpu_s if self.test else 0.0)
+
+    @property
+    def violations(self) -> int:
+        """Experiments that tripped a wire of the sandbox."""
+        return self.failures().get("violation", 0)
+
+    def failures(self) -> dict[str, int]:
+        """Outcome -> number of experiments, for those that did not end ok."""
+        counts: dict[str, int] = {}
+        for block in self.blocks:
+            for outcome in block.outcomes.values():
+                counts[outcome] = counts.get(outcome, 0) + 1
+        return dict(sorted(counts.items()))
+
+
+def read(directory: Path) -> Story:
+    """The story of a run directory. Raises RunError if it is no run, damaged, or ended before it began."""
+    return tell(str(directory), read_entries(directory))
+
+
+def tell(path: str, entries: Iterable[Entry]) -> Story:
+    from toprope.errors import RunError
+
+    by_kind: dict[str, list[Any]] = {}
+    head = ""
+    for entry in entries:
+        by_kind.setdefault(entry.kind, []).append(record(entry))
+        head = entry.hash
+    if "open" not in by_kind:
+        raise RunError(f"run {path} ended before it began; start it again with `toprope climb`")
+
+    def last(kind: str) -> Any:
+        return by_kind.get(kind, [None])[-1]
+
+    return Story(
+        path,
+        by_kind["open"][0],
+        by_kind.get("block", []),
+        by_kind.get("generation", []),
+        by_kind.get("attempt", []),
+        by_kind.get("answer", []),
+        last("commit"),
+        last("test"),
+        head,
+    )
+
+
+def _estimate(e: Any) -> dict[str, float] | None:
+    return None if e is None else {"value": round(e.value, 4), "lo": round(e.lo, 4), "hi": round(e.hi, 4)}
+
+
+def summary(s: Story) -> dict[str, Any]:
+    """What `climb`, `resume` and `unseal` print under --json (DESIGN section 12)."""
+    o, test = s.opening, s.test
+    return {
+        "run": s.path,
+        "task": o.task,
+        "climber": o.climber,
+        "seed": o.seed,
+        "certifying": o.certifying,
+        "experiments": s.experiments,
+        "attempts": len([a for a in s.asked if a.pure]),
+        "promotions": len([a for a in s.answers if a.promoted]),
+        "champion": {
+            "candidate": s.champion.id,
+            "params": s.champion.params,
+            "dev": s.champion_dev,
+            "measured": _estimate(s.measured),
+        },
+        "baselines": {} if test is None else {name: round(e.value, 4) for name, e in test.baselines.items()},
+        "test": None
+        if test is None
+        else {**(_estimate(test.champion) or {}), "draws": test.draws, "openings": test.opening},
+        "gains": {} if test is None else {name: _estimate(e) for name, e in test.gains.items()},
+        "outcomes": s.failures(),
+        "incidents": {
+            "certain": s.violations,
+            "advisory": sum(not a.pure for a in s.asked),
+        },
+        "protection": o.protection,
+        "hidden": o.hidden,
+        "detectable": o.detectable,
+        "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},
+        "ledger": s.head,
+    }
+
+
+def export(s: Story) -> dict[str, Any]:
+    """Everything a run decided, without times: equal for equal (seed, secret, budget), whatever the number of workers."""
+    o = s.opening
+    rows: dict[int, dict[str, Any]] = {}
+    for block in sorted(s.blocks, key=lambda b: (b.hi, int(b.experiments[0]))):
+        for i, experiment in enumerate(block.experiments.tolist()):
+            if block.lo == 0:
+                rows[experiment] = {
+                    "experiment": experiment,
+                    "candidate": candidate_id(o.tree.digest, o.space.decode(block.rows[i])),
+                    "params": o.space.decode(block.rows[i]),
+                    "outcome": "ok",
+                    "scores": [],
+                }
+            row = rows[experiment]
+            row["outcome"] = block.outcomes.get(i, "ok")
+            if i in block.messages:
+                row["message"] = block.messages[i]
+            elif row["outcome"] == "ok":
+                row["scores"] += [round(float(x), 6) for x in block.scores[i]]
+    return {
+        "task": o.task,
+        "climber": o.climber,
+        "seed": o.seed,
+        "commitment": o.commitment,
+        "tree": o.tree.digest,
+        "space": o.space.digest,
+        "experiments": [rows[k] for k in sorted(rows)],
+        "generations": [
+            {f: getattr(g, f) for f in ("number", "experiments", "best", "best_experiment", "pruned", "cached")}
+            for g in s.generations
+        ],
+        "attempts": [
+            {"candidate": a.candidate.id, "experiment": a.experiment, "dev": a.dev, "pure": a.pure} for a in s.asked
+        ],
+        "answers": [
+            {
+                "candidate": a.candidate,
+                "promoted": a.promoted,
+                "attempt": a.attempt,
+                "slice": a.slice,
+                "measured": _estimate(a.measured),
+            }
+            for a in s.answers
+        ],  # fmt: skip
+        "champion": s.champion.id,
+        "test": None
+        if s.test is None
+        else {
+            "champion": _estimate(s.test.champion),
+            "baselines": {name: _estimate(e) for name, e in s.test.baselines.items()},
+        },
+        "secret": None if s.test is None else hashlib.sha256(s.test.secret).hexdigest(),
+    }

@@ -1,0 +1,134 @@
+"""Figures as inline SVG: no script, no font, no file from outside, so they work offline and under a strict CSP.
+
+One source for report and pages. Colours are CSS variables of the page, so a figure follows its light or dark theme.
+Everything a candidate wrote is escaped on the way in. Values that a person may want to read off carry a <title>.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from html import escape
+from typing import NamedTuple
+
+WIDTH = 760
+
+
+class Bar(NamedTuple):
+    """One row of an interval figure. kind: champion, tuned or default; it picks the colour."""
+
+    label: str
+    value: float
+    lo: float
+    hi: float
+    kind: str
+
+
+class Promotion(NamedTuple):
+    """A measured champion at the experiment count when the gate promoted it."""
+
+    at: int
+    value: float
+    lo: float
+    hi: float
+
+
+class Scale:
+    """Linear map from [low, high] to [start, end] pixels."""
+
+    def __init__(self, low: float, high: float, start: float, end: float) -> None:
+        self.low, self.high = low, high if high > low else low + 1.0
+        self._start, self._step = start, (end - start) / (self.high - self.low)
+
+    def __call__(self, x: float) -> float:
+        return round(self._start + (x - self.low) * self._step, 2)
+
+    def ticks(self, about: int = 6) -> list[float]:
+        """Round numbers inside the range: steps of 1, 2 or 5 times a power of ten."""
+        raw = (self.high - self.low) / about
+        power = 10.0 ** math.floor(math.log10(raw))
+        step = next(s * power for s in (1, 2, 5, 10) if s * power >= raw * 0.999)
+        first = math.ceil(self.low / step - 1e-9)
+        return [round(i * step, 10) for i in range(first, math.floor(self.high / step + 1e-9) + 1)]
+
+
+def intervals(bars: Sequence[Bar], axis: str, ceiling: float = 1.0, floor: float = 0.0) -> str:
+    """A champion and what it is measured against: one row each, point and interval, between floor and ceiling."""
+    row, left, top = 22, 230, 30
+    height = top + row * len(bars) + 46
+    low = min([floor, *(b.lo for b in bars)])
+    high = max([ceiling, *(b.hi for b in bars)])
+    x = Scale(low, high, left, WIDTH - 24)
+    bottom = top + row * len(bars)
+    parts = [_gridlines(x, top - 8, bottom, bottom + 18)]
+    for at, name in ((floor, "floor"), (ceiling, "ceiling")):
+        parts.append(f'<line class="anchor" x1="{x(at)}" x2="{x(at)}" y1="{top - 8}" y2="{bottom}"/>')
+        parts.append(f'<text class="note" x="{x(at)}" y="{top - 14}" text-anchor="middle">{name}</text>')
+    for i, b in enumerate(bars):
+        y = top + row * i + row / 2
+        title = f"<title>{escape(b.label)}: {b.value:.3f} [{b.lo:.3f}, {b.hi:.3f}]</title>"
+        parts.append(
+            f'<g class="{b.kind}">{title}'
+            f'<text class="label" x="{left - 12}" y="{y + 4}" text-anchor="end">{escape(b.label)}</text>'
+            f'<line class="whisker" x1="{x(b.lo)}" x2="{x(b.hi)}" y1="{y}" y2="{y}"/>'
+            f'<circle cx="{x(b.value)}" cy="{y}" r="{5 if b.kind == "champion" else 3.5}"/></g>'
+        )
+    parts.append(f'<text class="note" x="{(left + WIDTH - 24) / 2}" y="{height - 8}" text-anchor="middle">{escape(axis)}</text>')
+    return _svg(height, f"{axis}: champion and baselines with intervals", parts)
+
+
+def climb(
+    experiments: Sequence[int], best: Sequence[float], promotions: Sequence[Promotion], end: int, axis: str
+) -> str:
+    """Best dev value over experiments as a step line; measured champions as points with intervals beneath it."""
+    left, top, height = 52, 18, 320
+    bottom, right = height - 48, WIDTH - 24
+    values = [*best, *(p.lo for p in promotions), *(p.hi for p in promotions), 0.0]
+    x, y = Scale(0, max(end, 1), left, right), Scale(min(values), max(values) * 1.05, bottom, top)
+    parts = [_gridlines(x, top, bottom, bottom + 18), _levels(y, left, right)]
+    if best:
+        path = f"M{x(experiments[0])},{y(best[0])}"
+        for at, value in zip(experiments[1:], best[1:], strict=True):
+            path += f"H{x(at)}V{y(value)}"
+        parts.append(f'<path class="dev" d="{path}H{x(end)}"/>')
+        parts.append(f'<text class="dev-label" x="{x(end) - 4}" y="{y(best[-1]) - 8}" text-anchor="end">best dev (practice)</text>')
+    for i, p in enumerate(promotions):
+        until = promotions[i + 1].at if i + 1 < len(promotions) else end
+        title = f"<title>promoted after {p.at} experiments: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
+        parts.append(
+            f'<g class="champion">{title}<line class="held" x1="{x(p.at)}" x2="{x(until)}" y1="{y(p.value)}" y2="{y(p.value)}"/>'
+            f'<line class="whisker" x1="{x(p.at)}" x2="{x(p.at)}" y1="{y(p.lo)}" y2="{y(p.hi)}"/>'
+            f'<circle cx="{x(p.at)}" cy="{y(p.value)}" r="5"/></g>'
+        )
+    if promotions:
+        p = promotions[-1]
+        parts.append(
+            f'<text class="champion-label" x="{x(end) - 4}" y="{y(p.value) + 18}" text-anchor="end">champion, measured on fresh data</text>'
+        )
+    parts.append(f'<text class="note" x="{(left + right) / 2}" y="{height - 8}" text-anchor="middle">experiments</text>')
+    parts.append(f'<text class="note" x="{left - 40}" y="{top - 4}">{escape(axis)}</text>')
+    return _svg(height, "the climb: best dev value and measured champions over experiments", parts)
+
+
+def _gridlines(x: Scale, top: float, bottom: float, text_y: float) -> str:
+    return "".join(
+        f'<line class="grid" x1="{x(t)}" x2="{x(t)}" y1="{top}" y2="{bottom}"/>'
+        f'<text class="tick" x="{x(t)}" y="{text_y}" text-anchor="middle">{t:g}</text>'
+        for t in x.ticks()
+    )
+
+
+def _levels(y: Scale, left: float, right: float) -> str:
+    return "".join(
+        f'<line class="grid" x1="{left}" x2="{right}" y1="{y(t)}" y2="{y(t)}"/>'
+        f'<text class="tick" x="{left - 8}" y="{y(t) + 4}" text-anchor="end">{t:g}</text>'
+        for t in y.ticks()
+    )
+
+
+def _svg(height: float, label: str, parts: Sequence[str]) -> str:
+    return (
+        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label)}" xmlns="http://www.w3.org/2000/svg">'
+        + "".join(parts)
+        + "</svg>"
+    )

@@ -1,0 +1,174 @@
+"""The report: one HTML page that works offline, written from the ledger alone.
+
+Everything a candidate or a user wrote is hostile text: escaped by the template, under a policy that allows no script.
+"""
+
+from __future__ import annotations
+
+import shlex
+import time
+from pathlib import Path
+from typing import Any
+
+import jinja2
+from markupsafe import Markup
+
+from toprope.errors import UsageError
+from toprope.protocols import Baseline, TaskSpec
+from toprope.run.story import Story, read, summary
+from toprope.tasks import registry
+from toprope.view import figures
+
+HERE = Path(__file__).parent
+
+
+def write(directory: Path, output: Path | None = None) -> Path:
+    """Writes the report of a run directory; returns the path."""
+    path = output or directory / "report.html"
+    page = render(read(directory))
+    try:
+        path.write_text(page, encoding="utf-8")
+    except OSError as e:
+        raise UsageError(f"cannot write {path}: {e.strerror}; name another file with -o") from e
+    return path
+
+
+def render(s: Story) -> str:
+    task = registry.load(s.opening.task)
+    environment = jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
+    )
+    return environment.get_template("report.html.jinja").render(_context(s, task.spec, dict(task.baselines())))
+
+
+def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[str, Any]:
+    o, test = s.opening, s.test
+    level = 100 * (1 - 0.05 / test.opening) if test else 95.0
+    against = _against(s, baselines)
+    return {
+        "s": s,
+        "o": o,
+        "spec": spec,
+        "test": test,
+        "css": Markup((HERE / "report.css").read_text(encoding="utf-8")),
+        "headline": f"{test.champion.value:.3f}" if test else "not opened",
+        "started": time.strftime("%Y-%m-%d %H:%M", time.localtime(o.started)),
+        "level": level,
+        "flags": _flags(s),
+        "verdict": _verdict(against),
+        "against": against,
+        "forest": _forest(s, baselines, spec),
+        "climb": _climb(s, spec),
+        "last": s.generations[-1] if s.generations else {"pruned": 0, "cached": 0},
+        "failures": s.failures(),
+        "answers": _answers(s),
+        "promotions": sum(a.promoted for a in s.answers),
+        "impure": sum(not a.pure for a in s.asked),
+        "champion": s.champion,
+        "changes": _changes(s),
+        "secret": test.secret.hex() if test else "",
+        "summary": summary(s),
+        "command": _command(s),
+    }
+
+
+def _flags(s: Story) -> list[tuple[str, str]]:
+    """What a reader must know before believing the number above."""
+    flags = []
+    if s.opening.protection.get("tier") == "none":
+        flags.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
+    if s.opening.rehearsal is not None:
+        flags.append(("", "Rehearsal: the hidden draws come from a secret given on the command line. Certifies nothing."))
+    if "public" in s.opening.hidden:
+        flags.append(
+            ("", f"Hidden weights: {s.opening.hidden}. Somebody who studies them could gain an edge; "
+                 "`toprope vault pretrain` makes private ones.")
+        )  # fmt: skip
+    if s.violations:
+        flags.append(("bad", f"{s.violations} experiments tripped a wire of the sandbox."))
+    return flags
+
+
+def _against(s: Story, baselines: dict[str, Baseline]) -> list[dict[str, Any]]:
+    if s.test is None:
+        return []
+    order = sorted(s.test.baselines, key=lambda n: -s.test.baselines[n].value)  # type: ignore[union-attr]
+    return [
+        {
+            "name": n,
+            "value": s.test.baselines[n].value,
+            "gain": s.test.gains[n],
+            "source": baselines[n].source if n in baselines else "",
+            "tuned": n in baselines and baselines[n].tuned,
+        }
+        for n in order
+    ]
+
+
+def _verdict(against: list[dict[str, Any]]) -> str:
+    """One sentence that says what the paired intervals say, good or bad."""
+    if not against:
+        return ""
+    above = [r for r in against if r["gain"].lo > 0]
+    not_above = [r["name"] for r in against if r["gain"].lo <= 0]
+    if not not_above:
+        best = against[0]
+        return (
+            f"The champion is above all {len(against)}, with every paired interval above zero; "
+            f"the best of them is {best['name']}, beaten by {best['gain'].value:.3f}."
+        )
+    return f"The champion is above {len(above)} of {len(against)}; not shown to be above: {', '.join(not_above)}."
+
+
+def _forest(s: Story, baselines: dict[str, Baseline], spec: TaskSpec) -> str:
+    if s.test is None:
+        return ""
+    bars = [figures.Bar("champion", s.test.champion.value, s.test.champion.lo, s.test.champion.hi, "champion")]
+    for name, e in s.test.baselines.items():
+        kind = "tuned" if name in baselines and baselines[name].tuned else "default"
+        bars.append(figures.Bar(name, e.value, e.lo, e.hi, kind))
+    bars.sort(key=lambda b: -b.value)
+    return figures.intervals(bars, spec.metric.name)
+
+
+def _climb(s: Story, spec: TaskSpec) -> str:
+    points = [(g.experiments, g.best) for g in s.generations if g.best is not None]
+    asked_at = {a.candidate.id: a.experiment for a in s.asked}
+    promotions = [
+        figures.Promotion(asked_at[a.candidate], a.measured.value, a.measured.lo, a.measured.hi)
+        for a in s.answers
+        if a.promoted and a.measured is not None
+    ]
+    return figures.climb(
+        [p[0] for p in points], [p[1] for p in points], promotions, s.experiments, spec.metric.name
+    )
+
+
+def _answers(s: Story) -> list[dict[str, Any]]:
+    dev = {a.candidate.id: a.dev for a in s.asked}
+    return [
+        {
+            "attempt": a.attempt,
+            "slice": a.slice,
+            "candidate": a.candidate,
+            "dev": dev[a.candidate],
+            "promoted": a.promoted,
+            "measured": a.measured,
+        }
+        for a in s.answers
+    ]
+
+
+def _changes(s: Story) -> list[tuple[str, Any, Any]]:
+    space = s.opening.space
+    start = space.decode(space.default())
+    return [(k, start.get(k, ""), v) for k, v in s.champion.params.items() if start.get(k) != v]
+
+
+def _command(s: Story) -> str:
+    o = s.opening
+    words = ["toprope", "climb", o.task, "--climber", o.climber, "--seed", str(o.seed)]
+    words += ["--experiments", str(o.experiments if o.experiments is not None else s.experiments)]
+    if o.rehearsal is not None:
+        words += ["--rehearsal-secret", o.rehearsal]
+    return shlex.join([*words, "--unseal", "--report"])

@@ -1,0 +1,252 @@
+"""What a climb looks like while it runs: a live panel on a terminal, sparse plain lines in a pipe. Always on stderr."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from toprope.referee.messages import Answer, Opened
+from toprope.run.records import Asked, BlockRecord, Generation, Opening
+from toprope.view import text
+
+BARS = "▁▂▃▄▅▆▇█"
+
+
+class State:
+    """Everything the panel shows, filled by the session's events (replayed ones included)."""
+
+    def __init__(self) -> None:
+        self.opening: Opening | None = None
+        self.doing: tuple[str, float] | None = None
+        self.best: list[float] = []
+        self.last: Generation | None = None
+        self.asked = self.promotions = 0
+        self.waiting = False
+        self.measured: Any = None
+        self.cpu = 0.0
+        self.scored = 0  # experiments' first rungs, those in flight included
+        self.failed: dict[str, int] = {}
+        self.events: list[str] = []
+        self.started = time.monotonic()
+        self.elapsed_before = 0.0
+
+    # ------------------------------------------------------------ events
+
+    def progress(self, what: str, done: float) -> None:
+        self.doing = (what, done) if done < 1 else None
+
+    def opened(self, opening: Opening) -> None:
+        self.opening, self.doing = opening, None
+        self.started = time.monotonic()
+
+    def block(self, block: BlockRecord) -> None:
+        self.cpu += block.cpu_s
+        self.scored += len(block.experiments) if block.lo == 0 else 0
+        for outcome in block.outcomes.values():
+            self.failed[outcome] = self.failed.get(outcome, 0) + 1
+
+    def generation(self, generation: Generation) -> None:
+        self.last = generation
+        self.elapsed_before, self.started = generation.elapsed, time.monotonic()
+        if generation.best is not None:
+            self.best.append(generation.best)
+
+    def gate(self, event: Asked | Answer) -> None:
+        if isinstance(event, Asked):
+            self.asked += event.pure
+            self.waiting = event.pure
+            if not event.pure:
+                self.events.append(f"experiment {event.experiment}: dev scores changed when run alone; not attempted")
+            return
+        self.waiting = False
+        if event.promoted and event.measured is not None:
+            self.promotions, self.measured = self.promotions + 1, event.measured
+            m = event.measured
+            self.events.append(
+                f"attempt {self.asked}: PROMOTE, measured {m.value:.3f} [{m.lo:.3f}, {m.hi:.3f}] on fresh data"
+            )
+        else:
+            self.events.append(f"attempt {self.asked}: not yet")
+
+    def tested(self, test: Opened) -> None:
+        e = test.champion
+        self.doing = None
+        self.events.append(f"sealed test: {e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}] over {test.draws} draws")
+
+    # ------------------------------------------------------------ derived
+
+    @property
+    def elapsed(self) -> float:
+        return self.elapsed_before + time.monotonic() - self.started
+
+    @property
+    def fraction(self) -> float:
+        o, done = self.opening, self.last.experiments if self.last else 0
+        if o is None:
+            return 0.0
+        if o.experiments is not None:
+            return min(1.0, max(done, self.scored) / o.experiments)
+        return min(1.0, self.elapsed / (60 * o.minutes)) if o.minutes else 0.0
+
+    def sparkline(self, width: int = 40) -> str:
+        values = self.best[:: max(1, -(-len(self.best) // width))]
+        if len(values) < 2 or max(values) == min(values):
+            return ""
+        low, span = min(values), max(values) - min(values)
+        return "".join(BARS[min(7, int(8 * (v - low) / span))] for v in values)
+
+    def lines(self) -> list[tuple[str, str]]:
+        """(label, value) pairs, the same for the panel and for plain lines."""
+        g = self.last
+        rate = self.scored / self.elapsed if self.elapsed > 0 else 0.0
+        each = 1000 * self.cpu / self.scored if self.scored else 0.0
+        m = self.measured
+        champion = (
+            "the starter, so far" if m is None else f"{m.value:.3f} [{m.lo:.3f}, {m.hi:.3f}]  measured on fresh data"
+        )
+        gate = f"{self.asked} attempts, {self.promotions} promotions" + (", one at the gate" if self.waiting else "")
+        failed = "".join(f", {n} {o}" for o, n in sorted(self.failed.items()))
+        best = f"{g.best:.3f}" if g and g.best is not None else "-"
+        return [
+            ("champion", champion),
+            ("gate", gate),
+            ("best dev", f"{best}  {self.sparkline()}"),
+            (
+                "experiments",
+                f"{self.scored}  ({rate:.1f}/s, {each:.0f} ms CPU each; "
+                f"{g.pruned if g else 0} stopped early, {g.cached if g else 0} cached{failed})",
+            ),
+        ]
+
+
+def header(o: Opening) -> list[str]:
+    """What runs and what its result will be worth, once, before it starts."""
+    budget = f"{o.experiments} experiments" if o.experiments is not None else f"{o.minutes:g} minutes"
+    place = f"run {o.number} on this task, vault of {o.vault_since}" if o.certifying else "certifies nothing"
+    return [
+        f"toprope  {o.task}  {o.climber}, seed {o.seed}, {budget}",
+        text.protection(o.protection),
+        f"referee: {place}; hidden weights: {o.hidden or 'none'}; the gate resolves a gain of {o.detectable:.2f}",
+    ]
+
+
+class Plain:
+    """For pipes and logs: the header, every gate event, and a line now and then."""
+
+    every_s = 15.0
+
+    def __init__(self) -> None:
+        self.state = State()
+        self._said = 0.0
+        self._events = 0
+
+    def __enter__(self) -> Plain:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._flush()
+
+    def _say(self, line: str) -> None:
+        print(line, file=sys.stderr, flush=True)
+
+    def _flush(self) -> None:
+        for event in self.state.events[self._events :]:
+            self._say(event)
+        self._events = len(self.state.events)
+
+    def progress(self, what: str, done: float) -> None:
+        self.state.progress(what, done)
+        if done >= 1 or time.monotonic() - self._said > self.every_s:
+            self._said = time.monotonic()
+            self._say(f"{what}: {100 * done:.0f} %")
+
+    def opened(self, opening: Opening) -> None:
+        self.state.opened(opening)
+        for line in header(opening):
+            self._say(line)
+
+    def block(self, block: BlockRecord) -> None:
+        self.state.block(block)
+
+    def generation(self, generation: Generation) -> None:
+        self.state.generation(generation)
+        self._flush()
+        if time.monotonic() - self._said > self.every_s:
+            self._said = time.monotonic()
+            self._say("  ".join(f"{k}: {v}" for k, v in self.state.lines()))
+
+    def gate(self, event: Asked | Answer) -> None:
+        self.state.gate(event)
+        self._flush()
+
+    def tested(self, test: Opened) -> None:
+        self.state.tested(test)
+        self._flush()
+
+
+class Panel:
+    """The live view, redrawn four times a second by rich."""
+
+    def __init__(self) -> None:
+        from rich.console import Console
+        from rich.live import Live
+
+        self.state = State()
+        self._console = Console(stderr=True)
+        self._live = Live(
+            get_renderable=self._render,
+            console=self._console,
+            refresh_per_second=4,
+            transient=False,
+            redirect_stderr=False,
+        )
+        self.progress = self.state.progress
+        self.block = self.state.block
+        self.generation = self.state.generation
+        self.gate = self.state.gate
+        self.tested = self.state.tested
+
+    def __enter__(self) -> Panel:
+        self._live.__enter__()
+        return self
+
+    def __exit__(self, *exc: Any) -> None:
+        self._live.__exit__(*exc)
+
+    def opened(self, opening: Opening) -> None:
+        self.state.opened(opening)
+        first, *rest = header(opening)
+        self._console.print(f"[bold]{first}[/bold]", highlight=False)
+        for line in rest:
+            style = "bold red" if "NONE" in line else "dim"
+            self._console.print(line, style=style, highlight=False)
+
+    def _render(self) -> Any:
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        s = self.state
+        if s.doing is not None or s.opening is None:
+            what, done = s.doing or ("starting", 0.0)
+            row = Table.grid(padding=(0, 2))
+            row.add_row(Text(what, style="cyan"), ProgressBar(total=1, completed=done, width=40), f"{100 * done:.0f} %")
+            return row
+        bar = Table.grid(padding=(0, 2))
+        left = s.elapsed * (1 - s.fraction) / s.fraction if s.fraction > 0.02 else None
+        clock = f"{s.elapsed:.0f} s" + (f", about {left:.0f} s left" if left is not None and s.fraction < 1 else "")
+        bar.add_row(ProgressBar(total=1, completed=s.fraction, width=48), clock)
+        table = Table.grid(padding=(0, 2))
+        for label, value in s.lines():
+            table.add_row(
+                Text(label, style="dim"), Text(value, style="bold green" if label == "champion" and s.measured else "")
+            )
+        events = [Text(e, style="green" if "PROMOTE" in e else "dim") for e in s.events[-6:]]
+        return Group(bar, table, *events)
+
+
+def screen() -> Plain | Panel:
+    """The live panel if stderr is a terminal, else plain lines."""
+    return Panel() if sys.stderr.isatty() else Plain()

@@ -1,0 +1,92 @@
+"""Results in words for a person at a terminal: plain text, aligned, one thing a line."""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def table(rows: list[list[str]], indent: str = "  ") -> str:
+    """Columns aligned to the left, two spaces apart."""
+    widths = [max(len(r[i]) for r in rows) for i in range(len(rows[0]))] if rows else []
+    return "\n".join(indent + "  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows)
+
+
+def interval(e: dict[str, float] | None) -> str:
+    return "-" if e is None else f"{e['value']:.3f}  [{e['lo']:.3f}, {e['hi']:.3f}]"
+
+
+def tasks(rows: list[dict[str, Any]]) -> str:
+    return table([[r["id"], r["area"], r["title"]] for r in rows])
+
+
+def protection(p: dict[str, Any]) -> str:
+    """The protection in force, on one line."""
+    if p.get("tier") == "none":
+        return "protection: NONE - candidates can read and change anything you can; results are marked unprotected"
+    parts = [f"{k} {v}" for k, v in p.items() if k in ("landlock_abi", "identity", "network", "seccomp") and v]
+    return f"protection: {p.get('tier')}" + (f" ({', '.join(parts)})" if parts else "")
+
+
+def ending(s: dict[str, Any]) -> str:
+    """How a climb ended: the sealed result first."""
+    champion, test = s["champion"], s["test"]
+    lines = [""]
+    if test is not None:
+        level = "95 %" if test["openings"] == 1 else f"{100 * (1 - 0.05 / test['openings']):.4g} %"
+        lines += [
+            f"sealed test   {interval(test)}   {test['draws']} draws, {level} interval, opening {test['openings']}",
+            "",
+            *_against(s),
+            "",
+        ]
+    else:
+        lines += [f"sealed test   not opened; `toprope unseal {s['run']}` opens it once and ends the run", ""]
+    promoted = f"{s['promotions']} of {s['attempts']} attempts promoted"
+    measured = interval(champion["measured"])
+    lines += [
+        f"champion      {champion['candidate'][:12]}   measured on fresh data {measured}   ({promoted})",
+        f"climb         {s['experiments']} experiments, {s['cost']['wall_s']:.0f} s, {s['cost']['cpu_s']:.0f} CPU s",
+        protection(s["protection"]),
+    ]
+    if not s["certifying"]:
+        lines.append(
+            "this run certifies nothing: "
+            + ("no protection" if s["protection"].get("tier") == "none" else "rehearsal secret")
+        )
+    if "public" in s["hidden"]:
+        lines.append(f"hidden weights: {s['hidden']}; `toprope vault pretrain` makes private ones")
+    lines.append(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else ""))
+    return "\n".join(lines)
+
+
+def _against(s: dict[str, Any]) -> list[str]:
+    """The champion against every baseline on the same sealed draws, best baseline first."""
+    order = sorted(s["baselines"], key=lambda n: -s["baselines"][n])
+    rows = [["baseline", "value", "champion is better by"]]
+    rows += [[n, f"{s['baselines'][n]:.3f}", interval(s["gains"][n])] for n in order]
+    return [table(rows)]
+
+
+def submission(r: dict[str, Any]) -> str:
+    lines = [f"candidate     {r['candidate'][:12]}", f"outcome       {r['outcome']}"]
+    if r["dev"] is not None:
+        lines.append(
+            f"dev           {r['dev']['value']:.3f} ± {r['dev']['se']:.3f} over {r['dev']['draws']} draws (practice data)"
+        )
+    if r["message"]:
+        lines.append(f"message       {r['message']}")
+    lines += [f"incident      {i['kind']} ({i['severity']}): {i['evidence']}" for i in r["incidents"]]
+    return "\n".join([*lines, protection(r["protection"])])
+
+
+def doctor(r: dict[str, Any]) -> str:
+    rows = [[("ok" if v["ok"] else "MISSING"), name, v["detail"]] for name, v in r["layers"].items()]
+    mend = [f"  {name}: {v['remedy']}" for name, v in r["layers"].items() if not v["ok"] and v.get("remedy")]
+    return "\n".join([f"tier: {r['tier']}", table(rows), *(["to mend:", *mend] if mend else [])])
+
+
+def bench(r: dict[str, Any]) -> str:
+    rows = [["figure", "value", "limit", "detail"]]
+    for name, f in r.items():
+        rows.append([name, f"{f['value']:.4g} {f['unit']}", f"{f['limit']}", f["detail"]])
+    return table(rows)
