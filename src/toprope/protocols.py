@@ -132,7 +132,10 @@ class Climber(Protocol):
 
 
 class Entry(msgspec.Struct, frozen=True):
-    """One row of the ledger. body: msgpack of the record its kind names. hash = sha256(previous hash, seq, kind, body)."""
+    """One row of the ledger. body: msgpack of the record its kind names.
+
+    hash = sha256(previous hash, seq, kind, body).
+    """
 
     seq: int
     kind: str

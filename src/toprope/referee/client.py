@@ -1,4 +1,4 @@
-"""The run process's end of the hub: one attempt in flight, a hub that died is started again and asked the same thing."""
+"""The run process's end of the hub: one attempt in flight; a hub that died is started again and asked the same."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import subprocess
 from collections.abc import Callable
 from typing import TypeVar
 
-from toprope import wire
 from toprope.errors import WorkerDied
 from toprope.referee.messages import (
     Answer,
@@ -32,8 +31,7 @@ ShowProgress = Callable[[str, float], None]
 class HubClient:
     """Asks the hub; the answers to the same questions are the same however often a hub has to be restarted."""
 
-    def __init__(self, config: HubConfig, progress: T = TypeVar("T")
-ShowProgress = lambda *_: None) -> None:
+    def __init__(self, config: HubConfig, progress: ShowProgress = lambda *_: None) -> None:
         self._config, self._progress = config, progress
         self._asked: Attempt | None = None
         self._restarts = 0

@@ -150,7 +150,7 @@ def summary(s: Story) -> dict[str, Any]:
 
 
 def export(s: Story) -> dict[str, Any]:
-    """Everything a run decided, without times: equal for equal (seed, secret, budget), whatever the number of workers."""
+    """Everything a run decided, without times: equal for equal seed, secret and budget, on any number of workers."""
     o = s.opening
     rows: dict[int, dict[str, Any]] = {}
     for block in sorted(s.blocks, key=lambda b: (b.hi, int(b.experiments[0]))):
@@ -193,7 +193,7 @@ def export(s: Story) -> dict[str, Any]:
                 "measured": _estimate(a.measured),
             }
             for a in s.answers
-        ],  # fmt: skip
+        ],
         "champion": s.champion.id,
         "test": None
         if s.test is None

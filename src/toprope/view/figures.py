@@ -73,7 +73,9 @@ def intervals(bars: Sequence[Bar], axis: str, ceiling: float = 1.0, floor: float
             f'<line class="whisker" x1="{x(b.lo)}" x2="{x(b.hi)}" y1="{y}" y2="{y}"/>'
             f'<circle cx="{x(b.value)}" cy="{y}" r="{5 if b.kind == "champion" else 3.5}"/></g>'
         )
-    parts.append(f'<text class="note" x="{(left + WIDTH - 24) / 2}" y="{height - 8}" text-anchor="middle">{escape(axis)}</text>')
+    parts.append(
+        f'<text class="note" x="{(left + WIDTH - 24) / 2}" y="{height - 8}" text-anchor="middle">{escape(axis)}</text>'
+    )
     return _svg(height, f"{axis}: champion and baselines with intervals", parts)
 
 
@@ -91,7 +93,9 @@ def climb(
         for at, value in zip(experiments[1:], best[1:], strict=True):
             path += f"H{x(at)}V{y(value)}"
         parts.append(f'<path class="dev" d="{path}H{x(end)}"/>')
-        parts.append(f'<text class="dev-label" x="{x(end) - 4}" y="{y(best[-1]) - 8}" text-anchor="end">best dev (practice)</text>')
+        parts.append(
+            f'<text class="dev-label" x="{x(end) - 4}" y="{y(best[-1]) - 8}" text-anchor="end">best dev (practice)</text>'
+        )
     for i, p in enumerate(promotions):
         until = promotions[i + 1].at if i + 1 < len(promotions) else end
         title = f"<title>promoted after {p.at} experiments: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
@@ -105,7 +109,9 @@ def climb(
         parts.append(
             f'<text class="champion-label" x="{x(end) - 4}" y="{y(p.value) + 18}" text-anchor="end">champion, measured on fresh data</text>'
         )
-    parts.append(f'<text class="note" x="{(left + right) / 2}" y="{height - 8}" text-anchor="middle">experiments</text>')
+    parts.append(
+        f'<text class="note" x="{(left + right) / 2}" y="{height - 8}" text-anchor="middle">experiments</text>'
+    )
     parts.append(f'<text class="note" x="{left - 40}" y="{top - 4}">{escape(axis)}</text>')
     return _svg(height, "the climb: best dev value and measured champions over experiments", parts)
 

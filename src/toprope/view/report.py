@@ -78,7 +78,9 @@ def _flags(s: Story) -> list[tuple[str, str]]:
     if s.opening.protection.get("tier") == "none":
         flags.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
     if s.opening.rehearsal is not None:
-        flags.append(("", "Rehearsal: the hidden draws come from a secret given on the command line. Certifies nothing."))
+        flags.append(
+            ("", "Rehearsal: the hidden draws come from a secret given on the command line. Certifies nothing.")
+        )
     if "public" in s.opening.hidden:
         flags.append(
             ("", f"Hidden weights: {s.opening.hidden}. Somebody who studies them could gain an edge; "
@@ -139,9 +141,7 @@ def _climb(s: Story, spec: TaskSpec) -> str:
         for a in s.answers
         if a.promoted and a.measured is not None
     ]
-    return figures.climb(
-        [p[0] for p in points], [p[1] for p in points], promotions, s.experiments, spec.metric.name
-    )
+    return figures.climb([p[0] for p in points], [p[1] for p in points], promotions, s.experiments, spec.metric.name)
 
 
 def _answers(s: Story) -> list[dict[str, Any]]:

@@ -70,9 +70,8 @@ def _against(s: dict[str, Any]) -> list[str]:
 def submission(r: dict[str, Any]) -> str:
     lines = [f"candidate     {r['candidate'][:12]}", f"outcome       {r['outcome']}"]
     if r["dev"] is not None:
-        lines.append(
-            f"dev           {r['dev']['value']:.3f} ± {r['dev']['se']:.3f} over {r['dev']['draws']} draws (practice data)"
-        )
+        dev = r["dev"]
+        lines.append(f"dev           {dev['value']:.3f} ± {dev['se']:.3f} over {dev['draws']} draws (practice data)")
     if r["message"]:
         lines.append(f"message       {r['message']}")
     lines += [f"incident      {i['kind']} ({i['severity']}): {i['evidence']}" for i in r["incidents"]]

@@ -1,0 +1,41 @@
+# One word for each thing. Everything happens in .venv; nothing is installed outside it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+
+.PHONY: climb test test-all check bench independent clean
+
+climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed test, write the report
+	@$(BIN)/toprope climb w2s/probe-v1 --minutes 2 --unseal --report
+
+test: $(VENV)/dev  ## the fast suite
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-all: $(VENV)/dev  ## with the slower forms
+	@$(BIN)/python -m pytest
+
+check: $(VENV)/dev  ## style, strict types, import contracts
+	@$(BIN)/ruff check src tests tools
+	@$(BIN)/ruff format --check src tests tools
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+bench: $(VENV)/run  ## what an experiment costs here, as ratios taken side by side
+	@$(BIN)/toprope bench
+
+independent: $(VENV)/run  ## the flagship claim over five independent runs
+	@$(BIN)/python -m toprope.assay.independent w2s/probe-v1 --runs 5 --minutes 2
+
+$(VENV)/run: pyproject.toml constraints.txt
+	@echo "installing into $(VENV)" >&2
+	@$(PYTHON) -m venv $(VENV)
+	@$(PIP) --editable .
+	@touch $@
+
+$(VENV)/dev: $(VENV)/run
+	@$(PIP) --editable ".[dev]"
+	@touch $@
+
+clean:
+	rm -rf $(VENV) build dist src/*.egg-info
