@@ -1,8 +1,8 @@
 """Attempts at the gate: when, with which candidate, and when the answer is heard.
 
 A policy, not a whim: at most one attempt per so many experiments, always the best dev candidate not yet tried that
-beats the champion on dev, re-run alone first. The answer is heard a fixed number of generations later whether or not it was
-ready sooner, so the climb does not depend on how fast the hub is, and the hub's time stays invisible.
+beats the champion on dev, re-run alone first. The answer is heard a fixed number of generations later whether or not
+it was ready sooner, so the climb does not depend on how fast the hub is, and the hub's time stays invisible.
 """
 
 from __future__ import annotations

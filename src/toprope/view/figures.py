@@ -93,27 +93,29 @@ def climb(
         for at, value in zip(experiments[1:], best[1:], strict=True):
             path += f"H{x(at)}V{y(value)}"
         parts.append(f'<path class="dev" d="{path}H{x(end)}"/>')
-        parts.append(
-            f'<text class="dev-label" x="{x(end) - 4}" y="{y(best[-1]) - 8}" text-anchor="end">best dev (practice)</text>'
-        )
+        parts.append(_said("dev-label", x(end) - 4, y(best[-1]) - 8, "best dev (practice)", "end"))
     for i, p in enumerate(promotions):
         until = promotions[i + 1].at if i + 1 < len(promotions) else end
         title = f"<title>promoted after {p.at} experiments: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
+        here, level = x(p.at), y(p.value)
         parts.append(
-            f'<g class="champion">{title}<line class="held" x1="{x(p.at)}" x2="{x(until)}" y1="{y(p.value)}" y2="{y(p.value)}"/>'
-            f'<line class="whisker" x1="{x(p.at)}" x2="{x(p.at)}" y1="{y(p.lo)}" y2="{y(p.hi)}"/>'
-            f'<circle cx="{x(p.at)}" cy="{y(p.value)}" r="5"/></g>'
+            f'<g class="champion">{title}'
+            f'<line class="held" x1="{here}" x2="{x(until)}" y1="{level}" y2="{level}"/>'
+            f'<line class="whisker" x1="{here}" x2="{here}" y1="{y(p.lo)}" y2="{y(p.hi)}"/>'
+            f'<circle cx="{here}" cy="{level}" r="5"/></g>'
         )
     if promotions:
-        p = promotions[-1]
-        parts.append(
-            f'<text class="champion-label" x="{x(end) - 4}" y="{y(p.value) + 18}" text-anchor="end">champion, measured on fresh data</text>'
-        )
+        below = y(promotions[-1].value) + 18
+        parts.append(_said("champion-label", x(end) - 4, below, "champion, measured on fresh data", "end"))
     parts.append(
         f'<text class="note" x="{(left + right) / 2}" y="{height - 8}" text-anchor="middle">experiments</text>'
     )
     parts.append(f'<text class="note" x="{left - 40}" y="{top - 4}">{escape(axis)}</text>')
     return _svg(height, "the climb: best dev value and measured champions over experiments", parts)
+
+
+def _said(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> str:
+    return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
 def _gridlines(x: Scale, top: float, bottom: float, text_y: float) -> str:

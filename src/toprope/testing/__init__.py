@@ -1,0 +1,1 @@
+"""Public aids for people who write tasks, climbers, sandboxes or ledgers: conformance classes and tiny real parts."""

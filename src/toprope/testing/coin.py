@@ -1,0 +1,101 @@
+"""`testing/coin-v1`: the smallest real task, for tests and benchmarks of everything around tasks.
+
+A candidate answers one number, its `skill` plus nothing else; the score is that number plus noise drawn per draw and per
+`face`, so two faces of equal skill differ by luck alone: a climb over faces at skill 0 is a null campaign. `act` makes a
+candidate misbehave. Not an alignment task, and not listed among them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from toprope.protocols import Baseline, Dialogue, Metric, Outputs, Progress, Splits, TaskSpec
+from toprope.space import Space, choice
+from toprope.types import Array, Call, Draw, Floats, Limits, Round, Split, Tree
+
+FACES = 250
+NOISE = 0.026  # sd of the score over draws: between close champions of w2s the paired sd is about this (w2s.md II.5)
+SOURCE = b'''"""Answers (face, skill); `act` makes it misbehave."""
+import os
+
+import numpy as np
+
+
+def answer(nonce, *, params):
+    act = params["act"]
+    if act == "crash":
+        raise RuntimeError("asked to crash")
+    if act == "hang":
+        while True:
+            pass
+    if act == "exit":
+        os._exit(0)
+    if act == "nan":
+        return np.array([np.nan, 0.0, 0.0])
+    return np.array([params["face"], params["skill"], nonce[0]])
+'''
+
+_ROUND = Round((Call("answer", ("nonce",), returns=(Array("answer", "f8", (3,)),)),))
+
+
+class Coin:
+    """protocols.Task. acts: how candidates may behave, besides "ok"."""
+
+    hidden_weights = ""
+
+    def __init__(self, task_id: str, acts: tuple[str, ...] = ("ok",)) -> None:
+        self.spec = TaskSpec(
+            id=task_id,
+            title="A coin with many faces",
+            area="testing",
+            threat_model="none",
+            metric=Metric("luck", "score", "score", 0.1),
+            entries=["answer"],
+            limits=Limits(wall_s=0.5, cpu_s=2.0, memory_mb=256),
+            splits=Splits(rungs=[4, 12], val_slice=320, measure_slice=32, test=64, attempt_every=64, generation=32),
+            known_hacks=[],
+            licence="MIT",
+            citation="",
+        )
+        skills = [round(0.01 * i, 2) for i in range(11)]
+        self.space = Space([choice("face", list(range(FACES))), choice("skill", skills), choice("act", list(acts))])
+
+    def prepare(self, split: Split, progress: Progress) -> None:
+        progress("drawing coins", 1.0)
+
+    def generate(self, split: Split, index: int, seed: int) -> Draw:
+        rng = np.random.default_rng(seed)
+        noise = NOISE / np.sqrt(2) * rng.standard_normal(FACES)
+        return Draw({"nonce": rng.random(1)}, noise, group=index % 8)
+
+    def dialogue(self, draw: Draw, entries: frozenset[str]) -> Dialogue:
+        if "answer" not in entries:
+            raise ValueError("solution.py must define answer(nonce, *, params)")
+        return self._speak()
+
+    @staticmethod
+    def _speak() -> Dialogue:
+        return (yield _ROUND)
+
+    def score(self, outputs: Outputs, draw: Draw) -> Floats:
+        answer = outputs["answer"]  # (k, 3)
+        same = (
+            answer[:, 2] == draw.public["nonce"][0]
+        )  # an answer that does not know this draw's nonce is worth nothing
+        luck = draw.private[answer[:, 0].astype(np.int64) % FACES]
+        return np.where(same, 0.5 + answer[:, 1] + luck, 0.0)
+
+    def starter(self) -> Tree:
+        return Tree({"solution.py": SOURCE})
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        params = {"face": 1, "skill": 0.0, "act": "ok"}
+        return {"another face": Baseline(self.starter(), dict(params), "by construction")}
+
+
+def make(task_id: str) -> Coin:
+    """`testing/coin-v1` behaves; `testing/rough-coin-v1` also crashes, hangs, exits and answers NaN."""
+    acts = ("ok",) * 12 + ("crash", "exit", "nan", "hang") if "rough" in task_id else ("ok",)
+    return Coin(task_id, acts)
