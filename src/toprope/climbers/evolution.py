@@ -6,7 +6,7 @@ Beyond it: crossover of whole slots (`Space.slots`), so that a working block tra
 is a share of the population; and no proposal twice while that can be avoided, because dev scores are exact.
 
 Each proposal uses one row of uniforms and the population frozen at the last tell, so row i of generation g is a
-function of (seed, g, i, results so far): asking for 10 or twice for 5, on one worker or eight, gives the same proposals.
+function of (seed, g, i, results so far): asking for 10 or twice for 5, on one worker or eight, gives the same.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from toprope.protocols import Results
 from toprope.space import Space
 from toprope.types import Codes, Floats, Outcome
 
-JUMPS = 6  # tries to move a duplicate away before it is let through
+JUMPS = 8  # tries to move a duplicate away before it is let through
 REMEMBERED = 20_000  # proposals at least that are not repeated
 
 
