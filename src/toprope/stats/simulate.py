@@ -27,7 +27,7 @@ Null = Callable[[np.random.Generator, int, int], Floats]  # (rng, attempts, draw
 
 def normal(rng: np.random.Generator, k: int, n: int) -> Floats:
     """Independent candidates as good as the champion."""
-    return SD * rng.standard_normal((k, n))
+    return np.asarray(SD * rng.standard_normal((k, n)))
 
 
 def correlated(rng: np.random.Generator, k: int, n: int) -> Floats:
@@ -48,7 +48,7 @@ def rare_wins(rng: np.random.Generator, k: int, n: int) -> Floats:
 
 def coin(rng: np.random.Generator, k: int, n: int) -> Floats:
     """Every draw wins or loses the whole clip: the largest variance there is."""
-    return CLIP * (2.0 * rng.integers(0, 2, (k, n)) - 1.0)
+    return np.where(rng.random((k, n)) < 0.5, CLIP, -CLIP)
 
 
 def drifting(rng: np.random.Generator, k: int, n: int) -> Floats:

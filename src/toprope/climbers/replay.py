@@ -1,0 +1,70 @@
+"""Proposes rows somebody else chose: a list, or a file exported from a ledger. For reproductions and transfer."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from toprope.errors import UsageError
+from toprope.protocols import Results
+from toprope.space import Space
+from toprope.types import Codes, Json
+
+
+class Replay:
+    """Finite: fewer rows than asked for means the list has ended, and an empty answer that nothing is left."""
+
+    def __init__(
+        self,
+        space: Space,
+        seed: int = 0,
+        rows: Codes | Sequence[Mapping[str, Json]] | None = None,
+        path: str | Path | None = None,
+    ) -> None:
+        """rows: (m, p) codes, or m parameter dicts; or path: see `read_params`. seed: ignored, nothing is random."""
+        if (rows is None) == (path is None):
+            raise UsageError("replay needs either rows= or path=, a file with one JSON object of parameters per line")
+        given = read_params(Path(path)) if path is not None else rows
+        self._rows = _encoded(space, given if given is not None else [])
+        self._at = 0
+
+    def ask(self, n: int) -> Codes:
+        rows = self._rows[self._at : self._at + n].copy()
+        self._at += len(rows)
+        return rows
+
+    def tell(self, results: Results) -> None:
+        """Nothing to learn."""
+
+
+def read_params(path: Path) -> list[dict[str, Json]]:
+    """Parameters, one JSON object per line; an exported ledger row may carry them under the key `params`."""
+    out: list[dict[str, Json]] = []
+    try:
+        lines = path.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"cannot read {path}: {error}") from None
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise UsageError(f"{path} line {number}: {error}; expected one JSON object per line") from None
+        row = row.get("params", row) if isinstance(row, dict) else row
+        if not isinstance(row, dict):
+            raise UsageError(f"{path} line {number} is {row!r}; expected a JSON object of parameters")
+        out.append(row)
+    return out
+
+
+def _encoded(space: Space, rows: Codes | Sequence[Mapping[str, Json]]) -> Codes:
+    if not isinstance(rows, np.ndarray):
+        coded = [space.encode(row) for row in rows]
+        return np.array(coded, dtype=np.uint8).reshape(len(coded), len(space.dims))
+    if rows.ndim != 2 or rows.shape[1] != len(space.dims) or (rows > space.sizes).any() or (rows < 0).any():
+        raise UsageError(f"rows of shape {rows.shape} are not points of this space of {len(space.dims)} dimensions")
+    return rows.astype(np.uint8)

@@ -1,0 +1,1 @@
+def best_tier(): return "linux-landlock"
