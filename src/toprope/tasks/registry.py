@@ -1,3 +1,58 @@
-from toprope.testing.coin import make
-def load(i): return make(i)
-def known(i): pass
+"""Tasks by id. One line adds one; nothing of a family (nor numpy) is imported until its task is loaded."""
+
+from __future__ import annotations
+
+import tomllib
+from importlib import import_module
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from toprope.errors import UsageError
+
+if TYPE_CHECKING:
+    from toprope.protocols import Task
+
+TASKS = {  # id -> (module, factory called with the id, task.toml beside this file)
+    "w2s/probe-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-v1.toml"),
+    "w2s/probe-hard-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-hard-v1.toml"),
+    "w2s/probe-runs-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-runs-v1.toml"),
+}
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """What `toprope tasks` shows of a task, read from its toml alone."""
+
+    id: str
+    family: str
+    area: str
+    title: str
+    metric: str
+    climbable_without_model: bool
+
+
+def load(task_id: str) -> Task:
+    """Make a task. Raises UsageError, naming what exists, for an unknown id."""
+    if task_id not in TASKS:
+        raise UsageError(f"task {task_id!r} is unknown; there are {', '.join(sorted(TASKS))}")
+    module, factory, _ = TASKS[task_id]
+    task: Task = getattr(import_module(module), factory)(task_id)
+    return task
+
+
+def available() -> list[Listing]:
+    """Every registered task, sorted by id."""
+    return [_listing(task_id, Path(__file__).parent / TASKS[task_id][2]) for task_id in sorted(TASKS)]
+
+
+def _listing(task_id: str, path: Path) -> Listing:
+    card = tomllib.loads(path.read_text(encoding="utf-8"))
+    return Listing(
+        id=task_id,
+        family=task_id.split("/")[0],
+        area=card["area"],
+        title=card["title"],
+        metric=card["metric"]["name"],
+        climbable_without_model=card.get("climbable_without_model", True),
+    )

@@ -1,0 +1,103 @@
+"""Forward pass of the tiny language models in NumPy: what turns prompts into hidden states without PyTorch.
+
+Decoder-only transformer: token and position embeddings, RMSNorm without gain, multi-head causal attention, ReLU
+feed-forward of width 4 d, no biases anywhere, output by the transposed embedding. The state of a prompt is the last
+layer's output at `=`, before the final norm. `pretrain` holds the same model in PyTorch; a test holds the two together.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+F4 = NDArray[np.float32]
+EPS = np.float32(1e-6)
+CHUNK = 512  # rows at a time: activations of a chunk stay in cache
+
+
+class Shape(msgspec.Struct, frozen=True):
+    """Size of a model. width: d; heads divide it."""
+
+    width: int
+    layers: int
+    heads: int
+
+
+STRONG = Shape(width=96, layers=3, heads=4)
+WEAK = Shape(width=24, layers=1, heads=4)
+
+Weights = dict[str, F4]  # names as in `names(shape)`, matrices as (in, out)
+
+
+def names(shape: Shape) -> list[str]:
+    """Every weight matrix of a model, in storage order."""
+    layers = [f"{kind}{i}" for i in range(shape.layers) for kind in ("qkv", "proj", "up", "down")]
+    return ["tok", "pos", *layers]
+
+
+def digest(weights: Weights) -> str:
+    """sha256 over names, shapes and float32 bytes: the identity of a pretrained model."""
+    h = hashlib.sha256()
+    for name in sorted(weights):
+        h.update(f"{name}{weights[name].shape}".encode())
+        h.update(np.ascontiguousarray(weights[name], dtype="<f4").tobytes())
+    return h.hexdigest()
+
+
+def load(path: Path) -> tuple[Weights, Weights]:
+    """(strong, weak) weights of one lineage from the .npz written by `pretrain`."""
+    with np.load(path, allow_pickle=False) as z:
+        strong = {name: z[f"strong.{name}"].astype(np.float32) for name in names(STRONG)}
+        weak = {name: z[f"weak.{name}"].astype(np.float32) for name in names(WEAK)}
+    return strong, weak
+
+
+def states(weights: Weights, shape: Shape, tokens: NDArray[np.int64]) -> F4:
+    """(n, width) hidden states at the last position of (n, t) prompts, float32."""
+    out = np.empty((len(tokens), shape.width), np.float32)
+    for start in range(0, len(tokens), CHUNK):
+        out[start : start + CHUNK] = _chunk(weights, shape, tokens[start : start + CHUNK])
+    return out
+
+
+def logits(weights: Weights, hidden: F4) -> F4:
+    """(n, vocab) next-token logits from hidden states."""
+    return _norm(hidden) @ weights["tok"].T
+
+
+def _chunk(w: Weights, shape: Shape, tokens: NDArray[np.int64]) -> F4:
+    x = w["tok"][tokens] + w["pos"][: tokens.shape[1]]
+    for i in range(shape.layers):
+        x = _layer(w, shape, i, x, last=i == shape.layers - 1)
+    return x[:, -1]
+
+
+def _layer(w: Weights, shape: Shape, i: int, x: F4, last: bool) -> F4:
+    """One block on (n, t, d). In the last layer only the final position is carried on: it alone is read."""
+    n, t, d = x.shape
+    qkv = (_norm(x).reshape(n * t, d) @ w[f"qkv{i}"]).reshape(n, t, 3, shape.heads, d // shape.heads)
+    q, k, v = (qkv[:, :, j].transpose(0, 2, 1, 3) for j in range(3))  # each (n, heads, t, d/heads)
+    if last:
+        q, x = q[:, :, -1:], x[:, -1:]
+    mixed = _attend(q, k, v).transpose(0, 2, 1, 3).reshape(-1, d)
+    x = x + (mixed @ w[f"proj{i}"]).reshape(x.shape)
+    hidden = np.maximum(_norm(x).reshape(-1, d) @ w[f"up{i}"], 0)
+    return x + (hidden @ w[f"down{i}"]).reshape(x.shape)
+
+
+def _attend(q: F4, k: F4, v: F4) -> F4:
+    """Causal attention; the queries are the last q.shape[2] of the t positions."""
+    t, rows = k.shape[2], q.shape[2]
+    scores = q @ k.transpose(0, 1, 3, 2) / np.float32(np.sqrt(q.shape[3]))
+    if rows > 1:
+        scores = np.where(np.tri(t, dtype=bool)[t - rows :], scores, np.float32(-1e9))
+    scores = np.exp(scores - scores.max(-1, keepdims=True))
+    return np.asarray(scores / scores.sum(-1, keepdims=True) @ v, dtype=np.float32)
+
+
+def _norm(x: F4) -> F4:
+    return x / np.sqrt(np.mean(x * x, -1, keepdims=True) + EPS)

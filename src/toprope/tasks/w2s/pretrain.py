@@ -1,0 +1,133 @@
+"""Pretrains one lineage, a strong and a weak language model, on the generated corpus. Needs PyTorch (`[torch]`).
+
+Used to make the shipped weights and, by `toprope vault pretrain`, the private ones that make a vault certify. One
+thread, CPU: a few minutes. `python -m toprope.tasks.w2s.pretrain SEED OUT.npz` runs it by hand.
+Same seed, other PyTorch version or machine: other weights. What counts is the recorded hash, not the seed.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toprope.errors import UsageError
+from toprope.protocols import Progress
+from toprope.tasks.w2s import corpus, lm
+
+BATCH, DECAY, WARMUP = 128, 0.01, 50
+RATE = {"strong": 2e-3, "weak": 5e-3}
+EMBEDDING_SD = 0.2  # at .02 the weak model learns half as much in its 400 steps
+STEPS = {"strong": 2500, "weak": 400}
+INPUT_WEIGHT = 0.1  # loss weight of the six input tokens, which are random: 1 on the rest
+SHAPES = {"strong": lm.STRONG, "weak": lm.WEAK}
+
+
+def pretrain(seed: int, out_path: Path, progress: Progress, steps: dict[str, int] | None = None) -> dict[str, Any]:
+    """Train both models from one seed, write OUT.npz and OUT.json beside it, return the record.
+
+    Raises UsageError if PyTorch is not installed.
+    """
+    torch = _torch()
+    steps = steps or STEPS
+    arrays, record = {}, {"seed": seed, "batch": BATCH, "torch": str(torch.__version__), "steps": steps}
+    for which, (name, shape) in enumerate(SHAPES.items()):
+        weights, accuracy = _train(torch, name, shape, [seed, which], steps[name], progress)
+        arrays.update({f"{name}.{key}": value for key, value in weights.items()})
+        record[name] = {
+            "sha256": lm.digest(weights),
+            "parameters": sum(w.size for w in weights.values()),
+            "answer_accuracy": accuracy,
+        }
+    np.savez(out_path, **arrays)
+    out_path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    return record
+
+
+def _torch() -> Any:
+    try:
+        import torch
+    except ImportError:
+        raise UsageError("pretraining needs PyTorch, which is not installed; pip install 'toprope[torch]'") from None
+    return torch
+
+
+def _train(
+    torch: Any, name: str, shape: lm.Shape, seed: list[int], steps: int, progress: Progress
+) -> tuple[lm.Weights, float]:
+    """AdamW, linear warm-up, cosine to zero. Returns float32 weights and accuracy of the answer at `=`."""
+    rng = np.random.default_rng(seed)
+    torch.set_num_threads(1)
+    params = {key: torch.tensor(value, requires_grad=True) for key, value in initial(shape, rng).items()}
+    optimizer = torch.optim.AdamW(list(params.values()), lr=RATE[name], weight_decay=DECAY)
+    for step in range(steps):
+        optimizer.param_groups[0]["lr"] = RATE[name] * _schedule(step, steps)
+        loss = line_loss(torch, params, shape, corpus.lines(BATCH, rng))
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        if step % 50 == 0:
+            progress(f"pretraining {name} model, loss {loss.item():.3f}", step / steps)
+    weights = {key: p.detach().numpy().copy() for key, p in params.items()}
+    return weights, answer_accuracy(weights, shape)
+
+
+def _schedule(step: int, steps: int) -> float:
+    return min(1.0, (step + 1) / WARMUP) * 0.5 * (1 + math.cos(math.pi * step / steps))
+
+
+def initial(shape: lm.Shape, rng: np.random.Generator) -> lm.Weights:
+    """Gaussian start, sd .2 for embeddings and 1/sqrt(fan in) for matrices, smaller where they write to the stream."""
+    d = shape.width
+    sizes = {"qkv": (d, 3 * d), "proj": (d, d), "up": (d, 4 * d), "down": (4 * d, d)}
+    weights = {}
+    for name in lm.names(shape):
+        kind = name.rstrip("0123456789")
+        rows, cols = sizes.get(kind, (corpus.VOCAB if kind == "tok" else corpus.LINE, d))
+        scale = EMBEDDING_SD if kind in ("tok", "pos") else rows**-0.5
+        if kind in ("proj", "down"):
+            scale /= math.sqrt(2 * shape.layers)
+        weights[name] = (rng.standard_normal((rows, cols)) * scale).astype(np.float32)
+    return weights
+
+
+def hidden(torch: Any, w: dict[str, Any], shape: lm.Shape, tokens: Any) -> Any:
+    """(n, t, d) last-layer states, the PyTorch twin of `lm.states`."""
+    norm = lambda x: x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)  # noqa: E731  one line, used thrice
+    x = w["tok"][tokens] + w["pos"][: tokens.shape[1]]
+    n, t, d = x.shape
+    for i in range(shape.layers):
+        q, k, v = (norm(x) @ w[f"qkv{i}"]).view(n, t, 3, shape.heads, d // shape.heads).permute(2, 0, 3, 1, 4)
+        mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
+        x = x + mixed.transpose(1, 2).reshape(n, t, d) @ w[f"proj{i}"]
+        x = x + torch.relu(norm(x) @ w[f"up{i}"]) @ w[f"down{i}"]
+    return x
+
+
+def line_loss(torch: Any, w: dict[str, Any], shape: lm.Shape, lines: np.ndarray) -> Any:
+    """Weighted mean cross-entropy of the next token over a batch of padded lines."""
+    tokens = torch.from_numpy(lines)
+    x = hidden(torch, w, shape, tokens[:, :-1])
+    logits = (x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)) @ w["tok"].T
+    target = tokens[:, 1:]
+    weight = torch.ones(target.shape)
+    weight[:, : corpus.PROMPT - 1] = INPUT_WEIGHT
+    weight[target == corpus.PAD] = 0
+    each = torch.nn.functional.cross_entropy(logits.flatten(0, 1), target.flatten(), reduction="none")
+    return (each * weight.flatten()).sum() / weight.sum()
+
+
+def answer_accuracy(weights: lm.Weights, shape: lm.Shape, n: int = 4000) -> float:
+    """Share of fresh lines whose likeliest digit at `=` is the right answer."""
+    rng = np.random.default_rng([9, n])
+    ops, digits = rng.integers(0, 10, n), rng.integers(0, 10, (n, 5))
+    out = lm.logits(weights, lm.states(weights, shape, corpus.prompts(ops, digits)))
+    return float(np.mean(out[:, :10].argmax(1) == corpus.answers(ops, digits)))
+
+
+if __name__ == "__main__":
+    print(json.dumps(pretrain(int(sys.argv[1]), Path(sys.argv[2]), lambda what, f: print(f"{f:4.0%} {what}", flush=True))))

@@ -1,0 +1,74 @@
+"""The search space: a grammar of method blocks. A point names blocks and their settings; `starter/` carries it out.
+
+Slots are blocks with their settings, so crossover trades a parent's filter or relabelling rule whole. The default point
+is vanilla: hard weak labels, equal weights, the referee's student. `flat_space` is the same in ten plain numbers.
+"""
+
+from __future__ import annotations
+
+from toprope.space import Dim, Space, choice, linear, log
+
+Slot = list[Dim]
+
+
+def _ladder(name: str, levels: list[float], default: float) -> Dim:
+    return Dim(name, list(levels), levels.index(default), ordered=True)
+
+
+BASIS: Slot = [
+    _ladder("rank", [3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 0], 0),  # 0: all
+    linear("power", -1, 1, 9, 0),
+]
+LABEL: Slot = [
+    choice("label", ["hard", "soft", "sharp"]),
+    _ladder("sharpness", [0.25, 0.5, 1.0, 2.0, 4.0], 1.0),
+    choice("balance", ["none", "median"]),
+]
+VOTE: Slot = [
+    choice("vote", ["none", "knn", "kmeans"]),
+    _ladder("neighbours", [10, 20, 30, 50, 80, 120], 50),
+    _ladder("clusters", [6, 8, 10, 12, 16, 24, 32, 48, 64], 32),
+    _ladder("runs", [1, 2, 4, 8], 1),
+    linear("blend", 0.25, 1, 4, 1),
+    choice("harden", [False, True]),
+]
+FILTER: Slot = [
+    choice("filter", ["none", "confidence", "agree", "overlap", "density", "knn", "loss"]),
+    linear("keep", 0.1, 0.9, 9, 0.5),
+    choice("even", [False, True]),
+]
+WEIGHT: Slot = [choice("weight", ["none", "confidence", "margin"]), _ladder("weight_power", [0.5, 1.0, 2.0, 3.0], 1.0)]
+MODEL: Slot = [choice("loss", ["ce", "gce", "square"]), linear("gce", 0.1, 1, 10, 0.7), log("l2", 1e-3, 3, 15, 1e-3)]
+ROUNDS: Slot = [
+    choice("rule", ["none", "logconf", "entropy", "bootstrap", "product", "em"]),
+    _ladder("rounds", [1, 2, 3, 5, 8, 12], 3),
+    linear("mix", 0.1, 1, 10, 0.5),
+    linear("alpha", 0.25, 2, 8, 1),
+    linear("beta", 0.25, 2, 8, 1),
+    choice("folds", [1, 2, 4]),
+    _ladder("l2_rounds", [0.5, 0.7, 1.0, 1.3, 1.6], 1.0),
+    _ladder("refilter", [0.3, 0.5, 0.7, 0.9, 1.0], 1.0),
+]
+ENSEMBLE: Slot = [choice("ensemble", ["none", "bag", "axes"]), _ladder("members", [2, 3, 5], 3)]
+ANSWER: Slot = [choice("answer", ["soft", "hard"]), choice("cut", ["half", "match", "median"])]
+
+
+def grammar() -> Space:
+    """33 dimensions in 9 slots; its default() is vanilla."""
+    return _space(BASIS, LABEL, VOTE, FILTER, WEIGHT, MODEL, ROUNDS, ENSEMBLE, ANSWER)
+
+
+def flat_space() -> Space:
+    """Ten scalars without blocks, each its own slot: what the grammar is compared with at equal budget."""
+    wanted = ("rank", "power", "sharpness", "blend", "keep", "weight_power", "l2", "rounds", "mix", "refilter")
+    fixed = {"label": "sharp", "vote": "kmeans", "filter": "confidence", "weight": "confidence", "rule": "logconf"}
+    dims = {d.name: d for d in grammar().dims}
+    return _space(*([dims[name]] for name in wanted), *([Dim(name, [value])] for name, value in fixed.items()))
+
+
+def _space(*slots: Slot) -> Space:
+    numbers, start = [], 0
+    for slot in slots:
+        numbers.append(list(range(start, start + len(slot))))
+        start += len(slot)
+    return Space([d for slot in slots for d in slot], numbers)

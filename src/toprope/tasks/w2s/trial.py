@@ -1,0 +1,59 @@
+"""Runs the shipped method grammar directly, in this process: for tables, tuning and admission of our own code only.
+
+Never for other people's candidates: those go through the sandbox.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toprope.tasks.w2s import student
+from toprope.types import Draw, Floats, Json
+
+Targets = Callable[..., tuple[Any, Any]]
+
+
+@cache
+def starter() -> Targets:
+    """`targets` of the shipped starter."""
+    folder = str(Path(__file__).parent / "starter")
+    sys.path.insert(0, folder)
+    try:
+        function: Targets = import_module("solution").targets
+    finally:
+        sys.path.remove(folder)
+        sys.modules.pop("solution", None)
+    return function
+
+
+def accuracy(draw: Draw, params: Mapping[str, Json], seed: int = 0) -> float:
+    """Test accuracy of the grammar's point `params` on one draw."""
+    rng = np.random.default_rng(seed)
+    public = draw.public
+    t, u = starter()(
+        public["pool_features"], public["pool_weak_probs"], params=params, rng=rng, margins=public["margins"]
+    )
+    gold = draw.private
+    p = student.fit(gold.basis, t[None], u[None]).probabilities(gold.test)[0]
+    return float(np.mean((p > 0.5) == gold.test_labels))
+
+
+def accuracies(some: Iterable[Draw], params: Mapping[str, Json], seed: int = 0) -> Floats:
+    """(n,) accuracies over draws."""
+    return np.array([accuracy(draw, params, seed) for draw in some])
+
+
+def pgr(scores: Floats, some: list[Draw]) -> tuple[float, float]:
+    """Performance gap recovered as a ratio of sums, and its standard error by the delta method over draws."""
+    gain = scores - np.array([d.floor for d in some])
+    gap = np.array([d.ceiling - d.floor for d in some])
+    ratio = float(gain.sum() / gap.sum())
+    error = float(np.std(gain - ratio * gap, ddof=1) / np.sqrt(len(gap)) / gap.mean())
+    return ratio, error
