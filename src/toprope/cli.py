@@ -70,10 +70,12 @@ def _cores() -> int:
 @as_json
 def tasks(as_json: bool) -> None:
     """List the tasks that can be climbed."""
+    import msgspec
+
     from toprope.tasks import registry
     from toprope.view import text
 
-    rows = registry.describe()
+    rows = [msgspec.structs.asdict(listing) for listing in registry.available()]
     _emit(rows, as_json, lambda: text.tasks(rows))
 
 

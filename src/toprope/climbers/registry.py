@@ -22,6 +22,15 @@ def names() -> list[str]:
     return sorted(CLIMBERS)
 
 
+def known(name: str) -> None:
+    """Raises UsageError, naming what exists, for an unknown climber; `replay` needs its file: `replay:FILE`."""
+    kind, _, file = name.partition(":")
+    if kind not in CLIMBERS:
+        raise UsageError(f"climber {name!r} is unknown; choose one of {', '.join(names())}")
+    if (kind == "replay") != bool(file):
+        raise UsageError(f"climber {name!r}; expected replay:FILE with an export of a run, or a name without a file")
+
+
 def make(name: str, space: Space, seed: int, **options: Any) -> Climber:
     """A climber for this space. options: keyword arguments of its class.
 

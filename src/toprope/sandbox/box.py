@@ -328,7 +328,6 @@ class _Child:
         self._send(header, [a.tobytes() for _, a in arrays])
         return answers
 
-
     def listen(self, answers: Answers) -> _Broken | None:
         """Feeds frames to answers until all are there; None, or what broke and who."""
         limit = self._limits.wall_s

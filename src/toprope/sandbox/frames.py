@@ -34,7 +34,9 @@ class Answers:
     nothing after it can be trusted. columns: {name: (k, *shape)}, rows of those who failed stay zero.
     """
 
-    def __init__(self, nonce: bytes, variants: NDArray[np.int64], schema: Sequence[Array], k: int, off: frozenset[str]) -> None:
+    def __init__(
+        self, nonce: bytes, variants: NDArray[np.int64], schema: Sequence[Array], k: int, off: frozenset[str]
+    ) -> None:
         self._nonce, self._order, self._schema, self._off = nonce, variants, schema, off
         fields = [(f"@{a.name}", f"<{a.dtype}" if a.dtype[1:] != "1" else a.dtype, a.shape) for a in schema]
         self._frame = np.dtype([("nonce", "V8"), ("variant", "<u4"), ("kind", "u1"), ("length", "<u4"), *fields])

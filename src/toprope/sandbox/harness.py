@@ -370,7 +370,9 @@ class Child:
             elif returns:
                 if not isinstance(result, tuple | list) or len(result) != len(returns):
                     wanted = ", ".join(name for name, _, _ in returns)
-                    raise Invalid(f"{fn} returned {type(result).__name__}, expected a tuple of {len(returns)}: {wanted}")
+                    raise Invalid(
+                        f"{fn} returned {type(result).__name__}, expected a tuple of {len(returns)}: {wanted}"
+                    )
                 for one, schema in zip(result, returns):  # noqa: B905
                     payload += self.packed(fn, one, schema)
         return payload

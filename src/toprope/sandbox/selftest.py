@@ -1,1 +1,2 @@
-def best_tier(): return "linux-landlock"
+def best_tier():
+    return "linux-landlock"

@@ -23,7 +23,9 @@ from toprope.types import Limits
 
 HERE = Path(__file__).parent
 NOBODY = 65534
-PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft", "numpy.polynomial", "numpy.lib.stride_tricks"))}
+PROFILES = {
+    "numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft", "numpy.polynomial", "numpy.lib.stride_tricks"))
+}
 # Modules honest candidates import, loaded once so that no child has to read them.
 STDLIB = ("math", "itertools", "functools", "collections", "dataclasses", "typing", "heapq", "bisect", "random",
           "statistics", "operator", "string", "re", "copy", "enum", "fractions", "decimal", "textwrap", "types")  # fmt: skip
@@ -171,11 +173,19 @@ def kill(pidfd: int) -> None:
 
 def _start(config: dict[str, Any], fds: list[int]) -> subprocess.Popen[bytes]:
     """The harness travels as an open file, so nothing of toprope need be readable inside."""
-    source, settings = _memory("harness", (HERE / "harness.py").read_bytes()), _memory("config", json.dumps(config).encode())
+    source, settings = (
+        _memory("harness", (HERE / "harness.py").read_bytes()),
+        _memory("config", json.dumps(config).encode()),
+    )
     interpreter = os.path.realpath(sys.executable)
     boot = f"import sys;sys.argv=['',{settings!r}];exec(compile(open({source},'rb').read(),'<harness>','exec'))"
     env = {"PATH": "/usr/bin:/bin", "HOME": "/", "LANG": "C.UTF-8", "PYTHONHASHSEED": "0", "MALLOC_ARENA_MAX": "1"}
-    env |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MALLOC_TRIM_THRESHOLD_": "536870912", "MALLOC_MMAP_THRESHOLD_": "268435456"}
+    env |= {
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MALLOC_TRIM_THRESHOLD_": "536870912",
+        "MALLOC_MMAP_THRESHOLD_": "268435456",
+    }
     try:
         return subprocess.Popen(
             [interpreter, "-s", "-S", "-P", "-B", "-c", boot],

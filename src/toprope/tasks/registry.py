@@ -19,6 +19,10 @@ TASKS = {  # id -> (module, factory called with the id, task.toml beside this fi
     "w2s/probe-hard-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-hard-v1.toml"),
     "w2s/probe-runs-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-runs-v1.toml"),
 }
+TESTING = {  # loadable by id, not listed: they are no alignment tasks
+    "testing/coin-v1": ("toprope.testing.coin", "make", ""),
+    "testing/rough-coin-v1": ("toprope.testing.coin", "make", ""),
+}
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -32,11 +36,16 @@ class Listing(msgspec.Struct, frozen=True):
     climbable_without_model: bool
 
 
-def load(task_id: str) -> Task:
-    """Make a task. Raises UsageError, naming what exists, for an unknown id."""
-    if task_id not in TASKS:
+def known(task_id: str) -> None:
+    """Raises UsageError, naming what exists, for an unknown id."""
+    if task_id not in TASKS | TESTING:
         raise UsageError(f"task {task_id!r} is unknown; there are {', '.join(sorted(TASKS))}")
-    module, factory, _ = TASKS[task_id]
+
+
+def load(task_id: str) -> Task:
+    """Make a task. Raises UsageError for an unknown id."""
+    known(task_id)
+    module, factory, _ = (TASKS | TESTING)[task_id]
     task: Task = getattr(import_module(module), factory)(task_id)
     return task
 

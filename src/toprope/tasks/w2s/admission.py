@@ -37,7 +37,9 @@ def figures(draws: list[Draw]) -> dict[str, float]:
         "ceiling": float(ceiling.mean()),
         "vanilla": share(accuracies(draws, {})),
         "zero_shot": max(share(column) for column in readouts.T),
-        "majority": share(np.array([max(d.private.test_labels.mean(), 1 - d.private.test_labels.mean()) for d in draws])),
+        "majority": share(
+            np.array([max(d.private.test_labels.mean(), 1 - d.private.test_labels.mean()) for d in draws])
+        ),
     }
 
 

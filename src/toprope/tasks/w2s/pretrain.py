@@ -130,4 +130,6 @@ def answer_accuracy(weights: lm.Weights, shape: lm.Shape, n: int = 4000) -> floa
 
 
 if __name__ == "__main__":
-    print(json.dumps(pretrain(int(sys.argv[1]), Path(sys.argv[2]), lambda what, f: print(f"{f:4.0%} {what}", flush=True))))
+    print(
+        json.dumps(pretrain(int(sys.argv[1]), Path(sys.argv[2]), lambda what, f: print(f"{f:4.0%} {what}", flush=True)))
+    )
