@@ -95,21 +95,23 @@ def tasks(as_json: bool) -> None:
 @as_json
 def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
     """Climb TASK until the budget is spent."""
+    import secrets
     import time
 
-    from toprope.run.session import Ask
+    from toprope.run.records import Ask
 
     del executor  # one so far; the option is part of the contract
+    experiments = _positive("--experiments", options["experiments"])
+    minutes = _positive("--minutes", options["minutes"])
     ask = Ask(
+        secrets.token_hex(8),
         task,
         options["climber"],
         options["seed"],
-        _positive("--experiments", options["experiments"]),
-        _positive("--minutes", options["minutes"]),
+        experiments,
+        2.0 if experiments is None and minutes is None else minutes,
         options["rehearsal_secret"],
     )
-    if ask.experiments is None and ask.minutes is None:
-        ask = Ask(task, ask.climber, ask.seed, None, 2.0, ask.rehearsal)
     directory = run_dir or Path("runs") / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     _check_names(ask)
     _sit(directory, ask, as_json, options)

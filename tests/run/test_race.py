@@ -15,8 +15,8 @@ class Bench:
     def __init__(self, fails: dict[int, Outcome] | None = None) -> None:
         self.fails, self.asked = fails or {}, []
 
-    def __call__(self, blocks, lo, hi):
-        for experiments, rows in blocks:
+    def __call__(self, pieces):
+        for experiments, rows, lo, hi in pieces:
             self.asked.append((experiments.tolist(), lo, hi))
             base = rows[:, 0].astype(float) / 100
             scores = base[:, None] + 0.01 * np.cos(np.arange(lo, hi))[None, :] * (1 + rows[:, :1] % 3)
@@ -85,3 +85,21 @@ def test_blocks_do_not_depend_on_anything_but_the_generation():
     race_with(bench).run(rows(*range(40, 72)))
     first = [experiments for experiments, lo, _ in bench.asked if lo == 0]
     assert first == [list(range(at, at + 4)) for at in range(0, 32, 4)]
+
+
+def test_few_candidates_are_spread_over_draws():
+    """When only a few are left, a rung is cut along its draws too, so that no worker idles; every draw comes once."""
+    bench = Bench()
+    race_with(bench).run(rows(50, 60))
+    last = [(tuple(e), lo, hi) for e, lo, hi in bench.asked if lo >= 4]
+    for candidate in {e for e, _, _ in last}:
+        draws = [d for e, lo, hi in last if e == candidate for d in range(lo, hi)]
+        assert draws == list(range(4, 12))
+    assert len(last) == 8
+
+
+def test_only_the_best_quarter_goes_on():
+    """Without an incumbent the bound stops nobody, but only a quarter of a rung is worth more draws."""
+    results = race_with(Bench()).run(rows(*range(40, 56)))
+    assert (results.draws == 12).sum() == 4
+    assert results.draws[-4:].tolist() == [12] * 4

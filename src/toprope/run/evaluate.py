@@ -14,7 +14,7 @@ from toprope.errors import RunError
 from toprope.protocols import Ledger
 from toprope.referee.messages import Done, Work
 from toprope.referee.pool import ScorerPool
-from toprope.run.race import Scored
+from toprope.run.race import Piece, Scored
 from toprope.run.records import BlockRecord, record
 from toprope.space import Space
 from toprope.types import Block, Codes, Outcome, Tree
@@ -30,27 +30,29 @@ class Evaluator:
         self._tree, self._space = pool.add(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
 
-    def __call__(self, blocks: list[tuple[NDArray[np.int64], Codes]], lo: int, hi: int) -> Iterable[Scored]:
+    def __call__(self, pieces: list[Piece]) -> Iterable[Scored]:
         records: dict[str, BlockRecord] = {}
         works: dict[int, Work] = {}
-        ids = [f"{experiments[0]}.{hi}" for experiments, _ in blocks]
-        for number, (name, (experiments, rows)) in enumerate(zip(ids, blocks, strict=True)):
+        ids = [f"{p.experiments[0]}.{p.lo}.{p.hi}" for p in pieces]
+        for number, (name, piece) in enumerate(zip(ids, pieces, strict=True)):
             past = self._recorded.pop(name, None)
             if past is not None:
-                records[name] = self._same(past, experiments, rows)
+                records[name] = self._same(past, piece)
                 self._on_block(past)
             else:
-                block = Block(self._tree, self._space, rows, tuple(range(lo, hi)), int(experiments[0]))
+                draws = tuple(range(piece.lo, piece.hi))
+                block = Block(self._tree, self._space, piece.rows, draws, int(piece.experiments[0]))
                 works[number] = Work(number, block, "dev", detail=True)
         for done in self._pool.run(works.values()):
-            fresh = _to_record(ids[done.id], blocks[done.id], lo, hi, done)
+            fresh = _to_record(ids[done.id], pieces[done.id], done)
             self._ledger.append("block", fresh)
             records[fresh.id] = fresh
             self._on_block(fresh)
         return [_to_scored(records[name]) for name in ids]
 
-    def _same(self, past: BlockRecord, experiments: NDArray[np.int64], rows: Codes) -> BlockRecord:
-        if not np.array_equal(past.experiments, experiments) or (past.lo == 0 and not np.array_equal(past.rows, rows)):
+    def _same(self, past: BlockRecord, piece: Piece) -> BlockRecord:
+        rows_differ = past.lo == 0 and not np.array_equal(past.rows, piece.rows)
+        if rows_differ or not np.array_equal(past.experiments, piece.experiments):
             raise RunError(
                 f"block {past.id} of the ledger holds other candidates than the climber proposes now; "
                 "resume with the version of toprope that made the run"
@@ -67,15 +69,14 @@ class Evaluator:
         return scores
 
 
-def _to_record(name: str, block: tuple[NDArray[np.int64], Codes], lo: int, hi: int, done: Done) -> BlockRecord:
-    experiments, rows = block
+def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
     result = done.result
     return BlockRecord(
         id=name,
-        experiments=experiments.astype(np.uint32),
-        lo=lo,
-        hi=hi,
-        rows=rows if lo == 0 else rows[:0],
+        experiments=piece.experiments.astype(np.uint32),
+        lo=piece.lo,
+        hi=piece.hi,
+        rows=piece.rows if piece.lo == 0 else piece.rows[:0],
         scores=result.scores.astype(np.float32),
         outcomes={i: str(o) for i, o in enumerate(result.outcomes) if o is not Outcome.OK},
         messages=result.messages,

@@ -56,6 +56,8 @@ def climb(
     number, ask = 0, 1
     while ask > 0:
         rows = climber.ask(ask)
+        if not len(rows):
+            break  # a replay has come to its end
         results = race.run(rows)
         climber.tell(results)
         ascent.barrier(number)

@@ -1,4 +1,4 @@
-"""Racing: few draws first, the rest only while an optimistic bound can still win.
+"""Racing: few draws first, the rest only while an optimistic bound can still win, and only for the best quarter.
 
 Decisions are taken at barriers, in proposal order, against the incumbent as it stood when the generation was asked for,
 so they are the same on one worker or eight. Scores from different numbers of draws are never compared raw: a candidate
@@ -18,8 +18,9 @@ from toprope.protocols import Results
 from toprope.types import Codes, Floats, Outcome
 
 OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has seen
+QUARTER = 4  # at most one in so many goes on past each rung (successive halving, Jamieson & Talwalkar 2016)
 SLACK = 0.02  # and this much in the metric's unit, so that a lucky small spread does not end it
-BLOCKS = 8  # a rung is cut into this many blocks, whatever the number of workers
+BLOCKS = 8  # a rung is cut into about this many blocks, by candidates and then by draws, on any number of workers
 KEEP = 64  # finalists remembered with their per-draw scores: those an attempt at the gate may choose from
 
 
@@ -61,10 +62,19 @@ class Scored(NamedTuple):
     outcomes: list[Outcome]
 
 
-class Evaluate(Protocol):
-    """Scores blocks of rows on dev draws lo..hi-1, in any order but returned in the order asked for."""
+class Piece(NamedTuple):
+    """One block of a rung: (k,) experiment numbers, their (k, p) rows, dev draws lo..hi-1."""
 
-    def __call__(self, blocks: list[tuple[NDArray[np.int64], Codes]], lo: int, hi: int) -> Iterable[Scored]: ...
+    experiments: NDArray[np.int64]
+    rows: Codes
+    lo: int
+    hi: int
+
+
+class Evaluate(Protocol):
+    """Scores pieces in any order, but returns the answers in the order asked for."""
+
+    def __call__(self, pieces: list[Piece]) -> Iterable[Scored]: ...
 
 
 class Race:
@@ -98,11 +108,13 @@ class Race:
         incumbent, lo = self.best, 0
         scores = np.full((len(rows), self._rungs[-1]), np.nan, dtype=np.float32)
         alive = fresh
+        most = len(fresh)
         for hi in self._rungs:
             alive = self._rung(rows, alive, scores, keys, lo, hi)
             if hi == self._rungs[-1]:
                 break
-            on = self._promising(scores[alive, :hi], incumbent)
+            most = -(-most // QUARTER)
+            on = self._promising(scores[alive, :hi], incumbent) & self._among_best(scores[alive, :hi], most)
             for i in alive[~on]:
                 self._seen[keys[i]] = Verdict(self._estimate(scores[i, :hi], incumbent), hi, Outcome.OK)
             self.pruned += int((~on).sum())
@@ -114,19 +126,22 @@ class Race:
         self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes], lo: int, hi: int
     ) -> NDArray[np.int64]:
         """Scores the rung's draws in place; returns who is still ok."""
-        size = max(1, -(-len(rows) // BLOCKS))
-        cuts = [alive[at : at + size] for at in range(0, len(alive), size)]
-        blocks = [(self.experiments + cut, rows[cut]) for cut in cuts]
-        ok = []
-        for cut, scored in zip(cuts, self._evaluate(blocks, lo, hi), strict=True):
-            scores[cut, lo:hi] = scored.scores
-            for i, outcome in zip(cut, scored.outcomes, strict=True):
-                if outcome is Outcome.OK:
-                    ok.append(i)
-                else:
-                    self._seen[keys[i]] = Verdict(np.nan, lo, outcome)
-                    self.failed[outcome] = self.failed.get(outcome, 0) + 1
-        return np.array(ok, dtype=np.int64)
+        if not len(alive):
+            return alive
+        cuts = np.array_split(alive, min(BLOCKS, len(alive)))
+        spans = np.array_split(np.arange(lo, hi), min(BLOCKS // len(cuts), hi - lo))
+        owners = [(cut, int(span[0]), int(span[-1]) + 1) for cut in cuts for span in spans]
+        pieces = [Piece(self.experiments + cut, rows[cut], low, high) for cut, low, high in owners]
+        ended: dict[int, Outcome] = {}
+        for (cut, low, high), scored in zip(owners, self._evaluate(pieces), strict=True):
+            scores[cut, low:high] = scored.scores
+            for i, outcome in zip(cut.tolist(), scored.outcomes, strict=True):
+                if outcome is not Outcome.OK:
+                    ended.setdefault(i, outcome)
+        for i, outcome in ended.items():
+            self._seen[keys[i]] = Verdict(np.nan, lo, outcome)
+            self.failed[outcome] = self.failed.get(outcome, 0) + 1
+        return alive[[i not in ended for i in alive.tolist()]]
 
     def _promising(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> NDArray[np.bool_]:
         if incumbent is None or not len(scores):
@@ -137,6 +152,13 @@ class Race:
         error = differences.std(axis=1, ddof=1) / np.sqrt(j) if j > 1 else np.zeros(len(scores))
         bound = differences.mean(axis=1) + OPTIMISM * error + SLACK
         return np.asarray(bound.round(6) >= 0)
+
+    def _among_best(self, scores: NDArray[np.float32], most: int) -> NDArray[np.bool_]:
+        """Who is among the `most` best on the draws seen so far; ties go to the earlier proposal."""
+        order = np.argsort(-self.anchors.value(scores.astype(np.float64)), kind="stable")
+        among = np.zeros(len(scores), dtype=bool)
+        among[order[:most]] = True
+        return among
 
     def _estimate(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> float:
         own = float(self.anchors.value(scores.astype(np.float64)))

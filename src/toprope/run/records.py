@@ -16,8 +16,20 @@ from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Tree
 
 
+class Ask(msgspec.Struct, frozen=True):
+    """kind "ask", the first entry: what a user wants of a new run, so that one killed while starting can be resumed."""
+
+    run: str
+    task: str
+    climber: str = "evolution"
+    seed: int = 0
+    experiments: int | None = None
+    minutes: float | None = None
+    rehearsal: str | None = None
+
+
 class Opening(msgspec.Struct, frozen=True):
-    """kind "open", the first entry: what was asked for, and the referee's commitment."""
+    """kind "open", before anything is climbed: what was asked for, and the referee's commitment."""
 
     toprope: str
     run: str
@@ -85,6 +97,7 @@ class Committed(msgspec.Struct, frozen=True):
 
 
 KINDS: dict[str, Any] = {
+    "ask": Ask,
     "open": Opening,
     "block": BlockRecord,
     "generation": Generation,

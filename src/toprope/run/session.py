@@ -6,10 +6,9 @@ The run process holds climber, loop, ledger and screen. It never sees a candidat
 from __future__ import annotations
 
 import os
-import secrets
 import time
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import msgspec
 import numpy as np
@@ -27,21 +26,10 @@ from toprope.run.evaluate import Evaluator
 from toprope.run.ledger import SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
-from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, record
 from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import Block, Candidate, Tree
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """What a user asks of a new run."""
-
-    task: str
-    climber: str = "evolution"
-    seed: int = 0
-    experiments: int | None = None
-    minutes: float | None = None
-    rehearsal: str | None = None
 
 
 class Screen(Protocol):
@@ -70,17 +58,14 @@ class Session:
         self._hub: HubClient | None = None
         self._pool: ScorerPool | None = None
         try:
+            self.ask = self._asked(ask)
+            self.task: Task = registry.load(self.ask.task)
             first = next(self.ledger.read("open"), None)
-            if first is None and ask is None:
-                raise RunError(f"run {directory} ended before it began; start it again with `toprope climb`")
-            past: Opening | None = record(first) if first is not None else None
-            name = past.run if past is not None else secrets.token_hex(8)
-            self.task: Task = registry.load(past.task if past is not None else ask.task)  # type: ignore[union-attr]
-            self._start_workers(name, ask, past, tier)
-            self.opening = past or self._open(name, ask, tier)  # type: ignore[arg-type]
-            if past is not None and past.toprope != toprope.__version__:
+            self._start_workers(tier)
+            self.opening: Opening = record(first) if first is not None else self._open(tier)
+            if self.opening.toprope != toprope.__version__:
                 raise RunError(
-                    f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "
+                    f"run {directory} was made by toprope {self.opening.toprope}, this is {toprope.__version__}; "
                     "resume it with the version that made it"
                 )
             screen.opened(self.opening)
@@ -90,26 +75,37 @@ class Session:
 
     # ------------------------------------------------------------ starting
 
-    def _start_workers(self, name: str, ask: Ask | None, past: Opening | None, tier: str) -> None:
-        asked: Any = past if past is not None else ask
+    def _asked(self, ask: Ask | None) -> Ask:
+        """The run's first entry: written for a new run, read for an old one."""
+        if ask is not None:
+            self.ledger.append("ask", ask)
+            return ask
+        first = next(self.ledger.read("ask"), None)
+        if first is None:
+            raise RunError(f"run {self.directory} ended before it began; start it again with `toprope climb`")
+        asked: Ask = record(first)
+        return asked
+
+    def _start_workers(self, tier: str) -> None:
+        ask = self.ask
         if self.tested is None:
-            hub = HubConfig(name, asked.task, tier, self._workers, str(vault_directory()), asked.rehearsal)
+            hub = HubConfig(ask.run, ask.task, tier, self._workers, str(vault_directory()), ask.rehearsal)
             self._hub = HubClient(hub, self.screen.progress)
-        config = ScorerConfig(asked.task, {"dev": seeding.dev_secret(asked.seed)}, tier)
+        config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
         if self._hub is not None:
             self._hub.wait_ready()
 
-    def _open(self, name: str, ask: Ask, tier: str) -> Opening:
-        assert self._hub is not None and self._pool is not None
+    def _open(self, tier: str) -> Opening:
+        assert self._hub is not None
+        assert self._pool is not None
         space = self.task.space
         if space is None:
-            raise UsageError(f"task {ask.task} has no search space; it can be climbed with own code only")
+            raise UsageError(f"task {self.ask.task} has no search space; it can be climbed with own code only")
         tree, ready = self.task.starter(), self._hub.ready
         anchors = _anchors(self._pool, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
             toprope=toprope.__version__,
-            run=name,
             tier=tier,
             commitment=ready.commitment,
             certifying=ready.certifying,
@@ -123,7 +119,7 @@ class Session:
             tree=tree,
             space=space,
             started=round(time.time(), 3),
-            **{field: getattr(ask, field) for field in ask.__struct_fields__},
+            **msgspec.structs.asdict(self.ask),
         )
         self.ledger.append("open", opening)
         return opening
@@ -146,7 +142,8 @@ class Session:
         ascent = Ascent(
             self.ledger, self._hub, race, evaluator, (o.tree, o.space), spec.splits.attempt_every, self.screen.gate
         )
-        climber = climbers.make(o.climber, o.space, o.seed)
+        kind, _, file = o.climber.partition(":")
+        climber = climbers.make(kind, o.space, o.seed, **({"path": file} if file else {}))
         climb(
             climber, race, ascent, Budget(o, self.ledger), self.ledger, spec.splits.generation, self.screen.generation
         )

@@ -70,10 +70,13 @@ class Story(msgspec.Struct):
 
     def failures(self) -> dict[str, int]:
         """Outcome -> number of experiments, for those that did not end ok."""
-        counts: dict[str, int] = {}
+        ended: dict[int, str] = {}  # an experiment may fail in several blocks; it counts once
         for block in self.blocks:
-            for outcome in block.outcomes.values():
-                counts[outcome] = counts.get(outcome, 0) + 1
+            for i, outcome in block.outcomes.items():
+                ended.setdefault(int(block.experiments[i]), outcome)
+        counts: dict[str, int] = {}
+        for outcome in ended.values():
+            counts[outcome] = counts.get(outcome, 0) + 1
         return dict(sorted(counts.items()))
 
 
@@ -153,7 +156,7 @@ def export(s: Story) -> dict[str, Any]:
     """Everything a run decided, without times: equal for equal seed, secret and budget, on any number of workers."""
     o = s.opening
     rows: dict[int, dict[str, Any]] = {}
-    for block in sorted(s.blocks, key=lambda b: (b.hi, int(b.experiments[0]))):
+    for block in sorted(s.blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
         for i, experiment in enumerate(block.experiments.tolist()):
             if block.lo == 0:
                 rows[experiment] = {
@@ -163,11 +166,11 @@ def export(s: Story) -> dict[str, Any]:
                     "outcome": "ok",
                     "scores": [],
                 }
-            row = rows[experiment]
-            row["outcome"] = block.outcomes.get(i, "ok")
-            if i in block.messages:
-                row["message"] = block.messages[i]
-            elif row["outcome"] == "ok":
+            row = rows.setdefault(experiment, {"outcome": "ok"})
+            if i in block.outcomes and row["outcome"] == "ok":
+                row["outcome"] = block.outcomes[i]
+                row["message"] = block.messages.get(i, "")
+            if row["outcome"] == "ok":
                 row["scores"] += [round(float(x), 6) for x in block.scores[i]]
     return {
         "task": o.task,

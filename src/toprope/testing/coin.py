@@ -1,8 +1,8 @@
 """`testing/coin-v1`: the smallest real task, for tests and benchmarks of everything around tasks.
 
-A candidate answers one number, its `skill` plus nothing else; the score is that number plus noise drawn per draw and per
-`face`, so two faces of equal skill differ by luck alone: a climb over faces at skill 0 is a null campaign. `act` makes a
-candidate misbehave. Not an alignment task, and not listed among them.
+A candidate answers its face and skill; the score is the skill plus noise drawn per draw and per face, so two faces of
+equal skill differ by luck alone: a climb over faces at skill 0 is a null campaign. `act` makes a candidate misbehave.
+ Not an alignment task, and not listed among them.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Coin:
 
     hidden_weights = ""
 
-    def __init__(self, task_id: str, acts: tuple[str, ...] = ("ok",)) -> None:
+    def __init__(self, task_id: str, faces: int, acts: tuple[str, ...] = ("ok",)) -> None:
         self.spec = TaskSpec(
             id=task_id,
             title="A coin with many faces",
@@ -60,7 +60,7 @@ class Coin:
             citation="",
         )
         skills = [round(0.01 * i, 2) for i in range(11)]
-        self.space = Space([choice("face", list(range(FACES))), choice("skill", skills), choice("act", list(acts))])
+        self.space = Space([choice("face", list(range(faces))), choice("skill", skills), choice("act", list(acts))])
 
     def prepare(self, split: Split, progress: Progress) -> None:
         progress("drawing coins", 1.0)
@@ -96,6 +96,7 @@ class Coin:
 
 
 def make(task_id: str) -> Coin:
-    """`testing/coin-v1` behaves; `testing/rough-coin-v1` also crashes, hangs, exits and answers NaN."""
-    acts = ("ok",) * 12 + ("crash", "exit", "nan", "hang") if "rough" in task_id else ("ok",)
-    return Coin(task_id, acts)
+    """`testing/coin-v1` behaves; `testing/rough-coin-v1` also crashes, hangs, exits and answers NaN, and repeats."""
+    if "rough" in task_id:
+        return Coin(task_id, 20, ("ok",) * 12 + ("crash", "exit", "nan", "hang"))
+    return Coin(task_id, FACES)
