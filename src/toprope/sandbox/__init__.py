@@ -1,0 +1,1 @@
+"""Runs one dialogue with one author's variants in a protected child process. Knows no task."""

@@ -1,0 +1,506 @@
+"""`Sandbox.run`: one author's variants x some cases, in as few children as their behaviour allows.
+
+    for each case: dialogue yields a Round -> the child plays it on every live variant -> columns go back in -> outputs
+
+A variant that fails is dead for the rest of the job and its first outcome stays. When a child hangs or dies, the
+variant it was at gets the outcome, everything finished before it counts (frames lie in shared memory), and a new child
+goes on with the next one, after replaying this case's earlier rounds for the variants that still need them. If the
+*zygote* dies nobody is to blame: it is started again once per job, and the same logic goes on.
+
+This module knows no task. Scores are none of its business: it returns data that fits the declared schema, or outcomes.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, NamedTuple, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.errors import UsageError, WorkerDied
+from toprope.protocols import Dialogue, Outputs
+from toprope.sandbox import frames
+from toprope.sandbox.inside.candidate import FIRST, TEXT_MAX
+from toprope.sandbox.memory import PublicMemory
+from toprope.sandbox.process import SLOTS, Child, Ended, Zygote
+from toprope.space import Space
+from toprope.types import Codes, Limits, Outcome, Round
+
+LAYERS = frozenset({"landlock", "seccomp", "rlimits", "fds", "identity"})  # in the kernel
+CHECKS = frozenset({"nonce", "schema", "kill"})  # in the scorer
+TICK_S = 0.05  # how often a silent child's counter is looked at; a hang is killed within limit + this
+NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
+ROUNDS_MAX = 8  # only for the CPU backstop inside the child; the scorer watches CPU per variant and round itself
+
+
+class Job(NamedTuple):
+    """One author's work. rows: (k, p) levels of `space`. entries: names looked for. detail: error text (dev only)."""
+
+    files: dict[str, bytes]
+    space: Space
+    rows: Codes
+    entries: Sequence[str]
+    detail: bool = False
+
+
+class Case(NamedTuple):
+    """One draw: what the candidate sees, the seed of every `rng`, and the conversation about it."""
+
+    public: PublicMemory
+    seed: int
+    dialogue: Callable[[frozenset[str]], Dialogue]
+
+
+class JobResult(NamedTuple):
+    """outcomes: k. messages: variant -> text, if the job asked for detail. cpu_s: children and zygote.
+    evidence: variant -> what the tripwire saw, for the operator only."""
+
+    outcomes: list[Outcome]
+    messages: dict[int, str]
+    cpu_s: float
+    wall_s: float
+    evidence: dict[int, str]
+
+
+class Sandbox:
+    """One zygote, one core, one child at a time. A context manager. Use it from one thread.
+
+    tier: "linux-landlock", or "none" (no layer at all; results are marked unprotected). off: layers switched off, for
+    the tests' proof that each of them matters. Raises NoProtection if a layer cannot be put up.
+    """
+
+    def __init__(
+        self,
+        limits: Limits,
+        *,
+        profile: str = "numpy",
+        tier: str = "linux-landlock",
+        off: frozenset[str] = frozenset(),
+    ) -> None:
+        if tier not in ("linux-landlock", "none"):
+            raise UsageError(f"sandbox tier {tier!r} is not known; expected linux-landlock or none")
+        if unknown := off - LAYERS - CHECKS:
+            raise UsageError(f"sandbox layers {sorted(unknown)} are not known; expected some of {sorted(LAYERS | CHECKS)}")
+        self.limits, self.profile, self.tier = limits, profile, tier
+        self.off = off | (LAYERS if tier == "none" else frozenset())
+        self._zygote = Zygote(profile, self.off)
+
+    @property
+    def zygote_pid(self) -> int:
+        return self._zygote.process.pid
+
+    @property
+    def protection(self) -> dict[str, Any]:
+        """The record stored with every result."""
+        said = self._zygote.record
+        return {
+            "tier": "none" if self.tier == "none" else "linux-landlock",
+            "protected": not self.off,
+            "off": sorted(self.off),
+            "landlock_abi": said["landlock_abi"],
+            "seccomp": said["filters"],
+            "identity": said["identity"],
+            "uid": said["uid"],
+            "readable": "interpreter, standard library, shared libraries, " + self.profile,
+            "network": "denied" if "seccomp" not in self.off else "open",
+            "scratch": "none",
+            "limits": {
+                "wall_s": self.limits.wall_s,
+                "cpu_s": self.limits.cpu_s,
+                "memory_mb": self.limits.memory_mb,
+            },
+        }
+
+    def run(
+        self,
+        job: Job,
+        cases: Sequence[Case],
+        on_case: Callable[[int, Outputs, NDArray[np.bool_]], None],
+    ) -> JobResult:
+        """Play every case; `on_case(index, outputs, alive)` after each one that some variant lived through.
+
+        Raises WorkerDied if the zygote ends twice within this job.
+        """
+        began = time.monotonic()
+        with _Play(self, job, cases) as play:
+            for index, case in enumerate(cases):
+                if not play.alive.any() or not play.converse(case, lambda o, a, i=index: on_case(i, o, a)):
+                    break
+        outcomes = [o or Outcome.OK for o in play.outcomes]
+        return JobResult(outcomes, play.messages, play.cpu_s, time.monotonic() - began, play.evidence)
+
+    def bare_fork(self) -> Ended:
+        """Fork the zygote and exit at once: the benchmark's unit."""
+        return self._zygote.bare_fork()
+
+    def restart(self) -> None:
+        self._zygote.close()
+        self._zygote = Zygote(self.profile, self.off)
+
+    def close(self) -> None:
+        self._zygote.close()
+
+    def __enter__(self) -> Sandbox:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+class _Gone(Exception):
+    """The child is no more. outcome None: not its own doing."""
+
+    def __init__(self, outcome: Outcome | None, why: str) -> None:
+        super().__init__(why)
+        self.outcome, self.why = outcome, why
+
+
+class _Play:
+    """One job being played: who lives, which child is up, what it has been told."""
+
+    def __init__(self, box: Sandbox, job: Job, cases: Sequence[Case]) -> None:
+        k = len(job.rows)
+        self.box, self.job, self.cases = box, job, cases
+        self.outcomes: list[Outcome | None] = [None] * k
+        self.alive = np.ones(k, dtype=np.bool_)
+        self.messages: dict[int, str] = {}
+        self.evidence: dict[int, str] = {}
+        self.cpu_s = 0.0
+        self.child: Child | None = None
+        self.entries: frozenset[str] = frozenset()
+        self.told: Case | None = None  # the case the child has open
+        self.done = np.zeros(k, dtype=np.int64)  # rounds of this case played in this child, per variant
+        self.last = 0  # the variant that finished last: answers for what comes after
+        self.restarts = 0
+
+    # -- one case ---------------------------------------------------------------------------------------------------
+
+    def converse(self, case: Case, deliver: Callable[[Outputs, NDArray[np.bool_]], None]) -> bool:
+        """Drive one dialogue to its end. False: nobody can go on."""
+        history: list[Round] = []
+        if not self._up(case):
+            return False
+        try:
+            dialogue = case.dialogue(self.entries)
+            question = next(dialogue)
+        except ValueError as e:  # the task's word that these entry points make no candidate
+            self._fail_all(Outcome.INVALID, str(e))
+            return False
+        while True:
+            history.append(question)
+            columns = self._round(case, history)
+            if not self.alive.any():
+                dialogue.close()
+                return False
+            try:
+                question = dialogue.send(columns)
+            except StopIteration as end:
+                deliver(end.value, self.alive.copy())
+                return True
+
+    def _round(self, case: Case, history: list[Round]) -> Outputs:
+        """The last round of `history` on every live variant, earlier ones replayed where a new child lacks them."""
+        _, arrays = frames.layout(history[-1])
+        k = len(self.alive)
+        columns = {a.name: np.zeros((k, *a.shape), np.dtype("<" + a.dtype.lstrip("<"))) for a in arrays}
+        answered = np.zeros(k, dtype=np.bool_)
+        while (pending := np.flatnonzero(self.alive & ~answered)).size and self._up(case):
+            step = int(self.done[pending].min())
+            group = pending[self.done[pending] == step]
+            who, got = self._window(case, history[step], group)
+            self.done[who] = step + 1
+            if step == len(history) - 1:
+                for a in arrays:
+                    columns[a.name][who] = got[a.name]
+                answered[who] = True
+        for column in columns.values():
+            column[~self.alive] = 0
+        return columns
+
+    def _window(self, case: Case, question: Round, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Ask as many of the group as the slots hold. Returns who answered well, and their frames in that order."""
+        kind, arrays = frames.layout(question)
+        if kind.itemsize > SLOTS - FIRST:
+            raise UsageError(f"one answer of {kind.itemsize} bytes is more than the sandbox carries ({SLOTS - FIRST})")
+        group = group[: (SLOTS - FIRST) // kind.itemsize]
+        nonces = np.frombuffer(os.urandom(8 * len(group)), np.uint64)
+        window = frames.Window(group.astype(np.uint32), nonces, kind, arrays)
+        finished = len(group)
+        gone = None
+        assert self.child is not None
+        try:
+            self._ask(question, window)
+        except _Gone as e:
+            gone, finished = e, min(self.child.counter, len(group))
+        got, good = frames.read(self.child.slots, window, finished, "nonce" not in self.box.off)
+        if good < finished and not gone:
+            gone = _Gone(Outcome.VIOLATION, "a frame that is not its own")
+        elif good < finished and gone:
+            gone = _Gone(gone.outcome and Outcome.VIOLATION, gone.why)
+        who, got = self._judge(group[:good], got, arrays)
+        if good:
+            self.last = int(group[good - 1])
+        if gone:
+            self._bury(gone, int(group[min(good, len(group) - 1)]))
+        return who, got
+
+    def _judge(
+        self, group: NDArray[np.int64], got: NDArray[Any], arrays: tuple[Any, ...]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Take out the variants whose frame says they failed, or whose numbers are none."""
+        fine = got["#kind"] == frames.OK
+        for i in np.flatnonzero(~fine).tolist():
+            self._fail(int(group[i]), frames.KINDS[int(got["#kind"][i])], "")
+        bad = {} if "schema" in self.box.off else frames.faults(got, arrays)
+        for i, text in bad.items():
+            if fine[i]:
+                self._fail(int(group[i]), Outcome.INVALID, text)
+                fine[i] = False
+        fine &= self.alive[group]
+        return (group, got) if fine.all() else (group[fine], got[fine])
+
+    # -- talking to the child ---------------------------------------------------------------------------------------
+
+    def _ask(self, question: Round, window: frames.Window) -> None:
+        assert self.child is not None
+        nonce = secrets.token_hex(8)
+        meta, inline = _round_message(question, window)
+        deadline = time.monotonic() + self.box.limits.wall_s
+        blob = window.variants.tobytes() + window.nonces.tobytes() + inline
+        if not self.child.say(meta | {"nonce": nonce}, blob, -1, deadline):
+            self._silent(deadline)
+        self._listen(nonce.encode(), window)
+
+    def _listen(self, nonce: bytes, window: frames.Window) -> None:
+        """Until "done" with this round's nonce; _Gone on anything else. Time counts since the counter last moved."""
+        child, limits = self.child, self.box.limits
+        assert child is not None
+        members = set(window.variants.tolist())
+        count, since, cpu = 0, time.monotonic(), child.cpu_s()
+        while True:
+            heard = child.hear(min(TICK_S, limits.wall_s))
+            if heard == b"":
+                raise self._autopsy()
+            child.inbox += heard or b""
+            for note in self._notes():
+                if note.kind == b"E" and self.job.detail and note.number in members and len(note.text) <= 2 * TEXT_MAX:
+                    members.discard(note.number)
+                    self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
+                elif note == (b"D", len(window.variants), nonce) and not child.inbox:
+                    return
+                else:
+                    raise _Gone(Outcome.VIOLATION, "a message that was not asked for")
+            if child.counter != count:
+                count, since, cpu = child.counter, time.monotonic(), child.cpu_s()
+            elif "kill" not in self.box.off and (
+                time.monotonic() - since > limits.wall_s or child.cpu_s() - cpu > limits.cpu_s
+            ):
+                raise _Gone(Outcome.TIMEOUT, "no answer within the limit")
+
+    def _notes(self) -> list[frames.Note]:
+        assert self.child is not None
+        found = frames.notes(self.child.inbox)
+        if found is not None:
+            return found
+        noise = len(self.child.inbox)
+        while noise <= NOISE_MAX and (more := self.child.hear(TICK_S)):
+            noise += len(more)
+        flood = noise > NOISE_MAX
+        raise _Gone(Outcome.OUTPUT if flood else Outcome.VIOLATION, "a flood" if flood else "bytes that are no message")
+
+    def _silent(self, deadline: float) -> NoReturn:
+        """It would not listen: either it is dead, or it holds its own ears shut."""
+        if time.monotonic() >= deadline:
+            raise _Gone(Outcome.TIMEOUT, "it did not read what it was sent")
+        raise self._autopsy()
+
+    def _autopsy(self) -> _Gone:
+        """The child hung up by itself: reap it and read the cause of death."""
+        try:
+            ended = self._reap()
+        except WorkerDied as e:
+            return _Gone(None, str(e))
+        if os.WIFSIGNALED(ended.status):
+            name = os.WTERMSIG(ended.status)
+            return _Gone(*_death(name, ended.child_s, self.box.limits))
+        return _Gone(Outcome.CRASH, f"it ended early with exit status {os.WEXITSTATUS(ended.status)}")
+
+    # -- children come and go ---------------------------------------------------------------------------------------
+
+    def _up(self, case: Case) -> bool:
+        """Have a child that knows the job and has this case open. False: nobody is left alive to need one."""
+        while self.alive.any():
+            try:
+                if self.child is None:
+                    self._start()
+                if self.told is not case:
+                    self._open(case)
+                return True
+            except _Gone as e:
+                self._bury(e, -1)
+        return False
+
+    def _start(self) -> None:
+        try:
+            self.child = self.box._zygote.fork()
+        except WorkerDied as e:
+            raise _Gone(None, str(e)) from None
+        self.told = None
+        self.done[:] = 0
+        limits = self.box.limits
+        deadline = time.monotonic() + limits.wall_s
+        meta, blob = _job_message(self.job, self.cases, limits, int(self.alive.sum()))
+        if not self.child.say_job(meta, blob, deadline):
+            self._silent(deadline)
+        while not (found := self._notes()):
+            heard = self.child.hear(max(0.0, deadline - time.monotonic()))
+            if heard == b"":
+                raise self._autopsy()
+            if heard is None:
+                raise _Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
+            self.child.inbox += heard
+        self._hello(found)
+
+    def _hello(self, found: list[frames.Note]) -> None:
+        first = found[0]
+        if first.kind == b"H" and len(found) == 1 and len(first.text) == len(self.job.entries):
+            self.entries = frozenset(n for n, yes in zip(self.job.entries, first.text, strict=True) if yes)
+        elif first.kind == b"X" and len(found) == 1 and first.number in frames.KINDS and first.number != frames.OK:
+            raise _Gone(frames.KINDS[first.number], first.text.decode("utf-8", "replace"))
+        else:
+            raise _Gone(Outcome.VIOLATION, "a hello that is none")
+
+    def _open(self, case: Case) -> None:
+        assert self.child is not None
+        deadline = time.monotonic() + self.box.limits.wall_s
+        if not self.child.say({"seed": case.seed}, b"", case.public.fd, deadline):
+            self._silent(deadline)
+        self.told = case
+        self.done[:] = 0
+
+    def _bury(self, gone: _Gone, culprit: int) -> None:
+        """Kill what is left, give the culprit (-1: everyone alive) its outcome; the next round starts a new child."""
+        if self.child is not None:
+            self.child.kill()
+            try:
+                self._reap()
+            except WorkerDied:
+                gone = _Gone(None, gone.why)
+            if self.child is not None:
+                self.child.close()
+                self.child = None
+        if gone.outcome is None:
+            self._mend(gone.why)
+        elif culprit < 0:
+            self._fail_all(gone.outcome, gone.why)
+        else:
+            self._fail(culprit, gone.outcome, gone.why)
+
+    def _mend(self, why: str) -> None:
+        self.restarts += 1
+        if self.restarts > 1:
+            raise WorkerDied(f"{why}, twice within one job; the run can be resumed")
+        self.box.restart()
+
+    def _reap(self) -> Ended:
+        """Once per child; a child that was reaped already gives its first answer again."""
+        assert self.child is not None
+        if self.child.ended is None:
+            self.child.ended = self.box._zygote.reap()
+            self.cpu_s += self.child.ended.child_s + self.child.ended.zygote_s
+        return self.child.ended
+
+    # -- outcomes ---------------------------------------------------------------------------------------------------
+
+    def _fail(self, variant: int, outcome: Outcome, text: str) -> None:
+        """The first outcome stays; only a violation discovered later replaces an ok."""
+        if not self.alive[variant]:
+            return
+        self.alive[variant] = False
+        self.outcomes[variant] = outcome
+        if outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
+            self.evidence[variant] = text
+        if self.job.detail and text:
+            self.messages.setdefault(variant, text)
+
+    def _fail_all(self, outcome: Outcome, text: str) -> None:
+        for variant in np.flatnonzero(self.alive).tolist():
+            self._fail(variant, outcome, text)
+
+    def __enter__(self) -> _Play:
+        return self
+
+    def __exit__(self, kind: object, *_: object) -> None:
+        """Hang up. What the child still says or does after its last answer is held against the last variant."""
+        if self.child is None:
+            return
+        late = self.child.let_go()
+        try:
+            ended = self._reap()
+        except WorkerDied:
+            ended = Ended(0, 0.0, 0.0)  # the next job will start a new zygote; every answer of this one is in
+        self.child.close()
+        self.child = None
+        if late:
+            self._fail(self.last, Outcome.VIOLATION, "bytes after the last answer")
+        elif os.WIFSIGNALED(ended.status) and os.WTERMSIG(ended.status) == signal.SIGSYS:
+            self._fail(self.last, *_death(signal.SIGSYS, 0.0, self.box.limits))
+
+
+def _death(number: int, cpu_s: float, limits: Limits) -> tuple[Outcome, str]:
+    name = signal.Signals(number).name
+    if number == signal.SIGSYS:
+        return Outcome.VIOLATION, "a forbidden system call (SIGSYS)"
+    if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_s >= limits.cpu_s):
+        return Outcome.TIMEOUT, f"CPU limit ({name})"
+    if number == signal.SIGKILL:  # not from us, and the candidate cannot: the kernel ran out of memory
+        return Outcome.MEMORY, "killed from outside, most likely for memory"
+    return Outcome.CRASH, f"killed by {name}"
+
+
+def _job_message(job: Job, cases: Sequence[Case], limits: Limits, alive: int) -> tuple[dict[str, Any], bytes]:
+    rows = np.ascontiguousarray(job.rows, np.uint8)
+    blob, files = bytearray(rows.tobytes()), []
+    for name, data in _sources(job.files).items():
+        files.append([name, len(blob), len(blob) + len(data)])
+        blob += data
+    meta = {
+        "files": files,
+        "levels": [[d.name, d.levels] for d in job.space.dims],
+        "rows": list(rows.shape),
+        "entries": list(job.entries),
+        "detail": job.detail,
+        "memory": (limits.memory_mb << 20) + SLOTS + max((c.public.size for c in cases), default=0),
+        "cpu_s": min(math.ceil(limits.cpu_s * alive * max(len(cases), 1) * ROUNDS_MAX) + 1, 1 << 30),
+    }
+    return meta, bytes(blob)
+
+
+def _sources(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    if "solution.py" not in files:
+        return {**files, "solution.py": b""}  # no entries found: the dialogue says what is missing
+    return files
+
+
+def _round_message(question: Round, window: frames.Window) -> tuple[dict[str, Any], bytes]:
+    inline, places = bytearray(), []
+    for name, a in question.arrays.items():
+        places.append([name, a.dtype.str, list(a.shape), len(inline)])
+        inline += np.ascontiguousarray(a).tobytes()
+    calls = [
+        {
+            "fn": c.fn,
+            "args": c.args,
+            "kwargs": c.kwargs,
+            "returns": [(a.name, a.dtype, a.shape) for a in c.returns],
+            "keep": c.keep,
+        }
+        for c in question.calls
+    ]
+    return {"calls": calls, "n": len(window.variants), "arrays": places}, bytes(inline)

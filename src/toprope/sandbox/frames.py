@@ -1,0 +1,79 @@
+"""Judging what a child wrote: notes on the socket, frames in the slots. Bytes in, verdicts out; nothing is trusted.
+
+A frame counts if its nonce, number and kind are the expected ones; its arrays count if finite and in range. All frames
+of a window are compared at once as columns. The layout is exact, so there is nothing to parse and nothing to unpickle.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.sandbox.inside.candidate import CRASH, FIRST, INVALID, MEMORY, NOTE, OK, TEXT_MAX, frame
+from toprope.types import Array, Outcome, Round
+
+KINDS = {OK: Outcome.OK, INVALID: Outcome.INVALID, CRASH: Outcome.CRASH, MEMORY: Outcome.MEMORY}
+
+
+class Window(NamedTuple):
+    """What was asked in one go: variants (n,) u4 in order, their nonces (n,) u8, the layout of a frame."""
+
+    variants: NDArray[np.uint32]
+    nonces: NDArray[np.uint64]
+    layout: np.dtype[Any]
+    arrays: tuple[Array, ...]
+
+
+class Note(NamedTuple):
+    kind: bytes
+    number: int
+    text: bytes
+
+
+def layout(round_: Round) -> tuple[np.dtype[Any], tuple[Array, ...]]:
+    arrays = tuple(a for call in round_.calls for a in call.returns)
+    return frame([(a.name, a.dtype, list(a.shape)) for a in arrays]), arrays
+
+
+def read(slots: Any, window: Window, finished: int, nonce: bool = True) -> tuple[NDArray[Any], int]:
+    """A private copy of the first `finished` frames, and how many of them from the start are genuine."""
+    got = np.frombuffer(slots, window.layout, finished, FIRST).copy()  # the child may still be writing to the original
+    genuine = np.isin(got["#kind"], tuple(KINDS))
+    if nonce:
+        genuine &= (got["#nonce"] == window.nonces[:finished]) & (got["#variant"] == window.variants[:finished])
+    good = finished if genuine.all() else int(np.argmin(genuine))
+    return got[:good], good
+
+
+def faults(got: NDArray[Any], arrays: tuple[Array, ...]) -> dict[int, str]:
+    """Positions whose arrays are not finite or out of range, with a line that says which and how."""
+    found: dict[int, str] = {}
+    for spec in arrays:
+        values = got[spec.name].reshape(len(got), -1)
+        low, high = spec.low, spec.high
+        wrong = ~np.isfinite(values)
+        for bad, text in (
+            (wrong, "holds a number that is not finite"),
+            (None if low is None else values < low, f"holds a number below {low}"),
+            (None if high is None else values > high, f"holds a number above {high}"),
+        ):
+            if bad is not None and bad.any():
+                for i in np.flatnonzero(bad.any(axis=1)).tolist():
+                    found.setdefault(i, f"{spec.name} {text}")
+    return found
+
+
+def notes(inbox: bytearray) -> list[Note] | None:
+    """Take whole notes off the front of the inbox. None: something in it is no note."""
+    taken = []
+    while len(inbox) >= NOTE.size:
+        kind, number, length = NOTE.unpack_from(inbox)
+        if kind not in b"HXED" or length > 4 * TEXT_MAX:
+            return None
+        if len(inbox) < NOTE.size + length:
+            break
+        taken.append(Note(kind, number, bytes(inbox[NOTE.size : NOTE.size + length])))
+        del inbox[: NOTE.size + length]
+    return taken
