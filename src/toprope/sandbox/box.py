@@ -4,8 +4,11 @@
 
 A variant that fails is dead for the rest of the job and its first outcome stays. When a child hangs or dies, the
 variant it was at gets the outcome, everything finished before it counts (frames lie in shared memory), and a new child
-goes on with the next one, after replaying this case's earlier rounds for the variants that still need them. If the
-*zygote* dies nobody is to blame: it is started again once per job, and the same logic goes on.
+goes on with the next one, after replaying this case's earlier rounds for the variants that still need them. A death
+may be the work of an earlier neighbour (a thread it left behind), so the variant is tried once more as the first of a
+new child before it is blamed; a hang is not, that would cost the limit twice. A forged frame or message could be
+anyone's: that window counts for nothing and each of its variants is played again alone. If the *zygote* dies nobody
+is to blame: it is started again once per job, and the same logic goes on.
 
 This module knows no task. Scores are none of its business: it returns data that fits the declared schema, or outcomes.
 """
@@ -18,6 +21,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
@@ -26,7 +30,7 @@ from numpy.typing import NDArray
 from toprope.errors import UsageError, WorkerDied
 from toprope.protocols import Dialogue, Outputs
 from toprope.sandbox import frames
-from toprope.sandbox.inside.candidate import FIRST, TEXT_MAX
+from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
 from toprope.sandbox.memory import PublicMemory
 from toprope.sandbox.process import SLOTS, Child, Ended, Zygote
 from toprope.space import Space
@@ -85,8 +89,9 @@ class Sandbox:
     ) -> None:
         if tier not in ("linux-landlock", "none"):
             raise UsageError(f"sandbox tier {tier!r} is not known; expected linux-landlock or none")
-        if unknown := off - LAYERS - CHECKS:
-            raise UsageError(f"sandbox layers {sorted(unknown)} are not known; expected some of {sorted(LAYERS | CHECKS)}")
+        known = LAYERS | CHECKS
+        if unknown := off - known:
+            raise UsageError(f"sandbox layers {sorted(unknown)} are not known; expected some of {sorted(known)}")
         self.limits, self.profile, self.tier = limits, profile, tier
         self.off = off | (LAYERS if tier == "none" else frozenset())
         self._zygote = Zygote(profile, self.off)
@@ -130,10 +135,11 @@ class Sandbox:
         began = time.monotonic()
         with _Play(self, job, cases) as play:
             for index, case in enumerate(cases):
-                if not play.alive.any() or not play.converse(case, lambda o, a, i=index: on_case(i, o, a)):
+                if not play.alive.any() or not play.converse(case, partial(on_case, index)):
                     break
         outcomes = [o or Outcome.OK for o in play.outcomes]
-        return JobResult(outcomes, play.messages, play.cpu_s, time.monotonic() - began, play.evidence)
+        messages = {v: text for v, text in play.messages.items() if outcomes[v] is not Outcome.OK}
+        return JobResult(outcomes, messages, play.cpu_s, time.monotonic() - began, play.evidence)
 
     def bare_fork(self) -> Ended:
         """Fork the zygote and exit at once: the benchmark's unit."""
@@ -153,12 +159,12 @@ class Sandbox:
         self.close()
 
 
-class _Gone(Exception):
-    """The child is no more. outcome None: not its own doing."""
+class _Gone(Exception):  # noqa: N818 (it is news, not an error)
+    """The child is no more. outcome None: not its own doing. pinned: the counter says which variant was at work."""
 
-    def __init__(self, outcome: Outcome | None, why: str) -> None:
+    def __init__(self, outcome: Outcome | None, why: str, pinned: bool = True) -> None:
         super().__init__(why)
-        self.outcome, self.why = outcome, why
+        self.outcome, self.why, self.pinned = outcome, why, pinned
 
 
 class _Play:
@@ -176,7 +182,9 @@ class _Play:
         self.entries: frozenset[str] = frozenset()
         self.told: Case | None = None  # the case the child has open
         self.done = np.zeros(k, dtype=np.int64)  # rounds of this case played in this child, per variant
-        self.last = 0  # the variant that finished last: answers for what comes after
+        self.first = -1  # the first variant played in this child; only it has no neighbour to blame
+        self.crowd = 0  # variants played in this child
+        self.alone: set[int] = set()  # variants that get a child of their own after a forgery nobody can be blamed for
         self.restarts = 0
 
     # -- one case ---------------------------------------------------------------------------------------------------
@@ -210,9 +218,12 @@ class _Play:
         k = len(self.alive)
         columns = {a.name: np.zeros((k, *a.shape), np.dtype("<" + a.dtype.lstrip("<"))) for a in arrays}
         answered = np.zeros(k, dtype=np.bool_)
-        while (pending := np.flatnonzero(self.alive & ~answered)).size and self._up(case):
-            step = int(self.done[pending].min())
-            group = pending[self.done[pending] == step]
+        while (pending := np.flatnonzero(self.alive & ~answered)).size:
+            group = self._company(pending)
+            if not self._up(case):
+                break
+            step = int(self.done[group].min())
+            group = group[self.done[group] == step]
             who, got = self._window(case, history[step], group)
             self.done[who] = step + 1
             if step == len(history) - 1:
@@ -222,6 +233,16 @@ class _Play:
         for column in columns.values():
             column[~self.alive] = 0
         return columns
+
+    def _company(self, pending: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Who may share a child: everyone, but each variant that must be alone. Retires a child of the wrong company."""
+        if not self.alone:
+            return pending
+        lonely = [v for v in pending.tolist() if v in self.alone]
+        wrong = self.first in self.alone and self.first != (lonely[0] if lonely else -1)
+        if self.child is not None and (wrong or (lonely and self.first not in (-1, lonely[0]))):
+            self._hang_up()
+        return np.array(lonely[:1]) if lonely else pending
 
     def _window(self, case: Case, question: Round, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Ask as many of the group as the slots hold. Returns who answered well, and their frames in that order."""
@@ -233,19 +254,21 @@ class _Play:
         window = frames.Window(group.astype(np.uint32), nonces, kind, arrays)
         finished = len(group)
         gone = None
+        self.first = int(group[0]) if self.first < 0 else self.first
+        self.crowd = max(self.crowd, finished, 1 + (int(group[0]) != self.first))
         assert self.child is not None
         try:
             self._ask(question, window)
         except _Gone as e:
             gone, finished = e, min(self.child.counter, len(group))
         got, good = frames.read(self.child.slots, window, finished, "nonce" not in self.box.off)
-        if good < finished and not gone:
-            gone = _Gone(Outcome.VIOLATION, "a frame that is not its own")
-        elif good < finished and gone:
-            gone = _Gone(gone.outcome and Outcome.VIOLATION, gone.why)
+        if good < finished:
+            gone = _Gone(Outcome.VIOLATION, "a frame that is not its own", pinned=False)
+        if gone and not gone.pinned and self.crowd > 1:
+            self.alone.update(group.tolist())
+            self._bury(gone, -2)
+            return group[:0], got[:0]
         who, got = self._judge(group[:good], got, arrays)
-        if good:
-            self.last = int(group[good - 1])
         if gone:
             self._bury(gone, int(group[min(good, len(group) - 1)]))
         return who, got
@@ -254,7 +277,7 @@ class _Play:
         self, group: NDArray[np.int64], got: NDArray[Any], arrays: tuple[Any, ...]
     ) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Take out the variants whose frame says they failed, or whose numbers are none."""
-        fine = got["#kind"] == frames.OK
+        fine: NDArray[np.bool_] = np.asarray(got["#kind"] == OK)
         for i in np.flatnonzero(~fine).tolist():
             self._fail(int(group[i]), frames.KINDS[int(got["#kind"][i])], "")
         bad = {} if "schema" in self.box.off else frames.faults(got, arrays)
@@ -295,9 +318,12 @@ class _Play:
                 elif note == (b"D", len(window.variants), nonce) and not child.inbox:
                     return
                 else:
-                    raise _Gone(Outcome.VIOLATION, "a message that was not asked for")
-            if child.counter != count:
-                count, since, cpu = child.counter, time.monotonic(), child.cpu_s()
+                    raise _Gone(Outcome.VIOLATION, "a message that was not asked for", pinned=False)
+            now = child.counter
+            if not count <= now <= len(window.variants):
+                raise _Gone(Outcome.VIOLATION, "a counter that is not one", pinned=False)
+            if now != count:
+                count, since, cpu = now, time.monotonic(), child.cpu_s()
             elif "kill" not in self.box.off and (
                 time.monotonic() - since > limits.wall_s or child.cpu_s() - cpu > limits.cpu_s
             ):
@@ -309,10 +335,12 @@ class _Play:
         if found is not None:
             return found
         noise = len(self.child.inbox)
-        while noise <= NOISE_MAX and (more := self.child.hear(TICK_S)):
+        until = time.monotonic() + TICK_S
+        while noise <= NOISE_MAX and (more := self.child.hear(max(0.0, until - time.monotonic()))):
             noise += len(more)
-        flood = noise > NOISE_MAX
-        raise _Gone(Outcome.OUTPUT if flood else Outcome.VIOLATION, "a flood" if flood else "bytes that are no message")
+        if noise > NOISE_MAX:
+            raise _Gone(Outcome.OUTPUT, "a flood", pinned=False)
+        raise _Gone(Outcome.VIOLATION, "bytes that are no message", pinned=False)
 
     def _silent(self, deadline: float) -> NoReturn:
         """It would not listen: either it is dead, or it holds its own ears shut."""
@@ -351,7 +379,7 @@ class _Play:
             self.child = self.box._zygote.fork()
         except WorkerDied as e:
             raise _Gone(None, str(e)) from None
-        self.told = None
+        self.told, self.first, self.crowd = None, -1, 0
         self.done[:] = 0
         limits = self.box.limits
         deadline = time.monotonic() + limits.wall_s
@@ -371,7 +399,7 @@ class _Play:
         first = found[0]
         if first.kind == b"H" and len(found) == 1 and len(first.text) == len(self.job.entries):
             self.entries = frozenset(n for n, yes in zip(self.job.entries, first.text, strict=True) if yes)
-        elif first.kind == b"X" and len(found) == 1 and first.number in frames.KINDS and first.number != frames.OK:
+        elif first.kind == b"X" and len(found) == 1 and first.number in frames.KINDS and first.number != OK:
             raise _Gone(frames.KINDS[first.number], first.text.decode("utf-8", "replace"))
         else:
             raise _Gone(Outcome.VIOLATION, "a hello that is none")
@@ -385,7 +413,7 @@ class _Play:
         self.done[:] = 0
 
     def _bury(self, gone: _Gone, culprit: int) -> None:
-        """Kill what is left, give the culprit (-1: everyone alive) its outcome; the next round starts a new child."""
+        """Kill what is left, give the culprit its outcome (-1: everyone alive, -2: nobody yet). A new child follows."""
         if self.child is not None:
             self.child.kill()
             try:
@@ -397,9 +425,9 @@ class _Play:
                 self.child = None
         if gone.outcome is None:
             self._mend(gone.why)
-        elif culprit < 0:
+        elif culprit == -1:
             self._fail_all(gone.outcome, gone.why)
-        else:
+        elif culprit == self.first or gone.outcome is Outcome.TIMEOUT:
             self._fail(culprit, gone.outcome, gone.why)
 
     def _mend(self, why: str) -> None:
@@ -436,8 +464,12 @@ class _Play:
     def __enter__(self) -> _Play:
         return self
 
-    def __exit__(self, kind: object, *_: object) -> None:
-        """Hang up. What the child still says or does after its last answer is held against the last variant."""
+    def __exit__(self, *_: object) -> None:
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Let the child go. A forbidden act after the last answer counts against a block of one; in a larger block it
+        cannot be pinned on a variant, changes nothing that was answered, and is only shown to the operator."""
         if self.child is None:
             return
         late = self.child.let_go()
@@ -448,9 +480,17 @@ class _Play:
         self.child.close()
         self.child = None
         if late:
-            self._fail(self.last, Outcome.VIOLATION, "bytes after the last answer")
+            self._late("bytes after the last answer")
         elif os.WIFSIGNALED(ended.status) and os.WTERMSIG(ended.status) == signal.SIGSYS:
-            self._fail(self.last, *_death(signal.SIGSYS, 0.0, self.box.limits))
+            self._late(_death(signal.SIGSYS, 0.0, self.box.limits)[1])
+
+    def _late(self, text: str) -> None:
+        if self.first < 0:
+            return
+        if self.crowd == 1:
+            self._fail(self.first, Outcome.VIOLATION, text)
+        else:
+            self.evidence.setdefault(self.first, f"{text}, by this variant or a later one of its block")
 
 
 def _death(number: int, cpu_s: float, limits: Limits) -> tuple[Outcome, str]:

@@ -51,7 +51,7 @@ def faults(got: NDArray[Any], arrays: tuple[Array, ...]) -> dict[int, str]:
     """Positions whose arrays are not finite or out of range, with a line that says which and how."""
     found: dict[int, str] = {}
     for spec in arrays:
-        values = got[spec.name].reshape(len(got), -1)
+        values = got[spec.name]  # (n, *shape)
         low, high = spec.low, spec.high
         wrong = ~np.isfinite(values)
         for bad, text in (
@@ -60,7 +60,7 @@ def faults(got: NDArray[Any], arrays: tuple[Array, ...]) -> dict[int, str]:
             (None if high is None else values > high, f"holds a number above {high}"),
         ):
             if bad is not None and bad.any():
-                for i in np.flatnonzero(bad.any(axis=1)).tolist():
+                for i in np.flatnonzero(bad.any(axis=tuple(range(1, bad.ndim)))).tolist():
                     found.setdefault(i, f"{spec.name} {text}")
     return found
 

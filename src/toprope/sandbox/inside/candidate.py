@@ -38,7 +38,7 @@ FIRST = 64  # bytes before the first frame: the counter, alone on its cache line
 TEXT_MAX = 500
 
 
-class Refusal(Exception):
+class Refusal(Exception):  # noqa: N818 (an answer about an answer)
     """The candidate's answer is not what the schema asks for."""
 
 
@@ -181,7 +181,7 @@ class Player:
         if self.params:
             kwargs["params"] = self.session.params(variant)
         if self.rng:
-            kwargs["rng"] = np.random.Generator(np.random.PCG64(self.session.seed))
+            kwargs["rng"] = generator(self.session.seed)
         value = self.fn(*[resolve(name, value, kept) for name, value in self.args], **kwargs)
         if self.keep is not None:
             self.session.kept.setdefault(variant, {})[self.keep] = value
@@ -293,6 +293,11 @@ class Seed(ISpawnableSeedSequence):
         return list(np.random.SeedSequence(self.entropy).spawn(n_children))
 
 
+def generator(seed: Seed) -> np.random.Generator:
+    """What default_rng(seed) is, stream and spawned children included."""
+    return np.random.Generator(np.random.PCG64(seed))  # type: ignore[arg-type]  # stubs know SeedSequence only
+
+
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
     """Imports a candidate's files from memory. `a/b.py` is module a.b; a folder is a package without __init__ too."""
 
@@ -328,7 +333,7 @@ def warm_up() -> None:
     module.__spec__ = finder.find_spec("solution")
     finder.exec_module(module)
     accepted(module.f)
-    np.random.Generator(np.random.PCG64(Seed(1))).random()
+    generator(Seed(1)).random()
     frames = np.zeros(2, frame([("y", "f8", [1])]))
     frames["y"][0] = checked([1.0], np.dtype("f8"), (1,), "y")
     json.loads(json.dumps({"a": [1, 2.0, None, "b"]}))

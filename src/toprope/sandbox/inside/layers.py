@@ -46,7 +46,7 @@ def landlock_abi() -> int:
 
 
 def landlock(readable: list[str]) -> int:
-    """Deny every file-system right but reading beneath (or exactly) these paths; returns the ABI. Inherited by children.
+    """Deny every file-system right but reading these paths and what is beneath; returns the ABI. Children inherit it.
 
     ABI 4 adds TCP, ABI 6 signals and abstract sockets outside the domain; seccomp forbids those calls on any kernel.
     ABI 1 and 2 cannot deny truncation; seccomp refuses every open for writing and truncate itself.
@@ -114,7 +114,7 @@ def drop_privileges(uid: int | None) -> str:
 
 
 def limit(memory: int, cpu_s: int) -> None:
-    """Lower this process's limits for good. memory: bytes of address space. cpu_s: SIGXCPU, one second later SIGKILL."""
+    """Lower this process's limits for good. memory: bytes of address space. cpu_s: SIGXCPU, a second later SIGKILL."""
     for what, soft, hard in (
         (resource.RLIMIT_AS, memory, memory),
         (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),

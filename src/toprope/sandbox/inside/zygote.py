@@ -76,9 +76,11 @@ def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
         job = array.array("i", extra[0][2])[0] if extra else -1
         pid = os.fork()
         if pid == 0:
-            if message == b"J":
-                child(job, config, stage2)
-            os._exit(0)
+            try:
+                if message == b"J":
+                    child(job, config, stage2)
+            finally:  # whatever goes wrong in a child, it never comes back into this loop
+                os._exit(0 if message == b"F" else 1)
         if job >= 0:
             os.close(job)
         watch(control, pid, message == b"J", began)
@@ -120,4 +122,3 @@ def child(job: int, config: dict[str, Any], stage2: bytes) -> None:
         layers.seccomp(stage2)
     gc.enable()
     candidate.converse(channel, hello)
-    os._exit(0)
