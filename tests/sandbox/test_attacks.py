@@ -5,6 +5,9 @@ from __future__ import annotations
 import math
 import os
 import platform
+import shutil
+import tempfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -197,16 +200,17 @@ EVERY_LAYER = {"landlock", "seccomp", "rlimits", "fds", "nonce", "schema", "kill
 
 
 @pytest.fixture(scope="module")
-def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
+def planted() -> Iterator[dict[str, object]]:
     """Things worth stealing: a file, a folder, an open descriptor. World-readable, so that only layers protect them."""
-    folder = tmp_path_factory.mktemp("gold")
+    folder = Path(tempfile.mkdtemp())
+    folder.chmod(0o755)
     canary = folder / "labels"
     canary.write_text("gold")
     fd = os.open(canary, os.O_RDONLY)
     high = 40
     os.dup2(fd, high, inheritable=True)
     os.close(fd)
-    return {
+    yield {
         "canary": str(canary),
         "folder": str(folder),
         "scratch": str(folder / "scratch"),
@@ -214,6 +218,8 @@ def planted(tmp_path_factory: pytest.TempPathFactory) -> dict[str, object]:
         "scorer": os.getpid(),
         "planted": high,
     }
+    os.close(high)
+    shutil.rmtree(folder)
 
 
 @pytest.mark.parametrize("name", ATTACKS)

@@ -192,6 +192,7 @@ class _Play:
     def converse(self, case: Case, deliver: Callable[[Outputs, NDArray[np.bool_]], None]) -> bool:
         """Drive one dialogue to its end. False: nobody can go on."""
         history: list[Round] = []
+        self.told = None
         if not self._up(case):
             return False
         try:

@@ -64,6 +64,7 @@ def warm_up(config: dict[str, Any]) -> None:
 
 def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
     """Say that we are ready, then one child at a time, until end of file."""
+    config["pid"] = os.getpid()
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=config["control"])
     stage2 = bytes.fromhex(config["stages"][1])
     os.write(control.fileno(), json.dumps(record).encode())
@@ -114,6 +115,8 @@ def child(job: int, config: dict[str, Any], stage2: bytes) -> None:
         os.closerange(CHANNEL + 1, 1 << 20)  # one close_range(2)
         job = CHANNEL
     layers.die_with_parent()
+    if os.getppid() != config["pid"]:  # it died before we asked
+        return
     channel = candidate.Channel(job)
     hello = channel.receive()
     if "rlimits" not in off:
