@@ -8,6 +8,7 @@ limits, further filters. Two stages because loading the long list costs three ti
 one is paid per candidate. Filters add up and no later one can widen an earlier one (seccomp(2)).
 """
 
+# ruff: noqa: SIM905 (system calls read better as prose than as eighty quoted strings)
 from __future__ import annotations
 
 import errno

@@ -1,1 +1,1 @@
-"""Runs one dialogue in a child that can reach nothing. Knows no task, no score and no secret."""
+"""Runs one dialogue with one author's variants in a protected child process. Knows no task."""

@@ -1,49 +1,60 @@
-"""Runs a block: one author's variants through the dialogues of some draws, in as few children as they survive in.
+"""`Sandbox.run`: one author's variants x some cases, in as few children as their behaviour allows.
 
-A child that hangs, crashes or breaks the rules is ended; the variant that was running is marked, and the others go on in
-a new child from the same draw, so a neighbour's outcome never depends on who else was in the block.
+    for each case: dialogue yields a Round -> the child plays it on every live variant -> columns go back in -> outputs
+
+A variant that fails is dead for the rest of the job and its first outcome stays. When a child hangs or dies, the
+variant it was at gets the outcome, everything finished before it counts (frames lie in shared memory), and a new child
+goes on with the next one, after replaying this case's earlier rounds for the variants that still need them. A death
+may be the work of an earlier neighbour (a thread it left behind), so the variant is tried once more as the first of a
+new child before it is blamed; a hang is not, that would cost the limit twice. A forged frame or message could be
+anyone's: that window counts for nothing and each of its variants is played again alone. If the *zygote* dies nobody
+is to blame: it is started again once per job, and the same logic goes on.
+
+This module knows no task. Scores are none of its business: it returns data that fits the declared schema, or outcomes.
 """
 
 from __future__ import annotations
 
-import json
 import math
 import os
-import select
+import secrets
 import signal
-import socket
-import struct
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
 
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.errors import WorkerDied
+from toprope.errors import UsageError, WorkerDied
 from toprope.protocols import Dialogue, Outputs
-from toprope.sandbox.frames import TEXT, Answers, Failure, hello
+from toprope.sandbox import frames
+from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
 from toprope.sandbox.memory import PublicMemory
-from toprope.sandbox.zygote import Ended, Zygote, kill
+from toprope.sandbox.process import SLOTS, Child, Ended, Zygote
 from toprope.space import Space
 from toprope.types import Codes, Limits, Outcome, Round
 
-LOAD_S = 10.0  # wall seconds a candidate's files may take to load
-_LENGTH = struct.Struct("<I")
+LAYERS = frozenset({"landlock", "seccomp", "rlimits", "fds", "identity"})  # in the kernel
+CHECKS = frozenset({"nonce", "schema", "kill"})  # in the scorer
+TICK_S = 0.05  # how often a silent child's counter is looked at; a hang is killed within limit + this
+NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
+ROUNDS_MAX = 8  # only for the CPU backstop inside the child; the scorer watches CPU per variant and round itself
 
 
 class Job(NamedTuple):
-    """files, space, rows: one author's variants. entries: functions they may define. detail: return error texts."""
+    """One author's work. rows: (k, p) levels of `space`. entries: names looked for. detail: error text (dev only)."""
 
     files: dict[str, bytes]
     space: Space
     rows: Codes
     entries: Sequence[str]
-    detail: bool
+    detail: bool = False
 
 
 class Case(NamedTuple):
-    """One draw: its public part, the seed of the candidate's rng, and the conversation about it."""
+    """One draw: what the candidate sees, the seed of every `rng`, and the conversation about it."""
 
     public: PublicMemory
     seed: int
@@ -51,6 +62,9 @@ class Case(NamedTuple):
 
 
 class JobResult(NamedTuple):
+    """outcomes: k. messages: variant -> text, if the job asked for detail. cpu_s: children and zygote.
+    evidence: variant -> what the tripwire saw, for the operator only."""
+
     outcomes: list[Outcome]
     messages: dict[int, str]
     cpu_s: float
@@ -58,41 +72,82 @@ class JobResult(NamedTuple):
     evidence: dict[int, str]
 
 
-OnCase = Callable[[int, Outputs, NDArray[np.bool_]], None]
-
-
-class _Broken(Exception):
-    """The child is gone or must go: who was running, how that variant's experiment ends."""
-
-    def __init__(self, failure: Failure, culprit: int | None) -> None:
-        self.failure, self.culprit = failure, culprit
-
-
 class Sandbox:
-    """One zygote, one core, one child at a time. `off`: layers left out, for tests that prove the others."""
+    """One zygote, one core, one child at a time. A context manager. Use it from one thread.
+
+    tier: "linux-landlock", or "none" (no layer at all; results are marked unprotected). off: layers switched off, for
+    the tests' proof that each of them matters. Raises NoProtection if a layer cannot be put up.
+    """
 
     def __init__(
-        self, limits: Limits, *, profile: str = "numpy", tier: str = "linux-landlock", off: frozenset[str] = frozenset()
+        self,
+        limits: Limits,
+        *,
+        profile: str = "numpy",
+        tier: str = "linux-landlock",
+        off: frozenset[str] = frozenset(),
     ) -> None:
-        self._limits, self._start = limits, lambda: Zygote(limits, profile, tier, off)
-        self.off = off
-        self._zygote = self._start()
-        self.protection = self._zygote.protection
+        if tier not in ("linux-landlock", "none"):
+            raise UsageError(f"sandbox tier {tier!r} is not known; expected linux-landlock or none")
+        known = LAYERS | CHECKS
+        if unknown := off - known:
+            raise UsageError(f"sandbox layers {sorted(unknown)} are not known; expected some of {sorted(known)}")
+        self.limits, self.profile, self.tier = limits, profile, tier
+        self.off = off | (LAYERS if tier == "none" else frozenset())
+        self._zygote = Zygote(profile, self.off)
 
     @property
     def zygote_pid(self) -> int:
         return self._zygote.process.pid
 
-    def run(self, job: Job, cases: Sequence[Case], on_case: OnCase) -> JobResult:
-        """Hands on_case(i, outputs, alive) every case as it completes; alive: (k,) who has answered everything so far.
+    @property
+    def protection(self) -> dict[str, Any]:
+        """The record stored with every result."""
+        said = self._zygote.record
+        return {
+            "tier": "none" if self.tier == "none" else "linux-landlock",
+            "protected": not self.off,
+            "off": sorted(self.off),
+            "landlock_abi": said["landlock_abi"],
+            "seccomp": said["filters"],
+            "identity": said["identity"],
+            "uid": said["uid"],
+            "readable": "interpreter, standard library, shared libraries, " + self.profile,
+            "network": "denied" if "seccomp" not in self.off else "open",
+            "scratch": "none",
+            "limits": {
+                "wall_s": self.limits.wall_s,
+                "cpu_s": self.limits.cpu_s,
+                "memory_mb": self.limits.memory_mb,
+            },
+        }
 
-        Raises WorkerDied if the zygote keeps dying.
+    def run(
+        self,
+        job: Job,
+        cases: Sequence[Case],
+        on_case: Callable[[int, Outputs, NDArray[np.bool_]], None],
+    ) -> JobResult:
+        """Play every case; `on_case(index, outputs, alive)` after each one that some variant lived through.
+
+        Raises WorkerDied if the zygote ends twice within this job.
         """
-        return _Run(self, job, cases, on_case).go()
+        began = time.monotonic()
+        with _Play(self, job, cases) as play:
+            for index, case in enumerate(cases):
+                if not play.alive.any() or not play.converse(case, partial(on_case, index)):
+                    break
+        outcomes = [o or Outcome.OK for o in play.outcomes]
+        messages = {v: text for v, text in play.messages.items() if outcomes[v] is not Outcome.OK}
+        return JobResult(outcomes, messages, play.cpu_s, time.monotonic() - began, play.evidence)
+
+    def bare_fork(self) -> Ended:
+        """Fork the zygote and exit at once: the benchmark's unit."""
+        return self._zygote.bare_fork()
 
     def restart(self) -> None:
         self._zygote.close()
-        self._zygote = self._start()
+        self._zygote = Zygote(self.profile, self.off)
 
     def close(self) -> None:
         self._zygote.close()
@@ -104,287 +159,389 @@ class Sandbox:
         self.close()
 
 
-class _Run:
-    """One call of Sandbox.run."""
+class _Gone(Exception):  # noqa: N818 (it is news, not an error)
+    """The child is no more. outcome None: not its own doing. pinned: the counter says which variant was at work."""
 
-    def __init__(self, box: Sandbox, job: Job, cases: Sequence[Case], on_case: OnCase) -> None:
-        self.box, self.job, self.cases, self.on_case = box, job, cases, on_case
-        self.k = len(job.rows)
-        self.failures: dict[int, Failure] = {}
-        self.alive = np.ones(self.k, dtype=bool)
+    def __init__(self, outcome: Outcome | None, why: str, pinned: bool = True) -> None:
+        super().__init__(why)
+        self.outcome, self.why, self.pinned = outcome, why, pinned
+
+
+class _Play:
+    """One job being played: who lives, which child is up, what it has been told."""
+
+    def __init__(self, box: Sandbox, job: Job, cases: Sequence[Case]) -> None:
+        k = len(job.rows)
+        self.box, self.job, self.cases = box, job, cases
+        self.outcomes: list[Outcome | None] = [None] * k
+        self.alive = np.ones(k, dtype=np.bool_)
+        self.messages: dict[int, str] = {}
+        self.evidence: dict[int, str] = {}
         self.cpu_s = 0.0
-        self.child: _Child | None = None
-        self.zygotes_lost = 0
+        self.child: Child | None = None
+        self.entries: frozenset[str] = frozenset()
+        self.told: Case | None = None  # the case the child has open
+        self.done = np.zeros(k, dtype=np.int64)  # rounds of this case played in this child, per variant
+        self.first = -1  # the first variant played in this child; only it has no neighbour to blame
+        self.crowd = 0  # variants played in this child
+        self.alone: set[int] = set()  # variants that get a child of their own after a forgery nobody can be blamed for
+        self.restarts = 0
 
-    def go(self) -> JobResult:
-        started = time.monotonic()
-        for i, case in enumerate(self.cases):
-            if not self.alive.any():
-                break
-            self._case(i, case)
-        self._end_child()
-        outcomes = [self.failures[v].outcome if v in self.failures else Outcome.OK for v in range(self.k)]
-        messages = {v: f.message for v, f in self.failures.items() if f.message}
-        return JobResult(
-            outcomes,
-            messages if self.job.detail else {},
-            self.cpu_s,
-            time.monotonic() - started,
-            {v: f.message for v, f in self.failures.items() if f.outcome is Outcome.VIOLATION},
-        )
+    # -- one case ---------------------------------------------------------------------------------------------------
 
-    def _case(self, i: int, case: Case) -> None:
-        """Until everyone still alive has been through the whole dialogue."""
-        while self.alive.any():
-            try:
-                self._ensure_child()
-                assert self.child is not None
-                self.child.open_case(case)
-                outputs = self._talk(case)
-                break
-            except _Broken as broken:
-                self._bury(broken)
-        else:
-            return
-        self.on_case(i, outputs, self.alive.copy())
-
-    def _talk(self, case: Case) -> Outputs:
-        """Drives the dialogue in lockstep; a lost child starts it again, for those still alive."""
-        assert self.child is not None
+    def converse(self, case: Case, deliver: Callable[[Outputs, NDArray[np.bool_]], None]) -> bool:
+        """Drive one dialogue to its end. False: nobody can go on."""
+        history: list[Round] = []
+        self.told = None
+        if not self._up(case):
+            return False
         try:
-            dialogue = case.dialogue(self.child.entries)
+            dialogue = case.dialogue(self.entries)
             question = next(dialogue)
-        except ValueError as e:
-            raise _Broken(Failure(Outcome.INVALID, str(e)), None) from e
-        done: Outputs = {}  # single-round answers survive the loss of a child
-        first = True
+        except ValueError as e:  # the task's word that these entry points make no candidate
+            self._fail_all(Outcome.INVALID, str(e))
+            return False
         while True:
-            columns = self._round(question, case, first)
-            first = False
+            history.append(question)
+            columns = self._round(case, history)
+            if not self.alive.any():
+                dialogue.close()
+                return False
             try:
                 question = dialogue.send(columns)
             except StopIteration as end:
-                done = end.value
-                return done
+                deliver(end.value, self.alive.copy())
+                return True
 
-    def _round(self, question: Round, case: Case, first: bool) -> Outputs:
-        """Answers of all living variants. In the first round nothing depends on the child's memory, so a lost child
-        costs only the variant that broke it; later the dialogue has to begin again."""
-        columns: Outputs | None = None
-        waiting = np.flatnonzero(self.alive)
+    def _round(self, case: Case, history: list[Round]) -> Outputs:
+        """The last round of `history` on every live variant, earlier ones replayed where a new child lacks them."""
+        _, arrays = frames.layout(history[-1])
+        k = len(self.alive)
+        columns = {a.name: np.zeros((k, *a.shape), np.dtype("<" + a.dtype.lstrip("<"))) for a in arrays}
+        answered = np.zeros(k, dtype=np.bool_)
+        while (pending := np.flatnonzero(self.alive & ~answered)).size:
+            group = self._company(pending)
+            if not self._up(case):
+                break
+            step = int(self.done[group].min())
+            group = group[self.done[group] == step]
+            who, got = self._window(case, history[step], group)
+            self.done[who] = step + 1
+            if step == len(history) - 1:
+                for a in arrays:
+                    columns[a.name][who] = got[a.name]
+                answered[who] = True
+        for column in columns.values():
+            column[~self.alive] = 0
+        return columns
+
+    def _company(self, pending: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Who may share a child: everyone, but each variant that must be alone. Retires a child of the wrong company."""
+        if not self.alone:
+            return pending
+        lonely = [v for v in pending.tolist() if v in self.alone]
+        wrong = self.first in self.alone and self.first != (lonely[0] if lonely else -1)
+        if self.child is not None and (wrong or (lonely and self.first not in (-1, lonely[0]))):
+            self._hang_up()
+        return np.array(lonely[:1]) if lonely else pending
+
+    def _window(self, case: Case, question: Round, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Ask as many of the group as the slots hold. Returns who answered well, and their frames in that order."""
+        kind, arrays = frames.layout(question)
+        if kind.itemsize > SLOTS - FIRST:
+            raise UsageError(f"one answer of {kind.itemsize} bytes is more than the sandbox carries ({SLOTS - FIRST})")
+        group = group[: (SLOTS - FIRST) // kind.itemsize]
+        nonces = np.frombuffer(os.urandom(8 * len(group)), np.uint64)
+        window = frames.Window(group.astype(np.uint32), nonces, kind, arrays)
+        finished = len(group)
+        gone = None
+        self.first = int(group[0]) if self.first < 0 else self.first
+        self.crowd = max(self.crowd, finished, 1 + (int(group[0]) != self.first))
+        assert self.child is not None
+        try:
+            self._ask(question, window)
+        except _Gone as e:
+            gone, finished = e, min(self.child.counter, len(group))
+        got, good = frames.read(self.child.slots, window, finished, "nonce" not in self.box.off)
+        if good < finished:
+            gone = _Gone(Outcome.VIOLATION, "a frame that is not its own", pinned=False)
+        if gone and not gone.pinned and self.crowd > 1:
+            self.alone.update(group.tolist())
+            self._bury(gone, -2)
+            return group[:0], got[:0]
+        who, got = self._judge(group[:good], got, arrays)
+        if gone:
+            self._bury(gone, int(group[min(good, len(group) - 1)]))
+        return who, got
+
+    def _judge(
+        self, group: NDArray[np.int64], got: NDArray[Any], arrays: tuple[Any, ...]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Take out the variants whose frame says they failed, or whose numbers are none."""
+        fine: NDArray[np.bool_] = np.asarray(got["#kind"] == OK)
+        for i in np.flatnonzero(~fine).tolist():
+            self._fail(int(group[i]), frames.KINDS[int(got["#kind"][i])], "")
+        bad = {} if "schema" in self.box.off else frames.faults(got, arrays)
+        for i, text in bad.items():
+            if fine[i]:
+                self._fail(int(group[i]), Outcome.INVALID, text)
+                fine[i] = False
+        fine &= self.alive[group]
+        return (group, got) if fine.all() else (group[fine], got[fine])
+
+    # -- talking to the child ---------------------------------------------------------------------------------------
+
+    def _ask(self, question: Round, window: frames.Window) -> None:
+        assert self.child is not None
+        nonce = secrets.token_hex(8)
+        meta, inline = _round_message(question, window)
+        deadline = time.monotonic() + self.box.limits.wall_s
+        blob = window.variants.tobytes() + window.nonces.tobytes() + inline
+        if not self.child.say(meta | {"nonce": nonce}, blob, -1, deadline):
+            self._silent(deadline)
+        self._listen(nonce.encode(), window)
+
+    def _listen(self, nonce: bytes, window: frames.Window) -> None:
+        """Until "done" with this round's nonce; _Gone on anything else. Time counts since the counter last moved."""
+        child, limits = self.child, self.box.limits
+        assert child is not None
+        members = set(window.variants.tolist())
+        count, since, cpu = 0, time.monotonic(), child.cpu_s()
         while True:
-            assert self.child is not None
-            answers = self.child.ask(question, waiting)
-            broken = self.child.listen(answers)
-            if columns is None:
-                columns = answers.columns
-            else:
-                for name, column in answers.columns.items():
-                    got = waiting[: answers.done]
-                    columns[name][got] = column[got]
-            answers.check_values(self.alive)
-            for v, failure in answers.failures.items():
-                self._mark(v, failure)
-            if broken is None:
-                return columns
-            if not first:
-                raise broken
-            waiting = answers.pending
-            self._bury(broken)
-            waiting = waiting[self.alive[waiting]]
-            if not len(waiting):
-                return columns
-            self._ensure_child()
-            self.child.open_case(case)
+            heard = child.hear(min(TICK_S, limits.wall_s))
+            if heard == b"":
+                raise self._autopsy()
+            child.inbox += heard or b""
+            for note in self._notes():
+                if note.kind == b"E" and self.job.detail and note.number in members and len(note.text) <= 2 * TEXT_MAX:
+                    members.discard(note.number)
+                    self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
+                elif note == (b"D", len(window.variants), nonce) and not child.inbox:
+                    return
+                else:
+                    raise _Gone(Outcome.VIOLATION, "a message that was not asked for", pinned=False)
+            now = child.counter
+            if not count <= now <= len(window.variants):
+                raise _Gone(Outcome.VIOLATION, "a counter that is not one", pinned=False)
+            if now != count:
+                count, since, cpu = now, time.monotonic(), child.cpu_s()
+            elif "kill" not in self.box.off and (
+                time.monotonic() - since > limits.wall_s or child.cpu_s() - cpu > limits.cpu_s
+            ):
+                raise _Gone(Outcome.TIMEOUT, "no answer within the limit")
 
-    def _mark(self, variant: int, failure: Failure) -> None:
-        self.failures.setdefault(variant, failure)
-        self.alive[variant] = False
+    def _notes(self) -> list[frames.Note]:
+        assert self.child is not None
+        found = frames.notes(self.child.inbox)
+        if found is not None:
+            return found
+        noise = len(self.child.inbox)
+        until = time.monotonic() + TICK_S
+        while noise <= NOISE_MAX and (more := self.child.hear(max(0.0, until - time.monotonic()))):
+            noise += len(more)
+        if noise > NOISE_MAX:
+            raise _Gone(Outcome.OUTPUT, "a flood", pinned=False)
+        raise _Gone(Outcome.VIOLATION, "bytes that are no message", pinned=False)
 
-    # ------------------------------------------------------------ children
+    def _silent(self, deadline: float) -> NoReturn:
+        """It would not listen: either it is dead, or it holds its own ears shut."""
+        if time.monotonic() >= deadline:
+            raise _Gone(Outcome.TIMEOUT, "it did not read what it was sent")
+        raise self._autopsy()
 
-    def _ensure_child(self) -> None:
-        if self.child is None:
+    def _autopsy(self) -> _Gone:
+        """The child hung up by itself: reap it and read the cause of death."""
+        try:
+            ended = self._reap()
+        except WorkerDied as e:
+            return _Gone(None, str(e))
+        if os.WIFSIGNALED(ended.status):
+            name = os.WTERMSIG(ended.status)
+            return _Gone(*_death(name, ended.child_s, self.box.limits))
+        return _Gone(Outcome.CRASH, f"it ended early with exit status {os.WEXITSTATUS(ended.status)}")
+
+    # -- children come and go ---------------------------------------------------------------------------------------
+
+    def _up(self, case: Case) -> bool:
+        """Have a child that knows the job and has this case open. False: nobody is left alive to need one."""
+        while self.alive.any():
             try:
-                self.child = _Child(self.box, self.job)
-            except WorkerDied:
-                self.zygotes_lost += 1
-                if self.zygotes_lost > 2:
-                    raise
-                self.box.restart()
-                self._ensure_child()
-                return
-            self.child.load(self.job)
+                if self.child is None:
+                    self._start()
+                if self.told is not case:
+                    self._open(case)
+                return True
+            except _Gone as e:
+                self._bury(e, -1)
+        return False
 
-    def _bury(self, broken: _Broken) -> None:
-        """Ends the child and marks whoever broke it; without a culprit the whole block shares its end."""
-        ended = self._end_child()
-        if ended is None:  # the zygote went with it: nobody's fault
-            return
-        failure = _explained(broken.failure, ended)
-        if broken.culprit is not None:
-            self._mark(broken.culprit, failure)
+    def _start(self) -> None:
+        try:
+            self.child = self.box._zygote.fork()
+        except WorkerDied as e:
+            raise _Gone(None, str(e)) from None
+        self.told, self.first, self.crowd = None, -1, 0
+        self.done[:] = 0
+        limits = self.box.limits
+        deadline = time.monotonic() + limits.wall_s
+        meta, blob = _job_message(self.job, self.cases, limits, int(self.alive.sum()))
+        if not self.child.say_job(meta, blob, deadline):
+            self._silent(deadline)
+        while not (found := self._notes()):
+            heard = self.child.hear(max(0.0, deadline - time.monotonic()))
+            if heard == b"":
+                raise self._autopsy()
+            if heard is None:
+                raise _Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
+            self.child.inbox += heard
+        self._hello(found)
+
+    def _hello(self, found: list[frames.Note]) -> None:
+        first = found[0]
+        if first.kind == b"H" and len(found) == 1 and len(first.text) == len(self.job.entries):
+            self.entries = frozenset(n for n, yes in zip(self.job.entries, first.text, strict=True) if yes)
+        elif first.kind == b"X" and len(found) == 1 and first.number in frames.KINDS and first.number != OK:
+            raise _Gone(frames.KINDS[first.number], first.text.decode("utf-8", "replace"))
         else:
-            for v in np.flatnonzero(self.alive).tolist():
-                self._mark(v, failure)
+            raise _Gone(Outcome.VIOLATION, "a hello that is none")
 
-    def _end_child(self) -> Ended | None:
+    def _open(self, case: Case) -> None:
+        assert self.child is not None
+        deadline = time.monotonic() + self.box.limits.wall_s
+        if not self.child.say({"seed": case.seed}, b"", case.public.fd, deadline):
+            self._silent(deadline)
+        self.told = case
+        self.done[:] = 0
+
+    def _bury(self, gone: _Gone, culprit: int) -> None:
+        """Kill what is left, give the culprit its outcome (-1: everyone alive, -2: nobody yet). A new child follows."""
+        if self.child is not None:
+            self.child.kill()
+            try:
+                self._reap()
+            except WorkerDied:
+                gone = _Gone(None, gone.why)
+            if self.child is not None:
+                self.child.close()
+                self.child = None
+        if gone.outcome is None:
+            self._mend(gone.why)
+        elif culprit == -1:
+            self._fail_all(gone.outcome, gone.why)
+        elif culprit == self.first or gone.outcome is Outcome.TIMEOUT:
+            self._fail(culprit, gone.outcome, gone.why)
+
+    def _mend(self, why: str) -> None:
+        self.restarts += 1
+        if self.restarts > 1:
+            raise WorkerDied(f"{why}, twice within one job; the run can be resumed")
+        self.box.restart()
+
+    def _reap(self) -> Ended:
+        """Once per child; a child that was reaped already gives its first answer again."""
+        assert self.child is not None
+        if self.child.ended is None:
+            self.child.ended = self.box._zygote.reap()
+            self.cpu_s += self.child.ended.child_s + self.child.ended.zygote_s
+        return self.child.ended
+
+    # -- outcomes ---------------------------------------------------------------------------------------------------
+
+    def _fail(self, variant: int, outcome: Outcome, text: str) -> None:
+        """The first outcome stays; only a violation discovered later replaces an ok."""
+        if not self.alive[variant]:
+            return
+        self.alive[variant] = False
+        self.outcomes[variant] = outcome
+        if outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
+            self.evidence[variant] = text
+        if self.job.detail and text:
+            self.messages.setdefault(variant, text)
+
+    def _fail_all(self, outcome: Outcome, text: str) -> None:
+        for variant in np.flatnonzero(self.alive).tolist():
+            self._fail(variant, outcome, text)
+
+    def __enter__(self) -> _Play:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Let the child go. A forbidden act after the last answer counts against a block of one; in a larger block it
+        cannot be pinned on a variant, changes nothing that was answered, and is only shown to the operator."""
         if self.child is None:
-            return None
-        child, self.child = self.child, None
+            return
+        late = self.child.let_go()
         try:
-            ended = child.close()
+            ended = self._reap()
         except WorkerDied:
-            self.zygotes_lost += 1
-            if self.zygotes_lost > 2:
-                raise
-            self.box.restart()
-            return None
-        self.cpu_s += ended.cpu_s
-        return ended
+            ended = Ended(0, 0.0, 0.0)  # the next job will start a new zygote; every answer of this one is in
+        self.child.close()
+        self.child = None
+        if late:
+            self._late("bytes after the last answer")
+        elif os.WIFSIGNALED(ended.status) and os.WTERMSIG(ended.status) == signal.SIGSYS:
+            self._late(_death(signal.SIGSYS, 0.0, self.box.limits)[1])
+
+    def _late(self, text: str) -> None:
+        if self.first < 0:
+            return
+        if self.crowd == 1:
+            self._fail(self.first, Outcome.VIOLATION, text)
+        else:
+            self.evidence.setdefault(self.first, f"{text}, by this variant or a later one of its block")
 
 
-def _explained(failure: Failure, ended: Ended) -> Failure:
-    """What the child's own end says beats what the silence on its socket looked like."""
-    if failure.message != "ended":
-        return failure
-    if os.WIFSIGNALED(ended.status):
-        number = os.WTERMSIG(ended.status)
-        name = signal.Signals(number).name
-        if number == signal.SIGSYS:
-            return Failure(Outcome.VIOLATION, "SIGSYS: a system call that no honest candidate makes")
-        if number == signal.SIGXCPU:
-            return Failure(Outcome.TIMEOUT, "CPU limit")
-        if number == signal.SIGKILL:
-            return Failure(Outcome.MEMORY, "killed by the system, most likely out of memory")
-        return Failure(Outcome.CRASH, f"ended by {name}")
-    return Failure(Outcome.CRASH, f"ended early with exit code {os.WEXITSTATUS(ended.status)}")
+def _death(number: int, cpu_s: float, limits: Limits) -> tuple[Outcome, str]:
+    name = signal.Signals(number).name
+    if number == signal.SIGSYS:
+        return Outcome.VIOLATION, "a forbidden system call (SIGSYS)"
+    if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_s >= limits.cpu_s):
+        return Outcome.TIMEOUT, f"CPU limit ({name})"
+    if number == signal.SIGKILL:  # not from us, and the candidate cannot: the kernel ran out of memory
+        return Outcome.MEMORY, "killed from outside, most likely for memory"
+    return Outcome.CRASH, f"killed by {name}"
 
 
-class _Child:
-    """The scorer's end of one child: questions out, frames in, a clock and a kill switch."""
+def _job_message(job: Job, cases: Sequence[Case], limits: Limits, alive: int) -> tuple[dict[str, Any], bytes]:
+    rows = np.ascontiguousarray(job.rows, np.uint8)
+    blob, files = bytearray(rows.tobytes()), []
+    for name, data in _sources(job.files).items():
+        files.append([name, len(blob), len(blob) + len(data)])
+        blob += data
+    meta = {
+        "files": files,
+        "levels": [[d.name, d.levels] for d in job.space.dims],
+        "rows": list(rows.shape),
+        "entries": list(job.entries),
+        "detail": job.detail,
+        "memory": (limits.memory_mb << 20) + SLOTS + max((c.public.size for c in cases), default=0),
+        "cpu_s": min(math.ceil(limits.cpu_s * alive * max(len(cases), 1) * ROUNDS_MAX) + 1, 1 << 30),
+    }
+    return meta, bytes(blob)
 
-    def __init__(self, box: Sandbox, job: Job) -> None:
-        self._zygote, self._limits, self._off = box._zygote, box._limits, box.off
-        cpu_s = max(2, math.ceil(self._limits.cpu_s * len(job.rows)))
-        self._socket, self._pidfd = self._zygote.spawn(cpu_s)
-        self._k = len(job.rows)
-        self.entries: frozenset[str] = frozenset()
 
-    def load(self, job: Job) -> None:
-        nonce = os.urandom(8)
-        header = {
-            "do": "load",
-            "nonce": nonce.hex(),
-            "k": len(job.rows),
-            "detail": job.detail,
-            "names": [d.name for d in job.space.dims],
-            "levels": [d.levels for d in job.space.dims],
-            "entries": list(job.entries),
-            "files": list(job.files),
+def _sources(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
+    if "solution.py" not in files:
+        return {**files, "solution.py": b""}  # no entries found: the dialogue says what is missing
+    return files
+
+
+def _round_message(question: Round, window: frames.Window) -> tuple[dict[str, Any], bytes]:
+    inline, places = bytearray(), []
+    for name, a in question.arrays.items():
+        places.append([name, a.dtype.str, list(a.shape), len(inline)])
+        inline += np.ascontiguousarray(a).tobytes()
+    calls = [
+        {
+            "fn": c.fn,
+            "args": c.args,
+            "kwargs": c.kwargs,
+            "returns": [(a.name, a.dtype, a.shape) for a in c.returns],
+            "keep": c.keep,
         }
-        self._send(header, [np.ascontiguousarray(job.rows).tobytes(), *job.files.values()])
-        data, deadline = b"", time.monotonic() + min(LOAD_S, self._limits.wall_s + 1)
-        while True:
-            greeting = hello(data, nonce)
-            if isinstance(greeting, Failure):
-                raise _Broken(greeting, None)
-            if greeting is not None:
-                self.entries = frozenset(json.loads(greeting)) & frozenset(job.entries)
-                return
-            if not self._readable(deadline - time.monotonic()):
-                self._kill()
-                raise _Broken(Failure(Outcome.TIMEOUT, "loading took longer than the limit"), None)
-            more = self._recv()
-            if not more:
-                raise _Broken(Failure(Outcome.CRASH, "ended"), None)
-            data += more
-
-    def open_case(self, case: Case) -> None:
-        header = {"do": "case", "seed": case.seed, "size": case.public.size, "table": case.public.table}
-        self._send(header, [], [case.public.fd])
-
-    def ask(self, question: Round, variants: NDArray[np.int64]) -> Answers:
-        nonce = os.urandom(8)
-        schema = [a for call in question.calls for a in call.returns]
-        arrays = [(n, np.ascontiguousarray(a)) for n, a in question.arrays.items()]
-        header = {
-            "do": "round",
-            "nonce": nonce.hex(),
-            "variants": variants.tolist(),
-            "arrays": [(n, a.dtype.str, a.shape) for n, a in arrays],
-            "calls": [
-                {
-                    "fn": c.fn,
-                    "args": c.args,
-                    "kwargs": c.kwargs,
-                    "returns": [(a.name, a.dtype, a.shape) for a in c.returns],
-                    "keep": c.keep,
-                }
-                for c in question.calls
-            ],
-        }
-        answers = Answers(nonce, variants, schema, self._k, self._off)
-        self._send(header, [a.tobytes() for _, a in arrays])
-        return answers
-
-    def listen(self, answers: Answers) -> _Broken | None:
-        """Feeds frames to answers until all are there; None, or what broke and who."""
-        limit = self._limits.wall_s
-        seen, deadline = -1, time.monotonic() + limit
-        while not answers.complete:
-            if "kill" not in self._off and time.monotonic() >= deadline:
-                self._kill()
-                return _Broken(Failure(Outcome.TIMEOUT, f"no answer within {limit:g} s"), self._running(answers))
-            if self._readable(min(limit / 8, 0.05)):
-                data = self._recv()
-                if not data:
-                    return _Broken(Failure(Outcome.CRASH, "ended"), self._running(answers))
-                failure = answers.feed(data)
-                if failure is not None:
-                    self._kill()
-                    return _Broken(failure, self._running(answers))
-            at = int.from_bytes(self._zygote.progress[:4], "little") + answers.done
-            if at != seen:
-                seen, deadline = at, time.monotonic() + limit
-        return None
-
-    def _running(self, answers: Answers) -> int | None:
-        """Who was running: the child's own word if it names somebody still waiting, else the first of those."""
-        named = int.from_bytes(self._zygote.progress[:4], "little") - 1
-        pending = answers.pending
-        if not len(pending):
-            return int(answers._order[-1])
-        return named if named in pending else int(pending[0])
-
-    # ------------------------------------------------------------ bytes
-
-    def _send(self, header: dict[str, Any], blobs: Sequence[bytes], fds: Sequence[int] = ()) -> None:
-        text = json.dumps({**header, "blobs": [len(b) for b in blobs]}).encode()
-        try:
-            socket.send_fds(self._socket, [_LENGTH.pack(len(text))], list(fds))
-            self._socket.sendall(b"".join([text, *blobs]))
-        except OSError:
-            pass  # the child is gone; reading from it says how
-
-    def _readable(self, seconds: float) -> bool:
-        return bool(select.select([self._socket], [], [], max(seconds, 0))[0])
-
-    def _recv(self) -> bytes:
-        try:
-            return self._socket.recv(1 << 18)
-        except OSError:
-            return b""
-
-    def _kill(self) -> None:
-        kill(self._pidfd)
-
-    def close(self) -> Ended:
-        self._socket.close()
-        if not select.select([self._pidfd], [], [], 0.2)[0]:
-            self._kill()  # whoever runs on after the last answer
-        os.close(self._pidfd)
-        return self._zygote.ended()
-
-
-__all__ = ["TEXT", "Case", "Job", "JobResult", "Sandbox"]
+        for c in question.calls
+    ]
+    return {"calls": calls, "n": len(window.variants), "arrays": places}, bytes(inline)

@@ -1,9 +1,13 @@
-"""A draw's public part as sealed memory: written once by the scorer, mapped read-only by children, changed by nobody."""
+"""Public arrays as one sealed memfd: written once, mapped read-only by every child, shared and never copied.
+
+Sealed against writing, growing and shrinking (memfd_create(2), F_ADD_SEALS), and handed out by a descriptor that was
+opened read-only, so that mprotect cannot make a mapping writable either, on kernels older than 6.7 included.
+"""
 
 from __future__ import annotations
 
 import fcntl
-import math
+import json
 import os
 from collections.abc import Mapping
 from typing import Any
@@ -11,30 +15,71 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from toprope.errors import UsageError
+
 ALIGN = 64
-SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_SEAL
+SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class PublicMemory:
-    """fd: the sealed memfd. table: [name, dtype, shape, count, offset] of each array. size: bytes, at least 1."""
+    """What a candidate sees of one draw. Make with `of`, free with `close` or as a context manager.
 
-    def __init__(self, fd: int, size: int, table: list[list[Any]]) -> None:
-        self.fd, self.size, self.table = fd, size, table
+    fd: read-only descriptor. size: bytes.
+    Layout: u8 length of a JSON table [[name, dtype, shape, offset]], the table, the arrays, each at a multiple of 64.
+    """
+
+    def __init__(self, fd: int, size: int) -> None:
+        self.fd, self.size = fd, size
 
     @classmethod
     def of(cls, arrays: Mapping[str, NDArray[Any]]) -> PublicMemory:
-        fd = os.memfd_create("public", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
-        table: list[list[Any]] = []
-        offset = 0
-        for name, array in arrays.items():
-            data = np.ascontiguousarray(array)
-            os.pwrite(fd, data.tobytes(), offset)
-            table.append([name, data.dtype.str, list(data.shape), math.prod(data.shape), offset])
-            offset = -(-(offset + data.nbytes) // ALIGN) * ALIGN
-        size = max(offset, 1)
-        os.ftruncate(fd, size)
-        fcntl.fcntl(fd, fcntl.F_ADD_SEALS, SEALS)
-        return cls(fd, size, table)
+        """Copy the arrays into a new sealed memory. Raises UsageError for an array of objects."""
+        ready = {name: _plain(name, a) for name, a in arrays.items()}
+        text, size = _table(ready)
+        writable = os.memfd_create("public", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        try:
+            os.ftruncate(writable, size)
+            os.pwrite(writable, len(text).to_bytes(8, "little") + text, 0)
+            for (_, _, _, start), a in zip(json.loads(text), ready.values(), strict=True):
+                _write(writable, a.tobytes(), start)
+            fcntl.fcntl(writable, fcntl.F_ADD_SEALS, SEALS)
+            return cls(os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC), size)
+        finally:
+            os.close(writable)
 
     def close(self) -> None:
-        os.close(self.fd)
+        if self.fd >= 0:
+            os.close(self.fd)
+            self.fd = -1
+
+    def __enter__(self) -> PublicMemory:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def _plain(name: str, a: NDArray[Any]) -> NDArray[Any]:
+    a = np.asarray(a)
+    if a.dtype.hasobject or a.dtype.kind not in "biufcSU":
+        raise UsageError(f"public array {name!r} has dtype {a.dtype}; expected numbers, bytes or text of fixed width")
+    return a
+
+
+def _table(arrays: Mapping[str, NDArray[Any]]) -> tuple[bytes, int]:
+    """The table and the whole size. Offsets depend on the table's length, so it is padded to a fixed one."""
+    room = 8 + sum(len(name.encode()) * 6 + len(str(a.shape)) + 64 for name, a in arrays.items()) + 16
+    start, rows = -(-room // ALIGN) * ALIGN, []
+    for name, a in arrays.items():
+        rows.append([name, a.dtype.str, list(a.shape), start])
+        start += -(-a.nbytes // ALIGN) * ALIGN
+    text = json.dumps(rows).encode()
+    assert len(text) + 8 <= room, "table outgrew its room"
+    return text, start
+
+
+def _write(fd: int, data: bytes, start: int) -> None:
+    rest = memoryview(data)
+    while rest:
+        n = os.pwrite(fd, rest, start)
+        rest, start = rest[n:], start + n

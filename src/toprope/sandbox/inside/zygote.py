@@ -1,0 +1,127 @@
+"""The zygote: imports NumPy once, walls itself in, then forks one child per job and reports how it ended.
+
+It holds no gold, never reads a job (the child's socket passes through it unread), and serves one child at a time.
+Control socket, SOCK_SEQPACKET, one message each way per step:
+
+    scorer -> zygote    b"J" + child's socket, or b"F" for a bare fork (what a fork alone costs: the benchmark's unit)
+    zygote -> scorer    ready record (JSON); then per job the child's pidfd, then STATUS when it is reaped
+"""
+
+from __future__ import annotations
+
+import array
+import gc
+import json
+import os
+import select
+import signal
+import socket
+import struct
+import sys
+import time
+from typing import Any
+
+import numpy as np
+
+from . import candidate, layers
+
+STATUS = struct.Struct("<idd")  # wait status, CPU seconds of the child, CPU seconds of the zygote for it
+CHANNEL = 3  # the one descriptor a child has beside /dev/null on 0, 1, 2
+
+
+def wall_in(config: dict[str, Any]) -> dict[str, Any]:
+    """Warm up, then put up the layers that children inherit, cheapest to lose first."""
+    off = config["off"]
+    warm_up(config)
+    config["base"] = layers.address_space()
+    record: dict[str, Any] = {"landlock_abi": 0, "identity": "unchanged", "numpy": np.__version__}
+    if "identity" not in off:
+        record["identity"] = layers.drop_privileges(config["uid"])
+    else:
+        layers.prctl(layers.PR_SET_NO_NEW_PRIVS, 1)
+    os.chdir("/")
+    if "landlock" not in off:
+        record["landlock_abi"] = layers.landlock(config["readable"])
+    if "seccomp" not in off:
+        layers.seccomp(bytes.fromhex(config["stages"][0]))
+    record["uid"] = os.geteuid()
+    gc.collect()
+    gc.freeze()  # children then leave the zygote's pages alone (copy on write)
+    return record
+
+
+def warm_up(config: dict[str, Any]) -> None:
+    """Import what NumPy would import late, and run one call of each kind so that no child pays for it."""
+    for name in config["preload"]:
+        __import__(name)
+    sys.path[:] = [p for p in sys.path if p not in config["site"]]  # loaded packages still find their own submodules
+    a = np.random.default_rng(0).standard_normal((16, 4))
+    np.linalg.lstsq(a, a[:, 0], rcond=None)
+    np.linalg.eigh(a.T @ a)
+    np.fft.rfft(a[:, 0])
+    candidate.warm_up()
+
+
+def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
+    """Say that we are ready, then one child at a time, until end of file."""
+    config["pid"] = os.getpid()
+    control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=config["control"])
+    stage2 = bytes.fromhex(config["stages"][1])
+    os.write(control.fileno(), json.dumps(record).encode())
+    room = socket.CMSG_SPACE(4)
+    while True:
+        message, extra, _, _ = control.recvmsg(16, room)
+        if not message:
+            os._exit(0)
+        began = time.process_time()
+        job = array.array("i", extra[0][2])[0] if extra else -1
+        pid = os.fork()
+        if pid == 0:
+            try:
+                if message == b"J":
+                    child(job, config, stage2)
+            finally:  # whatever goes wrong in a child, it never comes back into this loop
+                os._exit(0 if message == b"F" else 1)
+        if job >= 0:
+            os.close(job)
+        watch(control, pid, message == b"J", began)
+
+
+def watch(control: socket.socket, pid: int, announce: bool, began: float) -> None:
+    """Hand out the child's pidfd, wait for its end, report it. If the scorer goes away first, the child goes too."""
+    if announce:
+        pidfd = os.pidfd_open(pid)
+        rights = array.array("i", [pidfd])
+        control.sendmsg([b"P" + struct.pack("<i", pid)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        poll = select.poll()
+        poll.register(pidfd, select.POLLIN)
+        poll.register(control, 0)  # hang-up is always reported
+        ready = {fd for fd, _ in poll.poll()}
+        if pidfd not in ready:
+            os.kill(pid, signal.SIGKILL)
+        os.close(pidfd)
+    _, status, usage = os.wait4(pid, 0)
+    try:
+        os.write(control.fileno(), STATUS.pack(status, usage.ru_utime + usage.ru_stime, time.process_time() - began))
+    except OSError:
+        os._exit(0)
+
+
+def child(job: int, config: dict[str, Any], stage2: bytes) -> None:
+    """The layers that are per child, then the candidate. Never returns."""
+    off = config["off"]
+    if "fds" not in off:
+        os.dup2(job, CHANNEL)
+        os.closerange(CHANNEL + 1, 1 << 20)  # one close_range(2)
+        job = CHANNEL
+    layers.die_with_parent()
+    if os.getppid() != config["pid"]:  # it died before we asked
+        return
+    channel = candidate.Channel(job)
+    hello = channel.receive()
+    if "rlimits" not in off:
+        layers.limit(config["base"] + hello.meta["memory"], hello.meta["cpu_s"])
+    if "seccomp" not in off:
+        layers.seccomp(stage2)
+    gc.enable()
+    candidate.converse(channel, hello)

@@ -1,0 +1,318 @@
+"""The scorer's handle on one zygote process and on its one child: exec, fork, talk, kill, reap.
+
+The zygote is exec'ed (never forked from a process that may hold gold), with a clean environment and two descriptors:
+its control socket and a memfd with the source of `inside/`. It ends when the control socket closes. It does not ask
+for PDEATHSIG: that fires when the *thread* that started it ends, and the closed socket says the same more truly.
+"""
+
+from __future__ import annotations
+
+import array
+import contextlib
+import fcntl
+import hashlib
+import importlib.util
+import json
+import mmap
+import os
+import platform
+import select
+import signal
+import socket
+import stat
+import struct
+import subprocess
+import sys
+import sysconfig
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from toprope.errors import NoProtection, UsageError, WorkerDied
+from toprope.sandbox.inside.candidate import LENGTHS
+from toprope.sandbox.inside.zygote import STATUS
+
+HERE = Path(__file__).parent
+SLOTS = 64 << 20  # bytes of shared frames per child; only pages that are written exist
+BOOT_S = 60.0
+UID = 64733  # nobody's: outside the ranges that distributions and systemd hand out to services
+PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft"))}  # distributions, modules to preload
+BOOT = """
+import json, os, sys, types
+with open(int(sys.argv[1]), "rb") as f: config = json.load(f)
+try:
+    sys.path[:0] = config["site"]
+    package = sys.modules["inside"] = types.ModuleType("inside"); package.__path__ = []
+    for name in ("layers", "candidate", "zygote"):
+        module = sys.modules["inside." + name] = types.ModuleType("inside." + name)
+        module.__package__ = "inside"; setattr(package, name, module)
+        exec(compile(config["sources"].pop(name), "inside/" + name + ".py", "exec"), module.__dict__)
+    record = module.wall_in(config)
+except BaseException as e:
+    os.write(config["control"], json.dumps({"error": f"{type(e).__name__}: {e}"[:2000]}).encode())
+    os._exit(3)
+module.serve(config, record)
+"""  # fail closed: any error before the walls stand ends the process with its text
+
+
+class Ended(NamedTuple):
+    """status: as of wait(2). child_s, zygote_s: CPU seconds."""
+
+    status: int
+    child_s: float
+    zygote_s: float
+
+
+class Zygote:
+    """One running zygote. record: what it says about itself and what was asked of it."""
+
+    def __init__(self, profile: str, off: frozenset[str]) -> None:
+        config = _config(profile, off)
+        self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+        memory = os.memfd_create("inside")
+        config["control"] = theirs.fileno()
+        with open(memory, "wb", closefd=False) as f:
+            f.write(json.dumps(config).encode())
+        os.lseek(memory, 0, os.SEEK_SET)
+        self.process = _exec((theirs.fileno(), memory), leaky="fds" in off)
+        theirs.close()
+        os.close(memory)
+        self.record = self._ready() | {"filters": {} if "seccomp" in off else _hashes(config["stages"])}
+
+    def _ready(self) -> dict[str, Any]:
+        self.control.settimeout(BOOT_S)
+        try:
+            data = self.control.recv(1 << 16)
+        except TimeoutError:
+            data = b""
+        record: dict[str, Any] = json.loads(data) if data else {"error": "it ended without a word"}
+        if "error" in record:
+            self.close()
+            raise NoProtection(f"the sandbox could not start: {record['error']}; `toprope doctor` says what to mend")
+        return record
+
+    def fork(self) -> Child:
+        """A fresh child, told nothing yet. Raises WorkerDied if the zygote is gone."""
+        ours, theirs = socket.socketpair()
+        try:
+            self._send(b"J", theirs.fileno())
+            data, extra, _, _ = self.control.recvmsg(16, socket.CMSG_SPACE(4))
+        except OSError as e:
+            ours.close()
+            raise WorkerDied(f"the zygote does not answer: {e}") from None
+        finally:
+            theirs.close()
+        if not data or not extra:
+            ours.close()
+            raise WorkerDied("the zygote ended before it made a child")
+        (pid,) = struct.unpack("<i", data[1:5])
+        return Child(ours, array.array("i", extra[0][2])[0], pid)
+
+    def reap(self) -> Ended:
+        """How the child ended. Call after it was killed or let go. Raises WorkerDied if the zygote went with it."""
+        try:
+            data = self.control.recv(64)
+        except OSError:
+            data = b""
+        if len(data) != STATUS.size:
+            raise WorkerDied("the zygote ended while a child was running")
+        return Ended(*STATUS.unpack(data))
+
+    def bare_fork(self) -> Ended:
+        """Fork and exit, nothing else: the unit that a fresh candidate is measured in."""
+        self._send(b"F", None)
+        return self.reap()
+
+    def _send(self, message: bytes, fd: int | None) -> None:
+        rights = [] if fd is None else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        self.control.sendmsg([message], rights)
+
+    def close(self) -> None:
+        self.control.close()
+        try:
+            self.process.wait(2)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+
+class Child:
+    """One child as its scorer sees it: a socket to talk on, slots to read frames from, a pidfd to kill by."""
+
+    def __init__(self, sock: socket.socket, pidfd: int, pid: int) -> None:
+        self.socket, self.pidfd, self.pid = sock, pidfd, pid
+        self.socket.setblocking(False)
+        self.inbox = bytearray()
+        self.ended: Ended | None = None
+        self._slots_fd = os.memfd_create("slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
+        os.ftruncate(self._slots_fd, SLOTS)
+        # Without these a child could cut the file short and our next read would be SIGBUS.
+        fcntl.fcntl(self._slots_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
+        self.slots = mmap.mmap(self._slots_fd, SLOTS, prot=mmap.PROT_READ)
+
+    def say(self, meta: dict[str, Any], blob: bytes, fd: int, deadline: float) -> bool:
+        """Send one message and one descriptor (-1: none). False if the child does not take it in time or is gone."""
+        text = json.dumps(meta).encode()
+        rest = memoryview(LENGTHS.pack(len(text), len(blob)) + text + blob)
+        rights = [] if fd < 0 else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
+        while rest:
+            try:
+                rest = rest[self.socket.sendmsg([rest[: 1 << 20]], rights) :]
+                rights = []
+            except BlockingIOError:
+                poll = select.poll()
+                poll.register(self.socket, select.POLLOUT)
+                if not poll.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+                    return False
+            except OSError:
+                return False
+        return True
+
+    def say_job(self, meta: dict[str, Any], blob: bytes, deadline: float) -> bool:
+        return self.say(meta | {"slots": SLOTS}, blob, self._slots_fd, deadline)
+
+    def hear(self, seconds: float) -> bytes | None:
+        """Bytes the child sent, b"" if it hung up, None if it said nothing for so long."""
+        poll = select.poll()
+        poll.register(self.socket, select.POLLIN)
+        if not poll.poll(seconds * 1e3):
+            return None
+        try:
+            return self.socket.recv(1 << 16)
+        except BlockingIOError:
+            return None
+        except OSError:
+            return b""
+
+    @property
+    def counter(self) -> int:
+        """Variants finished in this round, as the child says."""
+        return int.from_bytes(self.slots[:8], sys.byteorder)
+
+    def cpu_s(self) -> float:
+        """CPU seconds it has used so far; 0 once it is gone. The clock id is that of clock_getcpuclockid(3)."""
+        try:
+            return time.clock_gettime((~self.pid << 3) | 2)
+        except OSError:
+            return 0.0
+
+    def kill(self) -> None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
+
+    def let_go(self, seconds: float = 1.0) -> bytes:
+        """Hang up, give it a moment to exit, kill it if it does not; returns what it still said."""
+        last = bytearray(self.inbox)
+        with contextlib.suppress(OSError):
+            self.socket.shutdown(socket.SHUT_WR)
+        deadline = time.monotonic() + seconds
+        while len(last) < 4096 and (data := self.hear(max(0.0, deadline - time.monotonic()))):
+            last += data
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+            self.kill()
+        return bytes(last)
+
+    def close(self) -> None:
+        self.socket.close()
+        self.slots.close()
+        os.close(self._slots_fd)
+        os.close(self.pidfd)
+
+
+def _environment() -> dict[str, str]:
+    """Nothing of ours: one thread for BLAS (set before import, and forks need it), fixed hashes, one malloc arena."""
+    return {
+        "PATH": "/usr/bin:/bin",
+        "HOME": "/",
+        "LANG": "C.UTF-8",
+        "OPENBLAS_NUM_THREADS": "1",
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
+        "PYTHONHASHSEED": "0",
+        "MALLOC_ARENA_MAX": "1",
+    }
+
+
+def _exec(fds: tuple[int, int], leaky: bool) -> subprocess.Popen[bytes]:
+    """leaky: for the tests' proof that closing descriptors matters; inherit whatever is inheritable."""
+    for fd in fds:
+        os.set_inheritable(fd, True)
+    return subprocess.Popen(
+        [sys.executable, "-s", "-P", "-S", "-B", "-c", BOOT, str(fds[1])],
+        close_fds=not leaky,
+        pass_fds=() if leaky else fds,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+
+
+def _config(profile: str, off: frozenset[str]) -> dict[str, Any]:
+    if profile not in PROFILES:
+        raise UsageError(f"import profile {profile!r} is not known; expected one of {', '.join(PROFILES)}")
+    distributions, preload = PROFILES[profile]
+    places = [_place(name) for name in distributions]
+    readable = sorted({str(p) for p in _readable(places)})
+    return {
+        "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in ("layers", "candidate", "zygote")},
+        "stages": _filters() if "seccomp" not in off else ["", ""],
+        "site": sorted({str(p.parent) for p in places}),
+        "preload": list(preload),
+        "readable": readable,
+        "uid": UID if all(_open_to_all(p) for p in (Path(sys.executable).resolve(), _stdlib(), *places)) else None,
+        "off": sorted(off),
+    }
+
+
+def _place(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"the sandbox's import profile needs {module!r}, which is not installed")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _stdlib() -> Path:
+    return Path(sysconfig.get_path("stdlib"))
+
+
+def _readable(places: list[Path]) -> Iterator[Path]:
+    """The interpreter, the standard library, shared libraries file by file, and the profile's packages. No parent of
+    any of them: site-packages and dist-packages hold other people's code, toprope's among it."""
+    yield Path(sys.executable).resolve()
+    for entry in _stdlib().iterdir():
+        if entry.name not in ("site-packages", "dist-packages", "test", "ensurepip", "idlelib"):
+            yield entry
+    for place in places:
+        yield place
+        yield place.parent / f"{place.name}.libs"
+    triplet = sysconfig.get_config_var("MULTIARCH") or ""
+    for root in {"/lib64", "/usr/lib64", f"/usr/lib/{triplet}", f"/lib/{triplet}", f"{sys.base_prefix}/lib"}:
+        yield from (p for p in Path(root).glob("*.so*") if p.is_file())
+    yield from (Path("/etc/ld.so.cache"), Path("/dev/null"), Path("/dev/urandom"))
+
+
+def _open_to_all(path: Path) -> bool:
+    """May any user reach and read it? Then the child can run as a user who owns nothing."""
+    for p in (path, *path.parents):
+        mode = p.stat().st_mode
+        if not mode & (stat.S_IXOTH if p.is_dir() else stat.S_IROTH):
+            return False
+    return True
+
+
+def _filters() -> list[str]:
+    folder = HERE / "filters"
+    paths = [folder / f"{platform.machine()}-stage{n}.bpf" for n in (1, 2)]
+    if not all(p.exists() for p in paths):
+        raise NoProtection(f"no seccomp filter for {platform.machine()}; tools/make_seccomp.py writes x86_64 and aarch64")
+    return [p.read_bytes().hex() for p in paths]
+
+
+def _hashes(stages: list[str]) -> dict[str, str]:
+    return {f"stage{n}": hashlib.sha256(bytes.fromhex(code)).hexdigest()[:16] for n, code in enumerate(stages, 1)}
