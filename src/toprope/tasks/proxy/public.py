@@ -14,7 +14,7 @@ from toprope.types import Array, Call, Round
 
 FEATURES = 16
 LABELLERS = 6
-PAIRS = 800
+PAIRS = 1200
 AUDITS = 16
 POOL = 2048
 CHUNKS = 4

@@ -8,7 +8,7 @@ SPACE = Space(
         choice("bends", ["none", "hinges", "squares"]),
         log("l2", 0.1, 1000.0, 13, 1.0),
         choice("labellers", ["pool", "weigh", "drop"]),
-        Dim("agree", [0.0, 0.1, 0.2, 0.4, 0.8, 1.6, 3.2, 6.4], ordered=True),
+        Dim("agree", [0.0, 0.2, 0.8, 3.2, 12.8, 51.2], ordered=True),
         linear("audit", 0.0, 0.95, 20, 0.0),
         log("audit_l2", 3.0, 300.0, 9, 30.0),
         choice("audit_bends", ["none", "hinges", "squares"]),
