@@ -1,0 +1,20 @@
+"""What climbers without a model search: the blocks of the starter. The default is the plain Bradley-Terry fit."""
+
+from toprope.space import Dim, Space, choice, linear, log
+
+SPACE = Space(
+    [
+        Dim("clip", [99.0, 4.0, 3.0, 2.5, 2.0, 1.6, 1.3, 1.0, 0.8, 0.6, 0.4], ordered=True),
+        choice("bends", ["none", "hinges", "squares"]),
+        log("l2", 0.1, 1000.0, 13, 1.0),
+        choice("labellers", ["pool", "weigh", "drop"]),
+        Dim("agree", [0.0, 0.2, 0.8, 3.2, 12.8, 51.2], ordered=True),
+        linear("audit", 0.0, 0.95, 20, 0.0),
+        log("audit_l2", 3.0, 300.0, 9, 30.0),
+        choice("audit_bends", ["none", "hinges", "squares"]),
+        Dim("members", [1, 3, 6], ordered=True),
+        Dim("pessimism", [0.0, 0.25, 0.5, 1.0, 2.0, 4.0], ordered=True),
+        Dim("caution", [0.0, 0.03, 0.1, 0.3, 1.0, 3.0], ordered=True),
+    ],
+    slots=[[0], [1, 2], [3, 4], [5, 6, 7], [8, 9], [10]],
+)

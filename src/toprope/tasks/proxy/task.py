@@ -1,0 +1,75 @@
+"""The task object: the generator, the conversation, the score and the candidates it ships, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+
+from toprope.errors import UsageError
+from toprope.protocols import Baseline, Dialogue, Outputs, Progress
+from toprope.space import Space
+from toprope.tasks.proxy import private, public
+from toprope.tasks.proxy.space import SPACE
+from toprope.tasks.spec import load_spec, load_tree
+from toprope.types import Draw, Floats, Json, Split, Tree
+
+HERE = Path(__file__).parent
+
+# name -> (parameters of the starter, source)
+OF_STARTER: dict[str, tuple[dict[str, Json], str]] = {
+    "bradley-terry": ({}, "Bradley & Terry 1952; the reward model of Christiano et al. 2017 (arXiv:1706.03741)"),
+    "labeller-weights": ({"labellers": "weigh"}, "agreement weighting after Dawid & Skene 1979"),
+    "ensemble": (
+        {"members": 6, "pessimism": 1.0},
+        "uncertainty-weighted ensemble, Coste et al. 2024 (arXiv:2310.02743)",
+    ),
+    "audit-residual": ({"audit": 0.3}, "preferences corrected by audited gold; natural default"),
+}
+OF_FILES = {
+    "constant": "null: floor by construction",
+    "tame": "shortcut: ignores all data",
+    "audit_only": "ridge on the audits; natural default",
+}
+
+
+class RewardModel:
+    """`proxy/reward-model-v1`: fit a reward model that stays right when it is optimised against."""
+
+    space: Space | None = SPACE
+
+    def __init__(self) -> None:
+        self.spec = load_spec(HERE / "task.toml")
+
+    def prepare(self, split: Split, progress: Progress) -> None:
+        """Nothing to build: a draw takes milliseconds from its seed."""
+        progress("nothing to prepare", 1.0)
+
+    def generate(self, split: Split, index: int, seed: int) -> Draw:
+        return private.generate(split, index, seed)
+
+    def dialogue(self, draw: Draw, entries: frozenset[str]) -> Dialogue:
+        return public.dialogue(draw.private.pool, entries)
+
+    def score(self, outputs: Outputs, draw: Draw) -> Floats:
+        """(k,) mean gold, in standard deviations over the pool, of what the optimiser selects."""
+        return private.score(outputs["rewards"], draw.private.gold)
+
+    def starter(self) -> Tree:
+        return self._starter
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        own = {name: Baseline(self._starter, params, source) for name, (params, source) in OF_STARTER.items()}
+        return own | {n: Baseline(load_tree(HERE / "baselines" / n), {}, source) for n, source in OF_FILES.items()}
+
+    @cached_property
+    def _starter(self) -> Tree:
+        return load_tree(HERE / "starter")
+
+
+def make(task_id: str) -> RewardModel:
+    """The task of this id. Raises UsageError for an id this family does not have."""
+    task = RewardModel()
+    if task_id != task.spec.id:
+        raise UsageError(f"task {task_id!r} is not in the proxy family; it has {task.spec.id}")
+    return task

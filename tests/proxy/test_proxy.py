@@ -1,0 +1,220 @@
+"""`proxy/reward-model-v1`: an exact optimiser, honest floors, visible over-optimisation, headroom."""
+
+import math
+from itertools import combinations
+
+import msgspec
+import numpy as np
+import pytest
+from play import outputs, scores
+
+from toprope.errors import UsageError
+from toprope.protocols import Baseline
+from toprope.stats.intervals import Estimate, difference, ratio, spearman
+from toprope.tasks.proxy import make
+from toprope.tasks.proxy import private as world
+from toprope.tasks.proxy.public import AUDITS, FEATURES, LABELLERS, PAIRS, POOL
+from toprope.tasks.proxy.task import RewardModel
+from toprope.types import Draw, Floats, Json, Split, Tree
+
+ID = "proxy/reward-model-v1"
+TASK: RewardModel = make(ID)
+DEV = [TASK.generate("dev", i, 5) for i in range(48)]
+HIDDEN = [TASK.generate("test", i, 6) for i in range(48)]
+BASELINES = TASK.baselines()
+
+
+def _scores(baseline: Baseline, draws: list[Draw]) -> Floats:
+    return scores(TASK, baseline.tree, draws, baseline.params)
+
+
+def _value(values: Floats, draws: list[Draw]) -> Estimate:
+    return ratio(values, [d.floor for d in draws], [d.ceiling for d in draws])
+
+
+@pytest.fixture(scope="module")
+def table() -> dict[str, dict[str, Floats]]:
+    """Scores per draw of every baseline, on dev and hidden draws."""
+    return {n: {"dev": _scores(b, DEV), "hidden": _scores(b, HIDDEN)} for n, b in BASELINES.items()}
+
+
+class TestOptimiser:
+    def test_best_of_n_is_the_mean_over_all_subsets(self) -> None:
+        """Against brute force over every subset of a pool of 9, ties broken at random, n from 1 to 9."""
+        rng = np.random.default_rng(0)
+        for rewards in (rng.standard_normal(9), rng.integers(0, 3, 9).astype(float), np.zeros(9)):
+            worth = rng.standard_normal(9)
+            for n in range(1, 10):
+                subsets = np.array(list(combinations(range(9), n)))
+                best = rewards[subsets] == rewards[subsets].max(axis=1, keepdims=True)
+                mean = ((worth[subsets] * best).sum(axis=1) / best.sum(axis=1)).mean()
+                assert world.best_of(rewards[None], worth, n)[0] == pytest.approx(mean, abs=1e-12)
+
+    def test_tilt_reaches_its_divergence(self) -> None:
+        """The weights have the KL asked for within 1e-3, whatever the scale and the tails of the reward."""
+        rng = np.random.default_rng(1)
+        for rewards in (rng.standard_normal((3, POOL)), 1e6 * rng.standard_cauchy((3, POOL))):
+            for kl in world.TILTS:
+                weights = world.tilt_weights(rewards, kl)
+                assert (weights * np.log(weights * POOL + 1e-300)).sum(axis=1) == pytest.approx([kl] * 3, abs=1e-3)
+
+    def test_no_reward_beats_gold(self) -> None:
+        """Gold itself is the ceiling at every pressure: 40 perturbed rewards select no more (one draw)."""
+        draw, rng = DEV[0], np.random.default_rng(2)
+        gold = draw.private.gold
+        others = gold + 0.3 * rng.standard_normal((40, POOL)) * rng.random((40, 1))
+        assert (world.score(others, gold) <= draw.ceiling + 1e-6).all()
+
+    def test_order_and_scale_of_the_pool_do_not_matter(self) -> None:
+        """Rewards times a positive number plus a constant, or a shuffled pool, score the same."""
+        gold, rng = DEV[1].private.gold, np.random.default_rng(3)
+        rewards = gold + rng.standard_normal(POOL)
+        shuffle = rng.permutation(POOL)
+        assert world.score((7 * rewards - 3)[None], gold) == pytest.approx(world.score(rewards[None], gold), abs=1e-6)
+        assert world.score(rewards[None, shuffle], gold[shuffle]) == pytest.approx(
+            world.score(rewards[None], gold), abs=1e-6
+        )
+
+
+class TestDraws:
+    def test_a_draw_is_a_function_of_its_arguments(self) -> None:
+        """The same (split, index, seed) gives the same bytes; changing any one of them changes the draw."""
+        same = TASK.generate("dev", 3, 5)
+        assert all((same.public[k] == DEV[3].public[k]).all() for k in same.public)
+        assert (same.private.pool == DEV[3].private.pool).all()
+        others: list[tuple[Split, int, int]] = [("val", 3, 5), ("dev", 4, 5), ("dev", 3, 6)]
+        for other in others:
+            assert not (TASK.generate(*other).public["chosen"] == same.public["chosen"]).all()
+
+    def test_public_part_holds_no_pool_and_no_gold(self) -> None:
+        """The candidate starts with comparisons, labeller ids and the audits, in the shapes the documents give."""
+        public = DEV[0].public
+        assert {k: (v.shape, v.dtype.str[1:]) for k, v in public.items()} == {
+            "chosen": ((PAIRS, FEATURES), "f4"),
+            "rejected": ((PAIRS, FEATURES), "f4"),
+            "labeller": ((PAIRS,), "i8"),
+            "audit_features": ((AUDITS, FEATURES), "f4"),
+            "audit_gold": ((AUDITS,), "f8"),
+        }
+        assert public["labeller"].max() < LABELLERS
+        pool = {row.tobytes() for row in DEV[0].private.pool}
+        assert not pool & {row.tobytes() for k in ("chosen", "rejected", "audit_features") for row in public[k]}
+
+    def test_gold_is_standardised_and_the_gap_is_wide(self) -> None:
+        """Gold has mean 0 and sd 1 over the pool; the ceiling is well above the floor in every draw."""
+        for draw in DEV + HIDDEN:
+            assert (draw.private.gold.mean(), draw.private.gold.std()) == pytest.approx((0.0, 1.0), abs=1e-9)
+            assert draw.floor == 0.0
+            assert 1.0 < draw.ceiling < 4.0
+
+    def test_hidden_worlds_hold_shapes_of_bias_dev_never_shows(self) -> None:
+        """Two of the four shapes of taste occur only outside dev."""
+        assert {d.private.world.shape for d in DEV} == {"linear", "saturating"}
+        assert {d.private.world.shape for d in HIDDEN} == {"linear", "saturating", "threshold", "gated"}
+
+    def test_features_betray_no_part(self) -> None:
+        """Over 200 draws, tails and order carry no information on which feature is content (|correlation| < .08)."""
+        worlds = [world.draw_world(np.random.default_rng(i), ("linear",)) for i in range(200)]
+        content = np.concatenate([w.order < world.CONTENT for w in worlds])
+        tails = np.concatenate([w.heavy[w.order] for w in worlds])
+        place = np.tile(np.arange(FEATURES), 200)
+        assert abs(np.corrcoef(content, tails)[0, 1]) < 0.08
+        assert abs(np.corrcoef(content, place)[0, 1]) < 0.08
+
+
+class TestLandscape:
+    def test_null_and_shortcuts_are_at_the_floor(self, table: dict[str, dict[str, Floats]]) -> None:
+        """A constant scores exactly the floor; a reward that looks at no comparison is within .03 of it."""
+        for split, draws in (("dev", DEV), ("hidden", HIDDEN)):
+            assert table["constant"][split] == pytest.approx(np.zeros(48), abs=1e-9)
+            assert abs(_value(table["tame"][split], draws).value) < 0.03
+
+    def test_random_and_swapped_comparisons_are_no_better_than_the_floor(self) -> None:
+        """The starter fitted to shuffled winners scores within .1 of the floor; to swapped ones, below it."""
+        rng, swapped, shuffled = np.random.default_rng(0), [], []
+        for d in DEV:
+            a, b = d.public["chosen"], d.public["rejected"]
+            coin = rng.random((PAIRS, 1)) < 0.5
+            swapped.append(msgspec.structs.replace(d, public={**d.public, "chosen": b, "rejected": a}))
+            mixed = {"chosen": np.where(coin, a, b), "rejected": np.where(coin, b, a)}
+            shuffled.append(msgspec.structs.replace(d, public={**d.public, **mixed}))
+        assert abs(_value(scores(TASK, TASK.starter(), shuffled), DEV).value) < 0.1
+        assert _value(scores(TASK, TASK.starter(), swapped), DEV).hi < 0
+
+    def test_headroom(self, table: dict[str, dict[str, Floats]]) -> None:
+        """The plain fit is above the floor by 3 SE and below .45; the best baseline leaves at least .4."""
+        for split, draws in (("dev", DEV), ("hidden", HIDDEN)):
+            plain = _value(table["bradley-terry"][split], draws)
+            assert 3 * plain.se < plain.value < 0.45
+            assert max(_value(t[split], draws).hi for t in table.values()) < 0.6
+
+    def test_better_methods_are_better(self, table: dict[str, dict[str, Floats]]) -> None:
+        """Correcting the preferences by the audits beats plain Bradley-Terry, with its paired interval above .03."""
+        for split, draws in (("dev", DEV), ("hidden", HIDDEN)):
+            gain = difference(
+                table["audit-residual"][split], table["bradley-terry"][split], 0.0, [d.ceiling for d in draws]
+            )
+            assert gain.lo > 0.03
+
+    def test_what_climbs_dev_climbs_hidden(self) -> None:
+        """Over 12 random points of the space, dev and hidden values rank alike (Spearman > .7, interval above .3)."""
+        rows = np.random.default_rng(1).integers(0, TASK.space.sizes.astype(int) + 1, (12, len(TASK.space.dims)))
+        both: list[list[float]] = []
+        for row in rows.astype(np.uint8):
+            params: dict[str, Json] = TASK.space.decode(row)
+            both.append([_value(scores(TASK, TASK.starter(), ds[:20], params), ds[:20]).value for ds in (DEV, HIDDEN)])
+        rank = spearman(*np.array(both).T)
+        assert rank.value > 0.7
+        assert rank.lo > 0.3
+
+    def test_over_optimisation_is_visible(self) -> None:
+        """On light- and heavy-tailed hidden worlds together, the plain fit's proxy rises with every doubling of n while
+        its gold turns; with gold itself as reward it never does."""
+        curves = [
+            world.goodhart(
+                np.concatenate([outputs(TASK, TASK.starter(), d)["rewards"], d.private.gold[None]]), d.private.gold
+            )
+            for d in [TASK.generate("test", i, 8) for i in range(60)]
+        ]
+        gold = np.mean([c.gold for c in curves], axis=0)  # (2, doublings)
+        proxy = np.mean([c.proxy for c in curves], axis=0)
+        assert (np.diff(proxy, axis=1) > 0).all()
+        assert 4 <= gold[0].argmax() <= 9  # n between 16 and 512
+        assert gold[0, -1] < gold[0].max() - 0.05
+        assert (np.diff(gold[1]) > 0).all()
+        assert curves[0].kl[0] == 0.0
+        assert curves[0].kl[-1] == pytest.approx(math.log(1024) - 1023 / 1024)
+
+
+class TestTask:
+    def test_default_of_the_space_is_the_starter(self) -> None:
+        """The first row of every climb is the unmodified starter: same scores with and without parameters."""
+        draws = DEV[:4]
+        explicit = scores(TASK, TASK.starter(), draws, TASK.space.decode(TASK.space.default()))
+        assert explicit == pytest.approx(scores(TASK, TASK.starter(), draws))
+
+    def test_every_level_of_the_space_runs(self) -> None:
+        """Each level of each dimension, the others at a point where all blocks are on, gives finite rewards."""
+        on = {"audit": 0.3, "members": 3, "pessimism": 0.5, "caution": 0.1, "labellers": "weigh", "bends": "hinges"}
+        for dim in TASK.space.dims:
+            for level in dim.levels:
+                outputs(TASK, TASK.starter(), DEV[0], {**on, dim.name: level})
+
+    def test_missing_entry_points_are_named(self) -> None:
+        """A candidate without reward is refused with the name of what is missing, before anything runs."""
+        with pytest.raises(ValueError, match="does not define reward"):
+            TASK.dialogue(DEV[0], frozenset({"fit"}))
+
+    def test_unknown_id_is_refused(self) -> None:
+        """The factory names what the family has."""
+        with pytest.raises(UsageError, match=f"it has {ID}"):
+            make("proxy/reward-model-v9")
+
+    def test_trees_are_small_and_compile(self) -> None:
+        """Every shipped candidate fits the task's size limit and defines both entry points."""
+        for baseline in BASELINES.values():
+            tree: Tree = baseline.tree
+            assert sum(map(len, tree.files.values())) < TASK.spec.max_tree_bytes
+            code = tree.files["solution.py"].decode()
+            assert "def fit(" in code
+            assert "def reward(" in code
