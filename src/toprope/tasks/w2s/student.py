@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 from toprope.types import Floats
 
 L2 = 1e-3
-STEPS = 60
+STEPS = 40
 MAX_WEIGHT = 20.0  # weights above this many times their mean are cut: the bound, and so the step, depends on the largest
 
 
