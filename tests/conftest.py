@@ -1,4 +1,3 @@
-<<<<<<< HEAD
 """What tests share: a vault and a cache of their own, and the command line as a program would use it."""
 
 import json
@@ -47,11 +46,3 @@ class Cli:
 @pytest.fixture
 def cli() -> Cli:
     return Cli()
-=======
-"""BLAS at one thread, as in the sandbox: on small matrices more threads only fight each other."""
-
-import os
-
-for library in ("OPENBLAS", "OMP", "MKL"):
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
->>>>>>> stats

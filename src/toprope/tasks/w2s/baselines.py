@@ -78,10 +78,20 @@ METHODS: dict[str, Method] = {
     "PCA 16": Method({"rank": 16}, "few principal components", {"rank": 0}),
     "PCA 8": Method({"rank": 8}, "few principal components"),
     "k-means vote": Method({"vote": "kmeans"}, "cluster, then weak majority", {"clusters": 0, "harden": 0, "runs": 0}),
+    "label propagation": Method(
+        {"vote": "diffuse", "harden": "half"},
+        "Zhu & Ghahramani 2002, CMU-CALD-02-107",
+        {"bandwidth": 0, "steps": 0, "vote_rank": 4},
+    ),
     "quadratic student": Method({"degree": 2}, "larger student, no pretraining of the products"),
     "confidence 50 + L2": Method({"filter": "confidence", "l2": 0.03}, "hand combination", {"keep": 0, "l2": 0}),
     "logconf + L2": Method(
         {"rule": "logconf", "rounds": 5, "l2": 0.03}, "hand combination", {"l2": 0, "mix": 5, "rounds": 4}
+    ),
+    "label propagation + match": Method(
+        {"vote": "diffuse", "label": "soft", "harden": "match"},
+        "hand combination: class mass normalisation, Zhu, Ghahramani & Lafferty 2003, on soft labels",
+        {"bandwidth": 0, "steps": 0, "vote_rank": 4},
     ),
 }
 

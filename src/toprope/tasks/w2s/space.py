@@ -25,12 +25,17 @@ LABEL: Slot = [
     choice("balance", ["none", "median"]),
 ]
 VOTE: Slot = [
-    choice("vote", ["none", "knn", "kmeans"]),
+    choice("vote", ["none", "knn", "kmeans", "diffuse"]),
+    _ladder("vote_rank", [4, 6, 8, 12, 16, 24, 32, 0], 0),
+    linear("vote_power", -1, 1, 9, 0),
     _ladder("neighbours", [10, 20, 30, 50, 80, 120], 50),
     _ladder("clusters", [6, 8, 10, 12, 16, 24, 32, 48, 64], 32),
-    _ladder("runs", [1, 2, 4, 8], 1),
+    _ladder("runs", [1, 2, 4], 1),
+    _ladder("bandwidth", [0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3], 0.1),
+    _ladder("steps", [1, 2, 3, 5, 10, 20], 3),
+    _ladder("trust", [0.0, 0.5, 1.0, 2.0, 3.0], 0.0),
     linear("blend", 0.25, 1, 4, 1),
-    choice("harden", [False, True]),
+    choice("harden", ["none", "half", "match"]),
 ]
 FILTER: Slot = [
     choice("filter", ["none", "confidence", "agree", "overlap", "density", "knn", "loss"]),
@@ -54,14 +59,14 @@ ANSWER: Slot = [choice("answer", ["soft", "hard"]), choice("cut", ["half", "matc
 
 
 def grammar() -> Space:
-    """33 dimensions in 9 slots; its default() is vanilla."""
+    """38 dimensions in 9 slots; its default() is vanilla."""
     return _space(BASIS, LABEL, VOTE, FILTER, WEIGHT, MODEL, ROUNDS, ENSEMBLE, ANSWER)
 
 
 def flat_space() -> Space:
     """Ten scalars without blocks, each its own slot: what the grammar is compared with at equal budget."""
     wanted = ("rank", "power", "sharpness", "blend", "keep", "weight_power", "l2", "rounds", "mix", "refilter")
-    fixed = {"label": "sharp", "vote": "kmeans", "filter": "confidence", "weight": "confidence", "rule": "logconf"}
+    fixed = {"label": "sharp", "vote": "diffuse", "filter": "confidence", "weight": "confidence", "rule": "logconf"}
     dims = {d.name: d for d in grammar().dims}
     return _space(*([dims[name]] for name in wanted), *([Dim(name, [value])] for name, value in fixed.items()))
 

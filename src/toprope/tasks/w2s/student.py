@@ -19,10 +19,8 @@ from numpy.typing import NDArray
 from toprope.types import Floats
 
 L2 = 1e-3
-STEPS = 60
-MAX_WEIGHT = (
-    20.0  # weights above this many times their mean are cut: the bound, and so the step, depends on the largest
-)
+STEPS = 40
+MAX_WEIGHT = 20.0  # weights above this many times their mean are cut: the bound, and so the step, depends on the largest
 
 
 class Basis(msgspec.Struct, frozen=True):

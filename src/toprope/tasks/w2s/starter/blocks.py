@@ -9,7 +9,8 @@ import numpy as np
 DEFAULTS = {
     "rank": 0, "power": 0.0,  # basis: components kept (0: all), exponent on their standard deviation
     "label": "hard", "sharpness": 1.0, "balance": "none",  # labels from the teacher's probabilities
-    "vote": "none", "neighbours": 50, "clusters": 32, "runs": 1, "blend": 1.0, "harden": False,
+    "vote": "none", "vote_rank": 0, "vote_power": 0.0, "neighbours": 50, "clusters": 32, "runs": 1,
+    "bandwidth": 0.1, "steps": 3, "trust": 0.0, "blend": 1.0, "harden": "none",
     "filter": "none", "keep": 0.5, "even": False,  # which rows count; even: the same share of both classes
     "weight": "none", "weight_power": 1.0,
     "loss": "ce", "gce": 0.7, "l2": 1e-3, "degree": 1,  # our own model
@@ -36,17 +37,20 @@ def needs_model(p):
 # --- basis and labels
 
 
-def basis(x, rank, power):
-    """Standardise, rotate to principal axes, keep the first `rank`, scale axis j by sd_j ** power (mean square kept)."""
-    z = (x - x.mean(0)) / (x.std(0) + 1e-6)
-    values, axes = np.linalg.eigh(z.T @ z / len(z))
-    order = np.argsort(-values)[: rank or None]
-    sd = np.sqrt(np.maximum(values[order], 1e-6))
-    z = z @ axes[:, order]
-    if power:
-        scale = sd**power
-        z = z * (scale * np.sqrt(np.mean(sd**2) / np.mean((sd * scale) ** 2)))
-    return np.ascontiguousarray(z, dtype=np.float32)
+def principal(x):
+    """(n, d) standardised features in principal axes, largest first, and (d,) their standard deviations."""
+    z = ((x - x.mean(0)) / (x.std(0) + 1e-6)).astype(np.float32)
+    values, axes = np.linalg.eigh((z.T @ z / len(z)).astype(np.float64))
+    order = np.argsort(-values)
+    return z @ axes[:, order].astype(np.float32), np.sqrt(np.maximum(values[order], 1e-6))
+
+
+def basis(axes, rank, power):
+    """Keep the first `rank` axes (0: all), scale axis j by sd_j ** power, then all so that the mean square is kept."""
+    z, sd = axes[0][:, : rank or None], axes[1][: rank or None]
+    scale = sd**power
+    scale = scale * np.sqrt(np.mean(sd**2) / np.mean((sd * scale) ** 2))
+    return np.ascontiguousarray(z * scale.astype(np.float32)) if power else np.ascontiguousarray(z)
 
 
 def labels(w, kind, sharpness, balance):
@@ -62,16 +66,48 @@ def labels(w, kind, sharpness, balance):
 # --- vote: smooth labels over the strong representation
 
 
-def vote(z, y, p, rng):
-    """Replace y by (1 - blend) y + blend * (what neighbours or the row's cluster say); harden if asked."""
+def vote(axes, y, w, p, rng):
+    """Replace y by (1 - blend) y + blend * (what similar rows say), rows speaking with weight |2w - 1| ** trust.
+
+    harden: half cuts at one half; match cuts so that as many rows are positive as y says on average, which undoes the
+    drift of smoothing towards the majority (class mass normalisation, Zhu, Ghahramani & Lafferty 2003).
+    """
     if p["vote"] == "none":
         return y
+    z = basis(axes, p["vote_rank"], p["vote_power"])
+    voice = (np.abs(2 * w - 1.0) ** p["trust"] + 1e-3) if p["trust"] else np.ones(len(y))
+    both = np.column_stack([y * voice, voice])
     if p["vote"] == "knn":
-        said = knn_mean(z, y, p["neighbours"], rng)
+        said = knn_mean(z, both, p["neighbours"], rng)
+    elif p["vote"] == "kmeans":
+        said = np.mean([cluster_mean(z, both, p["clusters"], rng) for _ in range(p["runs"])], 0)
     else:
-        said = np.mean([cluster_mean(z, y, p["clusters"], rng) for _ in range(p["runs"])], 0)
-    said = (1 - p["blend"]) * y + p["blend"] * said
-    return (said > 0.5).astype(np.float64) if p["harden"] else said
+        said = diffuse(z, both, p["bandwidth"], p["steps"])
+    said = (1 - p["blend"]) * y + p["blend"] * said[:, 0] / np.maximum(said[:, 1], 1e-9)
+    return harden(said, y, p["harden"])
+
+
+def harden(said, y, kind):
+    if kind == "none":
+        return np.clip(said, 0, 1)
+    level = 0.5 if kind == "half" else np.quantile(said, 1 - np.clip(y.mean(), 0.05, 0.95))
+    return (said > level).astype(np.float64)
+
+
+def diffuse(z, y, bandwidth, steps):
+    """Label propagation (Zhu & Ghahramani 2002): `steps` times the mean over a Gaussian kernel, without the row itself.
+
+    bandwidth: of the squared distance, relative to its median.
+    """
+    square = np.sum(z * z, 1)
+    distance = square[:, None] + square - 2 * (z @ z.T)
+    kernel = np.exp(distance * np.float32(-1 / (bandwidth * np.median(distance[:50]))))
+    np.fill_diagonal(kernel, 0)
+    kernel /= kernel.sum(1, keepdims=True) + 1e-20
+    y = y.astype(np.float32)
+    for _ in range(steps):
+        y = kernel @ y
+    return y
 
 
 def knn_mean(z, y, k, rng):
@@ -293,7 +329,7 @@ def with_products(z, rng):
     """Quadratic student: all axes, and as many products of pairs of them, standardised and made orthogonal."""
     i, j = rng.integers(0, z.shape[1], (2, z.shape[1]))
     pairs = z[:, i] * z[:, j]
-    return basis(np.column_stack([z, pairs / (pairs.std(0) + 1e-6)]), 0, 0.0)
+    return basis(principal(np.column_stack([z, pairs])), 0, 0.0)
 
 
 def answer(f, y, kind, cut):

@@ -14,9 +14,10 @@ def targets(pool_features, pool_weak_probs, *, params, rng, margins=None, groups
     regulariser, few components, rounds of relabelling) expresses it by returning that model's predictions.
     """
     p = blocks.settings(params)
-    z = blocks.basis(pool_features, p["rank"], p["power"])
+    axes = blocks.principal(pool_features)
+    z = blocks.basis(axes, p["rank"], p["power"])
     weak = blocks.labels(pool_weak_probs, p["label"], p["sharpness"], p["balance"])
-    weak = blocks.vote(z, weak, p, rng)
+    weak = blocks.vote(axes, weak, pool_weak_probs, p, rng)
     keep = blocks.filter_rows(z, weak, pool_weak_probs, p, rng)
     weights = keep * blocks.reweight(pool_weak_probs, margins, p["weight"], p["weight_power"])
     if not blocks.needs_model(p):
