@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+for library in ("OPENBLAS", "OMP", "MKL"):  # as in the workers: on small matrices more threads only fight each other
+    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
+
 
 @pytest.fixture(autouse=True)
 def own_vault(tmp_path, monkeypatch):

@@ -50,7 +50,7 @@ def victim(process: subprocess.Popen, kind: str, rng: random.Random) -> int | No
     """A process of this kind among the run's, or None if there is none at this moment."""
     if kind == "run":
         return process.pid
-    marks = {"hub": "toprope.referee.hub", "scorer": "toprope.referee.scorer", "zygote": "-P -B"}
+    marks = {"hub": "toprope.referee.hub", "scorer": "toprope.referee.scorer", "zygote": "-P -S -B"}
     pids = sorted(p for p, command in children(process.pid).items() if marks[kind] in command)
     return rng.choice(pids) if pids else None
 

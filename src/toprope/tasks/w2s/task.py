@@ -12,13 +12,13 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-import msgspec
 import numpy as np
 
 from toprope.errors import UsageError
-from toprope.protocols import Baseline, Dialogue, Outputs, Progress, TaskSpec
+from toprope.protocols import Baseline, Dialogue, Outputs, Progress
 from toprope.tasks.w2s import baselines, cells, draws, space, student
 from toprope.tasks.w2s.bank import LINES_PER_OP, open_bank
+from toprope.tasks.spec import load_spec
 from toprope.types import Array, Call, Draw, Floats, Round, Split, Tree
 
 HERE = Path(__file__).parent
@@ -41,7 +41,7 @@ class WeakToStrong:
     """
 
     def __init__(self, task_id: str, weights: Path | None = None, lines_per_op: int = LINES_PER_OP) -> None:
-        self.spec = msgspec.toml.decode((HERE / f"{task_id.split('/')[1]}.toml").read_bytes(), type=TaskSpec)
+        self.spec = load_spec(HERE / f"{task_id.split('/')[1]}.toml")
         self.space = space.grammar()
         self.tier = TIERS[task_id]
         self._lines = lines_per_op
