@@ -43,7 +43,7 @@ class Gate:
         return bet.promoted
 
     def measure(self, champion: Candidate, slice_: int) -> Estimate:
-        """The champion's value on a fresh slice of `measure`, shown once."""
+        """The champion's value on a fresh slice of `measure`, shown once; a draw it fails on counts as the floor."""
         n = self._spec.splits.measure_slice
         (column,) = Panel(self._pool, "measure", slice_).columns([champion], n)
-        return ratio(column.scores, column.floors, column.ceilings)
+        return ratio(column.counted, column.floors, column.ceilings)

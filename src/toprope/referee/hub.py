@@ -85,14 +85,14 @@ class Hub:
         top, level = columns[0], 1 - 0.05 / opening
         cells = top.groups if len(np.unique(top.groups)) > 1 else None
         values = {
-            n: ratio(c.scores, c.floors, c.ceilings, level, cells=cells)
+            n: ratio(c.counted, c.floors, c.ceilings, level, cells=cells)
             for n, c in zip(names, columns[1:], strict=True)
         }
         gains = {
-            n: difference(top.scores, c.scores, c.floors, c.ceilings, level, cells=cells)
+            n: difference(top.counted, c.counted, c.floors, c.ceilings, level, cells=cells)
             for n, c in zip(names, columns[1:], strict=True)
         }
-        champion = ratio(top.scores, top.floors, top.ceilings, level, cells=cells)
+        champion = ratio(top.counted, top.floors, top.ceilings, level, cells=cells)
         self._run = self._run._replace(unsealed=True)
         return Opened(champion, values, gains, opening, len(top.scores), self._run.secret, _cpu_seconds())
 

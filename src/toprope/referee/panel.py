@@ -24,6 +24,11 @@ class Column(NamedTuple):
     ceilings: Floats
     groups: NDArray[np.int64]
 
+    @property
+    def counted(self) -> Floats:
+        """Scores with the floor where the candidate failed: for a measurement that has to give a number."""
+        return np.where(np.isnan(self.scores), self.floors, self.scores)
+
 
 class Panel:
     """Evaluates named candidates on draws 0..n-1 of one (split, slice) and keeps what it has seen."""

@@ -82,6 +82,8 @@ class Ascent:
 
     def _next(self) -> Finalist | None:
         """The best finalist that beats the champion on dev and has not been tried."""
+        if self.champion is None:  # the starter, if it is sound
+            self.champion = next((f for f in self._race.finalists if f.experiment == 0), None)
         for finalist in self._race.finalists:
             if self.champion is not None and finalist.value <= self.champion.value:
                 return None

@@ -23,8 +23,8 @@ def protection(p: dict[str, Any]) -> str:
     """The protection in force, on one line."""
     if p.get("tier") == "none":
         return "protection: NONE - candidates can read and change anything you can; results are marked unprotected"
-    parts = [f"{k} {v}" for k, v in p.items() if k in ("landlock_abi", "identity", "network", "seccomp") and v]
-    return f"protection: {p.get('tier')}" + (f" ({', '.join(parts)})" if parts else "")
+    parts = [f"Landlock ABI {p['landlock_abi']}", "seccomp", str(p["identity"]), f"network {p['network']}"]
+    return f"protection: {p['tier']} ({', '.join(parts)})"
 
 
 def ending(s: dict[str, Any]) -> str:
