@@ -22,6 +22,7 @@ from toprope.errors import UsageError
 from toprope.types import Floats
 
 BETS: Floats = np.linspace(0.01, 0.98, 40)  # below 1, so that no single loss ends the game
+ROWS = 64  # sequences at a time, so that the products of a chunk stay in cache
 CHUNK = 64  # draws multiplied before taking a log: 0.02**64 and 1.98**64 are far inside a double
 
 
@@ -48,15 +49,22 @@ def log_e_path(differences: Floats, clip: float, start: Floats | None = None) ->
     k, n = shares.shape
     wealth = np.zeros((k, len(BETS))) if start is None else start.copy()
     path = np.empty((k, n))
-    for at in range(0, n, CHUNK):
-        # factors in [0.02, 1.98]; products instead of 40 logs a draw make campaigns of 10^8 differences affordable
-        growth = np.multiply.accumulate(1.0 + BETS[:, None] * shares[:, None, at : at + CHUNK], axis=2)
-        top = wealth.max(axis=1, keepdims=True)
-        weights = np.exp(wealth - top) / len(BETS)  # (k, 40)
-        mixed = np.matmul(weights[:, None, :], growth)[:, 0]  # (k, chunk), > 0 because the top weight is 1/40
-        path[:, at : at + CHUNK] = top + np.log(mixed)
-        wealth += np.log(growth[:, :, -1])
+    for row in range(0, k, ROWS):
+        some = slice(row, row + ROWS)
+        for at in range(0, n, CHUNK):
+            now = slice(at, at + CHUNK)
+            path[some, now], wealth[some] = _played(shares[some, now], wealth[some])
     return path, wealth
+
+
+def _played(shares: Floats, wealth: Floats) -> tuple[Floats, Floats]:
+    """One chunk: log e-values (k, m) after each draw and the log wealth (k, 40) after the last."""
+    # factors in [0.02, 1.98]; products instead of 40 logs a draw make campaigns of 10^8 differences affordable
+    growth = np.multiply.accumulate(1.0 + BETS[:, None] * shares[:, None, :], axis=2)
+    top = wealth.max(axis=1, keepdims=True)
+    weights = np.exp(wealth - top) / len(BETS)  # (k, 40)
+    mixed = np.matmul(weights[:, None, :], growth)[:, 0]  # (k, m), > 0 because the top weight is 1/40
+    return top + np.log(mixed), wealth + np.log(growth[:, :, -1])
 
 
 def _shares(differences: Floats, clip: float) -> Floats:
