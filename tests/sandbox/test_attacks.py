@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one attack, one line)
 """Programs that try to get out, get at the referee, or get a score they did not earn. Each ends as its outcome."""
 
 from __future__ import annotations
@@ -244,7 +245,7 @@ def test_succeeds_without_its_layer(name: str, planted: dict[str, object]) -> No
 
 
 def test_every_layer_is_shown_to_matter() -> None:
-    """For every layer there is an attack that succeeds when that layer alone is off, but for the identity, which backs Landlock."""
+    """For every layer an attack succeeds when that layer alone is off; the identity only backs Landlock."""
     alone = {layers for layers in SHOWN.values() if " " not in layers}
     assert alone == EVERY_LAYER - {"identity"}
 

@@ -195,12 +195,15 @@ class TestRounds:
         assert np.array_equal(seen[0]["first"][:, 0], first)
         assert np.array_equal(seen[0]["second"][:, 0], second)
 
-    @pytest.mark.parametrize("end", ["while True: pass", "import os; os._exit(0)", "import ctypes; ctypes.string_at(0)"])
+    @pytest.mark.parametrize(
+        "end", ["while True: pass", "import os; os._exit(0)", "import ctypes; ctypes.string_at(0)"]
+    )
     @pytest.mark.parametrize("when", [3, 20])
     def test_neighbours_of_a_hang_or_death_keep_their_answers(self, end: str, when: int) -> None:
         """A variant that hangs or dies in some round loses; state is rebuilt and nobody else's answer changes."""
         source = FIT_PREDICT.replace(
-            "    return np.array", f"    if state['who'] == 2 and rows.sum() == {when}:\n        {end}\n    return np.array"
+            "    return np.array",
+            f"    if state['who'] == 2 and rows.sum() == {when}:\n        {end}\n    return np.array",
         )
         result, seen, lived = play(source, 5, dialogue=fit_predict)
         bad = Outcome.TIMEOUT if "while" in end else Outcome.CRASH

@@ -236,7 +236,7 @@ class _Play:
         return columns
 
     def _company(self, pending: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Who may share a child: everyone, but each variant that must be alone. Retires a child of the wrong company."""
+        """Who may share a child: everyone but those who must be alone. Retires a child of the wrong company."""
         if not self.alone:
             return pending
         lonely = [v for v in pending.tolist() if v in self.alone]

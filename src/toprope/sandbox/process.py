@@ -310,7 +310,9 @@ def _filters() -> list[str]:
     folder = HERE / "filters"
     paths = [folder / f"{platform.machine()}-stage{n}.bpf" for n in (1, 2)]
     if not all(p.exists() for p in paths):
-        raise NoProtection(f"no seccomp filter for {platform.machine()}; tools/make_seccomp.py writes x86_64 and aarch64")
+        raise NoProtection(
+            f"no seccomp filter for {platform.machine()}; tools/make_seccomp.py writes x86_64 and aarch64"
+        )
     return [p.read_bytes().hex() for p in paths]
 
 

@@ -169,9 +169,7 @@ class Player:
         self.kwargs = [(name, arrays.get(name)) for name in call["kwargs"] if accepts is None or name in accepts]
         self.params = accepts is None or "params" in accepts
         self.rng = accepts is None or "rng" in accepts
-        self.returns = [
-            (name, np.dtype(dtype), tuple(shape), frames[name]) for name, dtype, shape in call["returns"]
-        ]
+        self.returns = [(name, np.dtype(dtype), tuple(shape), frames[name]) for name, dtype, shape in call["returns"]]
 
     def play(self, variant: int, slot: int) -> None:
         if self.fn is None:

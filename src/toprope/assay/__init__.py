@@ -1,0 +1,1 @@
+"""Judging tasks, engines and runs."""
