@@ -408,7 +408,7 @@ class _Play:
     def _open(self, case: Case) -> None:
         assert self.child is not None
         deadline = time.monotonic() + self.box.limits.wall_s
-        if not self.child.say({"seed": case.seed}, b"", case.public.fd, deadline):
+        if not self.child.say({"seed": case.seed, "size": case.public.size}, b"", case.public.fd, deadline):
             self._silent(deadline)
         self.told = case
         self.done[:] = 0
