@@ -177,6 +177,15 @@ ATTACKS: dict[str, tuple[str, Outcome, str | None]] = {
         TIMEOUT,
         None,
     ),
+    "hang-up-and-run-on": (
+        """
+        os.close(3)
+        while True:
+            pass
+        """,
+        CRASH,
+        None,
+    ),
     "early-exit": ("os._exit(0)", CRASH, None),
     "system-exit": ("sys.exit(0)", CRASH, None),
     "segfault": ("ctypes.string_at(0); return SUCCESS", CRASH, None),

@@ -136,6 +136,46 @@ def f(*, params):
         assert result.messages == {0: "KeyError: 'k' (helper.py line 3)"}
 
 
+HONEST = """
+import abc, bisect, collections, contextlib, copy, dataclasses, enum, fractions, functools, hashlib, heapq, io
+import itertools, json, math, operator, queue, random, re, statistics, string, textwrap, threading, time, typing, warnings, zlib
+import bz2, lzma, decimal, csv, pprint, logging, sqlite3
+import numpy as np
+import numpy.polynomial, numpy.ma, numpy.linalg as la
+def f(x, *, params, rng):
+    a = rng.standard_normal((200, 20))
+    y = a @ rng.standard_normal(20)
+    w = la.lstsq(a, y, rcond=None)[0]
+    u, s, v = la.svd(a, full_matrices=False)
+    e = la.eigvals(a.T @ a).real.sum() + la.eigh(a.T @ a)[0].sum() + la.det(a.T @ a / 200) + la.inv(a.T @ a).sum()
+    z = np.fft.ifft(np.fft.fft(y)).real
+    out = []
+    t = threading.Thread(target=lambda: out.append(np.sort(y)[0]))
+    t.start(); t.join()
+    rng.shuffle(y)
+    q = np.polynomial.Polynomial.fit(np.arange(9.0), np.arange(9.0), 2)(3.0)
+    m = np.ma.masked_less(y, 0).mean() + np.einsum("ij,ij->", a, a) + np.percentile(y, 30) + np.unique(y).size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.log(np.zeros(1))
+    buffer = io.BytesIO(); np.save(buffer, a); buffer.seek(0); np.load(buffer)
+    print("to nowhere", np.array2string(a[:2]))
+    time.sleep(0.001)
+    return [w.sum() + s[0] + e + z[0] + out[0] + q + m + random.Random(3).random() + statistics.mean([1, 2])]
+"""
+
+
+class TestHonestCode:
+    def test_numpy_and_the_standard_library_work(self) -> None:
+        """Linear algebra, FFT, threads, printing and a lap through the standard library run inside as outside."""
+        result, seen, _ = play(HONEST, 2)
+        assert result.outcomes == [OK, OK], result
+        outside: dict[str, Any] = {}
+        exec(HONEST, outside)
+        expected = outside["f"](X, params={}, rng=np.random.default_rng(3))[0]
+        assert seen[0]["y"][:, 0] == pytest.approx([expected] * 2, rel=1e-9)
+
+
 class TestMessages:
     @pytest.mark.parametrize(
         ("body", "outcome", "text"),

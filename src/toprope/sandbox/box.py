@@ -351,6 +351,9 @@ class _Play:
 
     def _autopsy(self) -> _Gone:
         """The child hung up by itself: reap it and read the cause of death."""
+        assert self.child is not None
+        if not self.child.ends(4 * TICK_S):
+            return _Gone(Outcome.CRASH, "it closed its only channel and ran on")
         try:
             ended = self._reap()
         except WorkerDied as e:

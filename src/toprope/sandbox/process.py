@@ -209,11 +209,15 @@ class Child:
         deadline = time.monotonic() + seconds
         while len(last) < 4096 and (data := self.hear(max(0.0, deadline - time.monotonic()))):
             last += data
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+        if not self.ends(max(0.0, deadline - time.monotonic())):
             self.kill()
         return bytes(last)
+
+    def ends(self, seconds: float) -> bool:
+        """Does it exit by itself within this time?"""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(seconds * 1e3))
 
     def close(self) -> None:
         self.socket.close()
