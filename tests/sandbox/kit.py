@@ -26,6 +26,7 @@ def ensure(ok):
     if not ok:
         raise OSError(ctypes.get_errno(), "refused")
 """
+OPEN: list[Sandbox] = []
 ANSWER = (Array("y", "f8", (1,), high=1e6),)
 
 
@@ -37,7 +38,8 @@ def ask(entries: frozenset[str]) -> Dialogue:
 @functools.cache
 def box(off: frozenset[str] = frozenset(), tier: str = "linux-landlock", wall_s: float = LIMITS.wall_s) -> Sandbox:
     """One sandbox per set of layers for the whole test session: booting costs half a second."""
-    return Sandbox(Limits(wall_s, wall_s, LIMITS.memory_mb), tier=tier, off=off)
+    OPEN.append(Sandbox(Limits(wall_s, wall_s, LIMITS.memory_mb), tier=tier, off=off))
+    return OPEN[-1]
 
 
 def play(source: str, k: int = 1, *, sandbox: Sandbox | None = None, dialogue: Any = ask, detail: bool = True,

@@ -1,3 +1,4 @@
+# ruff: noqa: E501 (one attack, one line)
 """Programs that try to get out, get at the referee, or get a score they did not earn. Each ends as its outcome."""
 
 from __future__ import annotations
@@ -176,6 +177,15 @@ ATTACKS: dict[str, tuple[str, Outcome, str | None]] = {
         TIMEOUT,
         None,
     ),
+    "hang-up-and-run-on": (
+        """
+        os.close(3)
+        while True:
+            pass
+        """,
+        CRASH,
+        None,
+    ),
     "early-exit": ("os._exit(0)", CRASH, None),
     "system-exit": ("sys.exit(0)", CRASH, None),
     "segfault": ("ctypes.string_at(0); return SUCCESS", CRASH, None),
@@ -232,7 +242,7 @@ def test_ends_as_its_outcome(name: str, planted: dict[str, object]) -> None:
     assert outcome is expected, result
     assert value == 0.0
     if expected is VIOLATION:
-        assert 1 in result.evidence
+        assert result.evidence[1].endswith("in round 0 (f)")
 
 
 @pytest.mark.parametrize("name", SHOWN)
@@ -244,7 +254,7 @@ def test_succeeds_without_its_layer(name: str, planted: dict[str, object]) -> No
 
 
 def test_every_layer_is_shown_to_matter() -> None:
-    """For every layer there is an attack that succeeds when that layer alone is off, but for the identity, which backs Landlock."""
+    """For every layer an attack succeeds when that layer alone is off; the identity only backs Landlock."""
     alone = {layers for layers in SHOWN.values() if " " not in layers}
     assert alone == EVERY_LAYER - {"identity"}
 

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import os
+import runpy
 import signal
+import struct
+import tempfile
 import threading
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -136,6 +140,46 @@ def f(*, params):
         assert result.messages == {0: "KeyError: 'k' (helper.py line 3)"}
 
 
+HONEST = """
+import abc, bisect, collections, contextlib, copy, dataclasses, enum, fractions, functools, hashlib, heapq, io
+import itertools, json, math, operator, queue, random, re, statistics, string, textwrap, threading, time, typing
+import warnings, zlib, bz2, lzma, decimal, csv, pprint, logging, sqlite3
+import numpy as np
+import numpy.polynomial, numpy.ma, numpy.linalg as la
+def f(x, *, params, rng):
+    a = rng.standard_normal((200, 20))
+    y = a @ rng.standard_normal(20)
+    w = la.lstsq(a, y, rcond=None)[0]
+    u, s, v = la.svd(a, full_matrices=False)
+    e = la.eigvals(a.T @ a).real.sum() + la.eigh(a.T @ a)[0].sum() + la.det(a.T @ a / 200) + la.inv(a.T @ a).sum()
+    z = np.fft.ifft(np.fft.fft(y)).real
+    out = []
+    t = threading.Thread(target=lambda: out.append(np.sort(y)[0]))
+    t.start(); t.join()
+    rng.shuffle(y)
+    q = np.polynomial.Polynomial.fit(np.arange(9.0), np.arange(9.0), 2)(3.0)
+    m = np.ma.masked_less(y, 0).mean() + np.einsum("ij,ij->", a, a) + np.percentile(y, 30) + np.unique(y).size
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        np.log(np.zeros(1))
+    buffer = io.BytesIO(); np.save(buffer, a); buffer.seek(0); np.load(buffer)
+    print("to nowhere", np.array2string(a[:2]))
+    time.sleep(0.001)
+    return [w.sum() + s[0] + e + z[0] + out[0] + q + m + random.Random(3).random() + statistics.mean([1, 2])]
+"""
+
+
+class TestHonestCode:
+    def test_numpy_and_the_standard_library_work(self) -> None:
+        """Linear algebra, FFT, threads, printing and a lap through the standard library run inside as outside."""
+        result, seen, _ = play(HONEST, 2)
+        assert result.outcomes == [OK, OK], result
+        outside: dict[str, Any] = {}
+        exec(HONEST, outside)
+        expected = outside["f"](X, params={}, rng=np.random.default_rng(3))[0]
+        assert seen[0]["y"][:, 0] == pytest.approx([expected] * 2, rel=1e-9)
+
+
 class TestMessages:
     @pytest.mark.parametrize(
         ("body", "outcome", "text"),
@@ -195,12 +239,15 @@ class TestRounds:
         assert np.array_equal(seen[0]["first"][:, 0], first)
         assert np.array_equal(seen[0]["second"][:, 0], second)
 
-    @pytest.mark.parametrize("end", ["while True: pass", "import os; os._exit(0)", "import ctypes; ctypes.string_at(0)"])
+    @pytest.mark.parametrize(
+        "end", ["while True: pass", "import os; os._exit(0)", "import ctypes; ctypes.string_at(0)"]
+    )
     @pytest.mark.parametrize("when", [3, 20])
     def test_neighbours_of_a_hang_or_death_keep_their_answers(self, end: str, when: int) -> None:
         """A variant that hangs or dies in some round loses; state is rebuilt and nobody else's answer changes."""
         source = FIT_PREDICT.replace(
-            "    return np.array", f"    if state['who'] == 2 and rows.sum() == {when}:\n        {end}\n    return np.array"
+            "    return np.array",
+            f"    if state['who'] == 2 and rows.sum() == {when}:\n        {end}\n    return np.array",
         )
         result, seen, lived = play(source, 5, dialogue=fit_predict)
         bad = Outcome.TIMEOUT if "while" in end else Outcome.CRASH
@@ -314,6 +361,64 @@ class TestZygote:
         _, seen, _ = play(FIT_PREDICT, 3, dialogue=fit_predict, sandbox=box(tier="none"))
         _, again, _ = play(FIT_PREDICT, 3, dialogue=fit_predict)
         assert np.array_equal(seen[0]["second"], again[0]["second"])
+
+
+class TestIdentity:
+    def test_no_capability_is_left(self) -> None:
+        """Whoever starts it, the child has no capability, cannot gain one, and the record names its identity."""
+        source = """
+def f(x):
+    fields = dict(line.split(":", 1) for line in open("/proc/self/status"))
+    sets = [int(fields[name], 16) for name in ("CapEff", "CapPrm", "CapInh", "CapAmb")]
+    return [sum(sets), int(fields["NoNewPrivs"]), int(fields["Uid"].split()[1])]
+"""
+
+        def dialogue(entries: frozenset[str]) -> Dialogue:
+            return (yield Round((Call("f", ("x",), returns=(Array("y", "f8", (3,)),)),)))
+
+        sandbox = box(frozenset({"landlock"}))
+        result, seen, _ = play(source, dialogue=dialogue, sandbox=sandbox)
+        assert result.outcomes == [OK], result
+        record = sandbox.protection
+        assert seen[0]["y"][0].tolist() == [0, 1, record["uid"]]
+        root = os.geteuid() == 0
+        expected = {"uid dropped": root, "uid kept, capabilities dropped": root, "uid kept, ordinary user": not root}
+        assert expected[record["identity"]]
+        assert (record["identity"] == "uid dropped") == (record["uid"] != os.geteuid())
+
+    def test_the_uid_is_kept_only_for_an_interpreter_behind_a_private_folder(self) -> None:
+        """A file counts as open to all if every folder above it may be entered by anyone."""
+        with tempfile.TemporaryDirectory() as folder:
+            path = Path(folder, "python")
+            path.touch(0o755)
+            os.chmod(folder, 0o755)
+            assert process._open_to_all(path)
+            os.chmod(folder, 0o700)
+            assert not process._open_to_all(path)
+
+
+class TestFilters:
+    @pytest.mark.parametrize(("machine", "audit"), [("x86_64", 0xC000003E), ("aarch64", 0xC00000B7)])
+    def test_each_filter_is_for_its_architecture_alone(self, machine: str, audit: int) -> None:
+        """Both stages load the architecture first and kill on any other: no 32-bit or foreign door beside the list."""
+        for stage in (1, 2):
+            code = (process.HERE / "filters" / f"{machine}-stage{stage}.bpf").read_bytes()
+            words = list(struct.iter_unpack("<HBBI", code))
+            assert words[0] == (0x20, 0, 0, 4)  # A = seccomp_data.arch
+            op, same, other, value = words[1]
+            assert (op, value) == (0x15, audit)  # if A != this architecture ...
+            target = words[2 + other] if same == 0 else words[2 + same]
+            assert target == (0x06, 0, 0, 0x80000000)  # ... return SECCOMP_RET_KILL_PROCESS
+
+    def test_shipped_bytes_are_what_the_tool_writes(self) -> None:
+        """The filters in the package come from tools/make_seccomp.py as it stands (where libseccomp is installed)."""
+        pytest.importorskip("pyseccomp", reason="development tool", exc_type=Exception)
+        tool = Path(__file__).parents[2] / "tools" / "make_seccomp.py"
+        scope = runpy.run_path(str(tool))
+        for machine in scope["ARCHES"]:
+            for stage in (1, 2):
+                shipped = (process.HERE / "filters" / f"{machine}-stage{stage}.bpf").read_bytes()
+                assert scope["export"](scope[f"stage{stage}"](machine)) == shipped
 
 
 class TestPublicMemory:

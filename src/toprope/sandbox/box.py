@@ -186,6 +186,7 @@ class _Play:
         self.crowd = 0  # variants played in this child
         self.alone: set[int] = set()  # variants that get a child of their own after a forgery nobody can be blamed for
         self.restarts = 0
+        self.where = "while loading"  # what the child was last asked for, for the evidence
 
     # -- one case ---------------------------------------------------------------------------------------------------
 
@@ -225,7 +226,8 @@ class _Play:
                 break
             step = int(self.done[group].min())
             group = group[self.done[group] == step]
-            who, got = self._window(case, history[step], group)
+            self.where = f"in round {step} ({', '.join(call.fn for call in history[step].calls)})"
+            who, got = self._window(history[step], group)
             self.done[who] = step + 1
             if step == len(history) - 1:
                 for a in arrays:
@@ -236,7 +238,7 @@ class _Play:
         return columns
 
     def _company(self, pending: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Who may share a child: everyone, but each variant that must be alone. Retires a child of the wrong company."""
+        """Who may share a child: everyone but those who must be alone. Retires a child of the wrong company."""
         if not self.alone:
             return pending
         lonely = [v for v in pending.tolist() if v in self.alone]
@@ -245,7 +247,7 @@ class _Play:
             self._hang_up()
         return np.array(lonely[:1]) if lonely else pending
 
-    def _window(self, case: Case, question: Round, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    def _window(self, question: Round, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Ask as many of the group as the slots hold. Returns who answered well, and their frames in that order."""
         kind, arrays = frames.layout(question)
         if kind.itemsize > SLOTS - FIRST:
@@ -351,6 +353,9 @@ class _Play:
 
     def _autopsy(self) -> _Gone:
         """The child hung up by itself: reap it and read the cause of death."""
+        assert self.child is not None
+        if not self.child.ends(4 * TICK_S):
+            return _Gone(Outcome.CRASH, "it closed its only channel and ran on")
         try:
             ended = self._reap()
         except WorkerDied as e:
@@ -408,7 +413,7 @@ class _Play:
     def _open(self, case: Case) -> None:
         assert self.child is not None
         deadline = time.monotonic() + self.box.limits.wall_s
-        if not self.child.say({"seed": case.seed}, b"", case.public.fd, deadline):
+        if not self.child.say({"seed": case.seed, "size": case.public.size}, b"", case.public.fd, deadline):
             self._silent(deadline)
         self.told = case
         self.done[:] = 0
@@ -454,7 +459,7 @@ class _Play:
         self.alive[variant] = False
         self.outcomes[variant] = outcome
         if outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
-            self.evidence[variant] = text
+            self.evidence[variant] = f"{text}, {self.where}"
         if self.job.detail and text:
             self.messages.setdefault(variant, text)
 
@@ -491,7 +496,7 @@ class _Play:
         if self.crowd == 1:
             self._fail(self.first, Outcome.VIOLATION, text)
         else:
-            self.evidence.setdefault(self.first, f"{text}, by this variant or a later one of its block")
+            self.evidence.setdefault(self.first, f"{text}, {self.where}, by this variant or another of its block")
 
 
 def _death(number: int, cpu_s: float, limits: Limits) -> tuple[Outcome, str]:

@@ -209,11 +209,15 @@ class Child:
         deadline = time.monotonic() + seconds
         while len(last) < 4096 and (data := self.hear(max(0.0, deadline - time.monotonic()))):
             last += data
-        poll = select.poll()
-        poll.register(self.pidfd, select.POLLIN)
-        if not poll.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+        if not self.ends(max(0.0, deadline - time.monotonic())):
             self.kill()
         return bytes(last)
+
+    def ends(self, seconds: float) -> bool:
+        """Does it exit by itself within this time?"""
+        poll = select.poll()
+        poll.register(self.pidfd, select.POLLIN)
+        return bool(poll.poll(seconds * 1e3))
 
     def close(self) -> None:
         self.socket.close()
@@ -310,7 +314,9 @@ def _filters() -> list[str]:
     folder = HERE / "filters"
     paths = [folder / f"{platform.machine()}-stage{n}.bpf" for n in (1, 2)]
     if not all(p.exists() for p in paths):
-        raise NoProtection(f"no seccomp filter for {platform.machine()}; tools/make_seccomp.py writes x86_64 and aarch64")
+        raise NoProtection(
+            f"no seccomp filter for {platform.machine()}; tools/make_seccomp.py writes x86_64 and aarch64"
+        )
     return [p.read_bytes().hex() for p in paths]
 
 

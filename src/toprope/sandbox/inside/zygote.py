@@ -123,5 +123,4 @@ def child(job: int, config: dict[str, Any], stage2: bytes) -> None:
         layers.limit(config["base"] + hello.meta["memory"], hello.meta["cpu_s"])
     if "seccomp" not in off:
         layers.seccomp(stage2)
-    gc.enable()
     candidate.converse(channel, hello)
