@@ -21,6 +21,7 @@ from toprope.tasks.w2s.trial import accuracies
 from toprope.types import Draw, Floats
 
 SIDES = {"visible": task.VISIBLE, "hidden": task.DEMO}
+ROWS = 2400  # of each class in the bank: the largest draw takes 2,275
 DEV = 52  # standard visible cells kept, one per dev draw
 
 
@@ -66,7 +67,7 @@ def admit(tier: str, side: str, sampler: Sampler, per_cell: int) -> list[tuple[c
     """Cells that pass, in spread order, with their figures."""
     kept = {}
     for cell in cells.candidates(tier, side):
-        if min(map(len, sampler.rows(cell))) < 2000:
+        if min(map(len, sampler.rows(cell))) < ROWS:
             continue
         rng = np.random.default_rng([len(tier), *map(ord, side + cell.name)])
         f = figures([sampler.draw(cell, rng) for _ in range(per_cell)])

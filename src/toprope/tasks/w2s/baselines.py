@@ -59,13 +59,13 @@ METHODS: dict[str, Method] = {
         {"filter": "density", "keep": 0.5, "even": True}, "AAR overlap density; arXiv:2412.03881", {"keep": 0, "even": 0}
     ),
     "kNN filter": Method({"filter": "knn", "keep": 0.9}, f"{ELEUTHER}: probe filter, k = 50", {"keep": 0, "neighbours": 0}),
-    "kNN relabel": Method({"vote": "knn"}, f"{ELEUTHER}: probe relabel, k = 50", {"neighbours": 0, "blend": 0, "harden": 0}),
+    "kNN relabel": Method({"vote": "knn", "harden": "none"}, f"{ELEUTHER}: probe relabel, k = 50", {"neighbours": 0, "blend": 0}),
     "small loss": Method({"filter": "loss", "keep": 0.7}, "co-teaching, Han et al. 2018", {"keep": 0, "even": 0}),
     "PCA 16": Method({"rank": 16}, "few principal components", {"rank": 0}),
     "PCA 8": Method({"rank": 8}, "few principal components"),
-    "k-means vote": Method({"vote": "kmeans"}, "cluster, then weak majority", {"clusters": 0, "harden": 0, "runs": 0}),
+    "k-means vote": Method({"vote": "kmeans", "harden": "none"}, "cluster, then weak majority", {"clusters": 0, "runs": 0}),
     "label propagation": Method(
-        {"vote": "diffuse", "harden": "half"},
+        {"vote": "diffuse", "harden": "half", "bandwidth": 0.1, "steps": 3},
         "Zhu & Ghahramani 2002, CMU-CALD-02-107",
         {"bandwidth": 0, "steps": 0, "vote_rank": 4},
     ),
@@ -75,7 +75,7 @@ METHODS: dict[str, Method] = {
         {"rule": "logconf", "rounds": 5, "l2": 0.03}, "hand combination", {"l2": 0, "mix": 5, "rounds": 4}
     ),
     "label propagation + match": Method(
-        {"vote": "diffuse", "label": "soft", "harden": "match"},
+        {"vote": "diffuse", "label": "soft", "bandwidth": 0.1, "steps": 3},
         "hand combination: class mass normalisation, Zhu, Ghahramani & Lafferty 2003, on soft labels",
         {"bandwidth": 0, "steps": 0, "vote_rank": 4},
     ),

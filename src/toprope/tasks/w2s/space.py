@@ -31,11 +31,11 @@ VOTE: Slot = [
     _ladder("neighbours", [10, 20, 30, 50, 80, 120], 50),
     _ladder("clusters", [6, 8, 10, 12, 16, 24, 32, 48, 64], 32),
     _ladder("runs", [1, 2, 4], 1),
-    _ladder("bandwidth", [0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3], 0.1),
-    _ladder("steps", [1, 2, 3, 5, 10, 20], 3),
+    _ladder("bandwidth", [0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3], 0.07),
+    _ladder("steps", [1, 2, 3, 5, 10, 20], 5),
     _ladder("trust", [0.0, 0.5, 1.0, 2.0, 3.0], 0.0),
     linear("blend", 0.25, 1, 4, 1),
-    choice("harden", ["none", "half", "match"]),
+    choice("harden", ["none", "half", "match"], 2),
 ]
 FILTER: Slot = [
     choice("filter", ["none", "confidence", "agree", "overlap", "density", "knn", "loss"]),

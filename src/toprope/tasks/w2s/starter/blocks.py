@@ -10,7 +10,7 @@ DEFAULTS = {
     "rank": 0, "power": 0.0,  # basis: components kept (0: all), exponent on their standard deviation
     "label": "hard", "sharpness": 1.0, "balance": "none",  # labels from the teacher's probabilities
     "vote": "none", "vote_rank": 0, "vote_power": 0.0, "neighbours": 50, "clusters": 32, "runs": 1,
-    "bandwidth": 0.1, "steps": 3, "trust": 0.0, "blend": 1.0, "harden": "none",
+    "bandwidth": 0.07, "steps": 5, "trust": 0.0, "blend": 1.0, "harden": "match",
     "filter": "none", "keep": 0.5, "even": False,  # which rows count; even: the same share of both classes
     "weight": "none", "weight_power": 1.0,
     "loss": "ce", "gce": 0.7, "l2": 1e-3, "degree": 1,  # our own model
@@ -69,7 +69,7 @@ def labels(w, kind, sharpness, balance):
 def vote(axes, y, w, p, rng):
     """Replace y by (1 - blend) y + blend * (what similar rows say), rows speaking with weight |2w - 1| ** trust.
 
-    harden: half cuts at one half; match cuts so that as many rows are positive as y says on average, which undoes the
+    harden: half cuts at one half; match cuts so that the share of positives is the teacher's mean probability, which undoes the
     drift of smoothing towards the majority (class mass normalisation, Zhu, Ghahramani & Lafferty 2003).
     """
     if p["vote"] == "none":
@@ -84,13 +84,13 @@ def vote(axes, y, w, p, rng):
     else:
         said = diffuse(z, both, p["bandwidth"], p["steps"])
     said = (1 - p["blend"]) * y + p["blend"] * said[:, 0] / np.maximum(said[:, 1], 1e-9)
-    return harden(said, y, p["harden"])
+    return harden(said, w, p["harden"])
 
 
-def harden(said, y, kind):
+def harden(said, w, kind):
     if kind == "none":
         return np.clip(said, 0, 1)
-    level = 0.5 if kind == "half" else np.quantile(said, 1 - np.clip(y.mean(), 0.05, 0.95))
+    level = 0.5 if kind == "half" else np.quantile(said, 1 - np.clip(w.mean(), 0.05, 0.95))
     return (said > level).astype(np.float64)
 
 
@@ -111,7 +111,7 @@ def diffuse(z, y, bandwidth, steps):
 
 
 def knn_mean(z, y, k, rng):
-    """Mean label of the k nearest anchors, the row itself not among them."""
+    """Mean of y, one column or several, over the k nearest anchors, the row itself not among them."""
     anchors = rng.choice(len(z), min(ANCHORS, len(z)), replace=False)
     a = z[anchors]
     distance = np.sum(a * a, 1) - 2 * (z @ a.T)
@@ -121,7 +121,7 @@ def knn_mean(z, y, k, rng):
 
 
 def cluster_mean(z, y, k, rng, rounds=8):
-    """Mean label of each row's k-means cluster."""
+    """(n, c) mean of the columns of y over each row's k-means cluster."""
     centres = z[rng.choice(len(z), k, replace=False)]
     for _ in range(rounds):
         member = np.argmin(np.sum(centres**2, 1) - 2 * (z @ centres.T), 1)
@@ -129,7 +129,7 @@ def cluster_mean(z, y, k, rng, rounds=8):
         one[member, np.arange(len(z))] = 1
         count = one.sum(1)
         centres = np.where(count[:, None] > 0, (one @ z) / np.maximum(count, 1)[:, None], centres)
-    return ((one @ y) / np.maximum(count, 1))[member]
+    return ((one @ y) / np.maximum(count, 1)[:, None])[member]
 
 
 # --- filter and weights
@@ -332,10 +332,10 @@ def with_products(z, rng):
     return basis(principal(np.column_stack([z, pairs])), 0, 0.0)
 
 
-def answer(f, y, kind, cut):
-    """Soft or hard targets. cut: where a probability counts as one half (half, match: as many as y says, median)."""
+def answer(f, w, kind, cut):
+    """Soft or hard targets. cut: where a probability counts as one half (half; match: as many as the teacher's mean says; median)."""
     if cut != "half":
-        level = np.quantile(f, 1 - np.clip(y.mean(), 0.05, 0.95)) if cut == "match" else np.median(f)
+        level = np.quantile(f, 1 - np.clip(w.mean(), 0.05, 0.95)) if cut == "match" else np.median(f)
         level = np.clip(level, 1e-4, 1 - 1e-4)
         f = sigmoid(np.log(np.clip(f, 1e-6, 1) / np.clip(1 - f, 1e-6, 1)) - np.log(level / (1 - level)))
     f = (f > 0.5) if kind == "hard" else f

@@ -23,4 +23,4 @@ def targets(pool_features, pool_weak_probs, *, params, rng, margins=None, groups
     if not blocks.needs_model(p):
         return weak.astype(np.float32), weights.astype(np.float32)
     probs = blocks.ensemble(z, weak, weights, p, rng)
-    return blocks.answer(probs, weak, p["answer"], p["cut"]), np.ones(len(z), np.float32)
+    return blocks.answer(probs, pool_weak_probs, p["answer"], p["cut"]), np.ones(len(z), np.float32)
