@@ -46,15 +46,15 @@ WEIGHT: Slot = [choice("weight", ["none", "confidence", "margin"]), _ladder("wei
 MODEL: Slot = [choice("loss", ["ce", "gce", "square"]), linear("gce", 0.1, 1, 10, 0.7), log("l2", 1e-3, 3, 15, 1e-3)]
 ROUNDS: Slot = [
     choice("rule", ["none", "logconf", "entropy", "bootstrap", "product", "em"]),
-    _ladder("rounds", [1, 2, 3, 5, 8, 12], 3),
+    _ladder("rounds", [1, 2, 3, 5, 8], 3),
     linear("mix", 0.1, 1, 10, 0.5),
     linear("alpha", 0.25, 2, 8, 1),
     linear("beta", 0.25, 2, 8, 1),
-    choice("folds", [1, 2, 4]),
+    choice("folds", [1, 2]),
     _ladder("l2_rounds", [0.5, 0.7, 1.0, 1.3, 1.6], 1.0),
     _ladder("refilter", [0.3, 0.5, 0.7, 0.9, 1.0], 1.0),
 ]
-ENSEMBLE: Slot = [choice("ensemble", ["none", "bag", "axes"]), _ladder("members", [2, 3, 5], 3)]
+ENSEMBLE: Slot = [choice("ensemble", ["none", "bag", "axes"]), _ladder("members", [2, 3], 3)]
 ANSWER: Slot = [choice("answer", ["soft", "hard"]), choice("cut", ["half", "match", "median"])]
 
 
