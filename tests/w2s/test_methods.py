@@ -326,5 +326,7 @@ def test_tree_is_small_and_self_contained():
     files = baselines.tree().files
     assert set(files) == {"solution.py", "blocks.py"}
     assert sum(map(len, files.values())) < 65536
-    imports = {line for data in files.values() for line in data.decode().splitlines() if line.startswith(("import", "from"))}
+    imports = {
+        line for data in files.values() for line in data.decode().splitlines() if line.startswith(("import", "from"))
+    }
     assert imports == {"import blocks", "import numpy as np"}

@@ -53,7 +53,7 @@ def test_shipped_weights_are_the_recorded_ones(path):
 
 
 def test_strong_knows_what_weak_does_not():
-    """On the operations in use the strong model names the answer almost always, the weak one at most two times in three."""
+    """On the operations in use the strong model is nearly always right, the weak one two times in three at most."""
     rng = np.random.default_rng(3)
     ops, digits = rng.choice(bank.USABLE, 1000), rng.integers(0, 10, (1000, 5))
     rates = []

@@ -9,7 +9,8 @@ import pytest
 
 from toprope.errors import UsageError
 from toprope.tasks import registry
-from toprope.tasks.w2s import cells, draws, task as module, trial
+from toprope.tasks.w2s import cells, draws, trial
+from toprope.tasks.w2s import task as module
 from toprope.tasks.w2s.task import WeakToStrong
 from toprope.types import Round
 
@@ -65,7 +66,9 @@ def test_labels_are_shuffled(dev):
 def test_gold_pool_and_test_share_no_prompt_row(task):
     """Rows of gold, pool and test are disjoint."""
     sampler = draws.Sampler(task._samplers[module.VISIBLE].bank)
-    rows, labels = sampler._sample(cells.Cell("01236789", "set 345", 500), (500, 1000, 1000), 0.4, np.random.default_rng(0))
+    rows, labels = sampler._sample(
+        cells.Cell("01236789", "set 345", 500), (500, 1000, 1000), 0.4, np.random.default_rng(0)
+    )
     assert len(np.unique(np.concatenate(rows))) == 2500
     for part, label in zip(rows, labels, strict=True):
         bank = sampler.bank
@@ -161,7 +164,7 @@ def test_all_zero_weights_are_scored_not_crashed(task, dev):
 
 
 def test_order_of_methods(dev):
-    """On twelve dev draws vanilla lies above the teacher, logconf + L2 well above vanilla, and none reaches the ceiling."""
+    """On twelve dev draws vanilla lies above the teacher, logconf + L2 well above it, and none reaches the ceiling."""
     vanilla, best = (trial.pgr(trial.accuracies(dev, p), dev)[0] for p in (VANILLA, LOGCONF_L2))
     assert 0.05 < vanilla < 0.35
     assert vanilla + 0.1 < best < 0.9
@@ -197,7 +200,7 @@ def test_hidden_weights_are_named(cache, tmp_path, monkeypatch):
     monkeypatch.setenv("TOPROPE_W2S_WEIGHTS", str(private))
     assert len(registry.load("w2s/probe-v1").hidden_weights) == len("private ") + 12
     monkeypatch.setenv("TOPROPE_W2S_WEIGHTS", str(tmp_path / "none.npz"))
-    with pytest.raises(UsageError, match="none.npz"):
+    with pytest.raises(UsageError, match=r"none\.npz"):
         WeakToStrong("w2s/probe-v1")
 
 
@@ -212,9 +215,9 @@ def test_concepts(concept, expected):
 
 def test_unknown_concept_and_task_are_refused():
     """The message names the thing and what was expected."""
-    with pytest.raises(UsageError, match="'below mean'.*expected"):
+    with pytest.raises(UsageError, match=r"'below mean'.*expected"):
         cells.holds("below mean", np.array([1]), np.zeros((1, 5), int))
-    with pytest.raises(UsageError, match="'w2s/none'.*w2s/probe-v1"):
+    with pytest.raises(UsageError, match=r"'w2s/none'.*w2s/probe-v1"):
         registry.load("w2s/none")
 
 
@@ -230,7 +233,9 @@ def test_random_runs_are_runs():
 
 def test_listing_tasks_imports_no_numpy():
     """`available()` reads cards alone."""
-    code = "import sys; from toprope.tasks import registry as r; print([t.id for t in r.available()], 'numpy' in sys.modules)"
+    code = (
+        "import sys; from toprope.tasks.registry import *; print([t.id for t in available()], 'numpy' in sys.modules)"
+    )
     out = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert "w2s/probe-v1" in out
     assert out.strip().endswith("False")

@@ -1,8 +1,8 @@
 """Which candidate cells are fair problems on given weights: `python -m toprope.tasks.w2s.admission` writes cells.json.
 
-Rule, on the mean of some draws per cell: gap >= .10 and >= 5 of its standard errors, vanilla PGR in [.05, .6], label-free
-readouts (2-means, best of four axes, both with the sign taken from gold) below .5 PGR, majority below .1; standard cells
-have weak accuracy >= .70, hard ones < .74. Cells are listed so that the first few are spread over kinds.
+Rule, on the mean of some draws per cell: gap >= .10 and >= 5 of its standard errors, vanilla PGR in [.05, .6],
+label-free readouts (2-means, best of four axes, both with the sign taken from gold) below .5 PGR, majority below .1;
+standard cells have weak accuracy >= .70, hard ones < .74. Cells are listed so that the first few are spread over kinds.
 """
 
 from __future__ import annotations
@@ -29,7 +29,10 @@ def figures(draws: list[Draw]) -> dict[str, float]:
     """Anchors and shortcut readouts of one cell. PGR as ratios of sums."""
     floor, ceiling = (np.array([getattr(d, name) for d in draws]) for name in ("floor", "ceiling"))
     gap = ceiling - floor
-    share = lambda scores: float(np.sum(scores - floor) / max(gap.sum(), 1e-9))  # noqa: E731
+
+    def share(scores: Floats) -> float:
+        return float(np.sum(scores - floor) / max(gap.sum(), 1e-9))
+
     readouts = np.array([label_free(d.private) for d in draws])  # (draws, readouts)
     return {
         "gap": float(gap.mean()),
@@ -38,7 +41,9 @@ def figures(draws: list[Draw]) -> dict[str, float]:
         "ceiling": float(ceiling.mean()),
         "vanilla": share(accuracies(draws, {})),
         "zero_shot": max(share(column) for column in readouts.T),
-        "majority": share(np.array([max(d.private.test_labels.mean(), 1 - d.private.test_labels.mean()) for d in draws])),
+        "majority": share(
+            np.array([max(d.private.test_labels.mean(), 1 - d.private.test_labels.mean()) for d in draws])
+        ),
     }
 
 

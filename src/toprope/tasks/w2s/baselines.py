@@ -23,7 +23,7 @@ ELEUTHER = "EleutherAI/w2s"
 
 
 class Method(msgspec.Struct, frozen=True):
-    """params: its defaults. own: the scalars it may tune, dimension -> how many evenly spread levels to try (0: all)."""
+    """params: its defaults. own: the scalars it may tune, dimension -> how many spread levels to try (0: all)."""
 
     params: dict[str, Json]
     source: str
@@ -32,7 +32,9 @@ class Method(msgspec.Struct, frozen=True):
 
 METHODS: dict[str, Method] = {
     "vanilla": Method({}, f"{BURNS}: student trained on the teacher's hard labels"),
-    "soft labels": Method({"label": "soft"}, "openai/weak-to-strong, xent on soft labels", {"label": 0, "sharpness": 0}),
+    "soft labels": Method(
+        {"label": "soft"}, "openai/weak-to-strong, xent on soft labels", {"label": 0, "sharpness": 0}
+    ),
     "confidence 50": Method(
         {"filter": "confidence", "keep": 0.5}, f"{AAR}: train_only_on_confident_labels", {"keep": 5, "even": 0}
     ),
@@ -42,7 +44,9 @@ METHODS: dict[str, Method] = {
     "generalised CE": Method({"loss": "gce"}, "Zhang & Sabuncu 2018, arXiv:1805.07836, q = .7", {"gce": 0}),
     "squared loss": Method({"loss": "square"}, "least squares on labels, Charikar et al. 2024, arXiv:2405.15116"),
     "logconf": Method({"rule": "logconf", "rounds": 5}, f"{BURNS}; loss.py, c = .5", {"mix": 5, "rounds": 4}),
-    "entropy": Method({"rule": "entropy", "label": "soft", "rounds": 5}, f"{ELEUTHER}: entropy", {"mix": 5, "rounds": 4}),
+    "entropy": Method(
+        {"rule": "entropy", "label": "soft", "rounds": 5}, f"{ELEUTHER}: entropy", {"mix": 5, "rounds": 4}
+    ),
     "product": Method(
         {"rule": "product", "label": "soft"},
         "openai/weak-to-strong: product_loss_fn, alpha = beta = 1",
@@ -52,18 +56,30 @@ METHODS: dict[str, Method] = {
     "2-fold relabel": Method(
         {"rule": "bootstrap", "rounds": 1, "folds": 2}, "cross-fitted relabelling", {"folds": 0, "rounds": 0}
     ),
-    "class-conditional EM": Method({"rule": "em", "rounds": 2}, "Dawid & Skene 1979; AAR posterior idea", {"rounds": 0}),
-    "agreement filter": Method({"filter": "agree"}, "confident learning, Northcutt et al. 2021", {"l2": 0}),
-    "fold agreement 50": Method({"filter": "overlap", "keep": 0.5}, "cross-fit agreement margin", {"keep": 5, "even": 0}),
-    "overlap density": Method(
-        {"filter": "density", "keep": 0.5, "even": True}, "AAR overlap density; arXiv:2412.03881", {"keep": 5, "even": 0}
+    "class-conditional EM": Method(
+        {"rule": "em", "rounds": 2}, "Dawid & Skene 1979; AAR posterior idea", {"rounds": 0}
     ),
-    "kNN filter": Method({"filter": "knn", "keep": 0.9}, f"{ELEUTHER}: probe filter, k = 50", {"keep": 5, "neighbours": 4}),
-    "kNN relabel": Method({"vote": "knn", "harden": "none"}, f"{ELEUTHER}: probe relabel, k = 50", {"neighbours": 0, "blend": 0}),
+    "agreement filter": Method({"filter": "agree"}, "confident learning, Northcutt et al. 2021", {"l2": 0}),
+    "fold agreement 50": Method(
+        {"filter": "overlap", "keep": 0.5}, "cross-fit agreement margin", {"keep": 5, "even": 0}
+    ),
+    "overlap density": Method(
+        {"filter": "density", "keep": 0.5, "even": True},
+        "AAR overlap density; arXiv:2412.03881",
+        {"keep": 5, "even": 0},
+    ),
+    "kNN filter": Method(
+        {"filter": "knn", "keep": 0.9}, f"{ELEUTHER}: probe filter, k = 50", {"keep": 5, "neighbours": 4}
+    ),
+    "kNN relabel": Method(
+        {"vote": "knn", "harden": "none"}, f"{ELEUTHER}: probe relabel, k = 50", {"neighbours": 0, "blend": 0}
+    ),
     "small loss": Method({"filter": "loss", "keep": 0.7}, "co-teaching, Han et al. 2018", {"keep": 5, "even": 0}),
     "PCA 16": Method({"rank": 16}, "few principal components", {"rank": 0}),
     "PCA 8": Method({"rank": 8}, "few principal components"),
-    "k-means vote": Method({"vote": "kmeans", "harden": "none"}, "cluster, then weak majority", {"clusters": 0, "runs": 2}),
+    "k-means vote": Method(
+        {"vote": "kmeans", "harden": "none"}, "cluster, then weak majority", {"clusters": 0, "runs": 2}
+    ),
     "label propagation": Method(
         {"vote": "diffuse", "harden": "half", "bandwidth": 0.1, "steps": 3},
         "Zhu & Ghahramani 2002, CMU-CALD-02-107",

@@ -81,7 +81,9 @@ class WeakToStrong:
             return _targets(draw)
         if {"fit", "predict"} <= entries:
             return _own_student(draw)
-        raise ValueError(f"defines {', '.join(sorted(entries)) or 'nothing'}; expected `targets`, or `fit` and `predict`")
+        raise ValueError(
+            f"defines {', '.join(sorted(entries)) or 'nothing'}; expected `targets`, or `fit` and `predict`"
+        )
 
     def score(self, outputs: Outputs, draw: Draw) -> Floats:
         """(k,) accuracy on the test rows, class 1 above one half."""
@@ -138,7 +140,9 @@ def _own_student(draw: Draw) -> Dialogue:
     parts = []
     for chunk in np.split(gold.chunks, range(CHUNK, len(gold.chunks), CHUNK)):
         returns = (Array("p", "f4", (len(chunk),), 0, 1),)
-        answer = yield Round((Call("predict", ("state", "rows"), returns=returns),), {"rows": gold.test_features[chunk]})
+        answer = yield Round(
+            (Call("predict", ("state", "rows"), returns=returns),), {"rows": gold.test_features[chunk]}
+        )
         parts.append(answer["p"])
     p = np.empty((len(parts[0]), len(gold.chunks)), np.float32)
     p[:, gold.chunks] = np.concatenate(parts, axis=1)

@@ -1,7 +1,7 @@
-"""Gives every published method a climb's budget over its own scalars: `python -m toprope.tasks.w2s.tune` writes tuned.json.
+"""Tunes every published method over its own scalars: `python -m toprope.tasks.w2s.tune` writes tuned.json.
 
-Full grid of the levels named in `baselines.METHODS`, never more than 300 points, on the 52 dev draws, raced over 4, 12
-and 52 of them against the best point so far (slack .08 and .03 PGR), as a climb does.
+Full grid of the levels named in `baselines.METHODS`, fewer points than a default climb has experiments,
+on the 52 dev draws, raced over 4, 12 and 52 of them against the best point so far (slack .08 and .03 PGR).
 """
 
 from __future__ import annotations

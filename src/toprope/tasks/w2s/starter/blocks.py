@@ -30,7 +30,7 @@ def settings(params):
 
 
 def needs_model(p):
-    """Whether anything asks for a model of our own; otherwise labels and weights go straight to the referee's student."""
+    """Whether anything asks for a model of our own; otherwise labels and weights go straight to the referee."""
     return any(p[name] != DEFAULTS[name] for name in ("rank", "power", "loss", "l2", "degree", "rule", "ensemble"))
 
 
@@ -69,8 +69,8 @@ def labels(w, kind, sharpness, balance):
 def vote(axes, y, w, p, rng):
     """Replace y by (1 - blend) y + blend * (what similar rows say), rows speaking with weight |2w - 1| ** trust.
 
-    harden: half cuts at one half; match cuts so that the share of positives is the teacher's mean probability, which undoes the
-    drift of smoothing towards the majority (class mass normalisation, Zhu, Ghahramani & Lafferty 2003).
+    harden: half cuts at one half; match cuts so that the share of positives is the teacher's mean probability, which
+    undoes the drift of smoothing towards the majority (class mass normalisation, Zhu, Ghahramani & Lafferty 2003).
     """
     if p["vote"] == "none":
         return y
@@ -168,7 +168,7 @@ def best(score, share, classes=None):
 
 
 def density(z, y, w, p, rng):
-    """Overlap density: z-scores of cross-fitted confidence in y, kNN agreement, local density, entropy near .35 nats."""
+    """Overlap density: z-scores of cross-fitted trust in y, kNN agreement, local density, entropy near .35 nats."""
     hard = (y > 0.5).astype(np.float64)
     f = out_of_fold(z, hard, p, rng, folds=5)
     anchors = z[rng.choice(len(z), min(200, len(z)), replace=False)]
@@ -253,7 +253,9 @@ def out_of_fold(z, y, p, rng, folds=None, u=None, start=None):
     for k in range(folds):
         inside = part != k
         weight = inside * (1.0 if u is None else u)
-        f[~inside] = predict(z[~inside], fit(z, y, weight, p["l2"], start=start, steps=WARM if start is not None else FOLD))
+        f[~inside] = predict(
+            z[~inside], fit(z, y, weight, p["l2"], start=start, steps=WARM if start is not None else FOLD)
+        )
     return f
 
 
@@ -264,9 +266,9 @@ def refine(z, y, u, p, rng):
     """(n,) probabilities of a model trained on y, then on targets that it helped to make, `rounds` times."""
     l2 = p["l2"]
     model = fit(z, y, u, l2, p["loss"], p["gce"])
-    f = predict(z, model)
-    for r in range(p["rounds"] if p["rule"] != "none" else 0):
-        seen = out_of_fold(z, y if r == 0 else t, p, rng, u=u, start=model) if p["folds"] > 1 else f
+    f, t = predict(z, model), y
+    for _ in range(p["rounds"] if p["rule"] != "none" else 0):
+        seen = out_of_fold(z, t, p, rng, u=u, start=model) if p["folds"] > 1 else f
         t = RULES[p["rule"]](seen, y, u, p)
         l2 *= p["l2_rounds"]
         rows = u * best(np.abs(seen - 0.5), p["refilter"]) if p["refilter"] < 1 else u
@@ -292,8 +294,8 @@ def bootstrap(f, y, u, p):
 
 def product(f, y, u, p):
     """Proportional to f^beta y^alpha, normalised."""
-    logit = lambda q: np.log(np.clip(q, 1e-3, 1 - 1e-3) / np.clip(1 - q, 1e-3, 1))
-    return sigmoid(p["beta"] * logit(f) + p["alpha"] * logit(y))
+    f, y = np.clip(f, 1e-3, 1 - 1e-3), np.clip(y, 1e-3, 1 - 1e-3)
+    return sigmoid(p["beta"] * np.log(f / (1 - f)) + p["alpha"] * np.log(y / (1 - y)))
 
 
 def em(f, y, u, p):
@@ -335,7 +337,7 @@ def with_products(z, rng):
 
 
 def answer(f, w, kind, cut):
-    """Soft or hard targets. cut: where a probability counts as one half (half; match: as many as the teacher's mean says; median)."""
+    """Soft or hard targets. cut: which f counts as one half: one half, the teacher's quantile, the median."""
     if cut != "half":
         level = np.quantile(f, 1 - np.clip(w.mean(), 0.05, 0.95)) if cut == "match" else np.median(f)
         level = np.clip(level, 1e-4, 1 - 1e-4)

@@ -1,4 +1,4 @@
-"""A weak-to-strong method assembled from blocks; which ones is said by `params`. With no params: train on hard weak labels.
+"""A weak-to-strong method assembled from blocks; `params` say which. With no params: train on hard weak labels.
 
 labels -> vote -> filter -> weights -> own model, refined in rounds -> ensemble -> answer
 """
