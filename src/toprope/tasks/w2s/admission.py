@@ -1,8 +1,8 @@
 """Which candidate cells are fair problems on given weights: `python -m toprope.tasks.w2s.admission` writes cells.json.
 
-Rule, on the mean of some draws per cell: gap >= .10 and >= 5 of its standard errors, vanilla PGR in [.05, .6], label-free
-readouts (2-means, best of four axes, both with the sign taken from gold) below .5 PGR, majority below .1; standard cells
-have weak accuracy >= .70, hard ones < .74. Cells are listed so that the first few are spread over kinds.
+Rule, on the mean of some draws per cell: gap >= .10 and >= 5 of its standard errors, vanilla PGR in [.05, .6],
+label-free readouts (2-means, best of four axes, both with the sign taken from gold) below .5 PGR, majority below .1;
+standard cells have weak accuracy >= .70, hard ones < .74. Cells are listed so that the first few are spread over kinds.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from toprope.tasks.w2s.trial import accuracies
 from toprope.types import Draw, Floats
 
 SIDES = {"visible": task.VISIBLE, "hidden": task.DEMO}
+ROWS = 2400  # of each class in the bank: the largest draw takes 2,275
 DEV = 52  # standard visible cells kept, one per dev draw
 
 
@@ -28,7 +29,10 @@ def figures(draws: list[Draw]) -> dict[str, float]:
     """Anchors and shortcut readouts of one cell. PGR as ratios of sums."""
     floor, ceiling = (np.array([getattr(d, name) for d in draws]) for name in ("floor", "ceiling"))
     gap = ceiling - floor
-    share = lambda scores: float(np.sum(scores - floor) / max(gap.sum(), 1e-9))  # noqa: E731
+
+    def share(scores: Floats) -> float:
+        return float(np.sum(scores - floor) / max(gap.sum(), 1e-9))
+
     readouts = np.array([label_free(d.private) for d in draws])  # (draws, readouts)
     return {
         "gap": float(gap.mean()),
@@ -68,7 +72,7 @@ def admit(tier: str, side: str, sampler: Sampler, per_cell: int) -> list[tuple[c
     """Cells that pass, in spread order, with their figures."""
     kept = {}
     for cell in cells.candidates(tier, side):
-        if min(map(len, sampler.rows(cell))) < 2000:
+        if min(map(len, sampler.rows(cell))) < ROWS:
             continue
         rng = np.random.default_rng([len(tier), *map(ord, side + cell.name)])
         f = figures([sampler.draw(cell, rng) for _ in range(per_cell)])

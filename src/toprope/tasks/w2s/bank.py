@@ -1,4 +1,4 @@
-"""The bank: hidden states of both models on fixed random prompts, built once per pair of weights, drawn from ever after.
+"""The bank: hidden states of both models on fixed random prompts, built once per pair of weights, then drawn from.
 
 A forward pass per draw would cost 400 ms; sampling rows of a bank costs one. There are only 1e5 digit strings, so fresh
 prompts would mean little anyway: what is fresh in a draw is cell, sample, teacher and transform. Cached by the hash of

@@ -23,7 +23,7 @@ ELEUTHER = "EleutherAI/w2s"
 
 
 class Method(msgspec.Struct, frozen=True):
-    """params: its defaults. own: the scalars it may tune, dimension -> how many evenly spread levels to try (0: all)."""
+    """params: its defaults. own: the scalars it may tune, dimension -> how many spread levels to try (0: all)."""
 
     params: dict[str, Json]
     source: str
@@ -36,21 +36,21 @@ METHODS: dict[str, Method] = {
         {"label": "soft"}, "openai/weak-to-strong, xent on soft labels", {"label": 0, "sharpness": 0}
     ),
     "confidence 50": Method(
-        {"filter": "confidence", "keep": 0.5}, f"{AAR}: train_only_on_confident_labels", {"keep": 0, "even": 0}
+        {"filter": "confidence", "keep": 0.5}, f"{AAR}: train_only_on_confident_labels", {"keep": 5, "even": 0}
     ),
     "confidence 30": Method({"filter": "confidence", "keep": 0.3}, f"{AAR}: train_only_on_confident_labels"),
     "confidence weights": Method({"weight": "confidence"}, "weights |2w - 1|", {"weight_power": 0, "label": 0}),
     "strong L2": Method({"l2": 0.03}, "early stopping and ridge, arXiv:2503.02877", {"l2": 0}),
     "generalised CE": Method({"loss": "gce"}, "Zhang & Sabuncu 2018, arXiv:1805.07836, q = .7", {"gce": 0}),
     "squared loss": Method({"loss": "square"}, "least squares on labels, Charikar et al. 2024, arXiv:2405.15116"),
-    "logconf": Method({"rule": "logconf", "rounds": 5}, f"{BURNS}; loss.py, c = .5", {"mix": 0, "rounds": 0}),
+    "logconf": Method({"rule": "logconf", "rounds": 5}, f"{BURNS}; loss.py, c = .5", {"mix": 5, "rounds": 4}),
     "entropy": Method(
-        {"rule": "entropy", "label": "soft", "rounds": 5}, f"{ELEUTHER}: entropy", {"mix": 0, "rounds": 0}
+        {"rule": "entropy", "label": "soft", "rounds": 5}, f"{ELEUTHER}: entropy", {"mix": 5, "rounds": 4}
     ),
     "product": Method(
         {"rule": "product", "label": "soft"},
         "openai/weak-to-strong: product_loss_fn, alpha = beta = 1",
-        {"alpha": 0, "beta": 0, "rounds": 3},
+        {"alpha": 4, "beta": 4, "rounds": 3},
     ),
     "bootstrapping": Method({"rule": "bootstrap", "rounds": 3}, f"{BURNS}: bootstrapping, same size", {"rounds": 0}),
     "2-fold relabel": Method(
@@ -61,37 +61,39 @@ METHODS: dict[str, Method] = {
     ),
     "agreement filter": Method({"filter": "agree"}, "confident learning, Northcutt et al. 2021", {"l2": 0}),
     "fold agreement 50": Method(
-        {"filter": "overlap", "keep": 0.5}, "cross-fit agreement margin", {"keep": 0, "even": 0}
+        {"filter": "overlap", "keep": 0.5}, "cross-fit agreement margin", {"keep": 5, "even": 0}
     ),
     "overlap density": Method(
         {"filter": "density", "keep": 0.5, "even": True},
         "AAR overlap density; arXiv:2412.03881",
-        {"keep": 0, "even": 0},
+        {"keep": 5, "even": 0},
     ),
     "kNN filter": Method(
-        {"filter": "knn", "keep": 0.9}, f"{ELEUTHER}: probe filter, k = 50", {"keep": 0, "neighbours": 0}
+        {"filter": "knn", "keep": 0.9}, f"{ELEUTHER}: probe filter, k = 50", {"keep": 5, "neighbours": 4}
     ),
     "kNN relabel": Method(
-        {"vote": "knn"}, f"{ELEUTHER}: probe relabel, k = 50", {"neighbours": 0, "blend": 0, "harden": 0}
+        {"vote": "knn", "harden": "none"}, f"{ELEUTHER}: probe relabel, k = 50", {"neighbours": 0, "blend": 0}
     ),
-    "small loss": Method({"filter": "loss", "keep": 0.7}, "co-teaching, Han et al. 2018", {"keep": 0, "even": 0}),
+    "small loss": Method({"filter": "loss", "keep": 0.7}, "co-teaching, Han et al. 2018", {"keep": 5, "even": 0}),
     "PCA 16": Method({"rank": 16}, "few principal components", {"rank": 0}),
     "PCA 8": Method({"rank": 8}, "few principal components"),
-    "k-means vote": Method({"vote": "kmeans"}, "cluster, then weak majority", {"clusters": 0, "harden": 0, "runs": 0}),
+    "k-means vote": Method(
+        {"vote": "kmeans", "harden": "none"}, "cluster, then weak majority", {"clusters": 0, "runs": 2}
+    ),
     "label propagation": Method(
-        {"vote": "diffuse", "harden": "half"},
+        {"vote": "diffuse", "harden": "half", "bandwidth": 0.1, "steps": 3},
         "Zhu & Ghahramani 2002, CMU-CALD-02-107",
-        {"bandwidth": 0, "steps": 0, "vote_rank": 4},
+        {"bandwidth": 0, "steps": 0},
     ),
     "quadratic student": Method({"degree": 2}, "larger student, no pretraining of the products"),
-    "confidence 50 + L2": Method({"filter": "confidence", "l2": 0.03}, "hand combination", {"keep": 0, "l2": 0}),
+    "confidence 50 + L2": Method({"filter": "confidence", "l2": 0.03}, "hand combination", {"keep": 5, "l2": 8}),
     "logconf + L2": Method(
-        {"rule": "logconf", "rounds": 5, "l2": 0.03}, "hand combination", {"l2": 0, "mix": 5, "rounds": 4}
+        {"rule": "logconf", "rounds": 5, "l2": 0.03}, "hand combination", {"l2": 8, "mix": 4, "rounds": 2}
     ),
     "label propagation + match": Method(
-        {"vote": "diffuse", "label": "soft", "harden": "match"},
+        {"vote": "diffuse", "label": "soft", "bandwidth": 0.1, "steps": 3},
         "hand combination: class mass normalisation, Zhu, Ghahramani & Lafferty 2003, on soft labels",
-        {"bandwidth": 0, "steps": 0, "vote_rank": 4},
+        {"bandwidth": 0, "steps": 0},
     ),
 }
 

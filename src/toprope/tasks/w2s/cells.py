@@ -1,4 +1,4 @@
-"""Cells: what a draw asks about. A cell = some operations, a concept on the un-shown answer, gold labels of the teacher.
+"""Cells: what a draw asks about. A cell = operations, a concept on the un-shown answer, number of gold labels.
 
 Candidate lists are fixed here, disjoint in instances between the visible and the hidden side; which of them are used is
 decided by the admission rule on the shipped weights (`admission`), recorded with its figures in cells.json.
@@ -101,5 +101,5 @@ def spread(cells: list[Cell], seed: int = 0) -> list[Cell]:
 
 
 def _overlap(cell: Cell, chosen: list[Cell]) -> int:
-    same = lambda c: 3 * (c.concept == cell.concept) + 2 * (c.ops == cell.ops) + (c.labels == cell.labels)  # noqa: E731
-    return sum(same(c) for c in chosen)
+    """Concept counts three, operations two, labels one."""
+    return sum(3 * (c.concept == cell.concept) + 2 * (c.ops == cell.ops) + (c.labels == cell.labels) for c in chosen)

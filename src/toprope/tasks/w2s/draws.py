@@ -1,7 +1,7 @@
 """One draw: a sample of the bank, a teacher trained on few gold labels, a secret transform of the strong features.
 
-The transform (`T5n`): a random tanh layer 96 -> 192 (inputs x 1.5, bias sd .7), then a random linear map to 64, fresh for
-every draw. It keeps the landscape of methods, and unlike a rotation it cannot be undone by PCA or ICA, so directions
+The transform (`T5n`): a random tanh layer 96 -> 192 (inputs x 1.5, bias sd .7), then a random linear map to 64, fresh
+for every draw. It keeps the landscape of methods, and unlike a rotation PCA or ICA cannot undo it, so directions
 memorised from public weights do not help (docs/tasks/w2s.md, memorisation).
 """
 
@@ -78,7 +78,7 @@ class Sampler:
     def _sample(
         self, cell: Cell, sizes: tuple[int, ...], prior: float, rng: np.random.Generator
     ) -> tuple[list[NDArray[np.int64]], list[NDArray[np.bool_]]]:
-        """Disjoint row numbers and labels of gold, pool and test, each shuffled, each with the same share of class 1."""
+        """Disjoint row numbers and labels of gold, pool and test, each shuffled, with the same share of class 1."""
         ones = [round(prior * size) for size in sizes]
         counts = [[size - one for size, one in zip(sizes, ones, strict=True)], ones]
         parts = []

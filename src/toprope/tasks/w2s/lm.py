@@ -66,7 +66,7 @@ def states(weights: Weights, shape: Shape, tokens: NDArray[np.int64]) -> F4:
 
 def logits(weights: Weights, hidden: F4) -> F4:
     """(n, vocab) next-token logits from hidden states."""
-    return _norm(hidden) @ weights["tok"].T
+    return np.asarray(_norm(hidden) @ weights["tok"].T, dtype=np.float32)
 
 
 def _chunk(w: Weights, shape: Shape, tokens: NDArray[np.int64]) -> F4:
@@ -86,7 +86,7 @@ def _layer(w: Weights, shape: Shape, i: int, x: F4, last: bool) -> F4:
     mixed = _attend(q, k, v).transpose(0, 2, 1, 3).reshape(-1, d)
     x = x + (mixed @ w[f"proj{i}"]).reshape(x.shape)
     hidden = np.maximum(_norm(x).reshape(-1, d) @ w[f"up{i}"], 0)
-    return x + (hidden @ w[f"down{i}"]).reshape(x.shape)
+    return np.asarray(x + (hidden @ w[f"down{i}"]).reshape(x.shape), dtype=np.float32)
 
 
 def _attend(q: F4, k: F4, v: F4) -> F4:
@@ -100,4 +100,4 @@ def _attend(q: F4, k: F4, v: F4) -> F4:
 
 
 def _norm(x: F4) -> F4:
-    return x / np.sqrt(np.mean(x * x, -1, keepdims=True) + EPS)
+    return np.asarray(x / np.sqrt(np.mean(x * x, -1, keepdims=True) + EPS), dtype=np.float32)

@@ -34,7 +34,8 @@ def pretrain(seed: int, out_path: Path, progress: Progress, steps: dict[str, int
     """
     torch = _torch()
     steps = steps or STEPS
-    arrays, record = {}, {"seed": seed, "batch": BATCH, "torch": str(torch.__version__), "steps": steps}
+    arrays: dict[str, Any] = {}
+    record: dict[str, Any] = {"seed": seed, "batch": BATCH, "torch": str(torch.__version__), "steps": steps}
     for which, (name, shape) in enumerate(SHAPES.items()):
         weights, accuracy = _train(torch, name, shape, [seed, which], steps[name], progress)
         arrays.update({f"{name}.{key}": value for key, value in weights.items()})
@@ -97,22 +98,25 @@ def initial(shape: lm.Shape, rng: np.random.Generator) -> lm.Weights:
 
 def hidden(torch: Any, w: dict[str, Any], shape: lm.Shape, tokens: Any) -> Any:
     """(n, t, d) last-layer states, the PyTorch twin of `lm.states`."""
-    norm = lambda x: x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)  # noqa: E731  one line, used thrice
     x = w["tok"][tokens] + w["pos"][: tokens.shape[1]]
     n, t, d = x.shape
     for i in range(shape.layers):
-        q, k, v = (norm(x) @ w[f"qkv{i}"]).view(n, t, 3, shape.heads, d // shape.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = (_norm(x) @ w[f"qkv{i}"]).view(n, t, 3, shape.heads, d // shape.heads).permute(2, 0, 3, 1, 4)
         mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + mixed.transpose(1, 2).reshape(n, t, d) @ w[f"proj{i}"]
-        x = x + torch.relu(norm(x) @ w[f"up{i}"]) @ w[f"down{i}"]
+        x = x + torch.relu(_norm(x) @ w[f"up{i}"]) @ w[f"down{i}"]
     return x
 
 
-def line_loss(torch: Any, w: dict[str, Any], shape: lm.Shape, lines: np.ndarray) -> Any:
+def _norm(x: Any) -> Any:
+    return x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()
+
+
+def line_loss(torch: Any, w: dict[str, Any], shape: lm.Shape, lines: corpus.Ints) -> Any:
     """Weighted mean cross-entropy of the next token over a batch of padded lines."""
     tokens = torch.from_numpy(lines)
     x = hidden(torch, w, shape, tokens[:, :-1])
-    logits = (x * torch.rsqrt((x * x).mean(-1, keepdim=True) + 1e-6)) @ w["tok"].T
+    logits = _norm(x) @ w["tok"].T
     target = tokens[:, 1:]
     weight = torch.ones(target.shape)
     weight[:, : corpus.PROMPT - 1] = INPUT_WEIGHT

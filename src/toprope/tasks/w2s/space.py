@@ -31,11 +31,11 @@ VOTE: Slot = [
     _ladder("neighbours", [10, 20, 30, 50, 80, 120], 50),
     _ladder("clusters", [6, 8, 10, 12, 16, 24, 32, 48, 64], 32),
     _ladder("runs", [1, 2, 4], 1),
-    _ladder("bandwidth", [0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3], 0.1),
-    _ladder("steps", [1, 2, 3, 5, 10, 20], 3),
+    _ladder("bandwidth", [0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3], 0.07),
+    _ladder("steps", [1, 2, 3, 5, 10, 20], 5),
     _ladder("trust", [0.0, 0.5, 1.0, 2.0, 3.0], 0.0),
     linear("blend", 0.25, 1, 4, 1),
-    choice("harden", ["none", "half", "match"]),
+    choice("harden", ["none", "half", "match"], 2),
 ]
 FILTER: Slot = [
     choice("filter", ["none", "confidence", "agree", "overlap", "density", "knn", "loss"]),
@@ -46,15 +46,15 @@ WEIGHT: Slot = [choice("weight", ["none", "confidence", "margin"]), _ladder("wei
 MODEL: Slot = [choice("loss", ["ce", "gce", "square"]), linear("gce", 0.1, 1, 10, 0.7), log("l2", 1e-3, 3, 15, 1e-3)]
 ROUNDS: Slot = [
     choice("rule", ["none", "logconf", "entropy", "bootstrap", "product", "em"]),
-    _ladder("rounds", [1, 2, 3, 5, 8, 12], 3),
+    _ladder("rounds", [1, 2, 3, 5, 8], 3),
     linear("mix", 0.1, 1, 10, 0.5),
     linear("alpha", 0.25, 2, 8, 1),
     linear("beta", 0.25, 2, 8, 1),
-    choice("folds", [1, 2, 4]),
+    choice("folds", [1, 2]),
     _ladder("l2_rounds", [0.5, 0.7, 1.0, 1.3, 1.6], 1.0),
     _ladder("refilter", [0.3, 0.5, 0.7, 0.9, 1.0], 1.0),
 ]
-ENSEMBLE: Slot = [choice("ensemble", ["none", "bag", "axes"]), _ladder("members", [2, 3, 5], 3)]
+ENSEMBLE: Slot = [choice("ensemble", ["none", "bag", "axes"]), _ladder("members", [2, 3], 3)]
 ANSWER: Slot = [choice("answer", ["soft", "hard"]), choice("cut", ["half", "match", "median"])]
 
 

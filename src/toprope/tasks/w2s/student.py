@@ -20,7 +20,9 @@ from toprope.types import Floats
 
 L2 = 1e-3
 STEPS = 40
-MAX_WEIGHT = 20.0  # weights above this many times their mean are cut: the bound, and so the step, depends on the largest
+MAX_WEIGHT = (
+    20.0  # weights above this many times their mean are cut: the bound, and so the step, depends on the largest
+)
 
 
 class Basis(msgspec.Struct, frozen=True):

@@ -56,7 +56,9 @@ def main() -> None:
     for name, some in columns.items():
         floor, ceiling = np.mean([d.floor for d in some]), np.mean([d.ceiling for d in some])
         print(f"{name}: {len(some)} draws, weak {floor:.3f}, ceiling {ceiling:.3f}, gap {ceiling - floor:.3f}")
-    print("\n| method | " + " | ".join(columns) + " | - vanilla | CPU ms |\n|---" * 1 + "|---" * (len(columns) + 2) + "|")
+    print(
+        "\n| method | " + " | ".join(columns) + " | - vanilla | CPU ms |\n|---" * 1 + "|---" * (len(columns) + 2) + "|"
+    )
     first = next(iter(columns))
     base = accuracies(columns[first], {})
     for name, params in rows(extra).items():

@@ -10,7 +10,7 @@ DEFAULTS = {
     "rank": 0, "power": 0.0,  # basis: components kept (0: all), exponent on their standard deviation
     "label": "hard", "sharpness": 1.0, "balance": "none",  # labels from the teacher's probabilities
     "vote": "none", "vote_rank": 0, "vote_power": 0.0, "neighbours": 50, "clusters": 32, "runs": 1,
-    "bandwidth": 0.1, "steps": 3, "trust": 0.0, "blend": 1.0, "harden": "none",
+    "bandwidth": 0.07, "steps": 5, "trust": 0.0, "blend": 1.0, "harden": "match",
     "filter": "none", "keep": 0.5, "even": False,  # which rows count; even: the same share of both classes
     "weight": "none", "weight_power": 1.0,
     "loss": "ce", "gce": 0.7, "l2": 1e-3, "degree": 1,  # our own model
@@ -18,8 +18,8 @@ DEFAULTS = {
     "ensemble": "none", "members": 3,
     "answer": "soft", "cut": "half",
 }  # fmt: skip
-STEPS, WARM = 40, 12  # solver steps of a first fit and of a refit
-ANCHORS = 600  # rows that may vote in kNN: all 1000 would double the cost
+STEPS, WARM, FOLD = 30, 10, 20  # solver steps of a first fit, a refit, a fit that only judges other rows
+ANCHORS = 400  # rows that may vote in kNN: all 1000 would cost more than the rest of a method
 
 
 def settings(params):
@@ -30,7 +30,7 @@ def settings(params):
 
 
 def needs_model(p):
-    """Whether anything asks for a model of our own; otherwise labels and weights go straight to the referee's student."""
+    """Whether anything asks for a model of our own; otherwise labels and weights go straight to the referee."""
     return any(p[name] != DEFAULTS[name] for name in ("rank", "power", "loss", "l2", "degree", "rule", "ensemble"))
 
 
@@ -69,8 +69,8 @@ def labels(w, kind, sharpness, balance):
 def vote(axes, y, w, p, rng):
     """Replace y by (1 - blend) y + blend * (what similar rows say), rows speaking with weight |2w - 1| ** trust.
 
-    harden: half cuts at one half; match cuts so that as many rows are positive as y says on average, which undoes the
-    drift of smoothing towards the majority (class mass normalisation, Zhu, Ghahramani & Lafferty 2003).
+    harden: half cuts at one half; match cuts so that the share of positives is the teacher's mean probability, which
+    undoes the drift of smoothing towards the majority (class mass normalisation, Zhu, Ghahramani & Lafferty 2003).
     """
     if p["vote"] == "none":
         return y
@@ -84,13 +84,13 @@ def vote(axes, y, w, p, rng):
     else:
         said = diffuse(z, both, p["bandwidth"], p["steps"])
     said = (1 - p["blend"]) * y + p["blend"] * said[:, 0] / np.maximum(said[:, 1], 1e-9)
-    return harden(said, y, p["harden"])
+    return harden(said, w, p["harden"])
 
 
-def harden(said, y, kind):
+def harden(said, w, kind):
     if kind == "none":
         return np.clip(said, 0, 1)
-    level = 0.5 if kind == "half" else np.quantile(said, 1 - np.clip(y.mean(), 0.05, 0.95))
+    level = 0.5 if kind == "half" else np.quantile(said, 1 - np.clip(w.mean(), 0.05, 0.95))
     return (said > level).astype(np.float64)
 
 
@@ -111,7 +111,7 @@ def diffuse(z, y, bandwidth, steps):
 
 
 def knn_mean(z, y, k, rng):
-    """Mean label of the k nearest anchors, the row itself not among them."""
+    """Mean of y, one column or several, over the k nearest anchors, the row itself not among them."""
     anchors = rng.choice(len(z), min(ANCHORS, len(z)), replace=False)
     a = z[anchors]
     distance = np.sum(a * a, 1) - 2 * (z @ a.T)
@@ -121,7 +121,7 @@ def knn_mean(z, y, k, rng):
 
 
 def cluster_mean(z, y, k, rng, rounds=8):
-    """Mean label of each row's k-means cluster."""
+    """(n, c) mean of the columns of y over each row's k-means cluster."""
     centres = z[rng.choice(len(z), k, replace=False)]
     for _ in range(rounds):
         member = np.argmin(np.sum(centres**2, 1) - 2 * (z @ centres.T), 1)
@@ -129,7 +129,7 @@ def cluster_mean(z, y, k, rng, rounds=8):
         one[member, np.arange(len(z))] = 1
         count = one.sum(1)
         centres = np.where(count[:, None] > 0, (one @ z) / np.maximum(count, 1)[:, None], centres)
-    return ((one @ y) / np.maximum(count, 1))[member]
+    return ((one @ y) / np.maximum(count, 1)[:, None])[member]
 
 
 # --- filter and weights
@@ -168,7 +168,7 @@ def best(score, share, classes=None):
 
 
 def density(z, y, w, p, rng):
-    """Overlap density: z-scores of cross-fitted confidence in y, kNN agreement, local density, entropy near .35 nats."""
+    """Overlap density: z-scores of cross-fitted trust in y, kNN agreement, local density, entropy near .35 nats."""
     hard = (y > 0.5).astype(np.float64)
     f = out_of_fold(z, hard, p, rng, folds=5)
     anchors = z[rng.choice(len(z), min(200, len(z)), replace=False)]
@@ -194,7 +194,7 @@ def reweight(w, margins, kind, power):
 
 
 def sigmoid(t):
-    return 0.5 * (1 + np.tanh(0.5 * t))
+    return 0.5 * np.tanh(0.5 * t) + 0.5
 
 
 def cross_entropy(f, t):
@@ -216,24 +216,26 @@ def fit(z, t, u, l2, loss="ce", gce=0.7, start=None, steps=None):
     t = np.asarray(t, np.float32)
     if loss == "square":
         return least_squares(z, t, u, l2)
+    one = np.column_stack([z, np.ones(len(z), np.float32)])
+    ridge = np.append(np.full(z.shape[1], l2), 0).astype(np.float32)
     bound = 0.25 * len(z) * u.max() + 1e-9
-    rate = np.append(1 / (bound * np.mean(z * z, 0) + l2), 1 / bound).astype(np.float32)
-    now = np.zeros(z.shape[1] + 1, np.float32) if start is None else start
+    rate = (1 / (bound * np.mean(one * one, 0) + ridge)).astype(np.float32)
+    now = np.zeros(one.shape[1], np.float32) if start is None else start
     ahead, momentum = now, 1.0
     for _ in range(steps or (STEPS if start is None else WARM)):
-        f = predict(z, ahead)
+        f = sigmoid(one @ ahead)
         slope = f - t if loss == "ce" else t * f**gce * (f - 1) + (1 - t) * (1 - f) ** gce * f
-        slope = u * slope
-        full = np.append(z.T @ slope + l2 * ahead[:-1], slope.sum())
+        full = (u * slope) @ one + ridge * ahead
         new = ahead - rate * full
-        if full @ (new - now) > 0:
+        moved = new - now
+        if full @ moved > 0:
             momentum, ahead = 1.0, new
         else:
-            following = 0.5 * (1 + np.sqrt(1 + 4 * momentum**2))
-            ahead = new + ((momentum - 1) / following) * (new - now)
+            following = 0.5 * (1 + (1 + 4 * momentum**2) ** 0.5)
+            ahead = new + np.float32((momentum - 1) / following) * moved
             momentum = following
         now = new
-    return now.astype(np.float32)
+    return now
 
 
 def least_squares(z, t, u, l2):
@@ -251,7 +253,9 @@ def out_of_fold(z, y, p, rng, folds=None, u=None, start=None):
     for k in range(folds):
         inside = part != k
         weight = inside * (1.0 if u is None else u)
-        f[~inside] = predict(z[~inside], fit(z, y, weight, p["l2"], start=start))
+        f[~inside] = predict(
+            z[~inside], fit(z, y, weight, p["l2"], start=start, steps=WARM if start is not None else FOLD)
+        )
     return f
 
 
@@ -262,9 +266,9 @@ def refine(z, y, u, p, rng):
     """(n,) probabilities of a model trained on y, then on targets that it helped to make, `rounds` times."""
     l2 = p["l2"]
     model = fit(z, y, u, l2, p["loss"], p["gce"])
-    f = predict(z, model)
-    for r in range(p["rounds"] if p["rule"] != "none" else 0):
-        seen = out_of_fold(z, y if r == 0 else t, p, rng, u=u, start=model) if p["folds"] > 1 else f
+    f, t = predict(z, model), y
+    for _ in range(p["rounds"] if p["rule"] != "none" else 0):
+        seen = out_of_fold(z, t, p, rng, u=u, start=model) if p["folds"] > 1 else f
         t = RULES[p["rule"]](seen, y, u, p)
         l2 *= p["l2_rounds"]
         rows = u * best(np.abs(seen - 0.5), p["refilter"]) if p["refilter"] < 1 else u
@@ -290,8 +294,8 @@ def bootstrap(f, y, u, p):
 
 def product(f, y, u, p):
     """Proportional to f^beta y^alpha, normalised."""
-    logit = lambda q: np.log(np.clip(q, 1e-3, 1 - 1e-3) / np.clip(1 - q, 1e-3, 1))
-    return sigmoid(p["beta"] * logit(f) + p["alpha"] * logit(y))
+    f, y = np.clip(f, 1e-3, 1 - 1e-3), np.clip(y, 1e-3, 1 - 1e-3)
+    return sigmoid(p["beta"] * np.log(f / (1 - f)) + p["alpha"] * np.log(y / (1 - y)))
 
 
 def em(f, y, u, p):
@@ -332,10 +336,10 @@ def with_products(z, rng):
     return basis(principal(np.column_stack([z, pairs])), 0, 0.0)
 
 
-def answer(f, y, kind, cut):
-    """Soft or hard targets. cut: where a probability counts as one half (half, match: as many as y says, median)."""
+def answer(f, w, kind, cut):
+    """Soft or hard targets. cut: which f counts as one half: one half, the teacher's quantile, the median."""
     if cut != "half":
-        level = np.quantile(f, 1 - np.clip(y.mean(), 0.05, 0.95)) if cut == "match" else np.median(f)
+        level = np.quantile(f, 1 - np.clip(w.mean(), 0.05, 0.95)) if cut == "match" else np.median(f)
         level = np.clip(level, 1e-4, 1 - 1e-4)
         f = sigmoid(np.log(np.clip(f, 1e-6, 1) / np.clip(1 - f, 1e-6, 1)) - np.log(level / (1 - level)))
     f = (f > 0.5) if kind == "hard" else f

@@ -1,4 +1,4 @@
-"""A weak-to-strong method assembled from blocks; which ones is said by `params`. With no params: train on hard weak labels.
+"""A weak-to-strong method assembled from blocks; `params` say which. With no params: train on hard weak labels.
 
 labels -> vote -> filter -> weights -> own model, refined in rounds -> ensemble -> answer
 """
@@ -23,4 +23,4 @@ def targets(pool_features, pool_weak_probs, *, params, rng, margins=None, groups
     if not blocks.needs_model(p):
         return weak.astype(np.float32), weights.astype(np.float32)
     probs = blocks.ensemble(z, weak, weights, p, rng)
-    return blocks.answer(probs, weak, p["answer"], p["cut"]), np.ones(len(z), np.float32)
+    return blocks.answer(probs, pool_weak_probs, p["answer"], p["cut"]), np.ones(len(z), np.float32)

@@ -1,0 +1,92 @@
+"""Tunes every published method over its own scalars: `python -m toprope.tasks.w2s.tune` writes tuned.json.
+
+Full grid of the levels named in `baselines.METHODS`, fewer points than a default climb has experiments,
+on the 52 dev draws, raced over 4, 12 and 52 of them against the best point so far (slack .08 and .03 PGR).
+"""
+
+from __future__ import annotations
+
+import argparse
+import itertools
+import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+
+from toprope.tasks.w2s.baselines import METHODS, TUNED, Method
+from toprope.tasks.w2s.space import grammar
+from toprope.tasks.w2s.table import draws
+from toprope.tasks.w2s.trial import accuracy
+from toprope.types import Draw, Floats, Json
+
+SEED = 1
+BUDGET = 300
+RUNGS = ((4, 0.08), (12, 0.03), (52, 0.0))  # draws so far, PGR a point may lie behind and still go on
+
+
+def grid(method: Method) -> list[dict[str, Json]]:
+    """The method's default, then every combination of its own levels."""
+    dims = {d.name: d for d in grammar().dims}
+    axes = [[(name, v) for v in _spread(dims[name].levels, count)] for name, count in method.own.items()]
+    points = [{**method.params, **dict(point)} for point in itertools.product(*axes)]
+    return [method.params, *points][:BUDGET]
+
+
+def _spread(levels: list[Json], count: int) -> list[Json]:
+    """`count` levels evenly over the list, or all of them for 0."""
+    where = np.linspace(0, len(levels) - 1, count or len(levels)).round().astype(int)
+    return [levels[i] for i in where]
+
+
+def race(points: list[dict[str, Json]], some: list[Draw]) -> tuple[dict[str, Json], float, int]:
+    """The best point, its PGR on all draws, and how many points were seen on all of them."""
+    best, incumbent, full = points[0], _scores(points[0], some), 1
+    for point in points[1:]:
+        scores = np.empty(0)
+        for count, slack in RUNGS:
+            scores = np.concatenate([scores, _scores(point, some[len(scores) : count])])
+            ahead = _value(scores, some) - _value(incumbent[: len(scores)], some)
+            if ahead < -slack:
+                break
+        else:
+            full += 1
+            if ahead > 0:
+                best, incumbent = point, scores
+    return best, _value(incumbent, some), full
+
+
+def _scores(point: dict[str, Json], some: list[Draw]) -> Floats:
+    return np.array([accuracy(draw, point) for draw in some])
+
+
+def _value(scores: Floats, some: list[Draw]) -> float:
+    seen = some[: len(scores)]
+    return float((scores.sum() - sum(d.floor for d in seen)) / sum(d.ceiling - d.floor for d in seen))
+
+
+def tune() -> Iterator[tuple[str, dict[str, object]]]:
+    """(method, record) for every method with scalars of its own."""
+    some = draws("visible", RUNGS[-1][0], SEED)
+    for name, method in METHODS.items():
+        if method.own:
+            points = grid(method)
+            best, value, full = race(points, some)
+            yield name, {"params": best, "dev": round(value, 4), "points": len(points), "on_all_draws": full}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=TUNED)
+    out = parser.parse_args().out
+    record: dict[str, object] = {"command": "python -m toprope.tasks.w2s.tune", "seed": SEED}
+    methods = {}
+    for name, entry in tune():
+        methods[name] = entry
+        print(f"{name}: {entry}", file=sys.stderr, flush=True)
+    out.write_text(json.dumps({**record, "methods": methods}, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()

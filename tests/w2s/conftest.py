@@ -1,0 +1,27 @@
+"""One small bank per side for the whole session: 4,000 prompts an operation instead of 12,000."""
+
+import pytest
+
+from toprope.tasks.w2s.task import WeakToStrong
+
+LINES = 4000
+
+
+@pytest.fixture(scope="session")
+def cache(tmp_path_factory):
+    """A cache folder of this session, so that no test reads what another version left behind."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOPROPE_CACHE", str(tmp_path_factory.mktemp("cache")))
+        patch.delenv("TOPROPE_W2S_WEIGHTS", raising=False)
+        yield
+
+
+@pytest.fixture(scope="session")
+def task(cache):
+    return WeakToStrong("w2s/probe-v1", lines_per_op=LINES)
+
+
+@pytest.fixture(scope="session")
+def dev(task):
+    """The first twelve dev draws."""
+    return [task.generate("dev", i, 1) for i in range(12)]
