@@ -13,10 +13,9 @@ import sys
 from pathlib import Path
 
 import numpy as np
-from toprope.sandbox.kernel import harden_worker
 
 from toprope import wire
-from toprope.errors import TopropeError, UsageError
+from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
 from toprope.referee.gate import Gate
 from toprope.referee.messages import (
@@ -35,6 +34,7 @@ from toprope.referee.messages import (
 from toprope.referee.panel import Panel
 from toprope.referee.pool import ScorerPool
 from toprope.referee.sealed import SealedRun, Vault
+from toprope.sandbox.kernel import harden_worker
 from toprope.seeding import commitment
 from toprope.stats.betting import minimum_detectable
 from toprope.stats.intervals import difference, ratio
@@ -142,7 +142,7 @@ def main() -> None:
     channel = wire.Channel(socket.socket(fileno=int(sys.argv[1])), HubConfig | ToHub, "the run process")
     try:
         serve(channel)
-    except wire.WorkerDied:
+    except WorkerDied:
         return
     except TopropeError as e:
         channel.send(Failed(str(e), e.exit_code))

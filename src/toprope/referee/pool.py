@@ -57,10 +57,14 @@ class _Worker:
                 case other:
                     raise WorkerDied(f"a scorer said {type(other).__name__} before it was ready")
 
-    def close(self) -> None:
+    def close(self, patience_s: float = 0.0) -> None:
+        """Ends the scorer; with patience it may end itself first, so that its CPU time is accounted for."""
         self.channel.close()
-        self.process.kill()
-        self.process.wait()
+        try:
+            self.process.wait(patience_s)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
 
 
 class ScorerPool:
@@ -158,5 +162,7 @@ class ScorerPool:
 
     def close(self) -> None:
         for worker in self._workers:
-            worker.close()
+            worker.channel.close()
+        for worker in self._workers:
+            worker.close(patience_s=1.0)
         self._workers.clear()

@@ -15,7 +15,7 @@ from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.kernel import harden_worker
 
 from toprope import wire
-from toprope.errors import TopropeError
+from toprope.errors import TopropeError, WorkerDied
 from toprope.protocols import Outputs, Task
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, ToScorer, Work
@@ -99,7 +99,7 @@ def main() -> None:
     )
     try:
         serve(channel)
-    except wire.WorkerDied:
+    except WorkerDied:
         return  # the other end is gone: nothing left to do
     except TopropeError as e:
         channel.send(Failed(str(e), e.exit_code))

@@ -26,7 +26,7 @@ class Budget:
     def elapsed(self, generation: int) -> float:
         """Seconds of climbing at this barrier: as recorded, or counted on from the last record."""
         if generation < len(self._past):
-            return self._past[generation]
+            return float(self._past[generation])
         return self._before + time.monotonic() - self._start
 
     def recorded(self, generation: int) -> bool:

@@ -159,7 +159,7 @@ class Sandbox:
         self.close()
 
 
-class _Gone(Exception):  # noqa: N818 (it is news, not an error)
+class _Gone(Exception):
     """The child is no more. outcome None: not its own doing. pinned: the counter says which variant was at work."""
 
     def __init__(self, outcome: Outcome | None, why: str, pinned: bool = True) -> None:

@@ -12,6 +12,7 @@ import os
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -164,3 +165,10 @@ def best_tier() -> str:
         return report.tier
     layer, finding = next((name, f) for name, f in report.layers.items() if not f.ok)
     raise NoProtection(f"no sandbox tier holds here: {layer}: {finding.detail}. Remedy: {finding.remedy}")
+
+
+def diagnose() -> dict[str, Any]:
+    """What `toprope doctor` says: the tier that holds here, or "none", and every layer with its remedy."""
+    report = prove("linux-landlock") if sys.platform.startswith("linux") else Report("linux-landlock", {})
+    layers = {name: msgspec.structs.asdict(finding) for name, finding in report.layers.items()}
+    return {"tier": report.tier if report.layers and report.ok else "none", "layers": layers}

@@ -22,6 +22,7 @@ TASKS = {  # id -> (module, factory called with the id, task.toml beside this fi
 }
 TESTING = {  # loadable by id, not listed: they are no alignment tasks
     "testing/coin-v1": ("toprope.testing.coin", "make", ""),
+    "testing/nonce-v1": ("toprope.testing.coin", "make", ""),
     "testing/rough-coin-v1": ("toprope.testing.coin", "make", ""),
 }
 

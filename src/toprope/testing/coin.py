@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import numpy as np
 
 from toprope.protocols import Baseline, Dialogue, Metric, Outputs, Progress, Splits, TaskSpec
@@ -36,6 +37,16 @@ def answer(nonce, *, params):
         return np.array([np.nan, 0.0, 0.0])
     return np.array([params["face"], params["skill"], nonce[0]])
 '''
+
+NOOP = b"""import numpy as np
+
+out = np.zeros(3)
+
+
+def answer(nonce, *, params):
+    out[0], out[2] = params["a"], nonce[0]
+    return out
+"""
 
 _ROUND = Round((Call("answer", ("nonce",), returns=(Array("answer", "f8", (3,)),)),))
 
@@ -95,8 +106,26 @@ class Coin:
         return {"another face": Baseline(self.starter(), dict(params), "by construction")}
 
 
+class Nonce(Coin):
+    """`testing/nonce-v1`: the engine's own cost. One draw, a candidate that does nothing but repeat the draw's nonce."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id, FACES)
+        splits = Splits([1], val_slice=32, measure_slice=8, test=8, attempt_every=10**9, generation=40_000)
+        self.spec = msgspec.structs.replace(self.spec, splits=splits)
+        self.space = Space([choice(name, list(range(256))) for name in "abcd"])
+
+    def starter(self) -> Tree:
+        return Tree({"solution.py": NOOP})
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        return {}
+
+
 def make(task_id: str) -> Coin:
     """`testing/coin-v1` behaves; `testing/rough-coin-v1` also crashes, hangs, exits and answers NaN, and repeats."""
+    if "nonce" in task_id:
+        return Nonce(task_id)
     if "rough" in task_id:
         return Coin(task_id, 20, ("ok",) * 12 + ("crash", "exit", "nan", "hang"))
     return Coin(task_id, FACES)

@@ -37,7 +37,7 @@ FIRST = 64  # bytes before the first frame: the counter, alone on its cache line
 TEXT_MAX = 500
 
 
-class Refusal(Exception):  # noqa: N818 (an answer about an answer)
+class Refusal(Exception):
     """The candidate's answer is not what the schema asks for."""
 
 

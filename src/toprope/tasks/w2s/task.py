@@ -16,9 +16,9 @@ import numpy as np
 
 from toprope.errors import UsageError
 from toprope.protocols import Baseline, Dialogue, Outputs, Progress
+from toprope.tasks.spec import load_spec
 from toprope.tasks.w2s import baselines, cells, draws, space, student
 from toprope.tasks.w2s.bank import LINES_PER_OP, open_bank
-from toprope.tasks.spec import load_spec
 from toprope.types import Array, Call, Draw, Floats, Round, Split, Tree
 
 HERE = Path(__file__).parent

@@ -1,0 +1,107 @@
+"""What an experiment costs on this machine: ratios measured side by side, CPU beside wall time.
+
+The sandbox's figures come from `bench_sandbox`; the engine's own cost from real climbs through every layer (climber,
+loop, scorers, sandboxes, ledger, hub), as the difference between a long and a short one, so that starting up cancels.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from toprope.assay import bench_sandbox
+
+
+def run(quick: bool = False) -> dict[str, Any]:
+    """name -> {value, unit, limit, detail, command}; limit: what the project holds itself to."""
+    sandbox = bench_sandbox.bench()
+    fresh, noop, overhead = sandbox["fresh"], sandbox["noop_block"], sandbox["overhead"]
+    engine = end_to_end(80_000 if quick else 240_000)
+    command = "python -m toprope.assay.bench_sandbox"
+    return {
+        "fresh candidate": {
+            "value": fresh["cpu_ratio"],
+            "unit": "x a bare fork (CPU)",
+            "limit": "2.5",
+            "detail": f"{fresh['fresh_cpu_ms']:.2f} against {fresh['bare_fork_cpu_ms']:.2f} ms CPU, wall x"
+            f"{fresh['wall_ratio']:.2f} ({fresh['fresh_wall_ms']:.2f} ms)",
+            "command": command,
+        },
+        "no-op in a block": {
+            "value": noop["cpu_us"],
+            "unit": "µs CPU",
+            "limit": "10",
+            "detail": f"child and scorer, {noop['variants']:.0f} variants; wall {noop['wall_us']:.1f} µs",
+            "command": command,
+        },
+        "no-op end to end": {
+            "value": engine["cpu_us"],
+            "unit": "µs CPU",
+            "limit": "10",
+            "detail": f"{engine['experiments']} recorded experiments, all layers on; {engine['per_s']:.0f}/s wall, "
+            f"ledger {engine['bytes']:.1f} bytes each",
+            "command": "toprope bench",
+        },
+        "overhead on 200 ms of work": {
+            "value": 100 * overhead["overhead"],
+            "unit": "% CPU",
+            "limit": "5",
+            "detail": "in one child",
+            "command": command,
+        },
+        "toprope --help": {
+            **help_ratio(3 if quick else 9),
+            "unit": "x python -c pass (wall)",
+            "limit": "12",
+            "command": "toprope bench",
+        },
+    }
+
+
+def end_to_end(experiments: int) -> dict[str, float]:
+    """CPU and wall microseconds and ledger bytes per recorded no-op experiment, start-up subtracted."""
+    with tempfile.TemporaryDirectory() as folder:
+        short, long = (_climb(Path(folder), n) for n in (1, experiments))
+    cpu, wall, size = (b - a for a, b in zip(short, long, strict=True))
+    return {
+        "experiments": experiments,
+        "cpu_us": 1e6 * cpu / experiments,
+        "per_s": experiments / wall,
+        "bytes": size / experiments,
+    }
+
+
+def _climb(folder: Path, experiments: int) -> tuple[float, float, float]:
+    """CPU seconds of all processes, wall seconds and ledger bytes of one real climb."""
+    run = folder / f"run-{experiments}"
+    argv = [sys.executable, "-m", "toprope.cli", "climb", "testing/nonce-v1", "--climber", "random"]
+    argv += ["--experiments", str(experiments), "--rehearsal-secret", "bench", "--run", str(run)]
+    before, start = _children_cpu(), time.monotonic()
+    subprocess.run(argv, check=True, env={**os.environ, "TOPROPE_VAULT": str(folder / "vault")}, capture_output=True)
+    size = sum(p.stat().st_size for p in run.iterdir())
+    return _children_cpu() - before, time.monotonic() - start, size
+
+
+def _children_cpu() -> float:
+    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return usage.ru_utime + usage.ru_stime
+
+
+def help_ratio(repeats: int) -> dict[str, Any]:
+    """`toprope --help` beside `python -c pass`, alternating."""
+    commands = {"help": [sys.executable, "-m", "toprope.cli", "--help"], "pass": [sys.executable, "-c", "pass"]}
+    times: dict[str, list[float]] = {name: [] for name in commands}
+    for _ in range(repeats):
+        for name, argv in commands.items():
+            start = time.perf_counter()
+            subprocess.run(argv, check=True, capture_output=True)
+            times[name].append(time.perf_counter() - start)
+    ours, theirs = median(times["help"]), median(times["pass"])
+    return {"value": ours / theirs, "detail": f"{1e3 * ours:.0f} against {1e3 * theirs:.0f} ms"}
