@@ -115,12 +115,12 @@ class Race:
                 break
             most = -(-most // QUARTER)
             on = self._promising(scores[alive, :hi], incumbent) & self._among_best(scores[alive, :hi], most)
-            for i in alive[~on]:
-                self._seen[keys[i]] = Verdict(self._estimate(scores[i, :hi], incumbent), hi, Outcome.OK)
+            out = alive[~on]
+            for i, value in zip(out.tolist(), self._estimates(scores[out, :hi], incumbent).tolist(), strict=True):
+                self._seen[keys[i]] = Verdict(value, hi, Outcome.OK)
             self.pruned += int((~on).sum())
             alive, lo = alive[on], hi
-        for i in alive:
-            self._finish(self.experiments + int(i), rows[i], scores[i], keys[i])
+        self._finish(rows, alive, scores, keys)
 
     def _rung(
         self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes], lo: int, hi: int
@@ -160,19 +160,23 @@ class Race:
         among[order[:most]] = True
         return among
 
-    def _estimate(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> float:
-        own = float(self.anchors.value(scores.astype(np.float64)))
+    def _estimates(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> Floats:
+        """Values of those stopped after j draws, (m, j) scores."""
+        own = self.anchors.value(scores.astype(np.float64))
         if incumbent is None:
             return own
-        same_draws = incumbent.scores[: len(scores)].astype(np.float64)
-        return round(incumbent.value + own - float(self.anchors.value(same_draws)), 6)
+        same_draws = self.anchors.value(incumbent.scores[: scores.shape[1]].astype(np.float64))
+        return np.asarray((incumbent.value + own - same_draws).round(6))
 
-    def _finish(self, experiment: int, row: Codes, scores: NDArray[np.float32], key: bytes) -> None:
-        value = float(self.anchors.value(scores.astype(np.float64)))
-        self._seen[key] = Verdict(value, len(scores), Outcome.OK)
-        finalist = Finalist(experiment, row.copy(), value, scores.copy())
-        # ties: the earlier one stays ahead
-        bisect.insort(self.finalists, finalist, key=lambda f: (-f.value, f.experiment))
+    def _finish(self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes]) -> None:
+        """Those who saw all of dev get their value; the best are remembered whole. Ties: the earlier stays ahead."""
+        values = self.anchors.value(scores[alive].astype(np.float64))
+        for i, value in zip(alive.tolist(), values.tolist(), strict=True):
+            self._seen[keys[i]] = Verdict(value, scores.shape[1], Outcome.OK)
+        for at in np.argsort(-values, kind="stable")[:KEEP].tolist():
+            i = int(alive[at])
+            finalist = Finalist(self.experiments + i, rows[i].copy(), float(values[at]), scores[i].copy())
+            bisect.insort(self.finalists, finalist, key=lambda f: (-f.value, f.experiment))
         del self.finalists[KEEP:]
 
     @property
