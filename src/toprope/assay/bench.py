@@ -23,7 +23,7 @@ def run(quick: bool = False) -> dict[str, Any]:
     """name -> {value, unit, limit, detail, command}; limit: what the project holds itself to."""
     sandbox = bench_sandbox.bench()
     fresh, noop, overhead = sandbox["fresh"], sandbox["noop_block"], sandbox["overhead"]
-    engine = end_to_end(80_000 if quick else 240_000)
+    engine = end_to_end(160_000 if quick else 400_000)
     command = "python -m toprope.assay.bench_sandbox"
     return {
         "fresh candidate": {
