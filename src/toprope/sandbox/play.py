@@ -250,7 +250,7 @@ class Play:
         while self.alive.any():
             try:
                 if self.child is None:
-                    self._start()
+                    self._start(case)
                 if self.told is not case:
                     self._open(case)
                 return True
@@ -258,7 +258,7 @@ class Play:
                 self._bury(e, -1)
         return False
 
-    def _start(self) -> None:
+    def _start(self, case: Case) -> None:
         try:
             self.child = self.box.zygote.fork()
         except WorkerDied as e:
@@ -270,6 +270,7 @@ class Play:
         meta, blob = job_message(self.job, self.cases, limits, int(self.alive.sum()))
         if not self.child.say_job(meta, blob, deadline):
             self._silent(deadline)
+        self._open(case)  # without waiting for its hello: one wake-up less
         while not (found := self._notes()):
             heard = self.child.hear(max(0.0, deadline - time.monotonic()))
             if heard == b"":
