@@ -18,7 +18,7 @@ from kit import SPACE, X, ask, box, play
 
 from toprope.errors import NoProtection, UsageError, WorkerDied
 from toprope.protocols import Dialogue
-from toprope.sandbox import process
+from toprope.sandbox import process, walls
 from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.inside.candidate import Seed, generator
 from toprope.sandbox.memory import PublicMemory
@@ -117,7 +117,7 @@ def f(*, params):
 
     def test_more_answers_than_the_slots_hold(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A block whose answers outgrow the shared memory is asked in several goes, in order."""
-        monkeypatch.setattr("toprope.sandbox.box.SLOTS", 64 + 3 * 24)
+        monkeypatch.setattr("toprope.sandbox.play.SLOTS", 64 + 3 * 24)
         source = "import numpy as np\ndef f(x, *, params):\n    return [params['who'] * 1.0]\n"
         _, seen, _ = play(source, 8)
         assert seen[0]["y"][:, 0].tolist() == list(range(8))
@@ -329,9 +329,9 @@ class TestZygote:
     def test_child_dies_with_the_scorers_end_of_the_wire(self) -> None:
         """When the scorer goes away, zygote and child are gone too, however deaf the child is."""
         with Sandbox(Limits(wall_s=20.0)) as sandbox:
-            child = sandbox._zygote.fork()
-            sandbox._zygote.control.close()
-            sandbox._zygote.process.wait(10)
+            child = sandbox.zygote.fork()
+            sandbox.zygote.control.close()
+            sandbox.zygote.process.wait(10)
             deadline = time.monotonic() + 10
             while child.hear(0.1) != b"" and time.monotonic() < deadline:
                 pass
@@ -340,13 +340,13 @@ class TestZygote:
 
     def test_fails_closed_without_a_filter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """On an architecture without shipped filters there is no sandbox rather than a weaker one."""
-        monkeypatch.setattr(process.platform, "machine", lambda: "m68k")
+        monkeypatch.setattr(walls.platform, "machine", lambda: "m68k")
         with pytest.raises(NoProtection, match="m68k"):
             Sandbox(Limits())
 
     def test_fails_closed_when_a_layer_cannot_be_put_up(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """A zygote whose filter the kernel refuses reports it and never serves."""
-        monkeypatch.setattr(process, "_filters", lambda: ["ff" * 8, "ff" * 8])
+        monkeypatch.setattr(walls, "filters", lambda: ["ff" * 8, "ff" * 8])
         with pytest.raises(NoProtection, match="could not start"):
             Sandbox(Limits())
 
@@ -392,9 +392,9 @@ def f(x):
             path = Path(folder, "python")
             path.touch(0o755)
             os.chmod(folder, 0o755)
-            assert process._open_to_all(path)
+            assert walls.open_to_all(path)
             os.chmod(folder, 0o700)
-            assert not process._open_to_all(path)
+            assert not walls.open_to_all(path)
 
 
 class TestFilters:
@@ -402,7 +402,7 @@ class TestFilters:
     def test_each_filter_is_for_its_architecture_alone(self, machine: str, audit: int) -> None:
         """Both stages load the architecture first and kill on any other: no 32-bit or foreign door beside the list."""
         for stage in (1, 2):
-            code = (process.HERE / "filters" / f"{machine}-stage{stage}.bpf").read_bytes()
+            code = (walls.HERE / "filters" / f"{machine}-stage{stage}.bpf").read_bytes()
             words = list(struct.iter_unpack("<HBBI", code))
             assert words[0] == (0x20, 0, 0, 4)  # A = seccomp_data.arch
             op, same, other, value = words[1]
@@ -417,7 +417,7 @@ class TestFilters:
         scope = runpy.run_path(str(tool))
         for machine in scope["ARCHES"]:
             for stage in (1, 2):
-                shipped = (process.HERE / "filters" / f"{machine}-stage{stage}.bpf").read_bytes()
+                shipped = (walls.HERE / "filters" / f"{machine}-stage{stage}.bpf").read_bytes()
                 assert scope["export"](scope[f"stage{stage}"](machine)) == shipped
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from toprope.errors import NoProtection
-from toprope.sandbox import process, selftest
+from toprope.sandbox import selftest, walls
 from toprope.sandbox.box import Sandbox
 
 
@@ -45,7 +45,7 @@ def test_one_missing_layer_is_noticed(off: str, fallen: set[str], monkeypatch: p
 
 def test_a_sandbox_that_cannot_start_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the sandbox cannot even start the report says so and what to do."""
-    monkeypatch.setattr(process.platform, "machine", lambda: "m68k")
+    monkeypatch.setattr(walls.platform, "machine", lambda: "m68k")
     report = selftest.prove("linux-landlock")
     assert not report.ok
     assert "m68k" in report.layers["start"].detail

@@ -8,6 +8,7 @@ wall time because on shared machines wall time alone misleads. CPU counts child,
 
 from __future__ import annotations
 
+import functools
 import json
 import time
 from collections.abc import Callable
@@ -113,10 +114,15 @@ def _play(sandbox: Sandbox, source: bytes, k: int) -> tuple[float, NDArray[np.fl
     def on_case(_: int, outputs: Outputs, alive: NDArray[np.bool_]) -> None:
         answers.append(outputs["y"])
 
-    with PublicMemory.of({"x": np.ones((64, 64))}) as public:
-        job = Job({"solution.py": source}, SPACE, np.zeros((k, 1), np.uint8), ["f"])
-        result = sandbox.run(job, [Case(public, 0, _ask)], on_case)
+    job = Job({"solution.py": source}, SPACE, np.zeros((k, 1), np.uint8), ["f"])
+    result = sandbox.run(job, [Case(_public(), 0, _ask)], on_case)
     return result.cpu_s, answers[0]
+
+
+@functools.cache
+def _public() -> PublicMemory:
+    """Made once, as a scorer makes it once per draw and shares it among all candidates."""
+    return PublicMemory.of({"x": np.ones((64, 64))})
 
 
 def _ask(entries: frozenset[str]) -> Dialogue:

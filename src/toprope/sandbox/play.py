@@ -1,0 +1,389 @@
+"""Plays one job: drives the dialogues, keeps children coming, decides whose fault an end was.
+
+A variant that fails is dead for the rest of the job and its first outcome stays. When a child hangs or dies, the
+variant it was at gets the outcome, everything finished before it counts (frames lie in shared memory), and a new child
+goes on with the next one, after replaying this case's earlier rounds for the variants that still need them. A death
+may be the work of an earlier neighbour (a thread it left behind), so the variant is tried once more as the first of a
+new child before it is blamed; a hang is not, that would cost the limit twice. A forged frame or message could be
+anyone's: that window counts for nothing and each of its variants is played again alone. If the *zygote* dies nobody
+is to blame: it is started again once per job, and the same logic goes on.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.errors import UsageError, WorkerDied
+from toprope.protocols import Outputs
+from toprope.sandbox import frames
+from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
+from toprope.sandbox.job import Case, Job, job_message, round_message
+from toprope.sandbox.process import SLOTS, Child, Ended
+from toprope.types import Limits, Outcome, Round
+
+if TYPE_CHECKING:
+    from toprope.sandbox.box import Sandbox
+
+LOAD_S = 1.0  # loading gets this on top of the wall limit: a fork on a crowded machine is nobody's fault
+TICK_S = 0.05  # how often a silent child's counter is looked at; a hang is killed within limit + this
+NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
+
+
+class _Gone(Exception):  # noqa: N818 (it is news, not an error)
+    """The child is no more. outcome None: not its own doing. pinned: the counter says which variant was at work."""
+
+    def __init__(self, outcome: Outcome | None, why: str, pinned: bool = True) -> None:
+        super().__init__(why)
+        self.outcome, self.why, self.pinned = outcome, why, pinned
+
+
+class Play:
+    """One job being played: who lives, which child is up, what it has been told."""
+
+    def __init__(self, box: Sandbox, job: Job, cases: Sequence[Case]) -> None:
+        k = len(job.rows)
+        self.box, self.job, self.cases = box, job, cases
+        self.outcomes: list[Outcome | None] = [None] * k
+        self.alive = np.ones(k, dtype=np.bool_)
+        self.messages: dict[int, str] = {}
+        self.evidence: dict[int, str] = {}
+        self.cpu_s = 0.0
+        self.child: Child | None = None
+        self.entries: frozenset[str] = frozenset()
+        self.told: Case | None = None  # the case the child has open
+        self.done = np.zeros(k, dtype=np.int64)  # rounds of this case played in this child, per variant
+        self.first = -1  # the first variant played in this child; only it has no neighbour to blame
+        self.crowd = 0  # variants played in this child
+        self.alone: set[int] = set()  # variants that get a child of their own after a forgery nobody can be blamed for
+        self.restarts = 0
+        self.where = "while loading"  # what the child was last asked for, for the evidence
+
+    # -- one case ---------------------------------------------------------------------------------------------------
+
+    def converse(self, case: Case, deliver: Callable[[Outputs, NDArray[np.bool_]], None]) -> bool:
+        """Drive one dialogue to its end. False: nobody can go on."""
+        history: list[Round] = []
+        self.told = None
+        if not self._up(case):
+            return False
+        try:
+            dialogue = case.dialogue(self.entries)
+            question = next(dialogue)
+        except ValueError as e:  # the task's word that these entry points make no candidate
+            self._fail_all(Outcome.INVALID, str(e))
+            return False
+        while True:
+            history.append(question)
+            columns = self._round(case, history)
+            if not self.alive.any():
+                dialogue.close()
+                return False
+            try:
+                question = dialogue.send(columns)
+            except StopIteration as end:
+                deliver(end.value, self.alive.copy())
+                return True
+
+    def _round(self, case: Case, history: list[Round]) -> Outputs:
+        """The last round of `history` on every live variant, earlier ones replayed where a new child lacks them."""
+        _, arrays = frames.layout(history[-1])
+        k = len(self.alive)
+        columns = {a.name: np.zeros((k, *a.shape), np.dtype("<" + a.dtype.lstrip("<"))) for a in arrays}
+        answered = np.zeros(k, dtype=np.bool_)
+        while (pending := np.flatnonzero(self.alive & ~answered)).size:
+            group = self._company(pending)
+            if not self._up(case):
+                break
+            step = int(self.done[group].min())
+            group = group[self.done[group] == step]
+            self.where = f"in round {step} ({', '.join(call.fn for call in history[step].calls)})"
+            who, got = self._window(history[step], group)
+            self.done[who] = step + 1
+            if step == len(history) - 1:
+                for a in arrays:
+                    columns[a.name][who] = got[a.name]
+                answered[who] = True
+        for column in columns.values():
+            column[~self.alive] = 0
+        return columns
+
+    def _company(self, pending: NDArray[np.int64]) -> NDArray[np.int64]:
+        """Who may share a child: everyone but those who must be alone. Retires a child of the wrong company."""
+        if not self.alone:
+            return pending
+        lonely = [v for v in pending.tolist() if v in self.alone]
+        wrong = self.first in self.alone and self.first != (lonely[0] if lonely else -1)
+        if self.child is not None and (wrong or (lonely and self.first not in (-1, lonely[0]))):
+            self._hang_up()
+        return np.array(lonely[:1]) if lonely else pending
+
+    def _window(self, question: Round, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Ask as many of the group as the slots hold. Returns who answered well, and their frames in that order."""
+        kind, arrays = frames.layout(question)
+        if kind.itemsize > SLOTS - FIRST:
+            raise UsageError(f"one answer of {kind.itemsize} bytes is more than the sandbox carries ({SLOTS - FIRST})")
+        group = group[: (SLOTS - FIRST) // kind.itemsize]
+        nonces = np.frombuffer(os.urandom(8 * len(group)), np.uint64)
+        window = frames.Window(group.astype(np.uint32), nonces, kind, arrays)
+        finished = len(group)
+        gone = None
+        self.first = int(group[0]) if self.first < 0 else self.first
+        self.crowd = max(self.crowd, finished, 1 + (int(group[0]) != self.first))
+        assert self.child is not None
+        try:
+            self._ask(question, window)
+        except _Gone as e:
+            gone, finished = e, min(self.child.counter, len(group))
+        got, good = frames.read(self.child.slots, window, finished, "nonce" not in self.box.off)
+        if good < finished:
+            gone = _Gone(Outcome.VIOLATION, "a frame that is not its own", pinned=False)
+        if gone and not gone.pinned and self.crowd > 1:
+            self.alone.update(group.tolist())
+            self._bury(gone, -2)
+            return group[:0], got[:0]
+        who, got = self._judge(group[:good], got, arrays)
+        if gone:
+            self._bury(gone, int(group[min(good, len(group) - 1)]))
+        return who, got
+
+    def _judge(
+        self, group: NDArray[np.int64], got: NDArray[Any], arrays: tuple[Any, ...]
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """Take out the variants whose frame says they failed, or whose numbers are none."""
+        fine: NDArray[np.bool_] = np.asarray(got["#kind"] == OK)
+        for i in np.flatnonzero(~fine).tolist():
+            self._fail(int(group[i]), frames.KINDS[int(got["#kind"][i])], "")
+        bad = {} if "schema" in self.box.off else frames.faults(got, arrays)
+        for i, text in bad.items():
+            if fine[i]:
+                self._fail(int(group[i]), Outcome.INVALID, text)
+                fine[i] = False
+        fine &= self.alive[group]
+        return (group, got) if fine.all() else (group[fine], got[fine])
+
+    # -- talking to the child ---------------------------------------------------------------------------------------
+
+    def _ask(self, question: Round, window: frames.Window) -> None:
+        assert self.child is not None
+        nonce = secrets.token_hex(8)
+        meta, inline = round_message(question, window)
+        deadline = time.monotonic() + self.box.limits.wall_s
+        blob = window.variants.tobytes() + window.nonces.tobytes() + inline
+        if not self.child.say(meta | {"nonce": nonce}, blob, -1, deadline):
+            self._silent(deadline)
+        self._listen(nonce.encode(), window)
+
+    def _listen(self, nonce: bytes, window: frames.Window) -> None:
+        """Until "done" with this round's nonce; _Gone on anything else. Time counts since the counter last moved."""
+        child, limits = self.child, self.box.limits
+        assert child is not None
+        members = set(window.variants.tolist())
+        count, since, cpu = 0, time.monotonic(), child.cpu_s()
+        while True:
+            heard = child.hear(min(TICK_S, limits.wall_s))
+            if heard == b"":
+                raise self._autopsy()
+            child.inbox += heard or b""
+            for note in self._notes():
+                if note.kind == b"E" and self.job.detail and note.number in members and len(note.text) <= 2 * TEXT_MAX:
+                    members.discard(note.number)
+                    self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
+                elif note == (b"D", len(window.variants), nonce) and not child.inbox:
+                    return
+                else:
+                    raise _Gone(Outcome.VIOLATION, "a message that was not asked for", pinned=False)
+            now = child.counter
+            if not count <= now <= len(window.variants):
+                raise _Gone(Outcome.VIOLATION, "a counter that is not one", pinned=False)
+            if now != count:
+                count, since, cpu = now, time.monotonic(), child.cpu_s()
+            elif "kill" not in self.box.off and (
+                time.monotonic() - since > limits.wall_s or child.cpu_s() - cpu > limits.cpu_s
+            ):
+                raise _Gone(Outcome.TIMEOUT, "no answer within the limit")
+
+    def _notes(self) -> list[frames.Note]:
+        assert self.child is not None
+        found = frames.notes(self.child.inbox)
+        if found is not None:
+            return found
+        noise = len(self.child.inbox)
+        until = time.monotonic() + TICK_S
+        while noise <= NOISE_MAX and (more := self.child.hear(max(0.0, until - time.monotonic()))):
+            noise += len(more)
+        if noise > NOISE_MAX:
+            raise _Gone(Outcome.OUTPUT, "a flood", pinned=False)
+        raise _Gone(Outcome.VIOLATION, "bytes that are no message", pinned=False)
+
+    def _silent(self, deadline: float) -> NoReturn:
+        """It would not listen: either it is dead, or it holds its own ears shut."""
+        if time.monotonic() >= deadline:
+            raise _Gone(Outcome.TIMEOUT, "it did not read what it was sent")
+        raise self._autopsy()
+
+    def _autopsy(self) -> _Gone:
+        """The child hung up by itself: reap it and read the cause of death."""
+        assert self.child is not None
+        if not self.child.ends(4 * TICK_S):
+            return _Gone(Outcome.CRASH, "it closed its only channel and ran on")
+        try:
+            ended = self._reap()
+        except WorkerDied as e:
+            return _Gone(None, str(e))
+        if os.WIFSIGNALED(ended.status):
+            name = os.WTERMSIG(ended.status)
+            return _Gone(*_death(name, ended.child_s, self.box.limits))
+        return _Gone(Outcome.CRASH, f"it ended early with exit status {os.WEXITSTATUS(ended.status)}")
+
+    # -- children come and go ---------------------------------------------------------------------------------------
+
+    def _up(self, case: Case) -> bool:
+        """Have a child that knows the job and has this case open. False: nobody is left alive to need one."""
+        while self.alive.any():
+            try:
+                if self.child is None:
+                    self._start(case)
+                if self.told is not case:
+                    self._open(case)
+                return True
+            except _Gone as e:
+                self._bury(e, -1)
+        return False
+
+    def _start(self, case: Case) -> None:
+        try:
+            self.child = self.box.zygote.fork()
+        except WorkerDied as e:
+            raise _Gone(None, str(e)) from None
+        self.told, self.first, self.crowd = None, -1, 0
+        self.done[:] = 0
+        limits = self.box.limits
+        deadline = time.monotonic() + limits.wall_s + LOAD_S
+        meta, blob = job_message(self.job, self.cases, limits, int(self.alive.sum()))
+        if not self.child.say_job(meta, blob, deadline):
+            self._silent(deadline)
+        self._open(case)  # without waiting for its hello: one wake-up less
+        while not (found := self._notes()):
+            heard = self.child.hear(max(0.0, deadline - time.monotonic()))
+            if heard == b"":
+                raise self._autopsy()
+            if heard is None:
+                raise _Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
+            self.child.inbox += heard
+        self._hello(found)
+
+    def _hello(self, found: list[frames.Note]) -> None:
+        first = found[0]
+        if first.kind == b"H" and len(found) == 1 and len(first.text) == len(self.job.entries):
+            self.entries = frozenset(n for n, yes in zip(self.job.entries, first.text, strict=True) if yes)
+        elif first.kind == b"X" and len(found) == 1 and first.number in frames.KINDS and first.number != OK:
+            raise _Gone(frames.KINDS[first.number], first.text.decode("utf-8", "replace"))
+        else:
+            raise _Gone(Outcome.VIOLATION, "a hello that is none")
+
+    def _open(self, case: Case) -> None:
+        assert self.child is not None
+        deadline = time.monotonic() + self.box.limits.wall_s
+        if not self.child.say({"seed": case.seed, "size": case.public.size}, b"", case.public.fd, deadline):
+            self._silent(deadline)
+        self.told = case
+        self.done[:] = 0
+
+    def _bury(self, gone: _Gone, culprit: int) -> None:
+        """Kill what is left, give the culprit its outcome (-1: everyone alive, -2: nobody yet). A new child follows."""
+        if self.child is not None:
+            self.child.kill()
+            try:
+                self._reap()
+            except WorkerDied:
+                gone = _Gone(None, gone.why)
+            if self.child is not None:
+                self.child.close()
+                self.child = None
+        if gone.outcome is None:
+            self._mend(gone.why)
+        elif culprit == -1:
+            self._fail_all(gone.outcome, gone.why)
+        elif culprit == self.first or gone.outcome is Outcome.TIMEOUT:
+            self._fail(culprit, gone.outcome, gone.why)
+
+    def _mend(self, why: str) -> None:
+        self.restarts += 1
+        if self.restarts > 1:
+            raise WorkerDied(f"{why}, twice within one job; the run can be resumed")
+        self.box.restart()
+
+    def _reap(self) -> Ended:
+        """Once per child; a child that was reaped already gives its first answer again."""
+        assert self.child is not None
+        if self.child.ended is None:
+            self.child.ended = self.box.zygote.reap()
+            self.cpu_s += self.child.ended.child_s + self.child.ended.zygote_s
+        return self.child.ended
+
+    # -- outcomes ---------------------------------------------------------------------------------------------------
+
+    def _fail(self, variant: int, outcome: Outcome, text: str) -> None:
+        """The first outcome stays; only a violation discovered later replaces an ok."""
+        if not self.alive[variant]:
+            return
+        self.alive[variant] = False
+        self.outcomes[variant] = outcome
+        if outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
+            self.evidence[variant] = f"{text}, {self.where}"
+        if self.job.detail and text:
+            self.messages.setdefault(variant, text)
+
+    def _fail_all(self, outcome: Outcome, text: str) -> None:
+        for variant in np.flatnonzero(self.alive).tolist():
+            self._fail(variant, outcome, text)
+
+    def __enter__(self) -> Play:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._hang_up()
+
+    def _hang_up(self) -> None:
+        """Let the child go. A forbidden act after the last answer counts against a block of one; in a larger block it
+        cannot be pinned on a variant, changes nothing that was answered, and is only shown to the operator."""
+        if self.child is None:
+            return
+        late = self.child.let_go()
+        try:
+            ended = self._reap()
+        except WorkerDied:
+            ended = Ended(0, 0.0, 0.0)  # the next job will start a new zygote; every answer of this one is in
+        self.child.close()
+        self.child = None
+        if late:
+            self._late("bytes after the last answer")
+        elif os.WIFSIGNALED(ended.status) and os.WTERMSIG(ended.status) == signal.SIGSYS:
+            self._late(_death(signal.SIGSYS, 0.0, self.box.limits)[1])
+
+    def _late(self, text: str) -> None:
+        if self.first < 0:
+            return
+        if self.crowd == 1:
+            self._fail(self.first, Outcome.VIOLATION, text)
+        else:
+            self.evidence.setdefault(self.first, f"{text}, {self.where}, by this variant or another of its block")
+
+
+def _death(number: int, cpu_s: float, limits: Limits) -> tuple[Outcome, str]:
+    name = signal.Signals(number).name
+    if number == signal.SIGSYS:
+        return Outcome.VIOLATION, "a forbidden system call (SIGSYS)"
+    if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_s >= limits.cpu_s):
+        return Outcome.TIMEOUT, f"CPU limit ({name})"
+    if number == signal.SIGKILL:  # not from us, and the candidate cannot: the kernel ran out of memory
+        return Outcome.MEMORY, "killed from outside, most likely for memory"
+    return Outcome.CRASH, f"killed by {name}"

@@ -1,0 +1,87 @@
+"""What a zygote is told to put up and to leave readable: sources, filters, allow-list, identity."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import platform
+import stat
+import sys
+import sysconfig
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from toprope.errors import NoProtection, UsageError
+
+HERE = Path(__file__).parent
+UID = 64733  # nobody's: outside the ranges that distributions and systemd hand out to services
+PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft"))}  # distributions, modules to preload
+
+
+def config(profile: str, off: frozenset[str]) -> dict[str, Any]:
+    """Everything a zygote is told. Raises UsageError for an unknown profile, NoProtection without filters."""
+    if profile not in PROFILES:
+        raise UsageError(f"import profile {profile!r} is not known; expected one of {', '.join(PROFILES)}")
+    distributions, preload = PROFILES[profile]
+    places = [_place(name) for name in distributions]
+    readable = sorted({str(p) for p in _readable(places)})
+    return {
+        "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in ("layers", "candidate", "zygote")},
+        "stages": filters() if "seccomp" not in off else ["", ""],
+        "site": sorted({str(p.parent) for p in places}),
+        "preload": list(preload),
+        "readable": readable,
+        "uid": UID if all(open_to_all(p) for p in (Path(sys.executable).resolve(), _stdlib(), *places)) else None,
+        "off": sorted(off),
+    }
+
+
+def _place(module: str) -> Path:
+    spec = importlib.util.find_spec(module)
+    if spec is None or not spec.submodule_search_locations:
+        raise UsageError(f"the sandbox's import profile needs {module!r}, which is not installed")
+    return Path(next(iter(spec.submodule_search_locations)))
+
+
+def _stdlib() -> Path:
+    return Path(sysconfig.get_path("stdlib"))
+
+
+def _readable(places: list[Path]) -> Iterator[Path]:
+    """The interpreter, the standard library, shared libraries file by file, and the profile's packages. No parent of
+    any of them: site-packages and dist-packages hold other people's code, toprope's among it."""
+    yield Path(sys.executable).resolve()
+    for entry in _stdlib().iterdir():
+        if entry.name not in ("site-packages", "dist-packages", "test", "ensurepip", "idlelib"):
+            yield entry
+    for place in places:
+        yield place
+        yield place.parent / f"{place.name}.libs"
+    triplet = sysconfig.get_config_var("MULTIARCH") or ""
+    for root in {"/lib64", "/usr/lib64", f"/usr/lib/{triplet}", f"/lib/{triplet}", f"{sys.base_prefix}/lib"}:
+        yield from (p for p in Path(root).glob("*.so*") if p.is_file())
+    yield from (Path("/etc/ld.so.cache"), Path("/dev/null"), Path("/dev/urandom"))
+
+
+def open_to_all(path: Path) -> bool:
+    """May any user reach and read it? Then the child can run as a user who owns nothing."""
+    for p in (path, *path.parents):
+        mode = p.stat().st_mode
+        if not mode & (stat.S_IXOTH if p.is_dir() else stat.S_IROTH):
+            return False
+    return True
+
+
+def filters() -> list[str]:
+    folder = HERE / "filters"
+    paths = [folder / f"{platform.machine()}-stage{n}.bpf" for n in (1, 2)]
+    if not all(p.exists() for p in paths):
+        raise NoProtection(
+            f"no seccomp filter for {platform.machine()}; tools/make_seccomp.py writes x86_64 and aarch64"
+        )
+    return [p.read_bytes().hex() for p in paths]
+
+
+def hashes(stages: list[str]) -> dict[str, str]:
+    return {f"stage{n}": hashlib.sha256(bytes.fromhex(code)).hexdigest()[:16] for n, code in enumerate(stages, 1)}
