@@ -2,7 +2,7 @@
 
 The attacker keeps a library of gold directions, one per known cell and draw, in canonical coordinates (whitened
 principal components, largest first, signs by skewness). On a new draw it takes the entry that agrees most with the weak
-labels or with an honest champion, alone or added to the champion. Three kinds of knowledge: visible cells and weights; hidden
+labels or with an honest champion, alone or added to the champion. Kinds of knowledge: visible cells and weights; hidden
 cells with the visible weights; hidden cells with the demo's weights. With $TOPROPE_W2S_WEIGHTS set the draws come from
 private weights, and the third kind is what a stranger has; without it, it is what only the referee should have.
 
