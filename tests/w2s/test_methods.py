@@ -195,9 +195,9 @@ def test_small_loss(pool):
 
 
 def _neighbours(x, y, k, seed=0):
-    """Mean label of the k nearest of 400 anchors, row itself excluded, by full sorting."""
+    """Mean label of the k nearest of 600 anchors, row itself excluded, by full sorting."""
     z = standard(x).astype(float)
-    anchors = np.random.default_rng(seed).choice(len(z), 400, replace=False)
+    anchors = np.random.default_rng(seed).choice(len(z), 600, replace=False)
     out = np.empty(len(z))
     for i, row in enumerate(z):
         distance = np.sum((z[anchors] - row) ** 2, 1)

@@ -66,11 +66,11 @@ def _value(scores: Floats, some: list[Draw]) -> float:
     return float((scores.sum() - sum(d.floor for d in seen)) / sum(d.ceiling - d.floor for d in seen))
 
 
-def tune() -> Iterator[tuple[str, dict[str, object]]]:
-    """(method, record) for every method with scalars of its own."""
+def tune(only: set[str]) -> Iterator[tuple[str, dict[str, object]]]:
+    """(method, record) for every method with scalars of its own, or for those named."""
     some = draws("visible", RUNGS[-1][0], SEED)
     for name, method in METHODS.items():
-        if method.own:
+        if method.own and (not only or name in only):
             points = grid(method)
             best, value, full = race(points, some)
             yield name, {"params": best, "dev": round(value, 4), "points": len(points), "on_all_draws": full}
@@ -79,13 +79,14 @@ def tune() -> Iterator[tuple[str, dict[str, object]]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--out", type=Path, default=TUNED)
-    out = parser.parse_args().out
+    parser.add_argument("--only", action="append", default=[], help="a method; the others keep their record")
+    args = parser.parse_args()
     record: dict[str, object] = {"command": "python -m toprope.tasks.w2s.tune", "seed": SEED}
-    methods = {}
-    for name, entry in tune():
+    methods = json.loads(args.out.read_text())["methods"] if args.only else {}
+    for name, entry in tune(set(args.only)):
         methods[name] = entry
         print(f"{name}: {entry}", file=sys.stderr, flush=True)
-    out.write_text(json.dumps({**record, "methods": methods}, indent=1) + "\n")
+    args.out.write_text(json.dumps({**record, "methods": methods}, indent=1) + "\n")
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ DEFAULTS = {
     "answer": "soft", "cut": "half",
 }  # fmt: skip
 STEPS, WARM, FOLD = 30, 10, 20  # solver steps of a first fit, a refit, a fit that only judges other rows
-ANCHORS = 400  # rows that may vote in kNN: all 1000 would cost more than the rest of a method
+ANCHORS = 600  # rows that may vote in kNN: all 1000 would cost more than the rest of a method
 
 
 def settings(params):
