@@ -88,9 +88,19 @@ def choice(name: str, options: Sequence[Json], default: int = 0) -> Dim:
     return Dim(name, list(options), default)
 
 
-def fixed(params: Mapping[str, Json]) -> Space:
-    """The space of one point: how a candidate that brings its own params.json becomes a block of one."""
-    return Space([Dim(name, [value]) for name, value in sorted(params.items())])
+def several(params: Sequence[Mapping[str, Json]]) -> tuple[Space, Codes]:
+    """The smallest space that holds these parameter dictionaries, which share their names, and its (k, p) rows."""
+    names = sorted(params[0])
+    levels: dict[str, list[Json]] = {name: [] for name in names}
+    rows = np.zeros((len(params), len(names)), dtype=np.uint8)
+    for i, given in enumerate(params):
+        for j, name in enumerate(names):
+            value, known = given[name], levels[name]
+            at = next((n for n, x in enumerate(known) if x == value and type(x) is type(value)), len(known))
+            if at == len(known):
+                known.append(value)
+            rows[i, j] = at
+    return Space([Dim(name, levels[name]) for name in names]), rows
 
 
 def _numeric(name: str, values: Sequence[float] | np.ndarray, default: float) -> Dim:

@@ -85,7 +85,7 @@ def climb_through_kills(cli, run: Path, vault: Path, kills: int, options: list[o
             now = attempts(vault)
             assert now >= counted, "an attempt was refunded"
             counted = now
-    out, err = process.communicate()
+    err = process.communicate()[1]
     assert process.returncode == 0, err
     return done
 

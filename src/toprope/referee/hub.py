@@ -7,6 +7,7 @@ same answer and is counted once.
 
 from __future__ import annotations
 
+import os
 import resource
 import socket
 import sys
@@ -31,7 +32,7 @@ from toprope.referee.messages import (
     ToHub,
     Unseal,
 )
-from toprope.referee.panel import Panel
+from toprope.referee.panel import Panel, by_kind
 from toprope.referee.pool import ScorerPool
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
@@ -77,11 +78,13 @@ class Hub:
         """Champion and baselines on the same sealed draws; intervals resample kinds, then draws, at level 1 - .05/m."""
         opening = self._vault.open_test(self._run, request.candidate.id)
         names = list(request.baselines)
-        everyone = [request.candidate, *(request.baselines[n] for n in names)]
         panel = Panel(self._pool, "test", 0)
-        columns = panel.columns(
-            everyone, self._task.spec.splits.test, lambda done: progress.send(Progress("opening the sealed test", done))
+        n, groups = self._task.spec.splits.test, by_kind(list(request.baselines.values()))
+        columns = panel.grouped(
+            [[request.candidate], *groups], n, lambda done: progress.send(Progress("opening the sealed test", done))
         )
+        by_id = dict(zip([c.id for group in groups for c in group], columns[1:], strict=True))
+        columns = [columns[0], *(by_id[request.baselines[name].id] for name in names)]
         top, level = columns[0], 1 - 0.05 / opening
         cells = top.groups if len(np.unique(top.groups)) > 1 else None
         values = {
@@ -109,6 +112,7 @@ def _cpu_seconds() -> float:
 def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     config = channel.recv()
     assert isinstance(config, HubConfig)
+    os.environ["TOPROPE_VAULT"] = config.vault  # where tasks and hidden scorers find what is private to it
     task = registry.load(config.task)
     vault = Vault(Path(config.vault))
     run = vault.open_run(config.run, config.task, config.rehearsal)

@@ -10,10 +10,11 @@ from numpy.typing import NDArray
 
 from toprope.referee.messages import Work
 from toprope.referee.pool import ScorerPool
-from toprope.space import fixed
+from toprope.space import several
 from toprope.types import Block, Candidate, Floats, Split
 
 CHUNK = 8  # draws per block: small enough to spread over scorers and to stop early, large enough to amortise a child
+GROUP = 16  # trusted candidates to a child
 
 
 class Column(NamedTuple):
@@ -41,33 +42,54 @@ class Panel:
     def columns(
         self, candidates: Sequence[Candidate], n: int, progress: Callable[[float], None] = lambda _: None
     ) -> list[Column]:
-        works, owner = self._missing(candidates, n)
+        """Every candidate in children of its own."""
+        return self.grouped([[c] for c in candidates], n, progress)
+
+    def grouped(
+        self, groups: Sequence[Sequence[Candidate]], n: int, progress: Callable[[float], None] = lambda _: None
+    ) -> list[Column]:
+        """Candidates of one group share tree, parameter names and children: cheaper, and only for code we trust."""
+        works, owner = self._missing(groups, n)
         for count, done in enumerate(self._pool.run(works), 1):
-            candidate, draws = owner[done.id]
-            own = self._scores.setdefault(candidate, {})
-            own.update(zip(draws, done.result.scores[0].tolist(), strict=True))
+            group, draws = owner[done.id]
+            for candidate, scores in zip(group, done.result.scores.tolist(), strict=True):
+                self._scores.setdefault(candidate.id, {}).update(zip(draws, scores, strict=True))
             anchors = zip(done.floors.tolist(), done.ceilings.tolist(), done.groups.tolist(), strict=True)
             self._anchors.update(zip(draws, anchors, strict=True))
             progress(count / len(works))
-        return [self._column(c.id, n) for c in candidates]
+        return [self._column(c.id, n) for group in groups for c in group]
 
-    def _missing(self, candidates: Sequence[Candidate], n: int) -> tuple[list[Work], dict[int, tuple[str, list[int]]]]:
+    def _missing(
+        self, groups: Sequence[Sequence[Candidate]], n: int
+    ) -> tuple[list[Work], dict[int, tuple[Sequence[Candidate], list[int]]]]:
+        """What has to be scored, a few draws at a time; draw-major, so that a draw is made once while all need it."""
         works: list[Work] = []
-        owner: dict[int, tuple[str, list[int]]] = {}
-        for start in range(0, n, CHUNK):  # draw-major, so that a draw is made once while all candidates need it
-            for candidate in candidates:
-                seen = self._scores.get(candidate.id, {})
+        owner: dict[int, tuple[Sequence[Candidate], list[int]]] = {}
+        for start in range(0, n, CHUNK):
+            for group in groups:
+                seen = self._scores.get(group[0].id, {})
                 draws = [i for i in range(start, min(start + CHUNK, n)) if i not in seen]
                 if not draws:
                     continue
-                tree, space = self._pool.add(candidate.tree, fixed(candidate.params))
-                rows = np.zeros((1, len(candidate.params)), np.uint8)
-                work = Work(len(works), Block(tree, space, rows, tuple(draws)), self._split, self._slice)
+                space, rows = several([c.params for c in group])
+                tree, digest = self._pool.add(group[0].tree, space)
+                work = Work(len(works), Block(tree, digest, rows, tuple(draws)), self._split, self._slice)
                 works.append(work)
-                owner[work.id] = (candidate.id, draws)
+                owner[work.id] = (group, draws)
         return works, owner
 
     def _column(self, candidate: str, n: int) -> Column:
         scores = np.array([self._scores[candidate][i] for i in range(n)])
         floors, ceilings, groups = (np.array(x) for x in zip(*(self._anchors[i] for i in range(n)), strict=True))
         return Column(scores, floors, ceilings, groups.astype(np.int64))
+
+
+def by_kind(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
+    """Candidates that may share a block: same files, same parameter names; at most 16 each, so that cores share."""
+    kinds: dict[tuple[str, ...], list[list[Candidate]]] = {}
+    for candidate in candidates:
+        groups = kinds.setdefault((candidate.tree.digest, *sorted(candidate.params)), [[]])
+        if len(groups[-1]) == GROUP:
+            groups.append([])
+        groups[-1].append(candidate)
+    return [group for groups in kinds.values() for group in groups]

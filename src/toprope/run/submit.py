@@ -8,14 +8,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from toprope import seeding
 from toprope.errors import UsageError
 from toprope.protocols import TaskSpec
 from toprope.referee.messages import Done, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
-from toprope.space import fixed
+from toprope.space import several
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
 from toprope.types import Block, Candidate, Outcome, Tree
@@ -69,9 +67,9 @@ def submit(
     start = time.monotonic()
     pool = ScorerPool(ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, tier), 1, progress)
     try:
-        tree, space = pool.add(candidate.tree, fixed(candidate.params))
-        rows = np.zeros((1, len(candidate.params)), np.uint8)
-        block = Block(tree, space, rows, tuple(range(task.spec.splits.rungs[-1])))
+        space, rows = several([candidate.params])
+        tree, digest = pool.add(candidate.tree, space)
+        block = Block(tree, digest, rows, tuple(range(task.spec.splits.rungs[-1])))
         (done,) = pool.run([Work(0, block, "dev", detail=True)])
         protection = pool.protection
     finally:

@@ -107,7 +107,7 @@ class Coin:
 
 
 class Nonce(Coin):
-    """`testing/nonce-v1`: the engine's own cost. One draw, a candidate that does nothing but repeat the draw's nonce."""
+    """`testing/nonce-v1`: the engine's own cost. One draw, and a candidate that repeats the draw's nonce."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(task_id, FACES)

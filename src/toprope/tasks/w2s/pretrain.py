@@ -7,9 +7,12 @@ Same seed, other PyTorch version or machine: other weights. What counts is the r
 
 from __future__ import annotations
 
+import hashlib
 import json
 import math
+import secrets
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +27,7 @@ RATE = {"strong": 2e-3, "weak": 5e-3}
 EMBEDDING_SD = 0.2  # at .02 the weak model learns half as much in its 400 steps
 STEPS = {"strong": 2500, "weak": 400}
 INPUT_WEIGHT = 0.1  # loss weight of the six input tokens, which are random: 1 on the rest
+PRIVATE = "w2s-hidden.npz"  # in a vault
 SHAPES = {"strong": lm.STRONG, "weak": lm.WEAK}
 
 
@@ -47,6 +51,26 @@ def pretrain(seed: int, out_path: Path, progress: Progress, steps: dict[str, int
     np.savez(out_path, **arrays)
     out_path.with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
     return record
+
+
+def for_vault(vault: Path, seed: int | None, progress: Progress) -> dict[str, Any]:
+    """Private hidden weights in a vault's directory, mode 0600, used by its runs from then on.
+
+    seed: random if None, and then nobody can make the same weights again. Raises UsageError rather than overwrite any.
+    """
+    _torch()
+    path = vault / PRIVATE
+    if path.exists():
+        raise UsageError(f"{path} exists; runs of this vault use it. Move it away to make new private weights")
+    vault.mkdir(mode=0o700, parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=vault) as folder:
+        made = Path(folder) / PRIVATE
+        record = pretrain(secrets.randbits(63) if seed is None else seed, made, progress)
+        for name in (made.with_suffix(".json"), made):
+            name.chmod(0o600)
+            name.rename(vault / name.name)
+    del record["seed"]  # it stays in the vault; printed, it would end in a log
+    return {"path": str(path), "sha256": hashlib.sha256(path.read_bytes()).hexdigest(), **record}
 
 
 def _torch() -> Any:

@@ -19,6 +19,7 @@ from toprope.protocols import Baseline, Dialogue, Outputs, Progress
 from toprope.tasks.spec import load_spec
 from toprope.tasks.w2s import baselines, cells, draws, space, student
 from toprope.tasks.w2s.bank import LINES_PER_OP, open_bank
+from toprope.tasks.w2s.pretrain import PRIVATE
 from toprope.types import Array, Call, Draw, Floats, Round, Split, Tree
 
 HERE = Path(__file__).parent
@@ -35,7 +36,7 @@ def make(task_id: str) -> WeakToStrong:
 
 
 class WeakToStrong:
-    """One tier. weights: a private vault's .npz for the hidden splits; default $TOPROPE_W2S_WEIGHTS, else the demo's.
+    """One tier. weights: .npz for the hidden splits; default $TOPROPE_W2S_WEIGHTS, the vault's own, else the demo's.
 
     lines_per_op: size of the bank; tests use a small one.
     """
@@ -45,7 +46,7 @@ class WeakToStrong:
         self.space = space.grammar()
         self.tier = TIERS[task_id]
         self._lines = lines_per_op
-        self._hidden = Path(weights or os.environ.get("TOPROPE_W2S_WEIGHTS") or DEMO)
+        self._hidden = Path(weights or os.environ.get("TOPROPE_W2S_WEIGHTS") or _of_vault() or DEMO)
         self._samplers: dict[Path, draws.Sampler] = {}
         if not self._hidden.is_file():
             raise UsageError(
@@ -98,6 +99,13 @@ class WeakToStrong:
     def baselines(self) -> Mapping[str, Baseline]:
         """Published methods as points of the grammar, at defaults and `(tuned)`."""
         return baselines.baselines()
+
+
+def _of_vault() -> Path | None:
+    """The private weights of the vault this process serves, if it has any; the hub names its vault to its scorers."""
+    vault = os.environ.get("TOPROPE_VAULT")
+    path = Path(vault) / PRIVATE if vault else None
+    return path if path is not None and path.is_file() else None
 
 
 def _rng(task: str, split: str, index: int, seed: int) -> np.random.Generator:
