@@ -11,14 +11,14 @@ import sys
 import time
 
 import numpy as np
-from toprope.sandbox.box import Case, Job, Sandbox
-from toprope.sandbox.kernel import harden_worker
 
 from toprope import wire
 from toprope.errors import TopropeError, WorkerDied
 from toprope.protocols import Outputs, Task
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, ToScorer, Work
+from toprope.sandbox.box import Case, Job, Sandbox
+from toprope.sandbox.kernel import harden_worker
 from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import BlockResult, Floats, Tree

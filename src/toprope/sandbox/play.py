@@ -37,7 +37,7 @@ TICK_S = 0.05  # how often a silent child's counter is looked at; a hang is kill
 NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
 
 
-class _Gone(Exception):  # noqa: N818 (it is news, not an error)
+class _Gone(Exception):
     """The child is no more. outcome None: not its own doing. pinned: the counter says which variant was at work."""
 
     def __init__(self, outcome: Outcome | None, why: str, pinned: bool = True) -> None:
