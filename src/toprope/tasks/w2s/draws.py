@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from toprope.tasks.w2s import student
 from toprope.tasks.w2s.bank import Bank
 from toprope.tasks.w2s.cells import Cell, holds
-from toprope.types import Draw, Floats
+from toprope.types import Draw
 
 POOL, TEST = 1000, 1000
 WIDE, OUT = 192, 64  # the transform's inner and outer width
@@ -26,10 +26,9 @@ MARGIN_LEVELS = 8
 
 
 class Gold(msgspec.Struct, frozen=True):
-    """What only the scorer holds. basis: the pool in the student's coordinates; test: (m, d) test features there."""
+    """What only the scorer holds. basis: the pool in the student's coordinates."""
 
     basis: student.Basis
-    test: Floats
     test_features: NDArray[np.float32]
     test_labels: NDArray[np.bool_]
     pool_labels: NDArray[np.bool_]
@@ -63,16 +62,15 @@ class Sampler:
         change = transform(self.bank.strong.shape[1], rng)
         pool_x, test_x = (apply(change, self.bank.strong[r]) for r in rows[1:])
         base = student.basis(pool_x)
-        test_z = base.apply(test_x)
         gold = student.fit(base, labels[1][None], np.ones((1, pool)))
-        private = Gold(base, test_z, test_x, labels[2], labels[1], rng.permutation(test), cell)
+        private = Gold(base, test_x, labels[2], labels[1], rng.permutation(test), cell)
         public = {
             "pool_features": pool_x,
             "pool_weak_probs": student.probe(teacher, weak[1]).astype(np.float32),
             "margins": margins(self.bank.sure[rows[1]]),
         }
         floor = np.mean((student.probe(teacher, weak[2]) > 0.5) == labels[2])
-        ceiling = np.mean((gold.probabilities(test_z)[0] > 0.5) == labels[2])
+        ceiling = np.mean((gold.probabilities(base, test_x)[0] > 0.5) == labels[2])
         return Draw(public, private, float(floor), float(ceiling))
 
     def _sample(

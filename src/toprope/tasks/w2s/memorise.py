@@ -77,7 +77,9 @@ def accuracy(draw: Draw, logits: Floats) -> float:
     """Test accuracy of the referee's student trained on these pool logits."""
     gold = draw.private
     targets = 0.5 * (1 + np.tanh(np.clip(logits, -20, 20) / 2))
-    p = student.fit(gold.basis, targets[None], np.ones((1, len(targets)))).probabilities(gold.test)[0]
+    p = student.fit(gold.basis, targets[None], np.ones((1, len(targets)))).probabilities(
+        gold.basis, gold.test_features
+    )[0]
     return float(np.mean((p > 0.5) == gold.test_labels))
 
 

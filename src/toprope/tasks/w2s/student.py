@@ -26,11 +26,14 @@ MAX_WEIGHT = (
 
 
 class Basis(msgspec.Struct, frozen=True):
-    """Pool features in principal axes and how to bring other rows there. rows: (n, d); energy: (d,) mean squares."""
+    """Pool features in principal axes and how to bring other rows there. rows: (n, d); energy: (d,) mean squares.
+
+    rows are kept as float32, half the memory of a draw; all arithmetic is float64.
+    """
 
     mean: Floats
     turn: Floats
-    rows: Floats
+    rows: NDArray[np.float32]
     energy: Floats
 
     def apply(self, features: NDArray[Any]) -> Floats:
@@ -44,9 +47,10 @@ class Probe(msgspec.Struct, frozen=True):
     coef: Floats
     bias: Floats
 
-    def probabilities(self, coordinates: Floats) -> Floats:
-        """(k, rows) probability of class 1."""
-        return _sigmoid(coordinates @ self.coef + self.bias).T
+    def probabilities(self, base: Basis, features: NDArray[Any]) -> Floats:
+        """(k, rows) probability of class 1 of raw features, whose coordinates need not be made for that."""
+        raw = base.turn @ self.coef  # (d, k)
+        return _sigmoid(features.astype(np.float64) @ raw + (self.bias - base.mean @ raw)).T
 
 
 def basis(features: NDArray[Any]) -> Basis:
@@ -55,13 +59,13 @@ def basis(features: NDArray[Any]) -> Basis:
     mean, sd = x.mean(0), x.std(0) + 1e-6
     z = (x - mean) / sd
     _, axes = np.linalg.eigh(z.T @ z)
-    rows = z @ axes
-    return Basis(mean, axes / sd[:, None], rows, np.mean(rows**2, 0))
+    rows = (z @ axes).astype(np.float32)
+    return Basis(mean, axes / sd[:, None], rows, np.mean(rows.astype(np.float64) ** 2, 0))
 
 
 def fit(base: Basis, targets: NDArray[Any], weights: NDArray[Any], l2: float = L2, steps: int = STEPS) -> Probe:
     """Fit k probes at once. targets: (k, n) in [0, 1]; weights: (k, n), >= 0; a row of zeros counts as all ones."""
-    x, t = base.rows, np.asarray(targets, dtype=np.float64).T  # (n, d), (n, k)
+    x, t = base.rows.astype(np.float64), np.asarray(targets, dtype=np.float64).T  # (n, d), (n, k)
     u = _normalised(weights).T  # (n, k), columns sum to one
     bound = 0.25 * len(x) * u.max(0)  # Boehning: X'UX <= n max(u) X'X / n
     step = 1.0 / (bound * base.energy[:, None] + l2)  # (d, k)

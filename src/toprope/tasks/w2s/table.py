@@ -1,6 +1,7 @@
 """The reference table: every baseline on fresh draws of each tier. `python -m toprope.tasks.w2s.table --draws 96`.
 
-PGR = ratio of sums +- standard error (delta method over draws); `- vanilla` is the mean paired difference in accuracy.
+PGR = ratio of sums +- standard error (delta method over draws); `- vanilla` is the mean paired difference in
+accuracy on the first column.
 Extra rows: `--params NAME=FILE.json` adds any point of the grammar, a climb's champion say.
 """
 
@@ -14,6 +15,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toprope.errors import UsageError
 from toprope.tasks.w2s.baselines import METHODS, tuned
 from toprope.tasks.w2s.task import WeakToStrong
 from toprope.tasks.w2s.trial import accuracies, pgr
@@ -48,20 +50,23 @@ def rows(extra: Mapping[str, dict[str, Json]]) -> dict[str, dict[str, Json]]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--draws", type=int, default=96)
+    parser.add_argument("--seed", type=int, default=SEED, help="another seed, other draws")
     parser.add_argument("--columns", default=",".join(COLUMNS))
+    parser.add_argument("--against", default="vanilla", metavar="NAME", help="row the paired difference is taken to")
     parser.add_argument("--params", action="append", default=[], metavar="NAME=FILE")
     args = parser.parse_args()
     extra = {name: json.loads(Path(path).read_text()) for name, path in (p.split("=", 1) for p in args.params)}
-    columns = {name: draws(name, args.draws) for name in args.columns.split(",")}
+    columns = {name: draws(name, args.draws, args.seed) for name in args.columns.split(",")}
     for name, some in columns.items():
         floor, ceiling = np.mean([d.floor for d in some]), np.mean([d.ceiling for d in some])
         print(f"{name}: {len(some)} draws, weak {floor:.3f}, ceiling {ceiling:.3f}, gap {ceiling - floor:.3f}")
-    print(
-        "\n| method | " + " | ".join(columns) + " | - vanilla | CPU ms |\n|---" * 1 + "|---" * (len(columns) + 2) + "|"
-    )
-    first = next(iter(columns))
-    base = accuracies(columns[first], {})
-    for name, params in rows(extra).items():
+    every = rows(extra)
+    if args.against not in every:
+        raise UsageError(f"--against {args.against!r} is no row; rows are {', '.join(every)}")
+    print("\n| method | " + " | ".join([*columns, f"- {args.against}", "CPU ms"]) + " |")
+    print("|---" * (len(columns) + 3) + "|")
+    base = accuracies(next(iter(columns.values())), every[args.against])
+    for name, params in every.items():
         print(_line(name, params, columns, base), flush=True)
 
 

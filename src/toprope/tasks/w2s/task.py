@@ -161,7 +161,9 @@ def _train(outputs: Outputs, gold: draws.Gold) -> Floats:
     """(k, m) test probabilities of the referee's student fitted to every variant's targets."""
     targets, weights = outputs["soft_targets"], outputs["weights"]
     parts = [
-        student.fit(gold.basis, targets[i : i + BATCH], weights[i : i + BATCH]).probabilities(gold.test)
+        student.fit(gold.basis, targets[i : i + BATCH], weights[i : i + BATCH]).probabilities(
+            gold.basis, gold.test_features
+        )
         for i in range(0, len(targets), BATCH)
     ]
     return np.concatenate(parts)

@@ -41,7 +41,7 @@ def accuracy(draw: Draw, params: Mapping[str, Json], seed: int = 0) -> float:
         public["pool_features"], public["pool_weak_probs"], params=params, rng=rng, margins=public["margins"]
     )
     gold = draw.private
-    p = student.fit(gold.basis, t[None], u[None]).probabilities(gold.test)[0]
+    p = student.fit(gold.basis, t[None], u[None]).probabilities(gold.basis, gold.test_features)[0]
     return float(np.mean((p > 0.5) == gold.test_labels))
 
 
