@@ -25,7 +25,7 @@ class Bar(NamedTuple):
 
 
 class Promotion(NamedTuple):
-    """A measured champion at the experiment count when the gate promoted it."""
+    """A measured champion, at the end of the generation that proposed it."""
 
     at: int
     value: float
@@ -96,7 +96,7 @@ def climb(
         parts.append(_said("dev-label", x(end) - 4, y(best[-1]) - 8, "best dev (practice)", "end"))
     for i, p in enumerate(promotions):
         until = promotions[i + 1].at if i + 1 < len(promotions) else end
-        title = f"<title>promoted after {p.at} experiments: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
+        title = f"<title>found by experiment {p.at}: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
         here, level = x(p.at), y(p.value)
         parts.append(
             f'<g class="champion">{title}'

@@ -84,7 +84,7 @@ def _flags(s: Story) -> list[tuple[str, str]]:
     if "public" in s.opening.hidden:
         flags.append(
             ("", f"Hidden weights: {s.opening.hidden}. Somebody who studies them could gain an edge; "
-                 "`toprope vault pretrain` makes private ones.")
+                 "toprope vault pretrain makes private ones.")
         )  # fmt: skip
     if s.violations:
         flags.append(("bad", f"{s.violations} experiments tripped a wire of the sandbox."))
@@ -135,7 +135,8 @@ def _forest(s: Story, baselines: dict[str, Baseline], spec: TaskSpec) -> str:
 
 def _climb(s: Story, spec: TaskSpec) -> str:
     points = [(g.experiments, g.best) for g in s.generations if g.best is not None]
-    asked_at = {a.candidate.id: a.experiment for a in s.asked}
+    barriers = [g.experiments for g in s.generations]
+    asked_at = {a.candidate.id: next((b for b in barriers if b > a.experiment), s.experiments) for a in s.asked}
     promotions = [
         figures.Promotion(asked_at[a.candidate], a.measured.value, a.measured.lo, a.measured.hi)
         for a in s.answers
