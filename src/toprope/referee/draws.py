@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from toprope.sandbox.memory import PublicMemory
-
 from toprope.protocols import Task
+from toprope.sandbox.memory import PublicMemory
 from toprope.seeding import derive
 from toprope.types import Draw, Split
 

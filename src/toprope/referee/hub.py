@@ -7,6 +7,7 @@ same answer and is counted once.
 
 from __future__ import annotations
 
+import contextlib
 import resource
 import socket
 import sys
@@ -66,7 +67,11 @@ class Hub:
         if answered is not None:
             return Answer(name, answered, number, slice_)
         champion = champions[-1][0] if champions else Candidate(self._task.starter(), self._starting_params())
-        if not self._gate.passes(candidate, champion, slice_, number):
+        try:
+            passed = self._gate.passes(candidate, champion, slice_, number)
+        except WorkerDied:  # its draws ended one scorer after the other
+            passed = False
+        if not passed:
             self._vault.refuse(run, slice_, number)
             return Answer(name, False, number, slice_)
         measured = self._gate.measure(candidate, slice_)
@@ -145,7 +150,8 @@ def main() -> None:
     except WorkerDied:
         return
     except TopropeError as e:
-        channel.send(Failed(str(e), e.exit_code))
+        with contextlib.suppress(WorkerDied):
+            channel.send(Failed(str(e), e.exit_code))
 
 
 __all__ = ["FromHub", "Hub", "main", "serve"]

@@ -6,19 +6,20 @@ candidate code runs in the zygote's children only; what comes back is checked by
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import time
 
 import numpy as np
-from toprope.sandbox.box import Case, Job, Sandbox
-from toprope.sandbox.kernel import harden_worker
 
 from toprope import wire
 from toprope.errors import TopropeError, WorkerDied
 from toprope.protocols import Outputs, Task
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, ToScorer, Work
+from toprope.sandbox.box import Case, Job, Sandbox
+from toprope.sandbox.kernel import harden_worker
 from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import BlockResult, Floats, Tree
@@ -102,7 +103,8 @@ def main() -> None:
     except WorkerDied:
         return  # the other end is gone: nothing left to do
     except TopropeError as e:
-        channel.send(Failed(str(e), e.exit_code))
+        with contextlib.suppress(WorkerDied):
+            channel.send(Failed(str(e), e.exit_code))
 
 
 __all__ = ["FromScorer", "Scorer", "main", "serve"]
