@@ -28,10 +28,8 @@ independent: $(VENV)/run  ## the flagship claim over five independent runs
 	@$(BIN)/python -m toprope.assay.independent w2s/probe-v1 --runs 5 --minutes 2
 
 $(VENV)/run: pyproject.toml constraints.txt
-	@echo "installing into $(VENV)" >&2
-	@$(PYTHON) -m venv $(VENV)
-	@$(PIP) --editable .
-	@touch $@
+	@echo "installing into $(VENV)" >&2; start=$$(date +%s); \
+	$(PYTHON) -m venv $(VENV) && $(PIP) --editable . && touch $@ && echo "installed in $$(( $$(date +%s) - start )) s" >&2
 
 $(VENV)/dev: $(VENV)/run
 	@$(PIP) --editable ".[dev]"

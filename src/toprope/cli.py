@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import sys
 from collections.abc import Callable
@@ -20,21 +21,53 @@ trust = click.option(
     is_flag=True,
     help="Run candidates without a sandbox. Every result is marked unprotected and certifies nothing.",
 )
+seed_option = click.option(
+    "--seed",
+    type=click.IntRange(0, 2**63 - 1),
+    default=0,
+    show_default=True,
+    help="Fixes the climber and the dev draws.",
+)
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 
 
 class Commands(click.Group):
     """Every expected failure ends in one clear line and its exit code."""
 
+    def main(self, *args: Any, **options: Any) -> Any:
+        """click's own complaints in our form: one line, without the usage above it."""
+        try:
+            sys.exit(super().main(*args, **{**options, "standalone_mode": False}))
+        except click.ClickException as e:
+            if type(e).__name__ == "NoArgsIsHelpError":  # a class since click 8.2; its message is the help page
+                e.show()
+                sys.exit(2)
+            command = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "toprope"
+            _complain(f"{e.format_message()} (`{command} --help` lists what there is)")
+            sys.exit(2)
+        except click.Abort:  # interrupted before a command had begun
+            sys.exit(130)
+
     def invoke(self, ctx: click.Context) -> Any:
         try:
             return super().invoke(ctx)
         except TopropeError as e:
-            click.echo(f"toprope: {e}", err=True)
+            _complain(str(e))
             ctx.exit(e.exit_code)
+        except OSError as e:
+            if e.errno == errno.EPIPE:  # whoever read our output has enough; click knows what to do
+                raise
+            _complain(f"{e.filename or 'the system'}: {e.strerror or e}; make it readable and writable for this user")
+            ctx.exit(2)
         except KeyboardInterrupt:
-            click.echo("toprope: interrupted; nothing is lost, `toprope resume RUN` continues", err=True)
+            again = ctx.invoked_subcommand in ("climb", "resume", "unseal")
+            _complain("interrupted" + ("; nothing is lost, `toprope resume RUN` continues" if again else ""))
             ctx.exit(130)
+
+
+def _complain(message: str) -> None:
+    """One line on stderr, whatever the message was made of."""
+    click.echo("toprope: " + " ".join(message.split()), err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -85,7 +118,7 @@ def tasks(as_json: bool) -> None:
 @click.option("--experiments", type=int, help="Budget in experiments; exact and reproducible.")
 @click.option("--minutes", type=float, help="Budget in minutes of climbing [2 if no budget is given].")
 @workers_option
-@click.option("--seed", type=int, default=0, show_default=True, help="Fixes the climber and the dev draws.")
+@seed_option
 @click.option("--rehearsal-secret", help="Replace the random run secret; the run then certifies nothing.")
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
@@ -124,32 +157,41 @@ def _check_names(ask: Any) -> None:
 
     registry.known(ask.task)
     climbers.known(ask.climber)
-    if ask.seed < 0:
-        raise UsageError(f"--seed {ask.seed}; expected an integer of at least 0")
 
 
 def _positive(name: str, value: float | None) -> Any:
-    if value is not None and not 0 < value < float("inf"):
-        raise UsageError(f"{name} {value}; expected a number above 0")
+    if value is not None and not 0 < value <= 1e9:
+        raise UsageError(f"{name} {value}; expected a number above 0 and at most 1e9")
     return value
 
 
 def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> None:
-    """One sitting: climb, perhaps unseal, perhaps report, and say how it ended."""
+    """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
+    import time
+
     from toprope.run.session import Session
     from toprope.run.story import read, summary
     from toprope.view import terminal, text
 
-    screen = terminal.screen()
+    screen, began, spent = terminal.screen(), time.monotonic(), {}
+
+    def lap(phase: str) -> None:
+        spent[phase] = round(time.monotonic() - began - sum(spent.values()), 1)
+
     with screen, Session(directory, ask, _tier(options["trust"]), options["workers"] or _cores(), screen) as session:
-        session.climb()
+        lap("start_s")
+        if options.get("climb", True):
+            session.climb()
+            lap("climb_s")
         if options["unseal"]:
             session.unseal()
+            lap("test_s")
     result = summary(read(directory))
     if options["report"]:
         from toprope.view.report import write
 
         result["report"] = str(write(directory))
+    result["cost"]["sitting"] = {**spent, "total_s": round(time.monotonic() - began, 1)}
     _emit(result, as_json, lambda: text.ending(result))
 
 
@@ -172,8 +214,8 @@ def resume(run: Path, as_json: bool, **options: Any) -> None:
 @trust
 @as_json
 def unseal(run: Path, as_json: bool, **options: Any) -> None:
-    """Open RUN's sealed test for its champion. This ends the run."""
-    _sit(run, None, as_json, {**options, "unseal": True})
+    """Open RUN's sealed test for its champion as it stands. This ends the run."""
+    _sit(run, None, as_json, {**options, "climb": False, "unseal": True})
 
 
 @main.command()
@@ -200,14 +242,17 @@ def export(run: Path, output: Path | None) -> None:
     if output is None:
         click.echo(data)
     else:
-        output.write_text(data + "\n", encoding="utf-8")
+        try:
+            output.write_text(data + "\n", encoding="utf-8")
+        except OSError as e:
+            raise UsageError(f"cannot write {output}: {e.strerror}; name another file with -o") from e
 
 
 @main.command()
 @click.argument("task")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
-@click.option("--seed", type=int, default=0, show_default=True)
+@seed_option
 @trust
 @as_json
 def submit(task: str, directory: Path, params: Path | None, seed: int, trust: bool, as_json: bool) -> None:

@@ -89,12 +89,16 @@ class TaskSpec(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """name and unit of the normalised value; score_unit of a single draw's score; clip of the gate's difference."""
+    """name and unit of the normalised value; score_unit of a single draw's score; clip of the gate's difference.
+
+    spread: sd over draws of the difference between two good candidates, measured, in score_unit: for forecasts only.
+    """
 
     name: str
     unit: str
     score_unit: str
     clip: float
+    spread: float
     direction: str = "maximize"
 
 

@@ -35,11 +35,14 @@ def _enc_hook(obj: Any) -> Any:
 def _ext_hook(code: int, data: memoryview) -> Any:
     if code != _ARRAY:
         raise ValueError(f"unknown extension {code}")
-    (n,) = _LENGTH.unpack(data[:4])
-    dtype, shape = json.loads(bytes(data[4 : 4 + n]))
-    if np.dtype(dtype).hasobject:
-        raise ValueError(f"array of dtype {dtype}")
-    return np.frombuffer(bytes(data[4 + n :]), dtype).reshape(shape)
+    try:
+        (n,) = _LENGTH.unpack(data[:4])
+        dtype, shape = json.loads(bytes(data[4 : 4 + n]))
+        if np.dtype(dtype).hasobject:
+            raise ValueError(f"array of dtype {dtype}")
+        return np.frombuffer(bytes(data[4 + n :]), dtype).reshape(shape)
+    except (struct.error, TypeError, RecursionError, SyntaxError) as e:  # numpy parses some dtypes as Python literals
+        raise ValueError(f"no array: {e}") from None
 
 
 def _dec_hook(kind: Any, obj: Any) -> Any:
@@ -57,7 +60,10 @@ def encode(obj: Any) -> bytes:
 
 def decode(data: bytes, kind: Any = Any) -> Any:
     """The object of type `kind`. Raises msgspec.ValidationError or ValueError on anything else."""
-    return msgspec.msgpack.decode(data, type=kind, ext_hook=_ext_hook, dec_hook=_dec_hook)
+    try:
+        return msgspec.msgpack.decode(data, type=kind, ext_hook=_ext_hook, dec_hook=_dec_hook)
+    except RecursionError:
+        raise ValueError("a message nested too deeply") from None
 
 
 class Channel(Generic[T]):

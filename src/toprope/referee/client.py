@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import itertools
 import select
 import subprocess
 from collections.abc import Callable
@@ -22,7 +24,7 @@ from toprope.referee.messages import (
 from toprope.referee.pool import raise_failed, spawn
 from toprope.types import Candidate
 
-MAX_RESTARTS = 3
+MAX_RESTARTS = 3  # over one question
 
 T = TypeVar("T")
 ShowProgress = Callable[[str, float], None]
@@ -34,12 +36,11 @@ class HubClient:
     def __init__(self, config: HubConfig, progress: ShowProgress = lambda *_: None) -> None:
         self._config, self._progress = config, progress
         self._asked: Attempt | None = None
-        self._restarts = 0
         self._start()
 
     def wait_ready(self) -> None:
         """The hub starts while others do; this waits for it. `ready` is there afterwards."""
-        self.ready = self._patiently(lambda: self._wait(HubReady))
+        self._patiently(lambda: None)
 
     @property
     def pid(self) -> int:
@@ -48,15 +49,18 @@ class HubClient:
     def submit(self, candidate: Candidate) -> None:
         """Starts an attempt; `answer` waits for it."""
         assert self._asked is None, "one attempt at a time"
+        self._patiently(lambda: self._channel.send(Attempt(candidate)))
         self._asked = Attempt(candidate)
-        self._patiently(lambda: self._channel.send(self._asked))
 
     def answered(self) -> bool:
         """Whether `answer` would return at once."""
         return bool(select.select([self._channel], [], [], 0)[0])
 
     def answer(self) -> Answer:
+        """The answer to the one attempt in flight."""
+        assert self._asked is not None, "nothing was asked"
         answer = self._patiently(lambda: self._wait(Answer))
+        assert answer.candidate == self._asked.candidate.id, "the answer to another attempt"
         self._asked = None
         return answer
 
@@ -70,32 +74,41 @@ class HubClient:
         return self._patiently(ask)
 
     def close(self) -> None:
+        """Ends the hub: an idle one ends itself, one at work on an attempt is killed; the vault has it counted."""
         self._channel.close()
         try:
-            self._process.wait(5)
+            self._process.wait(0 if self._asked is not None else 5)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()
 
     def _start(self) -> None:
         self._process, self._channel = spawn("toprope.referee.hub", FromHub, "the hub")
-        self._channel.send(self._config)
+        self._awake = False
+        with contextlib.suppress(WorkerDied):  # one that ended at once is noticed when it is listened to
+            self._channel.send(self._config)
+
+    def _wake(self) -> None:
+        """A hub that was just started: wait until it is ready, and ask it what the last one still owes."""
+        if self._awake:
+            return
+        self.ready = self._wait(HubReady)
+        if self._asked is not None:
+            self._channel.send(self._asked)
+        self._awake = True
 
     def _patiently(self, do: Callable[[], T]) -> T:
-        while True:
+        """Does it, with up to MAX_RESTARTS new hubs; a hub may die while it starts, too."""
+        for restarts in itertools.count():
             try:
+                self._wake()
                 return do()
             except WorkerDied:
-                self._restarts += 1
-                if self._restarts > MAX_RESTARTS:
+                if restarts == MAX_RESTARTS:
                     raise
                 self.close()
                 self._start()
-                if not hasattr(self, "ready"):
-                    continue
-                self._wait(HubReady)
-                if self._asked is not None:
-                    self._channel.send(self._asked)
+        raise AssertionError("unreachable")
 
     def _wait(self, kind: type[T]) -> T:
         while True:

@@ -7,6 +7,7 @@ same answer and is counted once.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import resource
 import socket
@@ -43,8 +44,6 @@ from toprope.stats.spending import attempt_level
 from toprope.tasks import registry
 from toprope.types import Candidate
 
-TYPICAL_SPREAD = 0.14  # sd of the paired difference between close champions in the metric's unit (research/w2s.md II.5)
-
 
 class Hub:
     """Answers attempts and opens the test for one run."""
@@ -67,7 +66,11 @@ class Hub:
         if answered is not None:
             return Answer(name, answered, number, slice_)
         champion = champions[-1][0] if champions else Candidate(self._task.starter(), self._starting_params())
-        if not self._gate.passes(candidate, champion, slice_, number):
+        try:
+            passed = self._gate.passes(candidate, champion, slice_, number)
+        except WorkerDied:  # its draws ended one scorer after the other
+            passed = False
+        if not passed:
             self._vault.refuse(run, slice_, number)
             return Answer(name, False, number, slice_)
         measured = self._gate.measure(candidate, slice_)
@@ -134,8 +137,8 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
 def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool) -> HubReady:
     certifying = not run.rehearsal and pool.protection.get("tier") != "none"
     alpha = float(np.exp(-attempt_level(run.number, 1, 1000)))
-    # in the unit of the score the spread is that in the metric's unit times the typical gap between floor and ceiling
-    gain = minimum_detectable(task.spec.splits.val_slice, TYPICAL_SPREAD, task.spec.metric.clip / 0.19, alpha)
+    metric = task.spec.metric
+    gain = minimum_detectable(task.spec.splits.val_slice, metric.spread, metric.clip, alpha)
     hidden = getattr(task, "hidden_weights", "")
     return HubReady(commitment(run.secret), certifying, run.number, vault.since, hidden, pool.protection, gain)
 
@@ -149,7 +152,8 @@ def main() -> None:
     except WorkerDied:
         return
     except TopropeError as e:
-        channel.send(Failed(str(e), e.exit_code))
+        with contextlib.suppress(WorkerDied):
+            channel.send(Failed(str(e), e.exit_code))
 
 
 __all__ = ["FromHub", "Hub", "main", "serve"]

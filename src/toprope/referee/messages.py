@@ -83,8 +83,8 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
 
 
 class HubReady(msgspec.Struct, frozen=True, tag=True):
-    """number: this run's place among the vault's runs on the task. detectable: gain in the metric's unit that a gate
-    slice resolves with power 0.8 at the 1,000th attempt, before a climb and for a typical paired spread."""
+    """number: this run's place among the vault's runs on the task. detectable: gain in the unit of a draw's score that
+    a gate slice resolves with power 0.8 at the 1,000th attempt, between candidates of the task's usual spread."""
 
     commitment: str
     certifying: bool

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import selectors
 import socket
 import subprocess
@@ -41,7 +42,8 @@ class _Worker:
     def __init__(self, config: ScorerConfig) -> None:
         self.process, channel = spawn("toprope.referee.scorer", FromScorer, "a scorer")
         self.channel: wire.Channel[FromScorer] = channel  # type: ignore[assignment]
-        self.channel.send(config)
+        with contextlib.suppress(WorkerDied):  # one that ended at once is noticed when it is listened to
+            self.channel.send(config)
         self.known: set[str] = set()
         self.work: Work | None = None
 
@@ -77,12 +79,12 @@ class ScorerPool:
         self._workers: list[_Worker] = []
         self.restarts = 0
         try:
-            first = _Worker(config)  # alone at first: what it prepares on disk, the others find there
-            self._workers.append(first)
-            self.protection = first.wait_ready(progress).protection
-            self._workers += [_Worker(config) for _ in range(n - 1)]
+            self._workers.append(_Worker(config))  # alone at first: what it prepares on disk, the others find there
+            self.protection = self._ready(self._workers[0], progress).protection
+            for _ in range(n - 1):
+                self._workers.append(_Worker(config))
             for worker in self._workers[1:]:
-                worker.wait_ready(progress)
+                self._ready(worker, progress)
         except BaseException:
             self.close()
             raise
@@ -99,10 +101,14 @@ class ScorerPool:
         return t, s
 
     def run(self, works: Iterable[Work]) -> Iterator[Done]:
+        """Each work's answer once, in any order. Raises WorkerDied if one block ended MAX_TRIES scorers.
+
+        A caller may stop early: scorers then still at work are replaced before the next run.
+        """
         queue = deque(works)
         tries: dict[int, int] = {}
         with selectors.DefaultSelector() as ready:
-            idle = list(self._workers)
+            idle = [w if w.work is None else self._replace(w) for w in list(self._workers)]
             while queue or len(idle) < len(self._workers):
                 while queue and idle:
                     worker, work = idle.pop(), queue.popleft()
@@ -153,12 +159,26 @@ class ScorerPool:
         return message
 
     def _replace(self, worker: _Worker) -> _Worker:
+        """A new scorer, ready for work, in the place of one that is dead or not worth waiting for."""
+        at = self._workers.index(worker)
+        self._renew(at)
+        self._ready(self._workers[at], lambda *_: None)
+        return self._workers[at]
+
+    def _renew(self, at: int) -> None:
         self.restarts += 1
-        worker.close()
-        new = _Worker(self._config)
-        self._workers[self._workers.index(worker)] = new
-        new.wait_ready(lambda *_: None)
-        return new
+        self._workers[at].close()
+        self._workers[at] = _Worker(self._config)
+
+    def _ready(self, worker: _Worker, progress: Callable[[str, float], None]) -> Ready:
+        """Waits for a scorer to be ready; one that dies while it starts is started again, MAX_TRIES times in all."""
+        at = self._workers.index(worker)
+        for _ in range(MAX_TRIES - 1):
+            try:
+                return self._workers[at].wait_ready(progress)
+            except WorkerDied:
+                self._renew(at)
+        return self._workers[at].wait_ready(progress)
 
     def close(self) -> None:
         for worker in self._workers:

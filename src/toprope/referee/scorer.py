@@ -6,6 +6,7 @@ candidate code runs in the zygote's children only; what comes back is checked by
 
 from __future__ import annotations
 
+import contextlib
 import socket
 import sys
 import time
@@ -102,7 +103,8 @@ def main() -> None:
     except WorkerDied:
         return  # the other end is gone: nothing left to do
     except TopropeError as e:
-        channel.send(Failed(str(e), e.exit_code))
+        with contextlib.suppress(WorkerDied):
+            channel.send(Failed(str(e), e.exit_code))
 
 
 __all__ = ["FromScorer", "Scorer", "main", "serve"]

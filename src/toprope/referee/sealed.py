@@ -6,8 +6,10 @@ Holds run secrets, attempts, champions and test openings over all runs. Everythi
 
 from __future__ import annotations
 
+import contextlib
 import sqlite3
 import time
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,6 +42,17 @@ class SealedRun(NamedTuple):
     unsealed: bool
 
 
+def _patiently(db: sqlite3.Connection, pragma: str) -> None:
+    """Two runs that make the vault at the same moment: a change of journal does not wait for a lock by itself."""
+    for seconds in (0.05, 0.2, 1.0, 5.0):
+        try:
+            db.execute(pragma)
+            return
+        except sqlite3.OperationalError:
+            time.sleep(seconds)
+    db.execute(pragma)
+
+
 class Vault:
     """One SQLite file, mode 0600, shared by all of a user's runs."""
 
@@ -48,12 +61,30 @@ class Vault:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path = directory / "sealed.db"
             self._path.touch(mode=0o600)
+            self._path.chmod(0o600)  # whatever it was copied as
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=60)
-            self._db.execute("PRAGMA journal_mode=WAL")
             self._db.execute("PRAGMA synchronous=FULL")
+            _patiently(self._db, "PRAGMA journal_mode=WAL")
             self._db.executescript(_SCHEMA)
         except (OSError, sqlite3.Error) as e:
             raise RunError(f"vault {directory}: {e}; set TOPROPE_VAULT to a directory you own on a local disk") from e
+
+    @contextlib.contextmanager
+    def _write(self) -> Iterator[None]:
+        """One transaction, on disk when it ends, or nothing at all."""
+        try:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+                self._db.execute("COMMIT")
+            except BaseException:
+                if self._db.in_transaction:
+                    self._db.execute("ROLLBACK")
+                raise
+        except sqlite3.Error as e:
+            raise RunError(
+                f"cannot write the vault {self._path}: {e}; nothing is lost: mend that, then `toprope resume` the run"
+            ) from e
 
     @property
     def since(self) -> str:
@@ -63,8 +94,7 @@ class Vault:
 
     def open_run(self, run: str, task: str, rehearsal: str | None) -> SealedRun:
         """The run's sealed record, made on first sight."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._write():
             row = self._db.execute("SELECT * FROM runs WHERE run=?", (run,)).fetchone()
             if row is None:
                 query = "SELECT count(*) FROM runs WHERE task=? AND rehearsal=0"
@@ -75,8 +105,7 @@ class Vault:
 
     def begin_attempt(self, run: str, slice_: int, candidate: str) -> tuple[int, bool | None]:
         """The attempt's number on the slice, counted now; and its answer, if the same candidate has had one."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._write():
             query = "SELECT attempt, promoted FROM attempts WHERE run=? AND slice=? AND candidate=?"
             row = self._db.execute(query, (run, slice_, candidate)).fetchone()
             if row is not None:
@@ -87,12 +116,13 @@ class Vault:
         return number, None
 
     def refuse(self, run: str, slice_: int, attempt: int) -> None:
-        self._db.execute("UPDATE attempts SET promoted=0 WHERE run=? AND slice=? AND attempt=?", (run, slice_, attempt))
+        query = "UPDATE attempts SET promoted=0 WHERE run=? AND slice=? AND attempt=?"
+        with self._write():
+            self._db.execute(query, (run, slice_, attempt))
 
     def promote(self, run: str, slice_: int, attempt: int, champion: Candidate, measured: Estimate) -> None:
         """The answer and the new champion in one transaction; the slice is burned by the champion's existence."""
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._write():
             self._db.execute(
                 "UPDATE attempts SET promoted=1 WHERE run=? AND slice=? AND attempt=?", (run, slice_, attempt)
             )
@@ -124,8 +154,7 @@ class Vault:
 
         A rehearsal's test is no secret, so its opening is always the first and is not counted.
         """
-        with self._db:
-            self._db.execute("BEGIN IMMEDIATE")
+        with self._write():
             self._db.execute("UPDATE runs SET unsealed=1 WHERE run=?", (run.run,))
             if run.rehearsal:
                 return 1

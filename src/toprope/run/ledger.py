@@ -12,6 +12,7 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from urllib.parse import quote
 
 import msgspec
 
@@ -34,23 +35,33 @@ class SqliteLedger:
 
     def __init__(self, path: Path, *, create: bool = False, readonly: bool = False) -> None:
         self.path = path
+        self._db: sqlite3.Connection = None  # type: ignore[assignment]  # until it is open
+        self._lock: int | None = None
         if not create and not path.is_file():
             raise RunError(
                 f"no run at {path.parent}: {path.name} is missing; name a directory that `toprope climb` made"
             )
         self._lock = None if readonly else _take_lock(path.with_name("lock"))
-        with self._errors():
-            uri = f"file:{path}?mode=ro" if readonly else f"file:{path}"
-            self._db = sqlite3.connect(uri, uri=True, isolation_level=None)
-            if create:
-                self._create()
-            self._seq, self.head = self._check_chain()
+        try:
+            with self._errors():
+                self._db = sqlite3.connect(_uri(path, readonly), uri=True, isolation_level=None)
+                if create:
+                    self._create()
+                self._seq, self.head = self._check_chain()
+        except BaseException:
+            self.close()
+            raise
 
     def _create(self) -> None:
+        """Makes the table in one step; one that an earlier start left behind is kept."""
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
+        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            return
+        self._db.execute("BEGIN IMMEDIATE")
         self._db.execute(f"PRAGMA user_version={FORMAT}")
         self._db.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT")
+        self._db.execute("COMMIT")
 
     def _check_chain(self) -> tuple[int, str]:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
@@ -60,6 +71,8 @@ class SqliteLedger:
             )
         head, expected = GENESIS, 0
         for seq, kind, body, digest in self._db.execute("SELECT seq, kind, body, hash FROM entries ORDER BY seq"):
+            if not isinstance(kind, str) or not isinstance(body, bytes):
+                raise RunError(f"{self.path} is no ledger of toprope: entry {expected} has columns of other types")
             head = entry_hash(head, expected, kind, body)
             if seq != expected or bytes.fromhex(head) != digest:
                 raise RunError(
@@ -86,13 +99,24 @@ class SqliteLedger:
                 yield Entry(seq, what, body, digest.hex())
 
     def close(self) -> None:
-        self._db.close()
+        if self._db is not None:
+            self._db.close()
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def _errors(self) -> _Errors:
         return _Errors(self.path)
+
+
+def _uri(path: Path, readonly: bool) -> str:
+    """The file for sqlite, its name quoted. A finished run in a directory we cannot write is read as it lies: readers
+    of a WAL file need to write beside it, and where no log lies there is nothing in it to miss."""
+    uri = f"file:{quote(str(path))}"
+    if not readonly:
+        return uri
+    log = path.with_name(path.name + "-wal")
+    return uri + ("?mode=ro" if log.exists() or os.access(path.parent, os.W_OK) else "?immutable=1")
 
 
 class _Errors:
@@ -109,13 +133,22 @@ class _Errors:
             raise RunError(
                 f"cannot write {self.path}: {e}; free some space, then `toprope resume {self.path.parent}`"
             ) from e
+        if isinstance(e, sqlite3.OperationalError) and ("unable to open" in str(e) or "readonly" in str(e)):
+            raise RunError(
+                f"cannot open {self.path}: {e}; the directory and the file must be yours to read and write"
+            ) from e
         if isinstance(e, sqlite3.Error | msgspec.DecodeError):
             raise RunError(f"cannot read {self.path}: {e}; it is damaged or no ledger, restore it from a copy") from e
 
 
 def _take_lock(path: Path) -> int:
     """One process per run. The lock goes with the process, also when it is killed."""
-    fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise RunError(
+            f"cannot write {path}: {e.strerror}; a run needs a directory you can write, with space left"
+        ) from e
     try:
         fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:

@@ -5,6 +5,7 @@ The run process holds climber, loop, ledger and screen. It never sees a candidat
 
 from __future__ import annotations
 
+import contextlib
 import os
 import time
 from pathlib import Path
@@ -17,7 +18,7 @@ import platformdirs
 import toprope
 from toprope import climbers, seeding
 from toprope.errors import RunError, UsageError
-from toprope.protocols import Task
+from toprope.protocols import Climber, Task
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
@@ -54,6 +55,8 @@ class Session:
     def __init__(self, directory: Path, ask: Ask | None, tier: str, workers: int, screen: Screen) -> None:
         """ask: a new run's wishes; None resumes the run in `directory`."""
         self.directory, self.screen, self._workers = directory, screen, workers
+        if ask is not None:
+            _climber(ask.climber, _space(registry.load(ask.task)), ask.seed)  # what cannot begin leaves nothing behind
         self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
         self._hub: HubClient | None = None
         self._pool: ScorerPool | None = None
@@ -61,13 +64,15 @@ class Session:
             self.ask = self._asked(ask)
             self.task: Task = registry.load(self.ask.task)
             first = next(self.ledger.read("open"), None)
-            self._start_workers(tier)
-            self.opening: Opening = record(first) if first is not None else self._open(tier)
-            if self.opening.toprope != toprope.__version__:
+            past: Opening | None = record(first) if first is not None else None
+            if past is not None and past.toprope != toprope.__version__:
                 raise RunError(
-                    f"run {directory} was made by toprope {self.opening.toprope}, this is {toprope.__version__}; "
+                    f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "
                     "resume it with the version that made it"
                 )
+            if past is None or self.tested is None:  # a run that has opened its test has no work left
+                self._start_workers(tier)
+            self.opening: Opening = past if past is not None else self._open(tier)
             screen.opened(self.opening)
         except BaseException:
             self.close()
@@ -88,20 +93,16 @@ class Session:
 
     def _start_workers(self, tier: str) -> None:
         ask = self.ask
-        if self.tested is None:
-            hub = HubConfig(ask.run, ask.task, tier, self._workers, str(vault_directory()), ask.rehearsal)
-            self._hub = HubClient(hub, self.screen.progress)
+        hub = HubConfig(ask.run, ask.task, tier, self._workers, str(vault_directory()), ask.rehearsal)
+        self._hub = HubClient(hub, self.screen.progress)
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
-        if self._hub is not None:
-            self._hub.wait_ready()
+        self._hub.wait_ready()
 
     def _open(self, tier: str) -> Opening:
         assert self._hub is not None
         assert self._pool is not None
-        space = self.task.space
-        if space is None:
-            raise UsageError(f"task {self.ask.task} has no search space; it can be climbed with own code only")
+        space = _space(self.task)
         tree, ready = self.task.starter(), self._hub.ready
         anchors = _anchors(self._pool, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
@@ -112,7 +113,7 @@ class Session:
             number=ready.number,
             vault_since=ready.vault_since,
             hidden=ready.hidden,
-            detectable=round(ready.detectable, 4),
+            detectable=round(ready.detectable / float((anchors.ceilings - anchors.floors).mean()), 4),
             protection=self._pool.protection,
             floors=anchors.floors,
             ceilings=anchors.ceilings,
@@ -132,8 +133,8 @@ class Session:
         return record(entry) if entry is not None else None
 
     def climb(self) -> None:
-        """Climbs until the budget is spent; a run whose test is open has nothing left to climb."""
-        if self._hub is None:
+        """Climbs until the budget is spent; a run that has committed to a candidate has nothing left to climb."""
+        if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             return
         assert self._pool is not None
         o, spec = self.opening, self.task.spec
@@ -142,8 +143,7 @@ class Session:
         ascent = Ascent(
             self.ledger, self._hub, race, evaluator, (o.tree, o.space), spec.splits.attempt_every, self.screen.gate
         )
-        kind, _, file = o.climber.partition(":")
-        climber = climbers.make(kind, o.space, o.seed, **({"path": file} if file else {}))
+        climber = _climber(o.climber, o.space, o.seed)
         climb(
             climber, race, ascent, Budget(o, self.ledger), self.ledger, spec.splits.generation, self.screen.generation
         )
@@ -176,11 +176,12 @@ class Session:
         return champion
 
     def close(self) -> None:
-        if self._hub is not None:
-            self._hub.close()
-        if self._pool is not None:
-            self._pool.close()
-        self.ledger.close()
+        with contextlib.ExitStack() as each:  # one that cannot be closed keeps no other from it
+            each.callback(self.ledger.close)
+            if self._pool is not None:
+                each.callback(self._pool.close)
+            if self._hub is not None:
+                each.callback(self._hub.close)
 
     def __enter__(self) -> Session:
         return self
@@ -190,18 +191,33 @@ class Session:
 
 
 def _new_ledger(directory: Path) -> SqliteLedger:
+    """A ledger without entries; one that an earlier start could not even begin counts as new."""
     path = directory / "ledger.db"
-    if path.exists():
-        raise UsageError(
-            f"{directory} holds a run already; continue it with `toprope resume {directory}` or name another"
-        )
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise UsageError(
             f"cannot make run directory {directory}: {e.strerror}; name one you can write with --run"
         ) from e
-    return SqliteLedger(path, create=True)
+    ledger = SqliteLedger(path, create=True)
+    if next(ledger.read(), None) is not None:
+        ledger.close()
+        raise UsageError(
+            f"{directory} holds a run already; continue it with `toprope resume {directory}` or name another"
+        )
+    return ledger
+
+
+def _space(task: Task) -> Space:
+    if task.space is None:
+        raise UsageError(f"task {task.spec.id} has no search space; it can be climbed with own code only")
+    return task.space
+
+
+def _climber(name: str, space: Space, seed: int) -> Climber:
+    """name: as on the command line; `replay:FILE` reads its file now."""
+    kind, _, file = name.partition(":")
+    return climbers.make(kind, space, seed, **({"path": file} if file else {}))
 
 
 def _anchors(pool: ScorerPool, tree: Tree, space: Space, draws: int) -> Anchors:

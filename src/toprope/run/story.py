@@ -94,7 +94,8 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         by_kind.setdefault(entry.kind, []).append(record(entry))
         head = entry.hash
     if "open" not in by_kind:
-        raise RunError(f"run {path} ended before it began; start it again with `toprope climb`")
+        again = f"toprope resume {path}" if "ask" in by_kind else "toprope climb"
+        raise RunError(f"run {path} ended before it began; start it again with `{again}`")
 
     def last(kind: str) -> Any:
         return by_kind.get(kind, [None])[-1]

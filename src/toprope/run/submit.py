@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from toprope import seeding
+from toprope import seeding, wire
 from toprope.errors import UsageError
 from toprope.protocols import TaskSpec
 from toprope.referee.messages import Done, ScorerConfig, Work
@@ -27,17 +27,43 @@ def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Cand
         raise UsageError(f"candidate {directory} is no directory; expected one that holds solution.py")
     if not (directory / "solution.py").is_file():
         raise UsageError(f"candidate {directory} holds no solution.py; it must define one of {', '.join(spec.entries)}")
+    try:
+        files = _read_files(directory, spec)
+    except OSError as e:
+        raise UsageError(f"candidate file {e.filename}: {e.strerror}; every file must be readable") from e
+    return Candidate(Tree(files), _read_params(params or directory / "params.json", params is not None))
+
+
+def _read_files(directory: Path, spec: TaskSpec) -> dict[str, bytes]:
+    """Stops at the first byte too many, so that a wrong directory, however large, is refused at once."""
     files: dict[str, bytes] = {}
-    for path in sorted(directory.rglob("*")):
-        name = path.relative_to(directory)
+    size = 0
+    for path in _plain_files(directory):
+        size += path.stat().st_size
+        if size > spec.max_tree_bytes:
+            raise UsageError(
+                f"candidate {directory} has more than the {spec.max_tree_bytes} bytes that {spec.id} allows "
+                f"(reached at {path.name})"
+            )
+        name = path.relative_to(directory).as_posix()
+        if not name.isprintable():
+            raise UsageError(f"candidate file {name!r} has a name that cannot be printed; rename it")
+        files[name] = path.read_bytes()
+    return files
+
+
+def _plain_files(directory: Path) -> Iterator[Path]:
+    for path in sorted(directory.iterdir()):
+        if path.name in IGNORED:
+            continue
         if path.is_symlink():
             raise UsageError(f"candidate file {path} is a symbolic link; a candidate is plain files only")
-        if path.is_file() and not IGNORED & set(name.parts):
-            files[name.as_posix()] = path.read_bytes()
-    size = sum(map(len, files.values()))
-    if size > spec.max_tree_bytes:
-        raise UsageError(f"candidate {directory} has {size} bytes; {spec.id} allows {spec.max_tree_bytes}")
-    return Candidate(Tree(files), _read_params(params or directory / "params.json", params is not None))
+        if path.is_dir():
+            yield from _plain_files(path)
+        elif path.is_file():
+            yield path
+        else:
+            raise UsageError(f"candidate file {path} is a pipe, socket or device; a candidate is plain files only")
 
 
 def _read_params(path: Path, required: bool) -> dict[str, Any]:
@@ -45,7 +71,9 @@ def _read_params(path: Path, required: bool) -> dict[str, Any]:
         return {}
     try:
         params = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
-    except (OSError, ValueError) as e:
+        json.dumps(params, allow_nan=False)  # 1e999 is read as infinity
+        wire.encode(params)  # integers beyond 64 bits, lone surrogates
+    except (OSError, ValueError, OverflowError, RecursionError) as e:
         raise UsageError(f"parameters {path}: {e}; expected a JSON object of names and values") from e
     if not isinstance(params, dict):
         raise UsageError(

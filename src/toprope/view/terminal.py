@@ -156,8 +156,9 @@ class Plain:
         self._events = len(self.state.events)
 
     def progress(self, what: str, done: float) -> None:
+        began = self.state.doing is not None  # a thing that is done at once is not worth a line
         self.state.progress(what, done)
-        if done >= 1 or time.monotonic() - self._said > self.every_s:
+        if (done >= 1 and began) or (done < 1 and time.monotonic() - self._said > self.every_s):
             self._said = time.monotonic()
             self._say(f"{what}: {100 * done:.0f} %")
 

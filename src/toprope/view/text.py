@@ -55,8 +55,16 @@ def ending(s: dict[str, Any]) -> str:
         )
     if "public" in s["hidden"]:
         lines.append(f"hidden weights: {s['hidden']}; `toprope vault pretrain` makes private ones")
+    if "sitting" in s["cost"]:
+        lines.append(f"time          {_sitting(s['cost']['sitting'])}")
     lines.append(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else ""))
     return "\n".join(lines)
+
+
+def _sitting(spent: dict[str, float]) -> str:
+    """Where the seconds of this sitting went."""
+    names = {"start_s": "starting, hidden states", "climb_s": "climbing", "test_s": "sealed test", "total_s": "in all"}
+    return ", ".join(f"{spent[k]:.0f} s {name}" for k, name in names.items() if k in spent)
 
 
 def _against(s: dict[str, Any]) -> list[str]:
