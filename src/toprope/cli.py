@@ -173,7 +173,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     from toprope.run.story import read, summary
     from toprope.view import terminal, text
 
-    screen, began, spent = terminal.screen(), time.monotonic(), {}
+    screen, began = terminal.screen(), time.monotonic()
+    spent: dict[str, float] = {}
 
     def lap(phase: str) -> None:
         spent[phase] = round(time.monotonic() - began - sum(spent.values()), 1)
