@@ -37,7 +37,7 @@ class Commands(click.Group):
     def main(self, *args: Any, **options: Any) -> Any:
         """click's own complaints in our form: one line, without the usage above it."""
         try:
-            sys.exit(super().main(*args, **{**options, "standalone_mode": False}))
+            sys.exit(super().main(*args, **{**options, "prog_name": "toprope", "standalone_mode": False}))
         except click.ClickException as e:
             if type(e).__name__ == "NoArgsIsHelpError":  # a class since click 8.2; its message is the help page
                 e.show()
@@ -262,7 +262,7 @@ def submit(task: str, directory: Path, params: Path | None, seed: int, trust: bo
     from toprope.view import terminal, text
 
     with terminal.screen() as screen:
-        result = score_one(task, directory, params, seed, _tier(trust), screen.progress)
+        result = score_one(task, directory, params, seed, lambda: _tier(trust), screen.progress)
     _emit(result, as_json, lambda: text.submission(result))
 
 

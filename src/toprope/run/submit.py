@@ -87,13 +87,18 @@ def _no_constant(name: str) -> float:
 
 
 def submit(
-    task_id: str, directory: Path, params: Path | None, seed: int, tier: str, progress: Callable[[str, float], None]
+    task_id: str,
+    directory: Path,
+    params: Path | None,
+    seed: int,
+    tier: Callable[[], str],
+    progress: Callable[[str, float], None],
 ) -> dict[str, Any]:
-    """The JSON object of `toprope submit` (DESIGN section 12)."""
+    """The JSON object of `toprope submit` (DESIGN section 12). tier: proves one, once the candidate can be read."""
     task = registry.load(task_id)
     candidate = read_candidate(directory, params, task.spec)
     start = time.monotonic()
-    pool = ScorerPool(ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, tier), 1, progress)
+    pool = ScorerPool(ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, tier()), 1, progress)
     try:
         space, rows = several([candidate.params])
         tree, digest = pool.add(candidate.tree, space)

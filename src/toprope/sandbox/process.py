@@ -80,6 +80,8 @@ class Zygote:
         record: dict[str, Any] = json.loads(data) if data else {"error": "it ended without a word"}
         if "error" in record:
             self.close()
+            if not data and self.process.returncode == -signal.SIGKILL:  # no wall kills like that: someone else did
+                raise WorkerDied("the zygote was killed while it started")
             raise NoProtection(f"the sandbox could not start: {record['error']}; `toprope doctor` says what to mend")
         return record
 

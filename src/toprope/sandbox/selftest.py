@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.errors import NoProtection
+from toprope.errors import NoProtection, WorkerDied
 from toprope.protocols import Dialogue, Outputs
 from toprope.sandbox.box import Case, Job, JobResult, Sandbox
 from toprope.sandbox.memory import PublicMemory
@@ -113,7 +113,7 @@ def prove(tier: str) -> Report:
         with Sandbox(LIMITS, tier=tier) as sandbox, tempfile.TemporaryDirectory() as folder:
             result, answers = _run(sandbox, Path(folder))
             said = sandbox.protection
-    except NoProtection as e:
+    except (NoProtection, WorkerDied) as e:
         return Report(tier, {"start": Finding(False, str(e), REMEDY["start"])})
     honest = result.outcomes[-1] is Outcome.OK and bool(answers[-1] == 2.0)
     layers = {"start": Finding(honest, f"{said['identity']}, Landlock ABI {said['landlock_abi']}", "")}
