@@ -12,7 +12,12 @@ import secrets
 
 
 def derive(secret: bytes, *labels: str | int) -> int:
-    """A 63-bit seed from a secret and a path of labels (HMAC-SHA256); distinct paths give independent seeds."""
+    """A 63-bit seed from a secret and a path of labels (HMAC-SHA256); distinct paths give independent seeds.
+
+    Raises ValueError for a label that holds the separator, which would make two paths one.
+    """
+    if any("\x1f" in str(x) for x in labels):
+        raise ValueError(f"labels {labels!r} hold the separator of labels")
     path = "\x1f".join(f"{type(x).__name__}:{x}" for x in labels)
     return int.from_bytes(hmac.new(secret, path.encode(), hashlib.sha256).digest()[:8], "big") >> 1
 

@@ -1,0 +1,94 @@
+"""Gate, panel and hub with real scorers: the better passes, the equal and the failing do not, one bit leaves."""
+
+import numpy as np
+import pytest
+
+from toprope import wire
+from toprope.errors import UsageError
+from toprope.referee.gate import Gate
+from toprope.referee.hub import Hub
+from toprope.referee.panel import Panel
+from toprope.referee.sealed import Vault
+
+
+def test_a_better_candidate_passes(pool, spec, coin):
+    """Ten points of skill over the champion is a promotion, and its measurement holds the truth."""
+    gate = Gate(spec, pool, 1)
+    assert gate.passes(coin(3, 0.1), coin(0), 1, 1)
+    measured = gate.measure(coin(3, 0.1), 1)
+    assert measured.lo - 0.02 < 0.6 < measured.hi + 0.02
+
+
+def test_what_is_not_better_does_not_pass(pool, spec, coin):
+    """Neither the champion itself, nor another face of the same skill, nor a worse one."""
+    gate = Gate(spec, pool, 1)
+    for candidate in (coin(0, 0.05), coin(4, 0.05), coin(4, 0.0)):
+        assert not gate.passes(candidate, coin(0, 0.05), 1, 1)
+
+
+@pytest.mark.parametrize("act", ["crash", "exit", "nan"])
+def test_a_failing_candidate_never_passes(pool, spec, coin, act):
+    """However good it claims to be, and against whatever champion."""
+    assert not Gate(spec, pool, 1).passes(coin(0, 0.1, act), coin(0), 1, 1)
+
+
+def test_a_failing_champion_is_not_beaten_by_luck(pool, spec, coin):
+    """A difference that is no number promotes nobody."""
+    assert not Gate(spec, pool, 1).passes(coin(0, 0.1), coin(0, 0.0, "crash"), 1, 1)
+
+
+def test_slices_are_different_draws(pool, coin):
+    """A new slice has nothing in common with the old one; the same slice is the same again."""
+    first, again, other = (Panel(pool, "val", s).columns([coin(5)], 16)[0].scores for s in (1, 1, 2))
+    assert np.array_equal(first, again)
+    assert not np.isin(first, other).any()
+
+
+def test_a_panel_asks_only_what_it_has_not_seen(pool, coin):
+    """Growing a column runs the missing draws, and a candidate that fails has NaN there and the floor in a measure."""
+    panel = Panel(pool, "measure", 9)
+    calls: list[float] = []
+    few = panel.columns([coin(6)], 8, calls.append)[0]
+    assert calls == [1.0]
+    many, failed = panel.columns([coin(6), coin(6, 0.0, "crash")], 24, calls.append)
+    assert len(calls) == 1 + 2 + 3
+    assert np.array_equal(many.scores[:8], few.scores)
+    assert np.isnan(failed.scores).all()
+    assert failed.counted.tolist() == failed.floors.tolist()
+    panel.columns([coin(6)], 24, calls.append)
+    assert len(calls) == 6
+
+
+@pytest.fixture
+def hub(pool, task, tmp_path):
+    vault = Vault(tmp_path / "vault")
+    return Hub(task, vault, vault.open_run("r", task.spec.id, None), pool), vault
+
+
+def test_an_early_end_leaves_no_trace(hub, coin):
+    """A hopeless candidate, one stopped after a few draws and one refused at the end get the same words."""
+    referee, vault = hub
+    answers = [referee.attempt(c) for c in (coin(0, 0.1, "crash"), coin(7), coin(8))]
+    assert [(a.promoted, a.attempt, a.slice, a.measured) for a in answers] == [(False, i, 1, None) for i in (1, 2, 3)]
+    assert len({len(wire.encode(a)) for a in answers}) == 1  # and nothing else is said
+    assert vault.attempts("r") == 3
+
+
+def test_a_question_has_one_answer(hub, coin):
+    """Asked again, before and after a promotion, a candidate hears what it heard, and nothing more is counted."""
+    referee, vault = hub
+    refused, promoted = referee.attempt(coin(2)), referee.attempt(coin(2, 0.1))
+    assert (refused.promoted, promoted.promoted) == (False, True)
+    assert referee.attempt(coin(2, 0.1)) == promoted
+    assert vault.attempts("r") == 2
+    assert referee.attempt(coin(2, 0.09)).slice == 2  # the burned slice is never used again
+
+
+def test_nothing_is_attempted_after_the_test(hub, coin):
+    """Opening the test ends the run."""
+    referee, vault = hub
+    vault.open_test(vault.open_run("r", "testing/rough-coin-v1", None), "x")
+    ended = Hub(referee._task, vault, vault.open_run("r", "testing/rough-coin-v1", None), referee._pool)
+    with pytest.raises(UsageError, match="start a new run"):
+        ended.attempt(coin(2))
+    assert vault.attempts("r") == 0

@@ -1,0 +1,124 @@
+"""Scorers and hubs that are killed: every answer comes, once, and a machine that kills them all is told so."""
+
+import os
+import signal
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from toprope.errors import WorkerDied
+from toprope.referee.client import HubClient
+from toprope.referee.messages import HubConfig, ScorerConfig, Work
+from toprope.referee.pool import MAX_TRIES, ScorerPool
+from toprope.referee.sealed import Vault
+from toprope.types import Block
+
+
+def works(pool, task, n, act=0, draws=4):
+    """n blocks of one variant each; act: level of the parameter, 15 hangs."""
+    tree, space = pool.add(task.starter(), task.space)
+    row = task.space.default()
+    row[2] = act
+    return [Work(i, Block(tree, space, np.array([row]), tuple(range(i, i + draws))), "dev") for i in range(n)]
+
+
+def test_results_do_not_depend_on_who_dies(pool, task):
+    """A scorer killed between and during blocks: each block's result comes once, and equals the undisturbed one."""
+    calm = {d.id: d.result.scores.tolist() for d in pool.run(works(pool, task, 12))}
+    rough: dict[int, list] = {}
+    before = pool.restarts
+    for count, done in enumerate(pool.run(works(pool, task, 12))):
+        assert done.id not in rough
+        rough[done.id] = done.result.scores.tolist()
+        if count in (1, 5):
+            os.kill(pool.pids[count % 2], signal.SIGKILL)
+    assert rough == calm
+    assert pool.restarts == before + 2
+
+
+def test_a_run_that_was_left_early_spoils_no_other(pool, task):
+    """Answers still on their way when a caller stops are never taken for answers of the next run."""
+    for _ in pool.run(works(pool, task, 6)):
+        break
+    fresh = works(pool, task, 3, draws=1)
+    assert {d.id: d.result.scores.shape for d in pool.run(fresh)} == {i: (1, 1) for i in range(3)}
+
+
+def test_a_block_that_always_ends_its_scorer_is_given_up():
+    """After MAX_TRIES scorers the run is told; the pool works on afterwards."""
+    from toprope.tasks import registry
+
+    task = registry.load("testing/rough-coin-v1")
+    pool = ScorerPool(ScorerConfig("testing/rough-coin-v1", {"dev": b"x"}, "linux-landlock"), 1)
+    stop, killed = threading.Event(), []
+
+    def kill_at_work():
+        while not stop.is_set():
+            worker = pool._workers[0]
+            if worker.work is not None and worker.process.pid not in killed:
+                killed.append(worker.process.pid)
+                worker.process.kill()
+            time.sleep(0.001)
+
+    killer = threading.Thread(target=kill_at_work)
+    killer.start()
+    try:
+        with pytest.raises(WorkerDied, match=f"{MAX_TRIES} times"):
+            list(pool.run(works(pool, task, 1, act=15)))
+    finally:
+        stop.set()
+        killer.join()
+    assert len(killed) == MAX_TRIES
+    assert [d.result.outcomes for d in pool.run(works(pool, task, 1))] == [["ok"]]
+    pool.close()
+
+
+def test_a_closed_pool_leaves_nobody_behind():
+    """Every scorer has ended when `close` returns."""
+    pool = ScorerPool(ScorerConfig("testing/coin-v1", {"dev": b"x"}, "linux-landlock"), 2)
+    pids = pool.pids
+    pool.close()
+    for pid in pids:
+        with pytest.raises(ProcessLookupError):
+            os.kill(pid, 0)
+
+
+@pytest.fixture
+def client(tmp_path):
+    hub = HubClient(HubConfig("r", "testing/rough-coin-v1", "linux-landlock", 1, str(tmp_path / "v"), "secret"))
+    yield hub
+    hub.close()
+
+
+def test_a_hub_killed_at_an_attempt_is_asked_again(client, coin, tmp_path):
+    """Killed before it was ready, at work, and again while its successor starts: one answer each, counted once."""
+    os.kill(client.pid, signal.SIGKILL)
+    client.wait_ready()
+    client.submit(coin(1, 0.1))
+    os.kill(client.pid, signal.SIGKILL)
+    heard = []
+    listener = threading.Thread(target=lambda: heard.append(client.answer()))
+    first = client.pid
+    listener.start()
+    while client.pid == first:  # killed once more while it starts
+        time.sleep(0.001)
+    os.kill(client.pid, signal.SIGKILL)
+    listener.join()
+    assert [(a.candidate, a.promoted, a.attempt) for a in heard] == [(coin(1, 0.1).id, True, 1)]
+    os.kill(client.pid, signal.SIGKILL)  # between two attempts: the death is noticed when the next one is sent
+    client.submit(coin(2, 0.0, "crash"))
+    answer = client.answer()
+    assert (answer.candidate, answer.promoted, answer.slice) == (coin(2, 0.0, "crash").id, False, 2)
+    client.submit(coin(3, 0.0, "crash"))
+    assert client.answer().candidate == coin(3, 0.0, "crash").id
+    assert Vault(tmp_path / "v").attempts("r") == 3
+
+
+def test_a_hub_at_work_is_ended_at_once(client, coin):
+    """Closing does not wait for an attempt that nobody will hear of."""
+    client.wait_ready()
+    client.submit(coin(1, 0.1))
+    client.close()
+    assert client._process.returncode == -signal.SIGKILL

@@ -1,0 +1,461 @@
+"""The command line keeps its contract: one clear line for a mistake, its exit code, one JSON object, nothing left behind."""
+
+import ctypes
+import json
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from toprope.run.ledger import SqliteLedger, read_entries
+from toprope.run.records import Ask, Opening, record
+
+COIN = "testing/coin-v1"
+GOOD = "def answer(nonce, *, params):\n    return [1.0, 0.05, nonce[0]]\n"
+NO_LANDLOCK = """
+import ctypes, errno, os, struct, sys
+libc = ctypes.CDLL(None, use_errno=True)
+deny = [(0x20, 0, 0, 0), (0x15, 0, 1, 444), (0x06, 0, 0, 0x50000 | errno.ENOSYS), (0x06, 0, 0, 0x7FFF0000)]
+code = b"".join(struct.pack("<HBBI", *op) for op in deny)
+class Filter(ctypes.Structure):
+    _fields_ = (("len", ctypes.c_ushort), ("filter", ctypes.c_char_p))
+assert libc.prctl(38, 1, 0, 0, 0) == 0 and libc.prctl(22, 2, ctypes.byref(Filter(len(deny), code)), 0, 0) == 0
+os.execv(sys.argv[1], sys.argv[1:])
+"""  # landlock_create_ruleset does not exist, as in a container that does not allow it
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_running():
+    """Whatever a command did: no hub, scorer or zygote outlives it (orphans come to us, a subreaper)."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    yield
+    end = time.monotonic() + 60
+    while left := _own_children():
+        assert time.monotonic() < end, f"still running: {left}"
+        time.sleep(0.02)
+    libc.prctl(36, 0, 0, 0, 0)
+
+
+def _own_children() -> dict[int, str]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
+            if len(fields) > 1 and int(fields[1]) == os.getpid():
+                if fields[0] == "Z":
+                    os.waitpid(int(entry.name), os.WNOHANG)
+                else:
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, ValueError):
+            continue
+    return found
+
+
+def complaint(done: subprocess.CompletedProcess, *words: str, code: int = 2) -> str:
+    """The one line a failed command wrote, which names all these words."""
+    assert done.returncode == code, done.stderr
+    assert done.stdout == ""
+    (line,) = done.stderr.splitlines()
+    assert line.startswith("toprope: "), line
+    for word in words:
+        assert word in line, line
+    return line
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """A finished run with its test open, and the vault that knows it."""
+    base = tmp_path_factory.mktemp("finished")
+    environment = {**os.environ, "TOPROPE_VAULT": str(base / "vault")}
+    options = ["--experiments", "66", "--workers", "1", "--seed", "4", "--run", str(base / "run"), "--unseal", "--json"]
+    command = [sys.executable, "-m", "toprope.cli", "climb", COIN, *options]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
+    return base, json.loads(done.stdout)
+
+
+def copy_of(finished, tmp_path: Path, monkeypatch) -> Path:
+    base, _ = finished
+    shutil.copytree(base, tmp_path / "copy")
+    monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "copy" / "vault"))
+    return tmp_path / "copy" / "run"
+
+
+# ---------------------------------------------------------------- what cannot begin
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["climb", "no/task-v1"], ["'no/task-v1'", "w2s/probe-v1"]),
+        (["climb", COIN, "--climber", "genius"], ["'genius'", "evolution", "random"]),
+        (["climb", COIN, "--climber", "replay"], ["'replay'", "replay:FILE"]),
+        (["climb", COIN, "--climber", "replay:nowhere.json"], ["nowhere.json", "No such file"]),
+        (["climb", COIN, "--experiments", "0"], ["--experiments 0", "above 0"]),
+        (["climb", COIN, "--experiments", "-5"], ["--experiments -5", "above 0"]),
+        (["climb", COIN, "--experiments", str(2**70)], ["--experiments", "at most"]),
+        (["climb", COIN, "--experiments", "many"], ["--experiments", "'many'"]),
+        (["climb", COIN, "--minutes", "nan"], ["--minutes nan", "above 0"]),
+        (["climb", COIN, "--minutes", "inf"], ["--minutes inf", "above 0"]),
+        (["climb", COIN, "--minutes", "-1"], ["--minutes -1", "above 0"]),
+        (["climb", COIN, "--seed", "-1"], ["--seed", "-1", "x<="]),
+        (["climb", COIN, "--seed", str(2**63)], ["--seed", str(2**63)]),
+        (["climb", COIN, "--workers", "0"], ["--workers", "0", "1<=x<=512"]),
+        (["climb", COIN, "--executor", "moon"], ["--executor", "'moon'", "local"]),
+        (["climb"], ["TASK", "toprope climb --help"]),
+        (["climbs"], ["'climbs'"]),
+        (["submit", "no/task-v1", "."], ["'no/task-v1'"]),
+        (["submit", COIN, ".", "--seed", "-1"], ["--seed", "-1"]),
+        (["resume", "nowhere"], ["nowhere", "ledger.db is missing", "toprope climb"]),
+        (["unseal", "nowhere"], ["nowhere", "ledger.db is missing"]),
+        (["report", "nowhere"], ["nowhere", "ledger.db is missing"]),
+        (["export", "nowhere"], ["nowhere", "ledger.db is missing"]),
+    ],
+)
+def test_a_mistake_is_one_line(cli, tmp_path, monkeypatch, arguments, words):
+    """It names the thing, its value and what was expected; exit 2, and neither a run nor a vault was made."""
+    monkeypatch.chdir(tmp_path)
+    complaint(cli.run(*arguments), *words)
+    assert list(tmp_path.iterdir()) == []
+
+
+def write(directory: Path, **files: str | bytes) -> Path:
+    directory.mkdir(exist_ok=True)
+    for name, data in files.items():
+        path = directory / name.replace("_json", ".json").replace("_py", ".py")
+        path.write_bytes(data if isinstance(data, bytes) else data.encode())
+    return directory
+
+
+@pytest.mark.parametrize(
+    ("params", "words"),
+    [
+        ("{", ["params.json", "JSON object"]),
+        ("[1]", ["params.json", "list", "JSON object"]),
+        ('{"a": NaN}', ["NaN is no finite number"]),
+        ('{"a": 1e999}', ["params.json", "JSON"]),
+        ('{"a": %d}' % 10**30, ["params.json"]),  # noqa: UP031  # braces
+        ('{"a": "\\ud800"}', ["params.json"]),
+        ("[" * 100_000, ["params.json"]),
+        (b"\xff\xfe", ["params.json", "utf-8"]),
+    ],
+)
+def test_parameters_that_are_none(cli, tmp_path, params, words):
+    """A params.json that is no JSON object of finite values is refused in one line."""
+    directory = write(tmp_path / "candidate", solution_py=GOOD, params_json=params)
+    complaint(cli.run("submit", COIN, directory), *words)
+
+
+def test_directories_that_hold_no_candidate(cli, tmp_path):
+    """Missing, without solution.py, with a link, a pipe, too many bytes: each is named, and nothing is followed."""
+    candidate = tmp_path / "candidate"
+    complaint(cli.run("submit", COIN, candidate), "candidate", "no directory")
+    candidate.mkdir()
+    complaint(cli.run("submit", COIN, candidate), "no solution.py", "answer")
+    write(candidate, solution_py=GOOD)
+    (candidate / "more").symlink_to("/etc")
+    complaint(cli.run("submit", COIN, candidate), "more is a symbolic link")
+    (candidate / "more").unlink()
+    os.mkfifo(candidate / "more")
+    complaint(cli.run("submit", COIN, candidate), "more is a pipe")
+    (candidate / "more").unlink()
+    with open(candidate / "big", "wb") as f:
+        f.truncate(1 << 40)  # read whole, this would be a terabyte
+    complaint(cli.run("submit", COIN, candidate), "65536 bytes", "big")
+    (candidate / "big").unlink()
+    complaint(cli.run("submit", COIN, candidate, "--params", tmp_path / "none.json"), "none.json", "No such file")
+
+
+@pytest.mark.parametrize(
+    ("source", "outcome", "words"),
+    [
+        ("def answer(:", "crash", ["SyntaxError", "line 1"]),
+        ("x = 1", "invalid", ["must define answer"]),
+        ("def answer(nonce):\n    return [1.0]", "invalid", ["shape (1,)", "expected (3,)"]),
+        ("def answer(nonce):\n    raise KeyError('why')", "crash", ["KeyError: 'why'", "line 2"]),
+        ("def answer(nonce):\n    while True: pass", "timeout", ["limit"]),
+        ("import socket\nsocket.socket()", "violation", []),
+    ],
+)
+def test_a_broken_candidate_is_data(cli, tmp_path, source, outcome, words):
+    """It ends with exit 0, its outcome, no score, and a message that says what was wrong."""
+    result = cli.json("submit", COIN, write(tmp_path / "candidate", solution_py=source))
+    assert result["outcome"] == outcome
+    assert result["dev"] is None
+    for word in words:
+        assert word in result["message"]
+    assert [i["severity"] for i in result["incidents"]] == (["certain"] if outcome == "violation" else [])
+
+
+# ---------------------------------------------------------------- runs
+
+
+def test_a_directory_that_holds_a_run(cli, finished, tmp_path, monkeypatch):
+    """Climbing into it is refused and changes nothing."""
+    run = copy_of(finished, tmp_path, monkeypatch)
+    before = (run / "ledger.db").read_bytes()
+    complaint(cli.run("climb", COIN, "--run", run), "holds a run already", "toprope resume")
+    assert (run / "ledger.db").read_bytes() == before
+
+
+def test_a_run_in_use(cli, finished, tmp_path, monkeypatch):
+    """A second process is told to wait; reading the run is still possible."""
+    run = copy_of(finished, tmp_path, monkeypatch)
+    ledger = SqliteLedger(run / "ledger.db")
+    complaint(cli.run("resume", run), "in use by another process")
+    complaint(cli.run("climb", COIN, "--run", run), "in use by another process")
+    assert cli.run("report", run).returncode == 0
+    ledger.close()
+
+
+def test_places_that_cannot_be_written(cli, finished, tmp_path):
+    """A file where a directory should be, a kernel directory: one line, for run, report and export alike."""
+    base, _ = finished
+    (tmp_path / "file").write_text("")
+    for place in (tmp_path / "file", tmp_path / "file" / "run", Path("/proc/run")):
+        complaint(cli.run("climb", COIN, "--run", place), str(place), "--run")
+    for command in ("report", "export"):
+        complaint(cli.run(command, base / "run", "-o", tmp_path / "none" / "x"), "none/x", "-o")
+    (tmp_path / "vault").write_text("")  # TOPROPE_VAULT of this test
+    done = cli.run("climb", COIN, "--run", tmp_path / "run", "--workers", 1)
+    assert done.returncode == 2
+    assert "TOPROPE_VAULT" in done.stderr.splitlines()[-1]
+    assert "Traceback" not in done.stderr
+
+
+def rewritten(run: Path, **changes: object) -> None:
+    """The same ledger with another opening, its chain intact."""
+    entries = read_entries(run)
+    for name in ("ledger.db", "ledger.db-wal", "ledger.db-shm"):
+        (run / name).unlink(missing_ok=True)
+    ledger = SqliteLedger(run / "ledger.db", create=True)
+    for entry in entries:
+        body = record(entry)
+        ledger.append(entry.kind, msgspec.structs.replace(body, **changes) if isinstance(body, Opening) else body)
+    ledger.close()
+
+
+def test_a_run_of_another_version(cli, finished, tmp_path, monkeypatch):
+    """Both versions are named; nothing is started."""
+    run = copy_of(finished, tmp_path, monkeypatch)
+    rewritten(run, toprope="99.0")
+    complaint(cli.run("resume", run), "99.0", "the version that made it")
+
+
+@pytest.mark.parametrize("damage", ["truncated", "scribbled", "edited", "empty"])
+def test_a_damaged_ledger(cli, finished, tmp_path, monkeypatch, damage):
+    """Every command that reads it says so in one line and leaves it as it is."""
+    run = copy_of(finished, tmp_path, monkeypatch)
+    path = run / "ledger.db"
+    data = path.read_bytes()
+    if damage == "edited":
+        with sqlite3.connect(path) as db:
+            db.execute("UPDATE entries SET body = x'80' WHERE seq = 3")
+        db.close()
+    else:
+        scribbled = data[:5000] + b"\xaa" * 9000 + data[14000:]
+        path.write_bytes({"truncated": data[: len(data) // 2], "scribbled": scribbled, "empty": b""}[damage])
+    before = path.read_bytes()
+    for command in ("resume", "report", "export"):
+        complaint(cli.run(command, run), str(run))
+    assert path.read_bytes() == before
+
+
+def test_a_start_that_could_not_begin_can_be_repeated(cli, tmp_path):
+    """A directory whose ledger holds nothing yet (a disk that was full) is taken for a new run; `resume` says so."""
+    SqliteLedger(_made(tmp_path / "run") / "ledger.db", create=True).close()
+    complaint(cli.run("resume", tmp_path / "run"), "toprope climb")
+    (tmp_path / "run" / "ledger.db").write_bytes(b"")
+    options = ["--experiments", 2, "--workers", 1, "--run", tmp_path / "run"]
+    assert cli.json("climb", COIN, *options)["experiments"] == 2
+
+
+def test_a_run_killed_while_starting_is_resumed(cli, tmp_path):
+    """What was asked for is the ledger's first entry, so `resume` begins where nothing was begun."""
+    ledger = SqliteLedger(_made(tmp_path / "run") / "ledger.db", create=True)
+    ledger.append("ask", Ask("r1", COIN, experiments=3))
+    ledger.close()
+    complaint(cli.run("report", tmp_path / "run"), "toprope resume")
+    assert cli.json("resume", tmp_path / "run", "--workers", 1)["experiments"] == 3
+
+
+def _made(directory: Path) -> Path:
+    directory.mkdir()
+    return directory
+
+
+def test_any_name_is_a_good_name_for_a_run(cli, tmp_path):
+    """Signs that mean something in a URI, to a shell or to a markup language mean nothing in a directory's name."""
+    run = tmp_path / "50%?mode=ro#[red]<b>"
+    assert cli.json("climb", COIN, "--experiments", 2, "--workers", 1, "--run", run)["run"] == str(run)
+    assert (run / "ledger.db").exists()
+    assert cli.json("resume", run, "--workers", 1, "--report")["experiments"] == 2
+
+
+def test_an_opened_test_stays_as_it_is(cli, finished, tmp_path, monkeypatch):
+    """Unsealing again or resuming gives the same result, counts nothing, and writes nothing."""
+    run = copy_of(finished, tmp_path, monkeypatch)
+    _, first = finished
+    for command in (["unseal", run], ["resume", run], ["unseal", run, "--workers", 1]):
+        assert cli.json(*command) == {**first, "run": str(run)}
+    with sqlite3.connect(run.parent / "vault" / "sealed.db") as db:
+        assert db.execute("SELECT count(*), max(opening) FROM openings").fetchone() == (1, 1)
+    db.close()
+
+
+def test_a_test_opened_by_a_process_that_died_is_opened_again_for_the_same(cli, finished, tmp_path, monkeypatch):
+    """Killed after committing, with the opening counted and not heard: the same candidate, number and result."""
+    run = copy_of(finished, tmp_path, monkeypatch)
+    _, first = finished
+    with sqlite3.connect(run / "ledger.db") as db:
+        db.execute("DELETE FROM entries WHERE kind = 'test'")
+    db.close()
+    again = cli.json("resume", run, "--workers", 1)  # a run that has committed climbs no further
+    assert again["test"] is None
+    assert again["experiments"] == first["experiments"]
+    again = cli.json("unseal", run, "--workers", 1)
+    assert again["test"] == first["test"]
+    assert again["champion"] == first["champion"]
+
+
+def test_interrupted_and_resumed(cli, tmp_path):
+    """SIGINT ends with 130 and one line that says how to go on; the resumed run equals one that was left alone."""
+    options = ["--experiments", 400, "--seed", 2, "--rehearsal-secret", "s", "--workers", 1]
+    process = cli.start("climb", COIN, *options, "--run", tmp_path / "a")
+    ledger = tmp_path / "a" / "ledger.db"
+    while not (ledger.exists() and _blocks(ledger) > 10):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate()
+    assert process.returncode == 130
+    assert out == ""
+    assert "Traceback" not in err
+    assert "resume" in err.splitlines()[-1]
+    assert cli.json("resume", tmp_path / "a", "--workers", 1)["experiments"] == 400
+    assert cli.run("climb", COIN, *options, "--run", tmp_path / "b").returncode == 0
+    assert cli.export(tmp_path / "a") == cli.export(tmp_path / "b")
+
+
+def _blocks(path: Path) -> int:
+    try:
+        return sum(e.kind == "block" for e in read_entries(path.parent))
+    except Exception:  # not made yet
+        return 0
+
+
+def test_unseal_stops_an_unfinished_climb(cli, tmp_path):
+    """Opening the test ends the run where it stands, and a later resume climbs no further."""
+    process = cli.start("climb", COIN, "--minutes", 60, "--workers", 1, "--run", tmp_path / "run")
+    ledger = tmp_path / "run" / "ledger.db"
+    while not (ledger.exists() and _blocks(ledger) > 10):
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.kill()
+    process.communicate()
+    opened = cli.json("unseal", tmp_path / "run", "--workers", 1)
+    assert opened["test"]["openings"] == 1
+    assert cli.json("resume", tmp_path / "run") == opened
+
+
+# ---------------------------------------------------------------- what programs read
+
+
+def fields(value: object, names: str) -> None:
+    assert isinstance(value, dict)
+    missing = set(names.split()) - set(value)
+    assert not missing, missing
+
+
+def test_the_json_of_a_climb(finished):
+    """Exactly the contract's fields or more, with an interval that holds its value."""
+    _, result = finished
+    fields(result, "run task climber seed certifying experiments attempts promotions champion baselines test")
+    fields(result, "incidents protection cost")
+    fields(result["champion"], "candidate dev measured")
+    fields(result["test"], "value lo hi draws openings")
+    fields(result["incidents"], "certain advisory")
+    fields(result["protection"], "tier")
+    fields(result["cost"], "wall_s cpu_s")
+    assert result["test"]["lo"] <= result["test"]["value"] <= result["test"]["hi"]
+    assert result["certifying"] is True
+    assert result["promotions"] == (result["champion"]["measured"] is not None)
+    assert set(result["baselines"]) == {"another face"}
+
+
+def test_the_json_of_the_others(cli, finished, tmp_path):
+    """tasks, submit, report and doctor print one JSON value on stdout and nothing else."""
+    base, _ = finished
+    listed = cli.json("tasks")
+    assert len(listed) >= 3
+    for row in listed:
+        fields(row, "id family area title metric climbable_without_model")
+    assert not any(row["family"] == "testing" for row in listed)
+    result = cli.json("submit", COIN, write(tmp_path / "candidate", solution_py=GOOD))
+    fields(result, "candidate outcome dev incidents verdict protection cost")
+    fields(result["dev"], "value se draws")
+    assert (result["outcome"], result["verdict"], result["incidents"]) == ("ok", "clean", [])
+    page = tmp_path / "page.html"
+    assert cli.json("report", base / "run", "-o", page) == str(page)
+    assert page.read_text().startswith("<!doctype html>")
+    machine = cli.json("doctor")
+    assert machine["tier"] == "linux-landlock"
+    for layer in machine["layers"].values():
+        fields(layer, "ok detail remedy")
+
+
+def test_without_json_nothing_goes_to_stdout(cli, finished):
+    """What a person reads goes to stderr, so a pipe stays clean."""
+    base, _ = finished
+    for command in (["tasks"], ["report", base / "run"], ["resume", base / "run"]):
+        done = cli.run(*command)
+        assert (done.returncode, done.stdout) == (0, "")
+        assert done.stderr
+
+
+def test_help_is_quick_and_complete(cli):
+    """Every command of the contract is listed and explains itself."""
+    listed = cli.run("--help").stdout
+    for command in ("tasks", "climb", "resume", "unseal", "submit", "report", "export", "doctor", "bench", "vault"):
+        assert command in listed
+        assert cli.run(command, "--help").returncode == 0
+    assert cli.run("--version").stdout.startswith("toprope")
+
+
+# ---------------------------------------------------------------- protection
+
+
+def test_trust_is_marked_everywhere(cli, tmp_path):
+    """Without a sandbox every result says so, and certifies nothing."""
+    run = tmp_path / "run"
+    trusting = ["--i-trust-the-candidates", "--workers", 1]
+    result = cli.json("climb", COIN, "--experiments", 2, "--run", run, *trusting, "--report")
+    assert (result["certifying"], result["protection"]["tier"], result["protection"]["protected"]) == (
+        False, "none", False,
+    )  # fmt: skip
+    assert "Unprotected" in (run / "report.html").read_text()
+    assert "protection: NONE" in cli.run("resume", run, *trusting).stderr
+    candidate = write(tmp_path / "candidate", solution_py=GOOD)
+    assert cli.json("submit", COIN, candidate, "--i-trust-the-candidates")["protection"]["tier"] == "none"
+
+
+def test_no_tier_means_exit_3_and_the_remedy(tmp_path):
+    """Where the kernel has no Landlock nothing runs, nothing is made, and the line says what to mend."""
+    for arguments in (["climb", COIN, "--run", str(tmp_path / "run")], ["submit", COIN, str(tmp_path / "c")]):
+        write(tmp_path / "c", solution_py=GOOD)
+        command = [sys.executable, "-c", NO_LANDLOCK, sys.executable, "-m", "toprope.cli", *arguments]
+        done = subprocess.run(command, capture_output=True, text=True)
+        complaint(done, "Landlock is not available", "Remedy", code=3)
+        assert not (tmp_path / "run").exists()
+    doctor = [sys.executable, "-c", NO_LANDLOCK, sys.executable, "-m", "toprope.cli", "doctor", "--json"]
+    done = subprocess.run(doctor, capture_output=True, text=True)
+    assert done.returncode == 3
+    assert json.loads(done.stdout)["tier"] == "none"
+    assert "Landlock" in json.dumps(json.loads(done.stdout)["layers"])

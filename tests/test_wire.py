@@ -1,0 +1,97 @@
+"""Messages between our processes: what goes in comes out, and what is none is refused without running anything."""
+
+import socket
+import struct
+
+import msgspec
+import numpy as np
+import pytest
+
+from toprope import wire
+from toprope.errors import WorkerDied
+from toprope.referee.messages import FromHub, Load, ToScorer, Work
+from toprope.types import Block, Tree
+
+
+@pytest.mark.parametrize(
+    "array",
+    [
+        np.arange(6, dtype=np.uint8).reshape(2, 3),
+        np.array(3.5),
+        np.zeros((0, 4), np.float32),
+        np.array([np.nan, np.inf, -0.0]),
+        np.arange(24).reshape(2, 3, 4).transpose(2, 0, 1),
+        np.array([True, False]),
+    ],
+)
+def test_arrays_come_back_as_they_were(array):
+    """dtype, shape and every bit, whatever the layout in memory."""
+    back = wire.decode(wire.encode(array))
+    assert (back.dtype, back.shape, back.tobytes()) == (array.dtype, array.shape, array.tobytes())
+
+
+def test_records_come_back_as_they_were():
+    """A tagged union finds its own type again."""
+    work = Work(3, Block("t", "s", np.array([[1, 2]], np.uint8), (0, 1)), "val", 2)
+    back = wire.decode(wire.encode(work), ToScorer)
+    assert isinstance(back, Work)
+    assert (back.id, back.split, back.slice, back.block.draws) == (3, "val", 2, (0, 1))
+    assert np.array_equal(back.block.rows, work.block.rows)
+    load = Load(Tree({"a": b"\0\xff"}))
+    assert wire.decode(wire.encode(load), ToScorer) == load
+
+
+def ext(data: bytes, code: int = 1) -> bytes:
+    return msgspec.msgpack.encode(msgspec.msgpack.Ext(code, data))
+
+
+def head(text: str, body: bytes = b"") -> bytes:
+    return ext(struct.pack("<I", len(text)) + text.encode() + body)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        b"", b"\xc1", b"\x91", b"\x91" * 100_000, ext(b"ab"), ext(b"x", 7), head("[]"), head("{}"), head("nonsense"),
+        head('["zz", [1]]'), head('["|O", [1]]', b"12345678"), head('["O", [1]]', b"12345678"), head('["<f8", [9]]'),
+        head('["<f8", [-1, -1]]', b"12345678"), head('["<f8", ["a"]]'), head('["V0", [1]]'), head('[[["a", "O"]], [1]]'),
+        head('[{"a": 1}, [1]]'), head('["<f8,O", [1]]', b"1" * 16), head('["(1,", [1]]'), head("[" * 100_000),
+        ext(b"\xff\xff\xff\xff[]"),
+    ],
+)  # fmt: skip
+def test_hostile_bytes_raise(data):
+    """Garbage, wrong lengths, unknown extensions, arrays of objects: a ValueError or DecodeError, nothing else."""
+    with pytest.raises((ValueError, msgspec.DecodeError)):
+        wire.decode(data)
+
+
+def test_a_record_of_another_type_is_refused():
+    """A scorer's message is none of the hub's, and a list is no array."""
+    with pytest.raises(msgspec.ValidationError):
+        wire.decode(wire.encode(Load()), FromHub)
+    block = {"type": "Work", "id": 1, "block": {"tree": "", "space": "", "rows": [1], "draws": []}, "split": "dev"}
+    with pytest.raises(msgspec.ValidationError):
+        wire.decode(msgspec.msgpack.encode(block), ToScorer)
+
+
+def test_what_has_no_encoding_is_not_sent():
+    """An object of ours that is no record cannot slip onto the wire."""
+    with pytest.raises(TypeError, match="cannot send set"):
+        wire.encode({"a": object.__new__(type("set", (), {}))})
+    with pytest.raises((TypeError, ValueError)):
+        wire.decode(wire.encode(np.array([object()])))
+
+
+def test_a_channel_that_ends_says_who_ended():
+    """End of file before, within and after a message is WorkerDied with the peer's name."""
+    for sent in (b"", b"\x05\0", b"\x05\0\0\0ab"):
+        ours, theirs = socket.socketpair()
+        channel = wire.Channel(ours, ToScorer, "the peer")
+        theirs.sendall(sent)
+        theirs.close()
+        with pytest.raises(WorkerDied, match="the peer"):
+            channel.recv()
+        with pytest.raises(WorkerDied, match="the peer"):
+            channel.send(Load())
+            channel.send(Load())
+        channel.close()
