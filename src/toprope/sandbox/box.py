@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.errors import UsageError
+from toprope.errors import UsageError, WorkerDied
 from toprope.protocols import Outputs
 from toprope.sandbox.job import Case as Case
 from toprope.sandbox.job import Job as Job
@@ -26,6 +26,8 @@ from toprope.types import Limits, Outcome
 
 LAYERS = frozenset({"landlock", "seccomp", "rlimits", "fds", "identity"})  # in the kernel
 CHECKS = frozenset({"nonce", "schema", "kill"})  # in the scorer
+
+START_TRIES = 3
 
 
 class Sandbox:
@@ -50,7 +52,7 @@ class Sandbox:
             raise UsageError(f"sandbox layers {sorted(unknown)} are not known; expected some of {sorted(known)}")
         self.limits, self.profile, self.tier = limits, profile, tier
         self.off = off | (LAYERS if tier == "none" else frozenset())
-        self.zygote = Zygote(profile, self.off)
+        self.zygote = _started(profile, self.off)
 
     @property
     def zygote_pid(self) -> int:
@@ -103,7 +105,7 @@ class Sandbox:
 
     def restart(self) -> None:
         self.zygote.close()
-        self.zygote = Zygote(self.profile, self.off)
+        self.zygote = _started(self.profile, self.off)
 
     def close(self) -> None:
         self.zygote.close()
@@ -113,3 +115,13 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _started(profile: str, off: frozenset[str]) -> Zygote:
+    """A zygote that is ready. One that somebody kills while it starts says nothing about the walls: start another."""
+    for _ in range(START_TRIES - 1):
+        try:
+            return Zygote(profile, off)
+        except WorkerDied:
+            continue
+    return Zygote(profile, off)
