@@ -28,8 +28,8 @@ def test_one_and_two_workers_export_the_same(cli, tmp_path):
     assert exports[0]["attempts"]
 
 
-def children(pid: int) -> dict[int, str]:
-    """Descendants of a process with their command lines."""
+def processes() -> tuple[dict[int, int], dict[int, str]]:
+    """Parent and command line of every process."""
     parents, commands = {}, {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit():
@@ -38,21 +38,24 @@ def children(pid: int) -> dict[int, str]:
                 commands[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
             except (OSError, ValueError):
                 continue
-    found: dict[int, str] = {}
-    frontier = {pid}
-    while frontier:
-        frontier = {p for p, parent in parents.items() if parent in frontier}
-        found |= {p: commands.get(p, "") for p in frontier}
-    return found
+    return parents, commands
 
 
 def victim(process: subprocess.Popen, kind: str, rng: random.Random) -> int | None:
     """A process of this kind among the run's, or None if there is none at this moment."""
     if kind == "run":
         return process.pid
-    marks = {"hub": "toprope.referee.hub", "scorer": "toprope.referee.scorer", "zygote": "-P -S -B"}
-    pids = sorted(p for p, command in children(process.pid).items() if marks[kind] in command)
-    return rng.choice(pids) if pids else None
+    parents, commands = processes()
+    below: set[int] = set()
+    frontier = {process.pid}
+    while frontier:
+        frontier = {p for p, parent in parents.items() if parent in frontier}
+        below |= frontier
+    mark = {"hub": "toprope.referee.hub", "scorer": "toprope.referee.scorer", "zygote": " -P -S -B "}[kind]
+    found = [p for p in below if mark in commands.get(p, "")]
+    if kind == "zygote":  # its children look the same, but are candidates: whoever kills those kills an experiment
+        found = [p for p in found if "toprope.referee.scorer" in commands.get(parents[p], "")]
+    return rng.choice(sorted(found)) if found else None
 
 
 def attempts(vault: Path) -> int:

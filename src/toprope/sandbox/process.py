@@ -82,7 +82,8 @@ class Zygote:
             self.close()
             if not data and self.process.returncode == -signal.SIGKILL:  # no wall kills like that: someone else did
                 raise WorkerDied("the zygote was killed while it started")
-            raise NoProtection(f"the sandbox could not start: {record['error']}; `toprope doctor` says what to mend")
+            said = f"{record['error']} (exit status {self.process.returncode})"
+            raise NoProtection(f"the sandbox could not start: {said}; `toprope doctor` says what to mend")
         return record
 
     def fork(self) -> Child:
