@@ -67,7 +67,9 @@ class Commands(click.Group):
 
 def _complain(message: str) -> None:
     """One line on stderr, whatever the message was made of."""
-    click.echo("toprope: " + " ".join(message.split()), err=True)
+    from toprope.view.text import clean
+
+    click.echo("toprope: " + clean(" ".join(message.split())), err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})

@@ -43,7 +43,7 @@ def test_a_run_that_was_left_early_spoils_no_other(pool, task):
     for _ in pool.run(works(pool, task, 6)):
         break
     fresh = works(pool, task, 3, draws=1)
-    assert {d.id: d.result.scores.shape for d in pool.run(fresh)} == {i: (1, 1) for i in range(3)}
+    assert {d.id: d.result.scores.shape for d in pool.run(fresh)} == dict.fromkeys(range(3), (1, 1))
 
 
 def test_a_block_that_always_ends_its_scorer_is_given_up():
