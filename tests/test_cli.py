@@ -1,6 +1,5 @@
-"""The command line keeps its contract: one clear line for a mistake, its exit code, one JSON object, nothing left behind."""
+"""The command line keeps its contract: one line for a mistake, its exit code, one JSON object, nothing left."""
 
-import ctypes
 import json
 import os
 import shutil
@@ -31,32 +30,7 @@ os.execv(sys.argv[1], sys.argv[1:])
 """  # landlock_create_ruleset does not exist, as in a container that does not allow it
 
 
-@pytest.fixture(autouse=True)
-def nothing_left_running():
-    """Whatever a command did: no hub, scorer or zygote outlives it (orphans come to us, a subreaper)."""
-    libc = ctypes.CDLL(None)
-    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
-    yield
-    end = time.monotonic() + 60
-    while left := _own_children():
-        assert time.monotonic() < end, f"still running: {left}"
-        time.sleep(0.02)
-    libc.prctl(36, 0, 0, 0, 0)
-
-
-def _own_children() -> dict[int, str]:
-    found = {}
-    for entry in Path("/proc").iterdir():
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
-            if len(fields) > 1 and int(fields[1]) == os.getpid():
-                if fields[0] == "Z":
-                    os.waitpid(int(entry.name), os.WNOHANG)
-                else:
-                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-        except (OSError, ValueError):
-            continue
-    return found
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
 
 
 def complaint(done: subprocess.CompletedProcess, *words: str, code: int = 2) -> str:

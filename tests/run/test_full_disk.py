@@ -14,6 +14,8 @@ from toprope.run.ledger import SqliteLedger, read_entries
 
 OPTIONS = ["--experiments", 200, "--seed", 6, "--rehearsal-secret", "disk", "--workers", 1]
 
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
+
 
 def mount(place: Path, options: str) -> bool:
     done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "none", str(place)], capture_output=True)

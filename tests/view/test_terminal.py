@@ -39,8 +39,9 @@ def test_plain_lines_tell_the_climb(capsys):
         play(screen)
     out, err = capsys.readouterr()
     assert out == ""
-    at = [err.index(w) for w in ("testing/coin-v1", "protection: linux-landlock", "certifies nothing", "not yet",
-                                 "experiment 7: dev scores changed", "PROMOTE, measured 0.400", "sealed test: 0.300")]  # fmt: skip
+    words = ["testing/coin-v1", "protection: linux-landlock", "certifies nothing", "not yet"]
+    words += ["experiment 7: dev scores changed", "PROMOTE, measured 0.400", "sealed test: 0.300"]
+    at = [err.index(w) for w in words]
     assert at == sorted(at)
     assert "\x1b" not in err
     assert "\x07" not in err

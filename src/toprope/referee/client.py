@@ -74,10 +74,10 @@ class HubClient:
         return self._patiently(ask)
 
     def close(self) -> None:
-        """Ends the hub: an idle one ends itself, one at work on an attempt is killed; the vault has it counted."""
+        """Ends the hub: an idle one ends itself, one that starts or is at an attempt is killed; the vault has counted."""
         self._channel.close()
         try:
-            self._process.wait(0 if self._asked is not None else 5)
+            self._process.wait(5 if self._awake and self._asked is None else 0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import resource
 import socket
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -152,6 +153,9 @@ def main() -> None:
     except TopropeError as e:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(str(e), e.exit_code))
+    except sqlite3.Error as e:
+        with contextlib.suppress(WorkerDied):
+            channel.send(Failed(f"the vault cannot be read: {e}; restore sealed.db from a copy, then resume the run"))
 
 
 __all__ = ["FromHub", "Hub", "main", "serve"]
