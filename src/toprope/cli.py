@@ -174,7 +174,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     from toprope.view import terminal, text
 
     screen = terminal.screen()
-    with screen, Session(directory, ask, _tier(options["trust"]), options["workers"] or _cores(), screen) as session:
+    workers = options["workers"] or _cores()
+    with screen, Session(directory, ask, lambda: _tier(options["trust"]), workers, screen) as session:
         if options.get("climb", True):
             session.climb()
         if options["unseal"]:
