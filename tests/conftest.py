@@ -1,9 +1,11 @@
 """What tests share: a vault and a cache of their own, and the command line as a program would use it."""
 
+import ctypes
 import json
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -49,3 +51,31 @@ class Cli:
 @pytest.fixture
 def cli() -> Cli:
     return Cli()
+
+
+@pytest.fixture
+def nothing_left_running():
+    """Whatever a command did: no hub, scorer or zygote outlives it (orphans come to us, a subreaper)."""
+    libc = ctypes.CDLL(None)
+    libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
+    yield
+    end = time.monotonic() + 60
+    while left := _own_children():
+        assert time.monotonic() < end, f"still running: {left}"
+        time.sleep(0.02)
+    libc.prctl(36, 0, 0, 0, 0)
+
+
+def _own_children() -> dict[int, str]:
+    found = {}
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split() if entry.name.isdigit() else []
+            if len(fields) > 1 and int(fields[1]) == os.getpid():
+                if fields[0] == "Z":
+                    os.waitpid(int(entry.name), os.WNOHANG)
+                else:
+                    found[int(entry.name)] = (entry / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+        except (OSError, ValueError):
+            continue
+    return found

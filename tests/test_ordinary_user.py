@@ -9,6 +9,7 @@ import sys
 import tempfile
 from pathlib import Path
 
+import numpy
 import pytest
 
 import toprope
@@ -39,7 +40,7 @@ def python(home) -> Path:
     if _open_to_all(real):
         return real
     library = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    leave_out = shutil.ignore_patterns("test", "tests", "site-packages", "__pycache__", "*.a", "idlelib", "config-*")
+    leave_out = shutil.ignore_patterns("test", "tests", "site-packages", "*.a", "idlelib", "config-*")
     shutil.copytree(Path(sys.base_prefix) / library, home / "python" / library, ignore=leave_out)
     for shared in (Path(sys.base_prefix) / "lib").glob("libpython*.so*"):
         shutil.copy(shared, home / "python" / "lib")
@@ -52,17 +53,11 @@ def packages(home) -> Path:
     """toprope and what it needs, readable by anyone, and nothing else."""
     site = home / "site"
     shutil.copytree(Path(toprope.__file__).parent, site / "toprope")
-    installed = Path(sys.modules["numpy"].__file__).parents[1] if "numpy" in sys.modules else _site()
+    installed = Path(numpy.__file__).parents[1]
     for name in PACKAGES:
         if (installed / name).is_dir():
-            shutil.copytree(installed / name, site / name, ignore=shutil.ignore_patterns("tests", "__pycache__"))
+            shutil.copytree(installed / name, site / name, ignore=shutil.ignore_patterns("tests"))
     return site
-
-
-def _site() -> Path:
-    import numpy
-
-    return Path(numpy.__file__).parents[1]
 
 
 @pytest.fixture
@@ -96,9 +91,6 @@ def test_a_climb_end_to_end(as_user, home):
     assert stat.S_IMODE(vault.stat().st_mode) == 0o600
     assert vault.stat().st_uid == result["protection"]["uid"]
     assert "ordinary user" in (home / "home" / "run" / "report.html").read_text()
-    doctor = as_user("doctor", "--json")
-    assert doctor.returncode == 0, doctor.stdout
-    assert json.loads(doctor.stdout)["tier"] == "linux-landlock"
     _read_only(as_user, home)
 
 

@@ -54,7 +54,8 @@ def head(text: str, body: bytes = b"") -> bytes:
     [
         b"", b"\xc1", b"\x91", b"\x91" * 100_000, ext(b"ab"), ext(b"x", 7), head("[]"), head("{}"), head("nonsense"),
         head('["zz", [1]]'), head('["|O", [1]]', b"12345678"), head('["O", [1]]', b"12345678"), head('["<f8", [9]]'),
-        head('["<f8", [-1, -1]]', b"12345678"), head('["<f8", ["a"]]'), head('["V0", [1]]'), head('[[["a", "O"]], [1]]'),
+        head('["<f8", [-1, -1]]', b"12345678"), head('["<f8", ["a"]]'), head('["V0", [1]]'),
+        head('[[["a", "O"]], [1]]'),
         head('[{"a": 1}, [1]]'), head('["<f8,O", [1]]', b"1" * 16), head('["(1,", [1]]'), head("[" * 100_000),
         ext(b"\xff\xff\xff\xff[]"),
     ],
@@ -91,7 +92,4 @@ def test_a_channel_that_ends_says_who_ended():
         theirs.close()
         with pytest.raises(WorkerDied, match="the peer"):
             channel.recv()
-        with pytest.raises(WorkerDied, match="the peer"):
-            channel.send(Load())
-            channel.send(Load())
         channel.close()

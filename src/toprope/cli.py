@@ -67,7 +67,9 @@ class Commands(click.Group):
 
 def _complain(message: str) -> None:
     """One line on stderr, whatever the message was made of."""
-    click.echo("toprope: " + " ".join(message.split()), err=True)
+    from toprope.view.text import clean
+
+    click.echo("toprope: " + clean(" ".join(message.split())), err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -179,7 +181,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     def lap(phase: str) -> None:
         spent[phase] = round(time.monotonic() - began - sum(spent.values()), 1)
 
-    with screen, Session(directory, ask, _tier(options["trust"]), options["workers"] or _cores(), screen) as session:
+    workers = options["workers"] or _cores()
+    with screen, Session(directory, ask, lambda: _tier(options["trust"]), workers, screen) as session:
         lap("start_s")
         if options.get("climb", True):
             session.climb()

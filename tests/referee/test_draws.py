@@ -57,7 +57,7 @@ def test_labels_cannot_be_forged_by_separators():
 
 
 def test_secrets_are_what_they_are_called():
-    """A run secret is random and 32 bytes, a rehearsal one is reproducible, commitments differ and hide nothing else."""
+    """A run secret is random and 32 bytes, a rehearsal one is reproducible, commitments differ."""
     random = [seeding.run_secret(None) for _ in range(3)]
     assert len(set(random)) == 3
     assert {len(s) for s in random} == {32}

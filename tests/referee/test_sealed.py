@@ -2,6 +2,7 @@
 
 import multiprocessing
 import os
+import resource
 import signal
 import sqlite3
 import stat
@@ -140,6 +141,22 @@ def test_two_processes_share_a_vault(tmp_path):
         assert sorted(db.execute("SELECT number FROM runs").fetchall()) == [(1,), (2,), (3,)]
         assert sorted(db.execute("SELECT opening FROM openings").fetchall()) == [(1,), (2,), (3,)]
     db.close()
+
+
+def test_a_full_disk_is_one_line_and_counts_nothing_wrongly(tmp_path):
+    """What cannot be written raises RunError with the remedy; with room again the count goes on where it was."""
+    vault = Vault(tmp_path)
+    vault.begin_attempt("r", 1, "x")
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
+    try:
+        for write in (lambda: vault.begin_attempt("r", 1, "y"), lambda: vault.refuse("r", 1, 1)):
+            with pytest.raises(RunError, match="toprope resume"):
+                write()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert vault.begin_attempt("r", 1, "x") == (1, None)
+    assert vault.begin_attempt("r", 1, "y") == (2, None)
 
 
 def test_a_vault_that_is_none(tmp_path):

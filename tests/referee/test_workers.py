@@ -1,9 +1,11 @@
 """Scorers and hubs that are killed: every answer comes, once, and a machine that kills them all is told so."""
 
+import contextlib
 import os
 import signal
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig, ScorerConfig, Work
 from toprope.referee.pool import MAX_TRIES, ScorerPool
 from toprope.referee.sealed import Vault
+from toprope.sandbox.process import Zygote
 from toprope.types import Block
 
 
@@ -43,7 +46,7 @@ def test_a_run_that_was_left_early_spoils_no_other(pool, task):
     for _ in pool.run(works(pool, task, 6)):
         break
     fresh = works(pool, task, 3, draws=1)
-    assert {d.id: d.result.scores.shape for d in pool.run(fresh)} == {i: (1, 1) for i in range(3)}
+    assert {d.id: d.result.scores.shape for d in pool.run(fresh)} == dict.fromkeys(range(3), (1, 1))
 
 
 def test_a_block_that_always_ends_its_scorer_is_given_up():
@@ -83,6 +86,49 @@ def test_a_closed_pool_leaves_nobody_behind():
     for pid in pids:
         with pytest.raises(ProcessLookupError):
             os.kill(pid, 0)
+
+
+def own(mark: str) -> set[int]:
+    """Children of ours whose command line holds the mark."""
+    found = set()
+    for entry in Path("/proc").iterdir():
+        with contextlib.suppress(OSError, ValueError, IndexError):
+            parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
+            if int(parent) == os.getpid() and mark in (entry / "cmdline").read_text().replace("\0", " "):
+                found.add(int(entry.name))
+    return found
+
+
+def kill_next(mark: str) -> threading.Thread:
+    """Kills the next child that is started with such a command line, at once."""
+    before = own(mark)
+
+    def hunt():
+        while not (new := own(mark) - before):
+            time.sleep(0.001)
+        os.kill(new.pop(), signal.SIGKILL)
+
+    thread = threading.Thread(target=hunt)
+    thread.start()
+    return thread
+
+
+def test_a_scorer_killed_while_it_starts_is_started_again(task):
+    """The pool is ready all the same, and its scorers work."""
+    killer = kill_next("toprope.referee.scorer")
+    young = ScorerPool(ScorerConfig("testing/rough-coin-v1", {"dev": b"x"}, "linux-landlock"), 1)
+    killer.join()
+    assert young.restarts == 1
+    assert [d.result.outcomes for d in young.run(works(young, task, 1))] == [["ok"]]
+    young.close()
+
+
+def test_a_zygote_killed_while_it_starts_is_no_lack_of_protection():
+    """It is a dead worker, which is worth another try; only walls that cannot be put up are NoProtection."""
+    killer = kill_next(" -P -S -B")
+    with pytest.raises(WorkerDied, match="while it started"):
+        Zygote("numpy", frozenset())
+    killer.join()
 
 
 @pytest.fixture

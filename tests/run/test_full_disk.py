@@ -12,7 +12,9 @@ import pytest
 from toprope.errors import RunError
 from toprope.run.ledger import SqliteLedger, read_entries
 
-OPTIONS = ["--experiments", 300, "--seed", 6, "--rehearsal-secret", "disk", "--workers", 1]
+OPTIONS = ["--experiments", 200, "--seed", 6, "--rehearsal-secret", "disk", "--workers", 1]
+
+pytestmark = pytest.mark.usefixtures("nothing_left_running")
 
 
 def mount(place: Path, options: str) -> bool:
@@ -68,7 +70,7 @@ def check(cli, code: int, err: str, run: Path, calm: Path) -> None:
     assert last.startswith(f"toprope: cannot write {run}")
     assert "free some space" in last
     assert "toprope resume" in last
-    assert cli.json("resume", run, "--workers", 1)["experiments"] == 300
+    assert cli.json("resume", run, "--workers", 1)["experiments"] == 200
     assert cli.run("climb", "testing/coin-v1", *OPTIONS, "--run", calm).returncode == 0
     assert cli.export(run) == cli.export(calm)
 
@@ -80,7 +82,7 @@ def test_a_full_disk(cli, tmp_path):
         check(cli, *until_full(cli, run), run, tmp_path / "calm")
         return
     run = tmp_path / "disk" / "run"
-    with small_disk(tmp_path / "disk", "500k") as make_room:
+    with small_disk(tmp_path / "disk", "300k") as make_room:
         done = cli.run("climb", "testing/coin-v1", *OPTIONS, "--run", run)
         make_room()
         check(cli, done.returncode, done.stderr, run, tmp_path / "calm")

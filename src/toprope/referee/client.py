@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import select
 import subprocess
 from collections.abc import Callable
 from typing import TypeVar
@@ -52,10 +51,6 @@ class HubClient:
         self._patiently(lambda: self._channel.send(Attempt(candidate)))
         self._asked = Attempt(candidate)
 
-    def answered(self) -> bool:
-        """Whether `answer` would return at once."""
-        return bool(select.select([self._channel], [], [], 0)[0])
-
     def answer(self) -> Answer:
         """The answer to the one attempt in flight."""
         assert self._asked is not None, "nothing was asked"
@@ -74,10 +69,10 @@ class HubClient:
         return self._patiently(ask)
 
     def close(self) -> None:
-        """Ends the hub: an idle one ends itself, one at work on an attempt is killed; the vault has it counted."""
+        """Ends the hub: an idle one ends itself, one that starts or is at an attempt (it is counted) is killed."""
         self._channel.close()
         try:
-            self._process.wait(0 if self._asked is not None else 5)
+            self._process.wait(5 if self._awake and self._asked is None else 0)
         except subprocess.TimeoutExpired:
             self._process.kill()
             self._process.wait()

@@ -11,6 +11,7 @@ import contextlib
 import os
 import resource
 import socket
+import sqlite3
 import sys
 from pathlib import Path
 
@@ -154,6 +155,9 @@ def main() -> None:
     except TopropeError as e:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(str(e), e.exit_code))
+    except sqlite3.Error as e:
+        with contextlib.suppress(WorkerDied):
+            channel.send(Failed(f"the vault cannot be read: {e}; restore sealed.db from a copy, then resume the run"))
 
 
 __all__ = ["FromHub", "Hub", "main", "serve"]

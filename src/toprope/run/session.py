@@ -8,6 +8,7 @@ from __future__ import annotations
 import contextlib
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
@@ -32,6 +33,8 @@ from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import Block, Candidate, Tree
 
+Tier = Callable[[], str]
+
 
 class Screen(Protocol):
     """Whoever watches: the terminal view, plain lines, or nobody."""
@@ -52,11 +55,12 @@ def vault_directory() -> Path:
 class Session:
     """One sitting of one run: its ledger, hub and dev scorers. A context manager."""
 
-    def __init__(self, directory: Path, ask: Ask | None, tier: str, workers: int, screen: Screen) -> None:
-        """ask: a new run's wishes; None resumes the run in `directory`."""
+    def __init__(self, directory: Path, ask: Ask | None, tier: Tier, workers: int, screen: Screen) -> None:
+        """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed."""
         self.directory, self.screen, self._workers = directory, screen, workers
         if ask is not None:
             _climber(ask.climber, _space(registry.load(ask.task)), ask.seed)  # what cannot begin leaves nothing behind
+            tier()
         self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
         self._hub: HubClient | None = None
         self._pool: ScorerPool | None = None
@@ -70,9 +74,15 @@ class Session:
                     f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "
                     "resume it with the version that made it"
                 )
+            if past is not None and self.tested is None and past.tier != tier():
+                how = "with" if past.tier == "none" else "without"
+                raise RunError(
+                    f"run {directory} was begun under protection {past.tier!r} and cannot change it; "
+                    f"continue it {how} --i-trust-the-candidates"
+                )
             if past is None or self.tested is None:  # a run that has opened its test has no work left
-                self._start_workers(tier)
-            self.opening: Opening = past if past is not None else self._open(tier)
+                self._start_workers(tier())
+            self.opening: Opening = past if past is not None else self._open(tier())
             screen.opened(self.opening)
         except BaseException:
             self.close()

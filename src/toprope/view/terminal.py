@@ -124,11 +124,12 @@ def header(o: Opening) -> list[str]:
     """What runs and what its result will be worth, once, before it starts."""
     budget = f"{o.experiments} experiments" if o.experiments is not None else f"{o.minutes:g} minutes"
     place = f"run {o.number} on this task, vault of {o.vault_since}" if o.certifying else "certifies nothing"
-    return [
+    lines = [
         f"toprope  {o.task}  {o.climber}, seed {o.seed}, {budget}",
         text.protection(o.protection),
         f"referee: {place}; hidden weights: {o.hidden or 'none'}; the gate resolves a gain of {o.detectable:.2f}",
     ]
+    return [text.clean(line) for line in lines]
 
 
 class Plain:
@@ -218,10 +219,10 @@ class Panel:
     def opened(self, opening: Opening) -> None:
         self.state.opened(opening)
         first, *rest = header(opening)
-        self._console.print(f"[bold]{first}[/bold]", highlight=False)
+        self._console.print(first, style="bold", markup=False, highlight=False)
         for line in rest:
             style = "bold red" if "NONE" in line else "dim"
-            self._console.print(line, style=style, highlight=False)
+            self._console.print(line, style=style, markup=False, highlight=False)
 
     def _render(self) -> Any:
         from rich.console import Group

@@ -11,6 +11,11 @@ def table(rows: list[list[str]], indent: str = "  ") -> str:
     return "\n".join(indent + "  ".join(c.ljust(w) for c, w in zip(r, widths, strict=True)).rstrip() for r in rows)
 
 
+def clean(words: str) -> str:
+    """On one line, with control characters spelled out: what others wrote cannot move the cursor or forge a line."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
+
+
 def interval(e: dict[str, float] | None) -> str:
     return "-" if e is None else f"{e['value']:.3f}  [{e['lo']:.3f}, {e['hi']:.3f}]"
 
@@ -24,7 +29,7 @@ def protection(p: dict[str, Any]) -> str:
     if p.get("tier") == "none":
         return "protection: NONE - candidates can read and change anything you can; results are marked unprotected"
     parts = [f"Landlock ABI {p['landlock_abi']}", "seccomp", str(p["identity"]), f"network {p['network']}"]
-    return f"protection: {p['tier']} ({', '.join(parts)})"
+    return clean(f"protection: {p['tier']} ({', '.join(parts)})")
 
 
 def ending(s: dict[str, Any]) -> str:
@@ -57,7 +62,7 @@ def ending(s: dict[str, Any]) -> str:
         lines.append(f"hidden weights: {s['hidden']}; `toprope vault pretrain` makes private ones")
     if "sitting" in s["cost"]:
         lines.append(f"time          {_sitting(s['cost']['sitting'])}")
-    lines.append(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else ""))
+    lines.append(clean(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else "")))
     return "\n".join(lines)
 
 
@@ -81,8 +86,8 @@ def submission(r: dict[str, Any]) -> str:
         dev = r["dev"]
         lines.append(f"dev           {dev['value']:.3f} ± {dev['se']:.3f} over {dev['draws']} draws (practice data)")
     if r["message"]:
-        lines.append(f"message       {r['message']}")
-    lines += [f"incident      {i['kind']} ({i['severity']}): {i['evidence']}" for i in r["incidents"]]
+        lines.append(f"message       {clean(r['message'])}")
+    lines += [f"incident      {i['kind']} ({i['severity']}): {clean(i['evidence'])}" for i in r["incidents"]]
     return "\n".join([*lines, protection(r["protection"])])
 
 

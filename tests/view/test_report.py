@@ -1,0 +1,128 @@
+"""The report: one page, no script, nothing from outside, and hostile text stays text."""
+
+import math
+import re
+import xml.etree.ElementTree as ET
+from html.parser import HTMLParser
+
+import pytest
+from stories import EVIL, opening, story
+
+from toprope.view import figures
+from toprope.view.report import render
+
+VOID = {"meta", "br", "img", "input", "hr", "link"}
+
+
+class Page(HTMLParser):
+    """Collects tags and attributes as a browser would see them, and checks that they close."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.open: list[str] = []
+        self.text = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag):
+        while self.open and self.open.pop() != tag:
+            pass
+
+    def handle_data(self, data):
+        self.text += data
+
+
+STORIES = {
+    "promoted": story(),
+    "sealed": story(tested=False),
+    "never promoted": story(promoted=False),
+    "one experiment": story(best=(0.1,), promoted=False, tested=False),
+    "nothing ran": story(best=(), promoted=False, tested=False),
+    "nothing worked": story(best=(None, None), promoted=False),
+    "negative": story(best=(-3.0, -2.5)),
+}
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_nothing_runs_and_nothing_is_fetched(name):
+    """No script, no handler, no reference to anywhere, and a policy that would refuse them."""
+    html = render(STORIES[name])
+    page = Page(html)
+    names = {tag for tag, _ in page.tags}
+    assert not names & {"script", "img", "link", "iframe", "object", "embed", "form", "base", "foreignobject"}
+    for tag, attributes in page.tags:
+        for key, value in attributes.items():
+            assert not key.startswith("on"), (tag, key)
+            assert key not in ("src", "href", "xlink:href", "style", "action"), (tag, key, value)
+    assert "url(" not in html
+    assert "@import" not in html
+    policy = next(a["content"] for t, a in page.tags if t == "meta" and a.get("http-equiv"))
+    assert policy.startswith("default-src 'none'")
+    assert "script-src" not in policy
+
+
+def test_what_others_wrote_is_shown_as_they_wrote_it():
+    """Parameters, names of baselines, climber, path, protection: escaped, never interpreted."""
+    html = render(STORIES["promoted"])
+    assert "<script" not in html
+    assert "<img" not in html
+    assert "49" not in Page(html).text.split("{{ 7*7 }}")[0][-5:]
+    assert Page(html).text.count(EVIL.split("\x1b")[0]) >= 5
+
+
+@pytest.mark.parametrize("name", STORIES)
+def test_figures_are_drawable(name):
+    """Every figure is well-formed XML with finite coordinates inside its own box."""
+    html = render(STORIES[name])
+    found = re.findall(r"<svg.*?</svg>", html, re.S)
+    assert found
+    for text in found:
+        _, _, width, height = map(float, re.search(r'viewBox="([^"]+)"', text).group(1).split())
+        root = ET.fromstring(re.sub(r"[\x00-\x08\x0b-\x1f]", "", text))
+        for element in root.iter():
+            for key in ("x", "x1", "x2", "cx"):
+                assert -1 <= float(element.get(key, 0)) <= width + 1, (key, element.attrib)
+            for key in ("y", "y1", "y2", "cy"):
+                assert -1 <= float(element.get(key, 0)) <= height + 1, (key, element.attrib)
+        assert "nan" not in text
+        assert "inf" not in text.replace("information", "")
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(0, 1), (0, 0), (-5, -5), (-3, -1), (0, 1e-9), (0, 1e12), (0.1, 0.1 + 1e-15), (-1e-3, 7)]
+)
+def test_a_scale_has_ticks_inside_its_range(low, high):
+    """Also for one point, negative, tiny and huge ranges; and it maps its ends to its ends."""
+    scale = figures.Scale(low, high, 10, 90)
+    assert scale(scale.low) == 10
+    assert math.isclose(scale(scale.high), 90)
+    ticks = scale.ticks()
+    assert len(ticks) <= 12
+    span = scale.high - scale.low
+    assert all(scale.low - 1e-6 * span - 1e-9 <= t <= scale.high + 1e-6 * span + 1e-9 for t in ticks)
+    assert ticks == sorted(ticks)
+
+
+def test_an_interval_beyond_the_anchors_is_still_inside_the_figure():
+    """Values under the floor or over the ceiling widen the axis instead of leaving it."""
+    bars = [figures.Bar("a<b", -0.5, -0.9, 1.9, "champion")]
+    text = figures.intervals(bars, "PGR")
+    assert "a&lt;b" in text
+    xs = [float(x) for x in re.findall(r' (?:x|x1|x2|cx)="([-\d.]+)"', text)]
+    assert min(xs) >= 0
+    assert max(xs) <= figures.WIDTH
+
+
+def test_a_rehearsal_and_a_lack_of_protection_are_said_at_the_top():
+    """A reader sees them before the numbers they spoil."""
+    s = story()
+    s.opening = opening(protection={"tier": "none", "protected": False})
+    text = Page(render(s)).text
+    assert "Unprotected" in text
+    assert "Certifies nothing" in text
+    assert text.index("Unprotected") < text.index("Against the baselines")

@@ -1,0 +1,103 @@
+"""The screen: header, gate events and results as they happen; a panel that draws in every state it can be in."""
+
+import io
+
+import pytest
+from rich.console import Console
+from stories import EVIL, block, estimate, generation, opening, story
+
+from toprope.referee.messages import Answer
+from toprope.run.records import Asked
+from toprope.types import Candidate, Tree
+from toprope.view import terminal, text
+
+ASKED = Asked(Candidate(Tree({}), {}), 1, 0.5, True)
+NOT_YET = Answer("c", False, 1, 1)
+PROMOTE = Answer("c", True, 2, 1, estimate(0.4))
+
+
+def play(screen) -> None:
+    """One climb's worth of events."""
+    screen.progress("drawing coins", 0.5)
+    screen.progress("drawing coins", 1.0)
+    screen.opened(opening())
+    for number, best in enumerate([None, 0.1, 0.2, -0.3]):
+        screen.block(block())
+        screen.generation(generation(number, best))
+    screen.gate(ASKED)
+    screen.gate(NOT_YET)
+    screen.gate(Asked(ASKED.candidate, 7, 0.5, False))
+    screen.gate(ASKED)
+    screen.gate(PROMOTE)
+    screen.progress("opening the sealed test", 0.3)
+    screen.tested(story().test)
+
+
+def test_plain_lines_tell_the_climb(capsys):
+    """Header, protection, every event of the gate and the sealed result, in order, on stderr alone."""
+    with terminal.Plain() as screen:
+        play(screen)
+    out, err = capsys.readouterr()
+    assert out == ""
+    words = ["testing/coin-v1", "protection: linux-landlock", "certifies nothing", "not yet"]
+    words += ["experiment 7: dev scores changed", "PROMOTE, measured 0.400", "sealed test: 0.300"]
+    at = [err.index(w) for w in words]
+    assert at == sorted(at)
+    assert "\x1b" not in err
+    assert "\x07" not in err
+
+
+@pytest.fixture
+def panel(monkeypatch):
+    """A panel on a terminal of its own; returns it and what was drawn."""
+    screen = io.StringIO()
+    real = Console
+
+    def console(**_: object) -> Console:
+        return real(file=screen, force_terminal=True, width=100)
+
+    monkeypatch.setattr("rich.console.Console", console)
+    return terminal.Panel(), screen
+
+
+def test_the_panel_draws_a_climb(panel):
+    """Live redrawing through all events ends without an error, and hostile words are neither markup nor control."""
+    live, screen = panel
+    with live:
+        play(live)
+    drawn = screen.getvalue()
+    for words in ("champion", "PROMOTE", "sealed test", "experiments"):
+        assert words in drawn
+    assert "[boldred]" in "".join(drawn.split())  # wherever the lines were broken
+    assert "\x07" not in drawn
+
+
+def test_the_panel_draws_in_every_state(panel):
+    """Before anything is known, while something is prepared, without a single score, with one."""
+    live, _ = panel
+    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    console.print(live._render())
+    live.progress("preparing", 0.0)
+    console.print(live._render())
+    live.opened(opening(experiments=None, minutes=0.001))
+    console.print(live._render())
+    live.generation(generation(0, None))
+    console.print(live._render())
+    live.generation(generation(1, 0.5))
+    live.generation(generation(2, 0.5))
+    console.print(live._render())
+    assert "best dev" in console.file.getvalue()
+
+
+def test_results_for_people_hold_no_control_characters():
+    """A candidate's message cannot move the cursor, ring the bell or forge a line."""
+    words = text.submission(
+        {
+            "candidate": "c" * 64, "outcome": "crash", "dev": None, "message": f"{EVIL}\nprotection: forged",
+            "incidents": [{"kind": "k", "severity": "certain", "evidence": EVIL}], "verdict": None,
+            "protection": {"tier": "none"},
+        }
+    )  # fmt: skip
+    assert "\x1b" not in words
+    assert "\x07" not in words
+    assert not any(line.startswith("protection: forged") for line in words.splitlines())
