@@ -1,8 +1,8 @@
 """Attempts at the gate: when, with which candidate, and when the answer is heard.
 
-A policy, not a whim: at most one attempt per so many experiments, always the best dev candidate not yet tried that
-beats the champion on dev, re-run alone first. The answer is heard a fixed number of generations later whether or not
-it was ready sooner, so the climb does not depend on how fast the hub is, and the hub's time stays invisible.
+A policy, not a whim: at most one attempt per so many experiments, always the best untried candidate that dev has not
+shown to be worse than the champion, re-run alone first. The answer is heard a fixed number of generations later whether
+or not it was ready sooner, so the climb does not depend on how fast the hub is, and the hub's time stays invisible.
 """
 
 from __future__ import annotations
@@ -20,7 +20,8 @@ from toprope.run.records import Asked, record
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
-LAG = 2  # generations between an attempt and its answer
+LAG = 1  # generations between an attempt and its answer
+LAST = 3  # attempts after the last generation
 
 
 class Ascent:
@@ -34,14 +35,16 @@ class Ascent:
         evaluator: Evaluator,
         candidate_of: tuple[Tree, Space],
         every: int,
+        spread: float,
         on_event: Callable[[Asked | Answer], None],
     ) -> None:
         self._ledger, self._hub, self._race, self._evaluator = ledger, hub, race, evaluator
         self._tree, self._space = candidate_of
-        self._every, self._on_event = every, on_event
+        self._every, self._spread, self._on_event = every, spread, on_event
         self._asked = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
         self._answers = {r.candidate: r for r in map(record, ledger.read("answer"))}
         self._tried: set[int] = set()
+        self._refused: list[Finalist] = []
         self._next_at = 0
         self._pending: tuple[int, Finalist, Candidate] | None = None
         self.champion: Finalist | None = None
@@ -54,10 +57,11 @@ class Ascent:
             self._ask(generation)
 
     def finish(self) -> None:
-        """After the last generation: hear what is pending, then one last attempt for the best candidate."""
-        if self._pending is not None:
-            self._hear()
-        self._ask(-LAG)
+        """After the last generation: hear what is pending, then a few last attempts."""
+        for _ in range(LAST):
+            if self._pending is not None:
+                self._hear()
+            self._ask(-LAG)
         if self._pending is not None:
             self._hear()
 
@@ -81,15 +85,32 @@ class Ascent:
         self._next_at = self._race.experiments + self._every
 
     def _next(self) -> Finalist | None:
-        """The best finalist that beats the champion on dev and has not been tried."""
+        """The best untried finalist that dev has not shown to be worse than the champion.
+
+        Not only those above it: dev is practice data, and what is level there may differ on hidden draws. But a candidate
+        that behaves like one just refused would waste an attempt.
+        """
         if self.champion is None:  # the starter, if it is sound
             self.champion = next((f for f in self._race.finalists if f.experiment == 0), None)
         for finalist in self._race.finalists:
-            if self.champion is not None and finalist.value <= self.champion.value:
-                return None
-            if finalist.experiment not in self._tried:
+            if finalist.experiment in self._tried or self._worse(finalist):
+                continue
+            if not any(self._alike(finalist, refused) for refused in self._refused):
                 return finalist
         return None
+
+    def _worse(self, finalist: Finalist) -> bool:
+        """More than one standard error below the champion, paired by dev draw."""
+        if self.champion is None:
+            return False
+        if self.champion.experiment == finalist.experiment:
+            return True
+        gain = (finalist.scores - self.champion.scores).astype(np.float64)
+        return bool(gain.mean() + gain.std() / np.sqrt(len(gain)) < 0 or not gain.any())
+
+    def _alike(self, a: Finalist, b: Finalist) -> bool:
+        """Differ by less than a third of the spread between good candidates, root mean square over dev draws."""
+        return bool(np.sqrt(np.mean((a.scores - b.scores).astype(np.float64) ** 2)) < self._spread / 3)
 
     def _hear(self) -> None:
         assert self._pending is not None
@@ -101,4 +122,6 @@ class Ascent:
             self._ledger.append("answer", answer)
         if answer.promoted:
             self.champion = finalist
+        else:
+            self._refused.append(finalist)
         self._on_event(answer)

@@ -151,7 +151,14 @@ class Session:
         evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block)
         race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
         ascent = Ascent(
-            self.ledger, self._hub, race, evaluator, (o.tree, o.space), spec.splits.attempt_every, self.screen.gate
+            self.ledger,
+            self._hub,
+            race,
+            evaluator,
+            (o.tree, o.space),
+            spec.splits.attempt_every,
+            spec.metric.spread,
+            self.screen.gate,
         )
         climber = _climber(o.climber, o.space, o.seed)
         climb(
