@@ -87,8 +87,8 @@ class Ascent:
     def _next(self) -> Finalist | None:
         """The best untried finalist that dev has not shown to be worse than the champion.
 
-        Not only those above it: dev is practice data, and what is level there may differ on hidden draws. But a candidate
-        that behaves like one just refused would waste an attempt.
+        Not only those above it: dev is practice data, and what is level there may differ on hidden draws. But a
+        candidate that behaves like one just refused would waste an attempt.
         """
         if self.champion is None:  # the starter, if it is sound
             self.champion = next((f for f in self._race.finalists if f.experiment == 0), None)
