@@ -305,7 +305,7 @@ def test_tuned_methods_keep_their_own_blocks():
 
 
 def test_tuning_spends_the_climbs_budget_on_the_strongest():
-    """Methods with `more` scalars get 300 distinct points, their default first, all of their own blocks; always the same."""
+    """Methods with `more` scalars get 300 distinct points of the grammar, their default first, always the same."""
     for name, method in METHODS.items():
         points = tune.grid(method)
         assert points[0] == method.params
@@ -314,6 +314,15 @@ def test_tuning_spends_the_climbs_budget_on_the_strongest():
         assert all(space.grammar().encode(p) is not None for p in points if "degree" not in p)
         if method.more:
             assert len(points) == tune.BUDGET == 300, name
+
+
+def test_random_points_of_a_space_reach_every_level():
+    """Random search starts at vanilla, spends the same budget and leaves out no level of any dimension."""
+    points = tune.anywhere(space.grammar(), 0)
+    assert len(points) == tune.BUDGET
+    assert points[0] == space.grammar().decode(space.grammar().default())
+    for dim in space.grammar().dims:
+        assert {str(p[dim.name]) for p in points} == {str(level) for level in dim.levels}, dim.name
 
 
 def test_unknown_parameter_is_named(pool):

@@ -25,7 +25,7 @@ ELEUTHER = "EleutherAI/w2s"
 class Method(msgspec.Struct, frozen=True):
     """params: its defaults. own: the scalars it may tune, dimension -> how many spread levels to try (0: all).
 
-    more: for the strongest, every scalar of its blocks, drawn at random after that grid until the climb's budget is spent.
+    more: for the strongest, all scalars of its blocks, drawn at random after that grid up to the climb's budget.
     """
 
     params: dict[str, Json]

@@ -1,10 +1,10 @@
 """Libraries of memorised gold directions: the first attack on a draw, for whoever has simulated draws like it.
 
-An entry is a gold probe in coordinates that ought to come out alike in every draw of a lineage. `pca`: whitened principal
-components, largest first, signs by skewness; any non-orthogonal map breaks it. `ica`: independent components (FastICA,
-symmetric, tanh: Hyvarinen 1999), which no linear map changes, paired with an entry's own by their quantiles. The pairing
-is greedy, so a little worse than an assignment solver. On a new draw the entry is taken whose decisions agree best with
-some reference, weak labels or an honest champion.
+An entry is a gold probe in coordinates that ought to come out alike in every draw of a lineage. `pca`: whitened
+principal components, largest first, signs by skewness; any non-orthogonal map breaks it. `ica`: independent components
+(FastICA, symmetric, tanh: Hyvarinen 1999), which no invertible linear map changes, paired with an entry's own by their
+quantiles. The pairing is greedy, so a little worse than an assignment solver. On a new draw the entry is taken whose
+decisions agree best with a reference, an honest champion say.
 """
 
 from __future__ import annotations
@@ -17,14 +17,14 @@ import numpy as np
 from toprope.tasks.w2s import student
 from toprope.types import Draw, Floats
 
-RANK = 24
+RANKS = {"pca": 24, "ica": 12}  # with 24 independent components the pairing fails, even with gold to choose the entry
 QUANTILES = np.linspace(0.02, 0.98, 13)
 ROUNDS = 40  # of FastICA; what has not settled by then is no stable component
 RIDGE = 1e-2
 
 
 class Library(msgspec.Struct, frozen=True):
-    """coef: (entries, RANK + 1) probes with bias. signatures: (entries, RANK, q) quantiles of the components; ica only."""
+    """coef: (entries, r + 1) probes with bias, r = RANKS[kind]. signatures: (entries, r, q) quantiles of components."""
 
     kind: str
     coef: Floats
@@ -32,9 +32,9 @@ class Library(msgspec.Struct, frozen=True):
 
 
 def coordinates(draw: Draw, kind: str) -> Floats:
-    """(n, RANK) canonical coordinates of the pool, each with mean square one."""
+    """(n, r) canonical coordinates of the pool, each with mean square one."""
     base: student.Basis = draw.private.basis
-    order = np.argsort(-base.energy)[:RANK]
+    order = np.argsort(-base.energy)[: RANKS[kind]]
     z = base.rows[:, order].astype(np.float64) / np.sqrt(base.energy[order])
     return z * np.sign(np.mean(z**3, 0)) if kind == "pca" else z @ fast_ica(z)
 

@@ -1,10 +1,10 @@
 """What memorising is worth: `python -m toprope.tasks.w2s.memorise` (a few minutes on a quiet core).
 
 The attacker simulates draws of what it knows, gold included, and keeps directions (`libraries`) or trains a network
-(`stacker`). Then it meets hidden draws it never saw, beside an honest champion. Kinds of knowledge: visible cells on the
-visible weights; hidden cells on other weights that are public; hidden cells on the hidden weights themselves. The last
-is what everybody has while the hidden weights are the demo's, and only the referee once $TOPROPE_W2S_WEIGHTS names private
-ones. Rule: no attack may beat the champion by more than LIMIT.
+(`stacker`). Then it meets hidden draws it never saw, beside an honest champion. Kinds of knowledge: visible cells on
+the visible weights; hidden cells on other weights that are public; hidden cells on the hidden weights themselves. The
+last is what everybody has while the hidden weights are the demo's, and only the referee once $TOPROPE_W2S_WEIGHTS
+names private ones. Rule: no attack may beat the champion by more than LIMIT.
 
 Not tried: networks that see a whole draw at once, point clouds aligned step by step, longer training.
 """
@@ -31,7 +31,7 @@ LIMIT = 0.05  # PGR by which an attack may beat the champion on a certifying vau
 SHARE = 0.3  # of a library's logits, added to the champion's
 CHAMPION = Path("docs/tasks/w2s-champion.json")
 HONEST = (  # whom the network listens to, beside the champion
-    "label propagation + match", "logconf + L2", "k-means vote", "overlap density", "soft labels",
+    "label propagation + match", "logconf + L2", "k-means vote", "label propagation", "soft labels",
 )  # fmt: skip
 
 Params = Mapping[str, Json]

@@ -1,4 +1,4 @@
-"""The learned attack: a small network trained on simulated draws of what the attacker knows, to predict gold row by row.
+"""The learned attack: a small network trained on simulated draws of what the attacker knows, predicting gold by row.
 
 Inputs of a row: what honest methods say about it, and statistics that no linear map of the features changes (whitened
 norms, elementwise powers of the whitened Gram matrix against labels, neighbours' votes). So whatever is regular in the
@@ -11,6 +11,7 @@ sees the pool and one test row at a time, as `fit` and `predict` would.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -28,9 +29,9 @@ HIDDEN, BATCH, RATE, DECAY = 64, 1000, 2e-3, 1e-4
 
 
 class Seen(msgspec.Struct, frozen=True):
-    """One draw as the network sees it. pool, test: (n, p) inputs. honest: (k, n) targets of the methods, champion first.
+    """One draw as the network sees it. pool, test: (n, p) inputs.
 
-    accuracies: (k,) of the referee's student on those targets.
+    honest: (k, n) targets of the methods, champion first. accuracies: (k,) of the referee's student on those targets.
     """
 
     pool: Rows
@@ -76,7 +77,7 @@ def _columns(parts: list[Floats], whole: list[float]) -> Rows:
     """Side by side, the draw's own numbers repeated on each row, outliers cut."""
     n = len(parts[0])
     every = np.column_stack([*parts, np.tile(whole, (n, 1))])
-    return np.clip(every, -8, 8).astype(np.float32)
+    return np.asarray(np.clip(every, -8, 8), dtype=np.float32)
 
 
 def _white(draw: Draw, rank: int) -> tuple[Rows, Rows]:
@@ -127,9 +128,7 @@ def train(x: Rows, gold: NDArray[np.bool_], seed: int, epochs: int, width: int =
     rng = np.random.default_rng(seed)
     mean, sd = x.mean(0), x.std(0) + np.float32(1e-3)
     sizes = [x.shape[1], width, width, 1]
-    flat = [
-        part for a, b in zip(sizes, sizes[1:], strict=False) for part in (_start(rng, a, b), np.zeros(b, np.float32))
-    ]
+    flat = [part for a, b in itertools.pairwise(sizes) for part in (_start(rng, a, b), np.zeros(b, np.float32))]
     update, steps = adam(flat), epochs * max(1, len(x) // BATCH)
     for step in range(steps):
         if step % max(1, len(x) // BATCH) == 0:

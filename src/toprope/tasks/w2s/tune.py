@@ -3,6 +3,7 @@
 The default, the grid of levels named in `baselines.METHODS`, and for the strongest methods random points of all their
 scalars on top, until there are as many points as a default climb has experiments (fewer where they have no more).
 On the 52 dev draws, raced: a point that lies .03 PGR behind the best so far on the first 12 draws goes no further.
+`--space grammar|flat --seed K --out FILE` races as many random points of a whole space instead and writes the best one.
 """
 
 from __future__ import annotations
@@ -16,14 +17,16 @@ from pathlib import Path
 
 import numpy as np
 
+from toprope.space import Space
 from toprope.tasks.w2s.baselines import METHODS, TUNED, Method
-from toprope.tasks.w2s.space import grammar
+from toprope.tasks.w2s.space import flat_space, grammar
 from toprope.tasks.w2s.table import draws
 from toprope.tasks.w2s.trial import accuracy
 from toprope.types import Draw, Floats, Json
 
 SEED = 1
 BUDGET = 300
+SPACES = {"grammar": grammar, "flat": flat_space}
 RUNGS = ((12, 0.03), (52, 0.0))  # draws so far, PGR a point may lie behind and still go on
 
 
@@ -42,6 +45,13 @@ def _random(method: Method, levels: dict[str, list[Json]]) -> list[dict[str, Jso
     rng = np.random.default_rng(SEED)
     rows = [{name: levels[name][rng.integers(len(levels[name]))] for name in method.more} for _ in range(10 * BUDGET)]
     return [{**method.params, **row} for row in rows]
+
+
+def anywhere(space: Space, seed: int) -> list[dict[str, Json]]:
+    """The space's default and uniformly random points of it."""
+    rng = np.random.default_rng(seed)
+    codes = [space.default(), *(rng.integers(0, space.sizes, endpoint=True) for _ in range(BUDGET - 1))]
+    return [space.decode(np.asarray(code, dtype=np.uint8)) for code in codes]
 
 
 def _spread(levels: list[Json], count: int) -> list[Json]:
@@ -93,7 +103,15 @@ def main() -> None:
     parser.add_argument(
         "--only", action="append", default=[], choices=METHODS, help="a method; the others keep their record"
     )
+    parser.add_argument("--space", choices=SPACES, help="random search of a whole space; --out gets its best point")
+    parser.add_argument("--seed", type=int, default=SEED, help="of the random points, with --space")
     args = parser.parse_args()
+    if args.space:
+        points = anywhere(SPACES[args.space](), args.seed)
+        best, value, full = race(points, draws("visible", RUNGS[-1][0], SEED))
+        print(f"dev {value:.4f}, {len(points)} points, {full} of them on all draws")
+        args.out.write_text(json.dumps(best) + "\n")
+        return
     record: dict[str, object] = {"command": "python -m toprope.tasks.w2s.tune", "seed": SEED}
     methods = json.loads(args.out.read_text())["methods"] if args.only else {}
     for name, entry in tune(args.only):
