@@ -23,13 +23,23 @@ ELEUTHER = "EleutherAI/w2s"
 
 
 class Method(msgspec.Struct, frozen=True):
-    """params: its defaults. own: the scalars it may tune, dimension -> how many spread levels to try (0: all)."""
+    """params: its defaults. own: the scalars it may tune, dimension -> how many spread levels to try (0: all).
+
+    more: for the strongest, all scalars of its blocks, drawn at random after that grid up to the climb's budget.
+    """
 
     params: dict[str, Json]
     source: str
     own: dict[str, int] = {}
+    more: tuple[str, ...] = ()
 
 
+SPACE = (
+    "vote_rank",
+    "vote_power",
+    "trust",
+    "blend",
+)  # of every vote: where rows are near, who speaks, how much it counts
 METHODS: dict[str, Method] = {
     "vanilla": Method({}, f"{BURNS}: student trained on the teacher's hard labels"),
     "soft labels": Method(
@@ -67,33 +77,47 @@ METHODS: dict[str, Method] = {
         {"filter": "density", "keep": 0.5, "even": True},
         "AAR overlap density; arXiv:2412.03881",
         {"keep": 5, "even": 0},
+        ("keep", "even", "neighbours", "l2"),
     ),
     "kNN filter": Method(
         {"filter": "knn", "keep": 0.9}, f"{ELEUTHER}: probe filter, k = 50", {"keep": 5, "neighbours": 4}
     ),
     "kNN relabel": Method(
-        {"vote": "knn", "harden": "none"}, f"{ELEUTHER}: probe relabel, k = 50", {"neighbours": 0, "blend": 0}
+        {"vote": "knn", "harden": "none"},
+        f"{ELEUTHER}: probe relabel, k = 50",
+        {"neighbours": 0, "blend": 0},
+        ("neighbours", *SPACE),
     ),
     "small loss": Method({"filter": "loss", "keep": 0.7}, "co-teaching, Han et al. 2018", {"keep": 5, "even": 0}),
     "PCA 16": Method({"rank": 16}, "few principal components", {"rank": 0}),
     "PCA 8": Method({"rank": 8}, "few principal components"),
     "k-means vote": Method(
-        {"vote": "kmeans", "harden": "none"}, "cluster, then weak majority", {"clusters": 0, "runs": 2}
+        {"vote": "kmeans", "harden": "none"},
+        "cluster, then weak majority",
+        {"clusters": 0, "runs": 2},
+        ("clusters", "runs", *SPACE),
     ),
     "label propagation": Method(
         {"vote": "diffuse", "harden": "half", "bandwidth": 0.1, "steps": 3},
         "Zhu & Ghahramani 2002, CMU-CALD-02-107",
         {"bandwidth": 0, "steps": 0},
+        ("bandwidth", "steps", *SPACE),
     ),
     "quadratic student": Method({"degree": 2}, "larger student, no pretraining of the products"),
-    "confidence 50 + L2": Method({"filter": "confidence", "l2": 0.03}, "hand combination", {"keep": 5, "l2": 8}),
+    "confidence 50 + L2": Method(
+        {"filter": "confidence", "l2": 0.03}, "hand combination", {"keep": 5, "l2": 8}, ("keep", "l2", "even")
+    ),
     "logconf + L2": Method(
-        {"rule": "logconf", "rounds": 5, "l2": 0.03}, "hand combination", {"l2": 8, "mix": 4, "rounds": 2}
+        {"rule": "logconf", "rounds": 5, "l2": 0.03},
+        "hand combination",
+        {"l2": 8, "mix": 4, "rounds": 2},
+        ("l2", "mix", "rounds"),
     ),
     "label propagation + match": Method(
         {"vote": "diffuse", "label": "soft", "bandwidth": 0.1, "steps": 3},
         "hand combination: class mass normalisation, Zhu, Ghahramani & Lafferty 2003, on soft labels",
         {"bandwidth": 0, "steps": 0},
+        ("bandwidth", "steps", *SPACE),
     ),
 }
 

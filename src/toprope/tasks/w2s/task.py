@@ -54,6 +54,11 @@ class WeakToStrong:
             )
 
     @property
+    def hidden_path(self) -> Path:
+        """The weights file behind the hidden splits; equal to `DEMO` unless private."""
+        return self._hidden
+
+    @property
     def hidden_weights(self) -> str:
         """`public demo`, or `private` and the first 12 hex digits of the file's sha256: reports print it."""
         if self._hidden == DEMO:
