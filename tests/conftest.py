@@ -56,11 +56,12 @@ def cli() -> Cli:
 @pytest.fixture
 def nothing_left_running():
     """Whatever a command did: no hub, scorer or zygote outlives it (orphans come to us, a subreaper)."""
+    before = set(_own_children())  # sandboxes that other tests hold open
     libc = ctypes.CDLL(None)
     libc.prctl(36, 1, 0, 0, 0)  # PR_SET_CHILD_SUBREAPER
     yield
     end = time.monotonic() + 60
-    while left := _own_children():
+    while left := {pid: command for pid, command in _own_children().items() if pid not in before}:
         assert time.monotonic() < end, f"still running: {left}"
         time.sleep(0.02)
     libc.prctl(36, 0, 0, 0, 0)
