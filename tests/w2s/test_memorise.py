@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from toprope.tasks.w2s import libraries, memorise, stacker, task
+from toprope.tasks.w2s import libraries, memorise, stacker, task, trial
 from toprope.tasks.w2s.baselines import METHODS
 
 CHEAP = [{"label": "soft"}, METHODS["logconf + L2"].params]
@@ -16,7 +16,7 @@ CHEAP = [{"label": "soft"}, METHODS["logconf + L2"].params]
 @pytest.fixture(scope="module")
 def looks(cache):
     """Sixteen draws of hidden cells on the demo weights as a network with two cheap honest methods sees them."""
-    draws = list(memorise.simulate("hidden", [task.DEMO], 16, 2, lines=4000))
+    draws = list(trial.simulate("hidden", [task.DEMO], 16, 2, lines=4000))
     return draws, [stacker.look(d, CHEAP) for d in draws]
 
 

@@ -19,12 +19,11 @@ from pathlib import Path
 
 import numpy as np
 
-from toprope.tasks.w2s import cells, libraries, stacker, student, task
-from toprope.tasks.w2s.bank import LINES_PER_OP, open_bank
+from toprope.tasks.w2s import libraries, stacker, student, task
+from toprope.tasks.w2s.bank import LINES_PER_OP
 from toprope.tasks.w2s.baselines import METHODS, tuned
-from toprope.tasks.w2s.draws import Sampler
 from toprope.tasks.w2s.table import SEED
-from toprope.tasks.w2s.trial import pgr
+from toprope.tasks.w2s.trial import pgr, simulate
 from toprope.types import Draw, Floats, Json
 
 LIMIT = 0.05  # PGR by which an attack may beat the champion on a certifying vault
@@ -45,15 +44,6 @@ def knowledge(hidden: Path) -> dict[str, tuple[str, list[Path]]]:
         "hidden cells, other weights": ("hidden", public),
         "hidden cells and weights": ("hidden", [hidden]),
     }
-
-
-def simulate(side: str, weights: Sequence[Path], count: int, seed: int, lines: int = LINES_PER_OP) -> Iterator[Draw]:
-    """Draws of every standard cell of a side in turn, weights alternating."""
-    rng = np.random.default_rng([seed, count])
-    samplers = [Sampler(open_bank(path, lambda what, done: None, lines)) for path in weights]
-    order = rng.permutation(len(cells.admitted("standard", side)))
-    for i in range(count):
-        yield samplers[i % len(samplers)].draw(cells.admitted("standard", side)[order[i % len(order)]], rng)
 
 
 def methods(champion: Params) -> list[Params]:
