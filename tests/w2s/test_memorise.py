@@ -94,7 +94,9 @@ def test_command_prints_every_kind_and_attack(cache, tmp_path, capsys):
     assert "hidden weights: public demo; 3 hidden draws, 4 simulated ones" in out
     assert "rule: attack <= champion + 0.05" in out
     number = r"[+-]?\d\.\d{3} ± \d\.\d{3}"
-    rows = re.findall(rf"^\| (\w[^|]+) \| ([^|]+) \| {number} \| {number} \| (yes|NO) \|$", out, re.MULTILINE)
+    rows = re.findall(
+        rf"^\| (\w[^|]+) \| ([^|]+) \| {number} \| {number} \| {number} \| (yes|NO) \|$", out, re.MULTILINE
+    )
     kinds = memorise.knowledge(task.DEMO)
     assert [kind for kind, _, _ in rows] == [kind for kind in kinds for _ in range(6)]
     assert len({attack for _, attack, _ in rows}) == 6
