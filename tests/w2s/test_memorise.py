@@ -7,7 +7,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from toprope.tasks.w2s import libraries, memorise, stacker, task
+from toprope.tasks.w2s import libraries, memorise, stacker, task, trial
 from toprope.tasks.w2s.baselines import METHODS
 
 CHEAP = [{"label": "soft"}, METHODS["logconf + L2"].params]
@@ -16,7 +16,7 @@ CHEAP = [{"label": "soft"}, METHODS["logconf + L2"].params]
 @pytest.fixture(scope="module")
 def looks(cache):
     """Sixteen draws of hidden cells on the demo weights as a network with two cheap honest methods sees them."""
-    draws = list(memorise.simulate("hidden", [task.DEMO], 16, 2, lines=4000))
+    draws = list(trial.simulate("hidden", [task.DEMO], 16, 2, lines=4000))
     return draws, [stacker.look(d, CHEAP) for d in draws]
 
 
@@ -94,7 +94,9 @@ def test_command_prints_every_kind_and_attack(cache, tmp_path, capsys):
     assert "hidden weights: public demo; 3 hidden draws, 4 simulated ones" in out
     assert "rule: attack <= champion + 0.05" in out
     number = r"[+-]?\d\.\d{3} ± \d\.\d{3}"
-    rows = re.findall(rf"^\| (\w[^|]+) \| ([^|]+) \| {number} \| {number} \| (yes|NO) \|$", out, re.MULTILINE)
+    rows = re.findall(
+        rf"^\| (\w[^|]+) \| ([^|]+) \| {number} \| {number} \| {number} \| (yes|NO) \|$", out, re.MULTILINE
+    )
     kinds = memorise.knowledge(task.DEMO)
     assert [kind for kind, _, _ in rows] == [kind for kind in kinds for _ in range(6)]
     assert len({attack for _, attack, _ in rows}) == 6

@@ -1,7 +1,8 @@
 """The reference table: every baseline on fresh draws of each tier. `python -m toprope.tasks.w2s.table --draws 96`.
 
 PGR = ratio of sums +- standard error (delta method over draws); `- vanilla` is the mean paired difference in
-accuracy on the first column.
+accuracy on the first column. Two more columns cross cells and weights, to see which of them costs the hidden side its
+points: `visible-on-demo` and `hidden-on-visible`.
 Extra rows: `--params NAME=FILE.json` adds any point of the grammar, a climb's champion say.
 """
 
@@ -17,8 +18,8 @@ import numpy as np
 
 from toprope.errors import UsageError
 from toprope.tasks.w2s.baselines import METHODS, tuned
-from toprope.tasks.w2s.task import WeakToStrong
-from toprope.tasks.w2s.trial import accuracies, pgr
+from toprope.tasks.w2s.task import DEMO, VISIBLE, WeakToStrong
+from toprope.tasks.w2s.trial import accuracies, pgr, simulate
 from toprope.types import Draw, Json, Split
 
 SEED = 20261123
@@ -28,10 +29,14 @@ COLUMNS: dict[str, tuple[str, Split]] = {
     "hard": ("w2s/probe-hard-v1", "measure"),
     "runs": ("w2s/probe-runs-v1", "measure"),
 }
+CROSSED = {"visible-on-demo": ("visible", DEMO), "hidden-on-visible": ("hidden", VISIBLE)}
 
 
 def draws(column: str, count: int, seed: int = SEED) -> list[Draw]:
-    """Fresh draws of a tier and side."""
+    """Fresh draws of a tier and side, or of one side's cells on the other's weights."""
+    if column in CROSSED:
+        side, weights = CROSSED[column]
+        return list(simulate(side, [weights], count, seed))
     task_id, split = COLUMNS[column]
     task = WeakToStrong(task_id)
     return [task.generate(split, i, seed) for i in range(count)]
@@ -53,6 +58,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=SEED, help="another seed, other draws")
     parser.add_argument("--columns", default=",".join(COLUMNS))
     parser.add_argument("--against", default="vanilla", metavar="NAME", help="row the paired difference is taken to")
+    parser.add_argument("--only", action="append", default=[], metavar="NAME", help="a row; the others are left out")
     parser.add_argument("--params", action="append", default=[], metavar="NAME=FILE")
     args = parser.parse_args()
     extra = {name: json.loads(Path(path).read_text()) for name, path in (p.split("=", 1) for p in args.params)}
@@ -66,7 +72,7 @@ def main() -> None:
     print("\n| method | " + " | ".join([*columns, f"- {args.against}", "CPU ms"]) + " |")
     print("|---" * (len(columns) + 3) + "|")
     base = accuracies(next(iter(columns.values())), every[args.against])
-    for name, params in every.items():
+    for name, params in ((n, p) for n, p in every.items() if not args.only or n in args.only):
         print(_line(name, params, columns, base), flush=True)
 
 

@@ -6,7 +6,7 @@ Never for other people's candidates: those go through the sandbox.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from pathlib import Path
@@ -14,7 +14,9 @@ from typing import Any
 
 import numpy as np
 
-from toprope.tasks.w2s import student
+from toprope.tasks.w2s import cells, student
+from toprope.tasks.w2s.bank import LINES_PER_OP, open_bank
+from toprope.tasks.w2s.draws import Sampler
 from toprope.types import Draw, Floats, Json
 
 Targets = Callable[..., tuple[Any, Any]]
@@ -57,3 +59,12 @@ def pgr(scores: Floats, some: list[Draw]) -> tuple[float, float]:
     ratio = float(gain.sum() / gap.sum())
     error = float(np.std(gain - ratio * gap, ddof=1) / np.sqrt(len(gap)) / gap.mean())
     return ratio, error
+
+
+def simulate(side: str, weights: Sequence[Path], count: int, seed: int, lines: int = LINES_PER_OP) -> Iterator[Draw]:
+    """Draws of every standard cell of a side in turn, weights alternating."""
+    rng = np.random.default_rng([seed, count])
+    samplers = [Sampler(open_bank(path, lambda what, done: None, lines)) for path in weights]
+    order = rng.permutation(len(cells.admitted("standard", side)))
+    for i in range(count):
+        yield samplers[i % len(samplers)].draw(cells.admitted("standard", side)[order[i % len(order)]], rng)
