@@ -10,10 +10,10 @@ climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed tes
 	@$(BIN)/toprope climb w2s/probe-v1 --minutes 2 --unseal --report
 
 test: $(VENV)/dev  ## the fast suite
-	@$(BIN)/python -m pytest -m "not slow"
+	@$(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: $(VENV)/dev  ## with the slower forms
-	@$(BIN)/python -m pytest
+	@$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style, strict types, import contracts
 	@$(BIN)/ruff check src tests tools
