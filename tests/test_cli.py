@@ -288,7 +288,9 @@ def test_an_opened_test_stays_as_it_is(cli, finished, tmp_path, monkeypatch):
     run = copy_of(finished, tmp_path, monkeypatch)
     _, first = finished
     for command in (["unseal", run], ["resume", run, "--unseal"]):
-        assert cli.json(*command) == {**first, "run": str(run)}
+        again = cli.json(*command)
+        again["cost"]["sitting"] = first["cost"]["sitting"]  # this sitting's own clock
+        assert again == {**first, "run": str(run)}
     with sqlite3.connect(run.parent / "vault" / "sealed.db") as db:
         assert db.execute("SELECT count(*), max(opening) FROM openings").fetchone() == (1, 1)
     db.close()

@@ -13,7 +13,7 @@ import numpy
 import pytest
 
 import toprope
-from toprope.sandbox.process import _open_to_all
+from toprope.sandbox.walls import open_to_all
 
 NOBODY = 65534
 PACKAGES = ("numpy", "numpy.libs", "msgspec", "click", "jinja2", "markupsafe", "rich", "pygments", "markdown_it")
@@ -37,7 +37,7 @@ def home():
 def python(home) -> Path:
     """An interpreter that anyone may run: ours, or a copy if ours lies where only its owner may look."""
     real = Path(sys.executable).resolve()
-    if _open_to_all(real):
+    if open_to_all(real):
         return real
     library = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}"
     leave_out = shutil.ignore_patterns("test", "tests", "site-packages", "*.a", "idlelib", "config-*")

@@ -270,11 +270,15 @@ class Play:
         meta, blob = job_message(self.job, self.cases, limits, int(self.alive.sum()))
         if not self.child.say_job(meta, blob, deadline):
             self._silent(deadline)
-        self._open(case)  # without waiting for its hello: one wake-up less
+        deaf: _Gone | None = None
+        try:
+            self._open(case)  # without waiting for its hello: one wake-up less
+        except _Gone as e:  # it may have said why before it hung up
+            deaf = e
         while not (found := self._notes()):
             heard = self.child.hear(max(0.0, deadline - time.monotonic()))
             if heard == b"":
-                raise self._autopsy()
+                raise deaf or self._autopsy()
             if heard is None:
                 raise _Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
             self.child.inbox += heard
