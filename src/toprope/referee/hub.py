@@ -25,7 +25,6 @@ from toprope.referee.messages import (
     Answer,
     Attempt,
     Failed,
-    FromHub,
     HubConfig,
     HubReady,
     Opened,
@@ -159,8 +158,6 @@ def main() -> None:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(f"the vault cannot be read: {e}; restore sealed.db from a copy, then resume the run"))
 
-
-__all__ = ["FromHub", "Hub", "main", "serve"]
 
 if __name__ == "__main__":
     main()

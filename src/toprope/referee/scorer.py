@@ -17,7 +17,7 @@ from toprope import wire
 from toprope.errors import TopropeError, WorkerDied
 from toprope.protocols import Outputs, Task
 from toprope.referee.draws import DrawStore, Held
-from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, ToScorer, Work
+from toprope.referee.messages import Done, Failed, Load, Progress, Ready, ScorerConfig, ToScorer, Work
 from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.kernel import harden_worker
 from toprope.space import Space
@@ -106,8 +106,6 @@ def main() -> None:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(str(e), e.exit_code))
 
-
-__all__ = ["FromScorer", "Scorer", "main", "serve"]
 
 if __name__ == "__main__":
     main()
