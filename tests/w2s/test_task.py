@@ -65,7 +65,7 @@ def test_labels_are_shuffled(dev):
 
 def test_gold_pool_and_test_share_no_prompt_row(task):
     """Rows of gold, pool and test are disjoint."""
-    sampler = draws.Sampler(task._samplers[module.VISIBLE].bank)
+    sampler = draws.Sampler(task._samplers[module.VISIBLE[0]].bank)
     rows, labels = sampler._sample(
         cells.Cell("01236789", "set 345", 500), (500, 1000, 1000), 0.4, np.random.default_rng(0)
     )
@@ -194,7 +194,7 @@ def test_other_tiers_make_draws(cache, tier):
 def test_hidden_weights_are_named(cache, tmp_path, monkeypatch):
     """The shipped ones are called public demo; others, by argument or environment, private with their hash."""
     private = tmp_path / "mine.npz"
-    private.write_bytes(module.VISIBLE.read_bytes())
+    private.write_bytes(module.VISIBLE[0].read_bytes())
     assert WeakToStrong("w2s/probe-v1").hidden_weights == "public demo"
     assert WeakToStrong("w2s/probe-v1", private).hidden_weights.startswith("private ")
     monkeypatch.setenv("TOPROPE_W2S_WEIGHTS", str(private))

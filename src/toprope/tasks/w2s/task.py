@@ -10,6 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -23,7 +24,8 @@ from toprope.tasks.w2s.pretrain import PRIVATE
 from toprope.types import Array, Call, Draw, Floats, Round, Split, Tree
 
 HERE = Path(__file__).parent
-VISIBLE, DEMO = HERE / "weights" / "visible.npz", HERE / "weights" / "demo.npz"
+VISIBLE = tuple(HERE / "weights" / f"visible-{i}.npz" for i in (1, 2, 3))  # dev draws take turns over these lineages
+DEMO = HERE / "weights" / "demo.npz"
 CHUNK = 125  # test rows a candidate's own student sees at once
 BATCH = 32  # probes fitted together: beyond this the columns leave the cache
 RUN_WEAK, RUN_GAP = 0.70, 0.10  # a random run concept is drawn again until its draw clears these
@@ -67,14 +69,17 @@ class WeakToStrong:
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Build or map the bank of hidden states this split samples from (10 s the first time, then from the cache)."""
-        weights = VISIBLE if split == "dev" else self._hidden
-        if weights not in self._samplers:
-            self._samplers[weights] = draws.Sampler(open_bank(weights, progress, self._lines))
+        lineages = VISIBLE if split == "dev" else (self._hidden,)
+        for i, weights in enumerate(lineages):
+            if weights not in self._samplers:
+                share = partial(_share, progress, i, len(lineages))
+                self._samplers[weights] = draws.Sampler(open_bank(weights, share, self._lines))
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
-        """dev: the index-th visible cell, in a fixed order; other splits: a hidden cell uniformly at random."""
+        """dev: the index-th visible cell, in a fixed order, visible lineages in turn; else a random hidden cell, hidden
+        lineage."""
         self.prepare(split, lambda what, done: None)
-        sampler = self._samplers[VISIBLE if split == "dev" else self._hidden]
+        sampler = self._samplers[VISIBLE[index % len(VISIBLE)] if split == "dev" else self._hidden]
         rng = _rng(self.spec.id, split, index, seed)
         if self.tier == "runs":
             return _random_run(sampler, rng)
@@ -104,6 +109,10 @@ class WeakToStrong:
     def baselines(self) -> Mapping[str, Baseline]:
         """Published methods as points of the grammar, at defaults and `(tuned)`."""
         return baselines.baselines()
+
+
+def _share(progress: Progress, i: int, of: int, what: str, done: float) -> None:
+    progress(what, (i + done) / of)
 
 
 def _of_vault() -> Path | None:
