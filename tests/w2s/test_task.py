@@ -75,6 +75,22 @@ def test_gold_pool_and_test_share_no_prompt_row(task):
         assert np.array_equal(cells.holds("set 345", bank.answers[part], np.asarray(bank.digits)[part]), label)
 
 
+def test_a_decoy_agrees_with_its_coins_only(task, dev):
+    """Planted labels used as targets or as predictions agree with every coin, gold itself with about half of them."""
+    decoy = task.decoy(dev[0], np.random.default_rng(0))
+    gold = dev[0].private
+    shown = np.empty_like(decoy.arrays["test_labels"])
+    shown[gold.chunks] = decoy.arrays["test_labels"]
+    for outputs in (
+        {"soft_targets": np.stack([decoy.arrays["pool_labels"], gold.pool_labels])},
+        {"p": np.stack([shown, gold.test_labels])},
+    ):
+        hits, n = task.agreement(outputs, dev[0], decoy.coins)
+        assert hits[0] == n > 300
+        assert abs(hits[1] - n / 2) < 4 * np.sqrt(n) / 2
+    assert 0.6 < np.mean(decoy.arrays["pool_labels"] == (dev[0].public["pool_weak_probs"] > 0.5)) < 0.95
+
+
 def test_anchors_leave_a_gap(dev):
     """Weak below ceiling by at least .05 in every draw and .12 on average; the weak teacher beats .6."""
     gaps = np.array([draw.ceiling - draw.floor for draw in dev])

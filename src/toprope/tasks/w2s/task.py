@@ -12,11 +12,13 @@ import os
 from collections.abc import Mapping
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toprope.errors import UsageError
-from toprope.protocols import Baseline, Dialogue, Outputs, Progress
+from toprope.protocols import Baseline, Decoy, Dialogue, Outputs, Progress
 from toprope.tasks.spec import load_spec
 from toprope.tasks.w2s import baselines, cells, draws, space, student
 from toprope.tasks.w2s.bank import LINES_PER_OP, open_bank
@@ -35,6 +37,14 @@ TIERS = {"w2s/probe-v1": "standard", "w2s/probe-hard-v1": "hard", "w2s/probe-run
 def make(task_id: str) -> WeakToStrong:
     """The task of an id in `TIERS`; hidden weights from $TOPROPE_W2S_WEIGHTS if set."""
     return WeakToStrong(task_id)
+
+
+class Coins(NamedTuple):
+    """where: (m,) pool rows whose decoy label is a coin. pool: (m,) and test: (t,) bool, the coins."""
+
+    where: NDArray[np.int64]
+    pool: NDArray[np.bool_]
+    test: NDArray[np.bool_]
 
 
 class WeakToStrong:
@@ -101,6 +111,23 @@ class WeakToStrong:
         gold: draws.Gold = draw.private
         p = outputs["p"] if "p" in outputs else _train(outputs, gold)
         return np.asarray(np.mean((p > 0.5) == gold.test_labels, axis=1), dtype=np.float64)
+
+    def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy:
+        """Labels of the pool that look like the teacher's, a third of them fair coins, and coins for the test rows."""
+        taught = draw.public["pool_weak_probs"] > 0.5
+        where = np.sort(rng.permutation(len(taught))[: len(taught) // 3])
+        coins = Coins(where, rng.integers(0, 2, len(where)) == 1, rng.integers(0, 2, len(draw.private.chunks)) == 1)
+        taught[where] = coins.pool
+        test = coins.test[draw.private.chunks]  # in the order in which the rows are shown
+        return Decoy({"pool_labels": taught.astype(np.uint8), "test_labels": test.astype(np.uint8)}, coins)
+
+    def agreement(self, outputs: Outputs, draw: Draw, coins: Coins) -> tuple[NDArray[np.int64], int]:
+        """Targets against the coins among the pool's labels, or own predictions against those of the test rows."""
+        if "p" in outputs:
+            said, fair = outputs["p"] > 0.5, coins.test
+        else:
+            said, fair = outputs["soft_targets"][:, coins.where] > 0.5, coins.pool
+        return np.sum(said == fair, axis=1), len(fair)
 
     def starter(self) -> Tree:
         """The method grammar; with no params it is vanilla."""
