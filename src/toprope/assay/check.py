@@ -172,7 +172,8 @@ def _answered(dialogue: Dialogue, fill: str, seed: int) -> Outputs:
 
 def _value(scores: Floats, draws: list[Draw]) -> float:
     floors, ceilings = np.array([d.floor for d in draws]), np.array([d.ceiling for d in draws])
-    return float((scores - floors).sum() / (ceilings - floors).sum())
+    gap = (ceilings - floors).sum()
+    return float((scores - floors).sum() / gap) if gap > 0 else math.inf  # without a gap anything pays
 
 
 # ---------------------------------------------------------------- candidates
