@@ -67,8 +67,8 @@ class Scorer:
         return Done(
             work.id,
             result,
-            np.array([h.draw.floor for h in held]),
-            np.array([h.draw.ceiling for h in held]),
+            np.array([h.draw.floor for h in held], dtype=np.float64),
+            np.array([h.draw.ceiling for h in held], dtype=np.float64),
             np.array([h.draw.group for h in held], dtype=np.int64),
         )
 
