@@ -9,8 +9,10 @@ from typing import Any
 
 import msgspec
 
+from toprope.errors import RunError
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
+from toprope.run import sound
 from toprope.run.ledger import read_entries
 from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
 from toprope.types import Candidate, Incident, candidate_id
@@ -103,8 +105,6 @@ def read(directory: Path) -> Story:
 
 
 def tell(path: str, entries: Iterable[Entry]) -> Story:
-    from toprope.errors import RunError
-
     by_kind: dict[str, list[Any]] = {}
     head = ""
     for entry in entries:
@@ -114,10 +114,14 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         again = f"toprope resume {path}" if "ask" in by_kind else "toprope climb"
         raise RunError(f"run {path} ended before it began; start it again with `{again}`")
 
+    for kind in ("ask", "open", "commit", "test"):
+        if len(by_kind.get(kind, [])) > 1:
+            raise RunError(f"run {path}: its ledger makes no sense, it holds two entries {kind!r}; restore it from a copy")
+
     def last(kind: str) -> Any:
         return by_kind.get(kind, [None])[-1]
 
-    return Story(
+    story = Story(
         path,
         by_kind["open"][0],
         by_kind.get("block", []),
@@ -128,6 +132,8 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         last("test"),
         head,
     )
+    sound.check(story)
+    return story
 
 
 def _estimate(e: Any) -> dict[str, float] | None:
@@ -181,11 +187,13 @@ def export(s: Story) -> dict[str, Any]:
                     "outcome": "ok",
                     "scores": [],
                 }
-            row = rows.setdefault(experiment, {"outcome": "ok"})
-            if i in block.outcomes and row["outcome"] == "ok":
+            row = rows.get(experiment)
+            if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
+                continue  # it has failed, or a run that was killed lacks the draws before these
+            if i in block.outcomes:
                 row["outcome"] = block.outcomes[i]
                 row["message"] = block.messages.get(i, "")
-            if row["outcome"] == "ok":
+            else:
                 row["scores"] += [round(float(x), 6) for x in block.scores[i]]
     return {
         "task": o.task,

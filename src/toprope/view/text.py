@@ -28,8 +28,9 @@ def protection(p: dict[str, Any]) -> str:
     """The protection in force, on one line."""
     if p.get("tier") == "none":
         return "protection: NONE - candidates can read and change anything you can; results are marked unprotected"
-    parts = [f"Landlock ABI {p['landlock_abi']}", "seccomp", str(p["identity"]), f"network {p['network']}"]
-    return clean(f"protection: {p['tier']} ({', '.join(parts)})")
+    known = {name: str(p.get(name, "unknown"))[:200] for name in ("tier", "landlock_abi", "identity", "network")}
+    parts = [f"Landlock ABI {known['landlock_abi']}", "seccomp", known["identity"], f"network {known['network']}"]
+    return clean(f"protection: {known['tier']} ({', '.join(parts)})")
 
 
 def ending(s: dict[str, Any]) -> str:
