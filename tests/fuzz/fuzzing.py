@@ -9,12 +9,14 @@ import faulthandler
 import os
 import resource
 import signal
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from hypothesis.errors import HypothesisWarning
 
 from toprope.errors import TopropeError
 
@@ -69,7 +71,8 @@ def fuzz(reader: str, form: str, strategy: st.SearchStrategy[Any], check: Callab
         with _watched():
             check(case)
 
-    with _bounded_memory():
+    with _bounded_memory(), warnings.catch_warnings():
+        warnings.simplefilter("ignore", HypothesisWarning)  # a failing case may be a whole file
         run()
     assert seen >= size, f"{reader}: {seen} cases, {size} were promised"
 

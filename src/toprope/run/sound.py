@@ -55,6 +55,8 @@ def _opening(o: Opening) -> Iterator[str]:
         yield "a floor or ceiling is no number"
     if not _number(o.started, o.detectable, o.seed, o.number):
         yield "a date, number or seed of its opening is none"
+    if not _writable(o.protection):
+        yield "its protection is no JSON"
     yield from _space(o.space)
 
 
