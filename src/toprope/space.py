@@ -72,7 +72,12 @@ def _nearest(dim: Dim, value: Json) -> int:
         if level == value and (json.dumps(level) == json.dumps(value) or (_is_number(level) and _is_number(value))):
             return i  # by their text too: True is no 1, inside lists neither
     numbers = [x for x in dim.levels if _is_number(x)]
-    if not dim.ordered or not _is_number(value) or not abs(value) <= sys.float_info.max or len(numbers) != len(dim.levels):
+    if (
+        not dim.ordered
+        or not _is_number(value)
+        or not abs(value) <= sys.float_info.max
+        or len(numbers) != len(dim.levels)
+    ):
         raise UsageError(f"parameter {dim.name!r} = {repr(value)[:80]}; expected one of {dim.levels}")
     return min(range(len(numbers)), key=lambda i: abs(numbers[i] - value))
 

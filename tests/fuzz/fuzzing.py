@@ -30,7 +30,7 @@ SIZES = {  # reader -> cases in the fast form, in the slow form
     "wire: channel": (100, 1000),
     "wire: a real scorer": (3, 24),
     "wire: a real hub": (2, 12),
-    "wire: what a scorer says": (4, 60),
+    "wire: what a scorer says": (60, 600),
     "notes": (150, 1500),
     "frames": (120, 1200),
     "sandbox: a real child": (20, 400),
@@ -47,12 +47,18 @@ SIZES = {  # reader -> cases in the fast form, in the slow form
     "weights": (80, 800),
     "options": (80, 600),
 }
+COUNTS: dict[str, int] = {}  # of the test that is running
 
 both_forms = pytest.mark.parametrize("form", ["fast", pytest.param("slow", marks=pytest.mark.slow)])
 
 
-def fuzz(reader: str, form: str, strategy: st.SearchStrategy[Any], check: Callable[[Any], None]) -> None:
-    """Runs `check` on as many cases as SIZES says; whatever it raises fails the test with the smallest such case."""
+def fuzz(
+    reader: str, form: str, strategy: st.SearchStrategy[Any], check: Callable[[Any], None], spawns: bool = False
+) -> None:
+    """Runs `check` on as many cases as SIZES says; whatever it raises fails the test with the smallest such case.
+
+    spawns: its processes would inherit the bound on memory, which is ours alone.
+    """
     size = SIZES[reader][form == "slow"]
     seen = 0
 
@@ -71,9 +77,10 @@ def fuzz(reader: str, form: str, strategy: st.SearchStrategy[Any], check: Callab
         with _watched():
             check(case)
 
-    with _bounded_memory(), warnings.catch_warnings():
+    with contextlib.nullcontext() if spawns else _bounded_memory(), warnings.catch_warnings():
         warnings.simplefilter("ignore", HypothesisWarning)  # a failing case may be a whole file
         run()
+    COUNTS[reader] = seen
     assert seen >= size, f"{reader}: {seen} cases, {size} were promised"
 
 

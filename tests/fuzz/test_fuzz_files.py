@@ -10,14 +10,14 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import pytest
-from fuzzing import both_forms, fuzz, outcome, spoiled, trees, twisted
+from fuzzing import both_forms, fuzz, outcome, spoiled, trees
 from hypothesis import strategies as st
 
 from toprope.climbers.replay import Replay
 from toprope.run.submit import read_candidate
 from toprope.space import Space, choice, linear, log
 from toprope.tasks import registry
-from toprope.tasks.spec import load_spec, load_tree
+from toprope.tasks.spec import load_spec
 from toprope.tasks.w2s import lm
 from toprope.tasks.w2s.task import DEMO
 from toprope.types import candidate_id
@@ -25,16 +25,35 @@ from toprope.types import candidate_id
 JSON_TEXT = st.one_of(
     trees.map(lambda t: json.dumps(t, default=str).encode()),
     st.binary(max_size=60),
-    st.sampled_from([b"[" * 100_000, b'{"a":' * 5000, b'{"a": ' + b"[" * 600 + b"]" * 600 + b"}", b'{"a": 1' + b"0" * 5000 + b"}",
-                     b'{"a": NaN}', b'{"a": 1e999}', b'{"a": -Infinity}', b'{"a": 18446744073709551615}',
-                     b'{"a": 18446744073709551616}', b'{"a": "\\ud800"}', b'{"\\udfff": 1}', b'\xef\xbb\xbf{}', b'{"a":1,"a":2}',
-                     b'"' + b"x" * 200_000 + b'"', b'{"a": "' + b"x" * 3_000_000 + b'"}']),
-)  # fmt: skip
+    st.sampled_from(
+        [
+            b"[" * 100_000,
+            b'{"a":' * 5000,
+            b'{"a": ' + b"[" * 600 + b"]" * 600 + b"}",
+            b'{"a": 1' + b"0" * 5000 + b"}",
+            b'{"a": NaN}',
+            b'{"a": 1e999}',
+            b'{"a": -Infinity}',
+            b'{"a": 18446744073709551615}',
+            b'{"a": 18446744073709551616}',
+            b'{"a": "\\ud800"}',
+            b'{"\\udfff": 1}',
+            b"\xef\xbb\xbf{}",
+            b'{"a":1,"a":2}',
+            b'"' + b"x" * 200_000 + b'"',
+            b'{"a": "' + b"x" * 3_000_000 + b'"}',
+        ]
+    ),
+)
 NAMES = st.one_of(
-    st.sampled_from(["solution.py", "params.json", "a.py", "sub", "sub/b.py", "__pycache__", "x" * 255, " ", "a\nb", "é", "‮"]),
+    st.sampled_from(
+        ["solution.py", "params.json", "a.py", "sub", "sub/b.py", "__pycache__", "x" * 255, " ", "a\nb", "é", "‮"]
+    ),
     st.text(st.characters(blacklist_characters="/\0", blacklist_categories=["Cs"]), min_size=1, max_size=8),
-    st.binary(min_size=1, max_size=6).filter(lambda b: b"/" not in b and b"\0" not in b and b not in (b".", b"..")).map(os.fsdecode),
-)  # fmt: skip
+    st.binary(min_size=1, max_size=6)
+    .filter(lambda b: b"/" not in b and b"\0" not in b and b not in (b".", b".."))
+    .map(os.fsdecode),
+)
 KINDS = st.sampled_from(["file"] * 12 + ["folder", "link", "fifo", "deep", "sparse"] * 2 + ["many"])
 
 
@@ -105,7 +124,12 @@ def test_params(form, spec, tmp_path):
             assert msgspec.msgpack.decode(packed, type=type(candidate)) == candidate
             assert candidate_id(candidate.tree.digest, json.loads(json.dumps(candidate.params))) == candidate.id
 
-    fuzz("candidate: params", form, JSON_TEXT | spoiled(b'{"face": 1, "skill": 0.05, "act": ["ok", null, {"a": true}]}'), check)
+    fuzz(
+        "candidate: params",
+        form,
+        JSON_TEXT | spoiled(b'{"face": 1, "skill": 0.05, "act": ["ok", null, {"a": true}]}'),
+        check,
+    )
 
 
 TOML = (Path(registry.__file__).parent / "w2s" / "probe-v1.toml").read_bytes()
@@ -125,8 +149,27 @@ def test_task_toml(form, tmp_path):
             assert 0 < spec.limits.wall_s < 1e6 and 0 < spec.limits.cpu_s < 1e6 and 0 < spec.limits.memory_mb < 1e9
             assert 0 < spec.metric.clip < 1e12 and 0 < spec.metric.spread < 1e12
 
-    values = st.sampled_from(["0", "-1", "nan", "inf", "-inf", "[]", "[2, 1]", "[0]", '""', "1e400", "true", "{}",
-                              "99999999999999999999999", "1979-05-27", '"\\u0000"', "[" * 2000, "{a={b=1}}"])  # fmt: skip
+    values = st.sampled_from(
+        [
+            "0",
+            "-1",
+            "nan",
+            "inf",
+            "-inf",
+            "[]",
+            "[2, 1]",
+            "[0]",
+            '""',
+            "1e400",
+            "true",
+            "{}",
+            "99999999999999999999999",
+            "1979-05-27",
+            '"\\u0000"',
+            "[" * 2000,
+            "{a={b=1}}",
+        ]
+    )
     lines = TOML.decode().splitlines()
     numbered = [i for i, line in enumerate(lines) if "=" in line]
 
@@ -139,7 +182,14 @@ def test_task_toml(form, tmp_path):
     fuzz("task.toml", form, spoiled(TOML) | one | st.binary(max_size=60) | st.just(TOML), check)
 
 
-SPACE = Space([choice("face", [0, 1, 2]), linear("skill", 0.0, 1.0, 11, 0.0), log("c", 0.1, 10.0, 9, 1.0), choice("act", ["ok", None, [1]])])
+SPACE = Space(
+    [
+        choice("face", [0, 1, 2]),
+        linear("skill", 0.0, 1.0, 11, 0.0),
+        log("c", 0.1, 10.0, 9, 1.0),
+        choice("act", ["ok", None, [1]]),
+    ]
+)
 
 
 @both_forms
@@ -162,11 +212,37 @@ def test_replay(form, tmp_path):
                     assert numbers or (type(level) is type(value) and level == value)
                     assert not numbers or abs(value) < float("inf")
 
-    value = st.one_of(trees.map(lambda t: json.dumps(t, default=str)),
-                      st.sampled_from(["NaN", "Infinity", "-Infinity", "1e999", "0.5", "1", "true", "false", "1" + "0" * 400,
-                                       "1" + "0" * 5000, '"ok"', "null", "[1]", "[true]", "[" * 20_000]))  # fmt: skip
-    row = st.builds(lambda n, v: f'{{"{n}": {v}}}'.encode(), st.sampled_from(["face", "skill", "c", "act", "params", "x"]), value)
-    fuzz("replay", form, st.lists(row, max_size=3).map(b"\n".join) | JSON_TEXT | spoiled(b'{"face": 1}\n{"params": {"skill": 0.3}}\n'), check)
+    value = st.one_of(
+        trees.map(lambda t: json.dumps(t, default=str)),
+        st.sampled_from(
+            [
+                "NaN",
+                "Infinity",
+                "-Infinity",
+                "1e999",
+                "0.5",
+                "1",
+                "true",
+                "false",
+                "1" + "0" * 400,
+                "1" + "0" * 5000,
+                '"ok"',
+                "null",
+                "[1]",
+                "[true]",
+                "[" * 20_000,
+            ]
+        ),
+    )
+    row = st.builds(
+        lambda n, v: f'{{"{n}": {v}}}'.encode(), st.sampled_from(["face", "skill", "c", "act", "params", "x"]), value
+    )
+    fuzz(
+        "replay",
+        form,
+        st.lists(row, max_size=3).map(b"\n".join) | JSON_TEXT | spoiled(b'{"face": 1}\n{"params": {"skill": 0.3}}\n'),
+        check,
+    )
 
 
 @pytest.fixture(scope="module")
@@ -209,24 +285,66 @@ def test_weights(form, arrays, tmp_path):
 
     def other(name, kind):
         a = arrays[name]
-        new = {"nan": a * np.nan, "inf": np.full_like(a, np.inf), "turned": a.T, "flat": a.ravel(), "none": a[:0], "double": a.astype(np.float64),
-               "int": a.astype(np.int8), "text": a.astype("U8"), "object": np.array([{"a": 1}], object), "complex": a.astype(np.complex64),
-               "scalar": np.float32(1), "huge": np.full(a.shape, 1e30), "records": np.zeros(3, [("a", "f4")])}[kind]  # fmt: skip
+        new = {
+            "nan": a * np.nan,
+            "inf": np.full_like(a, np.inf),
+            "turned": a.T,
+            "flat": a.ravel(),
+            "none": a[:0],
+            "double": a.astype(np.float64),
+            "int": a.astype(np.int8),
+            "text": a.astype("U8"),
+            "object": np.array([{"a": 1}], object),
+            "complex": a.astype(np.complex64),
+            "scalar": np.float32(1),
+            "huge": np.full(a.shape, 1e30),
+            "records": np.zeros(3, [("a", "f4")]),
+        }[kind]
         return lambda: packed({**arrays, name: new})
 
-    kinds = st.sampled_from(["nan", "inf", "turned", "flat", "none", "double", "int", "text", "object", "complex", "scalar", "huge", "records"])
-    headers = st.sampled_from([
-        "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }", "{'descr': '<f2', 'fortran_order': False, 'shape': (-5, 3), }",
-        "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }", "{'descr': '<f2'", "{" * 3000, "", "{'descr': '<U1000000000', 'fortran_order': False, 'shape': (), }",
-        "__import__('os')", "\0" * 9, "{'descr': '<f2', 'fortran_order': False, 'shape': (2**70,), }", "(" * 200 + ")" * 200,
-    ]).map(claiming) | st.binary(max_size=40)  # fmt: skip
+    kinds = st.sampled_from(
+        [
+            "nan",
+            "inf",
+            "turned",
+            "flat",
+            "none",
+            "double",
+            "int",
+            "text",
+            "object",
+            "complex",
+            "scalar",
+            "huge",
+            "records",
+        ]
+    )
+    headers = st.sampled_from(
+        [
+            "{'descr': '<f4', 'fortran_order': False, 'shape': (1000000000000,), }",
+            "{'descr': '<f2', 'fortran_order': False, 'shape': (-5, 3), }",
+            "{'descr': '|O', 'fortran_order': False, 'shape': (3,), }",
+            "{'descr': '<f2'",
+            "{" * 3000,
+            "",
+            "{'descr': '<U1000000000', 'fortran_order': False, 'shape': (), }",
+            "__import__('os')",
+            "\0" * 9,
+            "{'descr': '<f2', 'fortran_order': False, 'shape': (2**70,), }",
+            "(" * 200 + ")" * 200,
+        ]
+    ).map(claiming) | st.binary(max_size=40)
     case = st.one_of(
         spoiled(whole).map(lambda d: lambda: d),
         st.binary(max_size=80).map(lambda d: lambda: d),
         st.builds(other, names, kinds),
         names.map(lambda n: lambda: packed({k: v for k, v in arrays.items() if k != n})),
         st.builds(lambda n, h: lambda: packed(arrays, {n: h}), names, headers),
-        st.sampled_from([zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED]).map(lambda m: lambda: packed(arrays, None, m)),
-        names.map(lambda n: lambda: packed({**arrays, n: np.zeros((60_000_000,), np.uint8)}, None, zipfile.ZIP_DEFLATED)),
-    )  # fmt: skip
+        st.sampled_from([zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED]).map(
+            lambda m: lambda: packed(arrays, None, m)
+        ),
+        names.map(
+            lambda n: lambda: packed({**arrays, n: np.zeros((60_000_000,), np.uint8)}, None, zipfile.ZIP_DEFLATED)
+        ),
+    )
     fuzz("weights", form, case, check)

@@ -1,20 +1,22 @@
 """What a child can write, random: notes, frames, and a real child that owns its channel and its slots."""
 
-import mmap
-import struct
+import hashlib
+import json
 import textwrap
 
 import numpy as np
 import pytest
-from fuzzing import both_forms, fuzz, spoiled
+from fuzzing import both_forms, fuzz, outcome, trees
 from hypothesis import strategies as st
 
 from toprope.protocols import Dialogue
+from toprope.run.submit import read_candidate
 from toprope.sandbox import frames
 from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.inside.candidate import FIRST, NOTE, TEXT_MAX, frame
 from toprope.sandbox.memory import PublicMemory
-from toprope.space import Dim, Space
+from toprope.space import Dim, Space, several
+from toprope.tasks import registry
 from toprope.types import Array, Call, Limits, Outcome, Round
 
 KIND = st.sampled_from([b"H", b"X", b"E", b"D", b"T", b"\0", b"Z"])
@@ -68,15 +70,20 @@ def test_frames(form):
         arrays, k, noise, honest = case
         layout = frame([(a.name, a.dtype, list(a.shape)) for a in arrays])
         rng = np.random.default_rng(noise)
-        window = frames.Window(np.arange(k, dtype=np.uint32), rng.integers(0, 2**64, k, np.uint64), layout, tuple(arrays))
+        window = frames.Window(
+            np.arange(k, dtype=np.uint32), rng.integers(0, 2**64, k, np.uint64), layout, tuple(arrays)
+        )
         slots = bytearray(FIRST + layout.itemsize * k)
         slots[FIRST:] = rng.bytes(layout.itemsize * k)
         view = np.frombuffer(slots, layout, k, FIRST)
-        view["#nonce"][:honest], view["#variant"][:honest], view["#kind"][:honest] = window.nonces[:honest], np.arange(k)[:honest], 1
+        view["#nonce"][:honest], view["#variant"][:honest], view["#kind"][:honest] = (
+            window.nonces[:honest],
+            np.arange(k)[:honest],
+            1,
+        )
         got, good = frames.read(slots, window, k)
         assert good == min(honest, k) == len(got)  # random nonces of 64 bits are never right
-        with np.errstate(all="ignore"):
-            bad = frames.faults(got, tuple(arrays))
+        bad = frames.faults(got, tuple(arrays))
         for i in range(good):
             fine = all(
                 np.isfinite(got[a.name][i]).all()
@@ -156,7 +163,7 @@ ACTS = st.lists(
 
 @both_forms
 def test_a_real_child(form, box):
-    """One of three variants writes anything anywhere at any moment: it gets an outcome, its neighbours their numbers."""
+    """One of three variants writes anything anywhere at any moment: it gets an outcome, others their numbers."""
 
     def check(acts):
         source = textwrap.dedent(SOURCE).replace("$ACTS", repr(acts))
@@ -183,6 +190,40 @@ def test_a_real_child(form, box):
 def test_what_the_real_child_does_reaches_its_channel(box):
     """The fuzzed child does find its channel and slots: a word out of turn is a violation."""
     acts = [("play", "say", 0, b"\xff" * 30)]
-    job = Job({"solution.py": SOURCE.replace("$ACTS", repr(acts)).encode()}, SPACE, np.array([[1]], np.uint8), ["f"], True)
+    job = Job(
+        {"solution.py": SOURCE.replace("$ACTS", repr(acts)).encode()}, SPACE, np.array([[1]], np.uint8), ["f"], True
+    )
     with PublicMemory.of({"x": np.arange(4.0)}) as public:
         assert box.run(job, [Case(public, 3, ask)], lambda *_: None).outcomes == [Outcome.VIOLATION]
+
+
+ECHO = b"""import hashlib, json
+def f(x, *, params):
+    text = json.dumps(params, sort_keys=True).encode()
+    return [float(int.from_bytes(hashlib.sha256(text).digest()[:4], "big") % 100)]
+"""
+
+
+@both_forms
+def test_a_candidate_gets_the_parameters_of_its_file(form, box, tmp_path):
+    """Whatever params.json says and `submit` accepts arrives in the child as it stands there."""
+    spec = registry.load("testing/coin-v1").spec
+    (tmp_path / "solution.py").write_bytes(ECHO)
+
+    def check(params):
+        (tmp_path / "params.json").write_text(json.dumps(params, default=repr))
+        candidate, _ = outcome(read_candidate, tmp_path, None, spec)
+        if candidate is None:
+            return
+        space, rows = several([candidate.params])
+        seen = []
+        with PublicMemory.of({"x": np.arange(4.0)}) as public:
+            case = Case(public, 3, ask)
+            result = box.run(
+                Job(candidate.tree.files, space, rows, ["f"], True), [case], lambda i, o, _: seen.append(o)
+            )
+        text = json.dumps(json.loads((tmp_path / "params.json").read_text()), sort_keys=True).encode()
+        assert result.outcomes == [Outcome.OK], result
+        assert seen[0]["y"][0, 0] == int.from_bytes(hashlib.sha256(text).digest()[:4], "big") % 100
+
+    fuzz("candidate: played", form, st.dictionaries(st.text(max_size=8), trees, max_size=5), check)

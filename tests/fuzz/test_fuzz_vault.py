@@ -1,4 +1,4 @@
-"""A vault that is not as we left it: what is read has the right types and meaning, or the vault is refused in one line."""
+"""A vault that is not as we left it: what is read has its types, or the vault is refused in one line."""
 
 import contextlib
 import shutil

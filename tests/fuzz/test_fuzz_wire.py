@@ -2,19 +2,21 @@
 
 import socket
 import struct
+import subprocess
+from types import SimpleNamespace
 
-import fuzzing
 import msgspec
 import numpy as np
-import pytest
 from fuzzing import both_forms, fuzz, outcome, spoiled, trees, twisted
 from hypothesis import strategies as st
 
 from toprope import wire
 from toprope.errors import WorkerDied
 from toprope.referee import messages as m
+from toprope.referee.pool import ScorerPool
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
+from toprope.tasks import registry
 from toprope.types import Block, BlockResult, Candidate, Incident, Outcome, Tree
 
 E = Estimate(0.5, 0.4, 0.6, 0.05)
@@ -82,7 +84,9 @@ def test_spoiled_messages(form):
         kind, message = pair
         data = wire.encode(message)
         plain = msgspec.msgpack.decode(data)
-        return st.tuples(spoiled(data) | twisted(plain).map(msgspec.msgpack.encode) | st.just(data), st.just(kind) | kinds)
+        return st.tuples(
+            spoiled(data) | twisted(plain).map(msgspec.msgpack.encode) | st.just(data), st.just(kind) | kinds
+        )
 
     fuzz("wire: spoiled messages", form, st.sampled_from(GOOD).flatmap(cases), lambda case: decoded(*case))
 
@@ -101,7 +105,7 @@ def heard(sent, kind):
 
 @both_forms
 def test_channel(form):
-    """Cut, oversized or garbled messages are WorkerDied with the peer's name, without room taken for what never came."""
+    """Cut, oversized or garbled messages are WorkerDied with the peer's name, and take no room for what never came."""
 
     def check(case):
         (data, length), kind = case
@@ -112,3 +116,109 @@ def test_channel(form):
     data = st.one_of(st.binary(max_size=100), good, good.flatmap(spoiled))
     lengths = st.one_of(st.none(), st.integers(0, 200), st.integers(0, 2**32 - 1), st.just(2**32 - 1))
     fuzz("wire: channel", form, st.tuples(st.tuples(data, lengths), kinds), check)
+
+
+COIN = "testing/coin-v1"
+CONFIG = m.ScorerConfig(COIN, {"dev": b"secret"}, "linux-landlock")
+COINS = registry.load(COIN).space
+WORK = m.Work(1, Block(TREE.digest, COINS.digest, COINS.default()[None, :], (0, 1)), "dev", detail=True)
+
+
+def variants(message):
+    """The message, spoiled in its bytes or in a few values that may still be of the right type."""
+    data = wire.encode(message)
+    plain = msgspec.msgpack.decode(data)
+    return st.one_of(twisted(plain, most=1).map(msgspec.msgpack.encode), spoiled(data, most=2))
+
+
+def spoken_to(module, config, kind, until, sent):
+    """What a real worker answers to `config` and then to these messages, until it hangs up; then how it ended."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            wire.command(module, theirs.fileno()),
+            pass_fds=[theirs.fileno()],
+            env=wire.child_environment(),
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+    channel = wire.Channel(ours, kind, "the worker")
+    answers = []
+    try:
+        ours.sendall(struct.pack("<I", len(config)) + config)
+        while not answers or not isinstance(answers[-1], until):
+            answers.append(channel.recv())
+        for message in sent:
+            ours.sendall(struct.pack("<I", len(message)) + message)
+        ours.shutdown(socket.SHUT_WR)
+        while True:
+            answers.append(channel.recv())
+    except (WorkerDied, OSError):
+        pass
+    finally:
+        channel.close()
+    _, err = process.communicate(timeout=50)
+    assert process.returncode == 0, err
+    assert err == ""
+    return answers
+
+
+@both_forms
+def test_a_real_scorer(form):
+    """Told nonsense instead of its configuration or its work, a scorer complains or hangs up, without a traceback."""
+
+    def check(case):
+        config, sent = case
+        told = [wire.encode(m.Load(TREE, COINS)), sent]
+        spoken_to("toprope.referee.scorer", config, m.FromScorer, m.Ready | m.Failed, told)
+
+    work = variants(WORK) | variants(m.Load(TREE, COINS)) | st.just(wire.encode(WORK))
+    begun = st.tuples(st.just(wire.encode(CONFIG)), work)
+    other = st.tuples(variants(CONFIG), st.just(wire.encode(WORK)))
+    fuzz("wire: a real scorer", form, begun | begun | other, check, spawns=True)
+
+
+@both_forms
+def test_a_real_hub(form, tmp_path):
+    """A hub that is told nonsense complains or hangs up, and so do its scorers."""
+    config = m.HubConfig("run", COIN, "linux-landlock", 1, str(tmp_path / "vault"))
+    candidate = Candidate(registry.load(COIN).starter(), {"face": 1, "skill": 0.0, "act": "ok"})
+
+    def check(sent):
+        spoken_to("toprope.referee.hub", wire.encode(config), m.FromHub, m.HubReady | m.Failed, [sent])
+
+    fuzz("wire: a real hub", form, variants(m.Attempt(candidate)) | st.just(wire.encode(m.Load())), check, spawns=True)
+
+
+@both_forms
+def test_what_a_scorer_says(form):
+    """The pool takes an answer only if it is about the work asked for, with a number where there must be one."""
+    work = m.Work(1, BLOCK, "dev")
+
+    def check(data):
+        ours, theirs = socket.socketpair()
+        worker = SimpleNamespace(channel=wire.Channel(ours, m.FromScorer, "a scorer"), work=work)
+        with ours, theirs:
+            theirs.sendall(struct.pack("<I", len(data)) + data)
+            theirs.shutdown(socket.SHUT_WR)
+            done, error = outcome(ScorerPool._result, worker)
+        if done is not None and error is None:
+            assert done.result.scores.shape == (2, 2)
+            ok = [o is Outcome.OK for o in done.result.outcomes]
+            assert len(ok) == 2
+            assert np.isfinite(done.result.scores).all(axis=1).tolist() == ok
+            assert all(a.shape == (2,) for a in (done.floors, done.ceilings, done.groups))
+            assert {*done.result.messages, *done.result.incidents} <= {0, 1}
+
+    said = [m.Done(1, RESULT, np.zeros(2), np.ones(2), np.zeros(2, np.int64)), m.Failed("no"), m.Ready({})]
+    other = BlockResult(np.full((2, 2), np.nan), [Outcome.CRASH, Outcome.OK], {}, 0.1, 0.1)
+    said += [
+        m.Done(i, r, np.zeros(n), np.ones(2), np.zeros(2, np.int64))
+        for i, r, n in ((2, RESULT, 2), (1, other, 2), (1, RESULT, 3))
+    ]
+    fuzz(
+        "wire: what a scorer says",
+        form,
+        st.sampled_from(said).flatmap(lambda x: variants(x) | st.just(wire.encode(x))),
+        check,
+    )

@@ -79,7 +79,10 @@ def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
     if b.scores.shape != (k, b.hi - b.lo) or b.rows.shape != rows or (b.rows > sizes).any():
         yield f"block {b.id[:80]!r} has scores or rows of other shapes"
         return
-    if not set(b.outcomes) | set(b.messages) | set(b.incidents) <= set(range(k)) or not set(b.outcomes.values()) <= FAILED:
+    if (
+        not set(b.outcomes) | set(b.messages) | set(b.incidents) <= set(range(k))
+        or not set(b.outcomes.values()) <= FAILED
+    ):
         yield f"block {b.id[:80]!r} has an outcome that is none"
     ended = np.isin(np.arange(k), list(b.outcomes))
     if not (_finite(b.scores[~ended]) and np.isnan(b.scores[ended]).all() and _number(b.cpu_s, b.wall_s)):

@@ -116,7 +116,9 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
 
     for kind in ("ask", "open", "commit", "test"):
         if len(by_kind.get(kind, [])) > 1:
-            raise RunError(f"run {path}: its ledger makes no sense, it holds two entries {kind!r}; restore it from a copy")
+            raise RunError(
+                f"run {path}: its ledger makes no sense, it holds two entries {kind!r}; restore it from a copy"
+            )
 
     def last(kind: str) -> Any:
         return by_kind.get(kind, [None])[-1]
