@@ -1,7 +1,9 @@
 """Messages between our processes: what goes in comes out, and what is none is refused without running anything."""
 
+import resource
 import socket
 import struct
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -92,4 +94,30 @@ def test_a_channel_that_ends_says_who_ended():
         theirs.close()
         with pytest.raises(WorkerDied, match="the peer"):
             channel.recv()
+        channel.close()
+
+
+def test_an_array_of_another_type_is_refused():
+    """A field declared as numbers of one kind takes no others, and nothing that numpy would have to parse."""
+    block = Block("t", "s", np.array([[1.5]]), (0,))
+    with pytest.raises(msgspec.ValidationError, match="uint8"):
+        wire.decode(wire.encode(Work(1, block, "dev")), ToScorer)
+    with pytest.raises(ValueError, match="dtype"):
+        wire.decode(wire.encode(np.array(["text"])))
+
+
+def test_a_declared_length_takes_no_room():
+    """Four bytes that promise four gigabytes and no more: WorkerDied, as for any end within a message."""
+    ours, theirs = socket.socketpair()
+    channel = wire.Channel(ours, ToScorer, "the peer")
+    theirs.sendall(b"\xff\xff\xff\xff")
+    theirs.close()
+    limits = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (1 << 30), limits[1]))
+    try:
+        with pytest.raises(WorkerDied, match="the peer"):
+            channel.recv()
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, limits)
         channel.close()

@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from hypothesis.errors import HypothesisWarning
 
 from toprope.errors import TopropeError
+from toprope.view.text import clean
 
 EXPLORE = os.environ.get("HYPOTHESIS_PROFILE") == "explore"
 HANG_S = 60  # of one case; far above what any takes, so that a busy machine fails nothing
@@ -120,9 +121,8 @@ def outcome(read: Callable[..., Any], *args: Any) -> tuple[Any, TopropeError | N
     try:
         return read(*args), None
     except TopropeError as e:
-        line = str(e)
-        assert line.strip(), "an error without a word"
-        assert len(line.splitlines()) == 1, line
+        line = clean(" ".join(str(e).split()))  # as the command line prints it
+        assert line, "an error without a word"
         assert len(line) <= LINE_MAX, f"{len(line)} characters"
         return None, e
 

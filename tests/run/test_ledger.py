@@ -90,3 +90,13 @@ def test_an_unknown_record_is_refused(tmp_path):
     with pytest.raises(RunError, match="use the version that made the run"):
         record(entry)
     ledger.close()
+
+
+def test_a_ledger_with_other_tables_is_refused(tmp_path):
+    """A view or trigger of a stranger could act, or have no end."""
+    filled(tmp_path).close()
+    with sqlite3.connect(tmp_path / "ledger.db") as db:
+        db.execute("CREATE TRIGGER late AFTER INSERT ON entries BEGIN DELETE FROM entries; END")
+    db.close()
+    with pytest.raises(RunError, match="other tables"):
+        SqliteLedger(tmp_path / "ledger.db")

@@ -91,7 +91,7 @@ class Vault:
             _patiently(self._db, "PRAGMA journal_mode=WAL")
             self._db.executescript(_SCHEMA)
             _check_tables(self._db)
-        except (OSError, sqlite3.Error) as e:
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as e:  # SQLite quotes damaged names in its complaints
             raise RunError(f"vault {directory}: {e}; set TOPROPE_VAULT to a directory you own on a local disk") from e
 
     @contextlib.contextmanager
@@ -106,7 +106,7 @@ class Vault:
                 if self._db.in_transaction:
                     self._db.execute("ROLLBACK")
                 raise
-        except sqlite3.Error as e:
+        except (sqlite3.Error, UnicodeDecodeError) as e:
             raise RunError(
                 f"cannot write the vault {self._path}: {e}; nothing is lost: mend that, then `toprope resume` the run"
             ) from e

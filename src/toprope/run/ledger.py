@@ -141,7 +141,7 @@ class _Errors:
             raise RunError(
                 f"cannot open {self.path}: {e}; the directory and the file must be yours to read and write"
             ) from e
-        if isinstance(e, sqlite3.Error | msgspec.DecodeError):
+        if isinstance(e, sqlite3.Error | msgspec.DecodeError | UnicodeDecodeError):  # it quotes damaged names
             raise RunError(f"cannot read {self.path}: {e}; it is damaged or no ledger, restore it from a copy") from e
 
 

@@ -147,6 +147,8 @@ class Play:
         except _Gone as e:
             gone, finished = e, min(self.child.counter, len(group))
         got, good = frames.read(self.child.slots, window, finished, "nonce" not in self.box.off)
+        if gone and gone.outcome is Outcome.TIMEOUT and good == len(group):
+            gone.pinned = False  # every answer is in, so it is not the last one's silence: any may have begun a note
         if good < finished:
             gone = _Gone(Outcome.VIOLATION, "a frame that is not its own", pinned=False)
         if gone and not gone.pinned and self.crowd > 1:
