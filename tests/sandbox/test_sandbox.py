@@ -319,7 +319,7 @@ class TestZygote:
 
             def kill_after(zygote: process.Zygote) -> process.Child:
                 child = fork(zygote)
-                zygote.process.kill()
+                os.kill(zygote.pid, signal.SIGKILL)
                 return child
 
             monkeypatch.setattr(process.Zygote, "fork", kill_after)
