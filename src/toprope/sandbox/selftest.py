@@ -30,7 +30,7 @@ from toprope.sandbox.memory import PublicMemory
 from toprope.space import Dim, Space
 from toprope.types import Array, Call, Limits, Outcome, Round
 
-LIMITS = Limits(wall_s=1.0, cpu_s=1.0, memory_mb=128)
+LIMITS = Limits(wall_s=1.0, cpu_s=0.2, memory_mb=128)  # CPU ends the endless canary: a busy machine does not
 STOPPED = (Outcome.VIOLATION, Outcome.MEMORY, Outcome.TIMEOUT)
 SLOW = ("run too long",)  # costs its limit; nothing about it changes with namespaces
 Canaries = Mapping[str, tuple[str, str, str]]

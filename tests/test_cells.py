@@ -1,0 +1,132 @@
+"""Root and an ordinary user, with everything, without bubblewrap or user namespaces: which tier, and what is said.
+
+Each condition is made for real, by a first process that takes the thing away from itself and then execs toprope.
+"""
+
+import json
+import os
+import subprocess
+import sys
+
+import cells
+import pytest
+
+from toprope.sandbox import namespaces
+
+COIN = "testing/coin-v1"
+GOOD = "def answer(nonce, *, params):\n    return [1.0, 0.05, nonce[0]]\n"
+LESS = (
+    f"PLACES = {namespaces.PLACES}"
+    """
+import ctypes, os, sys
+libc = ctypes.CDLL(None, use_errno=True)
+NEWNS, NEWUSER, PRIVATE, BIND = 0x20000, 0x10000000, 0x44000, 0x1000
+def must(result):
+    if result:
+        raise OSError(ctypes.get_errno(), os.strerror(ctypes.get_errno()))
+uid, gid = os.geteuid(), os.getegid()
+def write(path, text):
+    with open(path, "w") as f:
+        f.write(text)
+def own_users():
+    must(libc.unshare(NEWUSER))
+    write("/proc/self/setgroups", "deny")
+    write("/proc/self/uid_map", f"{uid} {uid} 1")
+    write("/proc/self/gid_map", f"{gid} {gid} 1")
+def without_bubblewrap():
+    own_users() if uid else None
+    must(libc.unshare(NEWNS))
+    must(libc.mount(b"none", b"/", None, PRIVATE, None))
+    for place in PLACES:
+        if os.path.exists(place):  # hidden behind something that nobody can run
+            must(libc.mount(b"/dev/null", place.encode(), None, BIND, None))
+def without_user_namespaces():
+    own_users()
+    write("/proc/sys/user/max_user_namespaces", "0")
+def with_everything():
+    pass
+globals()[sys.argv[1]]()
+os.execv(sys.argv[2], sys.argv[2:])
+"""
+)
+WHO = ["user", *(["root"] if os.geteuid() == 0 or cells.ALL else [])]
+
+
+@pytest.fixture
+def run(as_user, packages):
+    """toprope as one of the two, after one of the functions of LESS."""
+
+    def start(who: str, less: str, *args: object) -> subprocess.CompletedProcess[str]:
+        if who == "user":
+            return as_user(*args, before=["-c", LESS, less])
+        assert os.geteuid() == 0, "the cells of root need root"
+        command = [sys.executable, "-c", LESS, less, sys.executable, "-m", "toprope.cli", *map(str, args)]
+        return subprocess.run(command, capture_output=True, text=True)
+
+    return start
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("less", ["with_everything", "without_bubblewrap", "without_user_namespaces"])
+def test_the_best_tier_that_holds_and_why_not_a_better_one(run, who, less):
+    """linux-full wherever its pieces are; else linux-landlock, and doctor names the missing piece and its remedy."""
+    done = run(who, less, "doctor", "--json")
+    assert done.stdout, done.stderr
+    said = json.loads(done.stdout)
+    missing = {"without_bubblewrap": "bubblewrap", "without_user_namespaces": "user"}.get(less)
+    if who == "root" and less == "without_user_namespaces":
+        missing = None  # root's namespaces need no user namespace
+    if missing is None and not cells.full():
+        missing = "bubblewrap" if not os.path.exists(namespaces.PLACES[0]) else "user"
+    assert said["tier"] == ("linux-landlock" if missing else "linux-full"), said["tiers"]["linux-full"]
+    assert said["tiers"]["linux-landlock"]["ok"]
+    assert said["layers"] == said["tiers"][said["tier"]]["layers"]
+    start = said["tiers"]["linux-full"]["layers"]["start"]
+    assert start["ok"] == (missing is None)
+    if missing == "bubblewrap":
+        assert "bubblewrap is not installed" in start["detail"]
+        assert "apt install bubblewrap" in start["remedy"]
+    if missing == "user":
+        assert "bwrap:" in start["detail"]
+        assert "max_user_namespaces" in start["remedy"]
+        assert "AppArmor profile" in start["remedy"]
+
+
+@pytest.mark.parametrize("who", WHO)
+@pytest.mark.parametrize("tier", ["linux-full", "linux-landlock"])
+def test_a_candidate_under_each_tier(run, who, tier, home):
+    """Both run a candidate with either tier when asked to; the record tells tier, namespaces and identity."""
+    candidate = home / "candidate"
+    candidate.mkdir(exist_ok=True)
+    (candidate / "solution.py").write_text(GOOD)
+    done = run(who, "with_everything", "submit", COIN, candidate, "--tier", tier, "--json")
+    if tier == "linux-full" and not cells.full():
+        assert done.returncode == 3
+        assert "sandbox tier linux-full does not hold here: start: " in done.stderr
+        assert "Remedy: " in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    protection = result["protection"]
+    assert (result["outcome"], protection["tier"], protection["protected"]) == ("ok", tier, True)
+    assert ("mnt" in protection["namespaces"], "instead" in protection) == (tier == "linux-full", False)
+    assert ("user" in protection["namespaces"]) == (tier == "linux-full" and who == "user")
+    if who == "user":
+        assert protection["identity"] == "uid kept, ordinary user"
+        assert protection["uid"] == (cells.NOBODY if os.geteuid() == 0 else os.geteuid())
+    elif tier == "linux-full":
+        assert protection["identity"] == "uid dropped"
+        assert protection["uid"] not in (0, cells.NOBODY)
+
+
+def test_a_lesser_tier_says_why(run, home):
+    """What is scored without bubblewrap says in its record and on the terminal why it was not linux-full."""
+    candidate = home / "candidate"
+    candidate.mkdir(exist_ok=True)
+    (candidate / "solution.py").write_text(GOOD)
+    done = run("user", "without_bubblewrap", "submit", COIN, candidate)
+    assert done.returncode == 0, done.stderr
+    (line,) = (line for line in done.stderr.splitlines() if line.startswith("protection: "))
+    assert line.startswith("protection: linux-landlock")
+    assert "linux-full does not hold here: start: bubblewrap is not installed" in line
+    assert "apt install bubblewrap" in line
