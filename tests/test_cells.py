@@ -12,6 +12,7 @@ import cells
 import pytest
 
 from toprope.sandbox import namespaces
+from toprope.sandbox.box import TIERS
 
 COIN = "testing/coin-v1"
 GOOD = "def answer(nonce, *, params):\n    return [1.0, 0.05, nonce[0]]\n"
@@ -130,3 +131,37 @@ def test_a_lesser_tier_says_why(run, home):
     assert line.startswith("protection: linux-landlock")
     assert "linux-full does not hold here: start: bubblewrap is not installed" in line
     assert "apt install bubblewrap" in line
+
+
+def test_a_run_stays_under_its_tier(run, home):
+    """What was begun under a tier goes on under that tier, also where a better one holds."""
+    who, options = WHO[-1], ("--experiments", 2, "--workers", 1, "--rehearsal-secret", "x", "--json")
+    begun = run(who, "with_everything", "climb", COIN, *options, "--run", home / "home" / "one", "--tier", TIERS[1])
+    assert begun.returncode == 0, begun.stderr
+    resumed = run(who, "with_everything", "resume", home / "home" / "one", "--json")
+    assert (
+        json.loads(resumed.stdout)["protection"]["tier"] == json.loads(begun.stdout)["protection"]["tier"] == TIERS[1]
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not cells.full(), reason="no run can begin under linux-full here")
+def test_a_run_is_not_continued_under_less(run, home):
+    """A run of linux-full cannot go on where bubblewrap is gone, and the line says what to mend."""
+    who, options = WHO[-1], ("--experiments", 2, "--workers", 1, "--rehearsal-secret", "x", "--json")
+    begun = run(who, "with_everything", "climb", COIN, *options, "--run", home / "home" / "two")
+    assert json.loads(begun.stdout)["protection"]["tier"] == TIERS[0]
+    refused = run(who, "without_bubblewrap", "resume", home / "home" / "two")
+    assert refused.returncode == 3
+    (line,) = refused.stderr.splitlines()
+    assert "linux-full does not hold here" in line
+    assert "apt install bubblewrap" in line
+
+
+def test_a_tier_and_trust_contradict_each_other(cli, tmp_path):
+    """Asking for a tier and for none at once is a mistake, said before anything is made."""
+    for command in (["climb", COIN, "--run", tmp_path / "run"], ["submit", COIN, tmp_path]):
+        done = cli.run(*command, "--tier", "linux-landlock", "--i-trust-the-candidates")
+        assert done.returncode == 2
+        assert "contradict" in done.stderr
+    assert not (tmp_path / "run").exists()

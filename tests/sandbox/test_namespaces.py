@@ -169,7 +169,9 @@ def test_the_record_is_the_kernels_word() -> None:
     status = dict(line.split(":", 1) for line in Path(f"/proc/{sandbox.zygote_pid}/status").read_text().splitlines())
     assert int(status["Uid"].split()[0]) == sandbox.protection["uid"]
     assert status["NSpid"].split()[-1] == "1"
-    result, _, _ = play("import numpy as np\ndef f(x):\n    return [np.ones(1 << 24).sum() / 1e9]\n", sandbox=sandbox)
+    assert [int(status[f"Cap{name}"], 16) for name in ("Eff", "Prm", "Inh", "Amb", "Bnd")] == [0] * 5
+    assert (int(status["NoNewPrivs"]), int(status["Seccomp"])) == (1, 2)
+    result, _, _ = play("import numpy as np\ndef f(x):\n    return [np.empty(1 << 24).size / 1e9]\n", sandbox=sandbox)
     assert result.outcomes == [Outcome.OK]  # 128 MiB of the 256 that are allowed beyond what it starts with
 
 
