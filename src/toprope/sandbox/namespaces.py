@@ -32,7 +32,8 @@ def installed() -> str | None:
         if os.path.isfile(place) and os.access(place, os.X_OK):
             for p in (Path(place).resolve(), *Path(place).resolve().parents):
                 s = p.stat()
-                if s.st_uid not in (0, os.geteuid(), OVERFLOW) or s.st_mode & (stat.S_IWGRP | stat.S_IWOTH):
+                shared = s.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not s.st_mode & stat.S_ISVTX
+                if shared or s.st_uid not in (0, os.geteuid(), OVERFLOW):
                     raise NoProtection(f"{place} could be changed by others through {p}; make it root's alone")
             return place
     return None
@@ -50,7 +51,8 @@ def arguments(readable: Iterable[str], folder: str, hidden: Iterable[str]) -> li
     all that were made before.
     """
     files, links = _resolved([*readable, folder])
-    holes = {h for h in hidden if h.startswith(folder + "/") and os.path.isdir(h)}
+    below = os.path.realpath(folder) + "/"
+    holes = {h for h in map(os.path.realpath, hidden) if h.startswith(below) and os.path.isdir(h)}
     tops: set[str] = set()
     for path in sorted(files, key=_parts):
         if _ours(path, tops, holes):

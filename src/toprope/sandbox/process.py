@@ -68,19 +68,17 @@ class Zygote:
 
     def __init__(self, profile: str, off: frozenset[str], full: bool = False) -> None:
         config = walls.config(profile, off, full)
-        before = _outer_wall(config) if full else []
+        before, arguments = _outer_wall(config) if full else ([], [])
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
         complaints = os.memfd_create("complaints")
         config |= {"control": theirs.fileno(), "proc": proc}
         memory = _memory("inside", json.dumps(config).encode())
-        arguments = _memory("arguments", b"\0".join(map(os.fsencode, before[1:])))
-        fds = [theirs.fileno(), memory, proc] + [arguments] * full
-        before = [before[0], "--args", str(arguments), "--"] if full else []
+        fds = [theirs.fileno(), memory, proc, *arguments]
         self.process = _exec(before, fds, memory, complaints, leaky="fds" in off)
         theirs.close()
-        for fd in (memory, arguments, proc):
+        for fd in fds[1:]:
             os.close(fd)
         self.pid, self.record = self._ready(complaints)
         self.record |= {
@@ -208,6 +206,8 @@ class Child:
 
     def cpu_s(self) -> float:
         """CPU seconds it has used so far; 0 once it is gone. The clock id is that of clock_getcpuclockid(3)."""
+        if self.pid < 1:
+            return 0.0  # that would be our own clock
         try:
             return time.clock_gettime((~self.pid << 3) | 2)
         except OSError:
@@ -256,13 +256,18 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _outer_wall(config: dict[str, Any]) -> list[str]:
-    """bubblewrap and its arguments. Raises NoProtection if there is none that can be trusted."""
+def _outer_wall(config: dict[str, Any]) -> tuple[list[str], list[int]]:
+    """The bubblewrap command to exec a zygote with, and the descriptors it reads its arguments from.
+
+    Raises NoProtection if there is no bubblewrap that can be trusted.
+    """
     bwrap = namespaces.installed()
     if bwrap is None:
         raise NoProtection("bubblewrap is not installed")
     folder = walls.stdlib()
-    return [bwrap, *namespaces.arguments(config["readable"], str(folder), [str(folder / n) for n in walls.NOT_READ])]
+    said = namespaces.arguments(config["readable"], str(folder), [str(folder / n) for n in walls.NOT_READ])
+    fd = _memory("arguments", b"\0".join(map(os.fsencode, said)))
+    return [bwrap, "--args", str(fd), "--"], [fd]
 
 
 def _memory(name: str, data: bytes) -> int:
