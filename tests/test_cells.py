@@ -93,6 +93,30 @@ def test_the_best_tier_that_holds_and_why_not_a_better_one(run, who, less):
         assert "AppArmor profile" in start["remedy"]
 
 
+HOLES = """
+import json
+from toprope.sandbox import namespaces, selftest
+whole, fallen = namespaces.arguments, {}
+for forgotten in (["--disable-userns"], ["--remount-ro", "/"]):
+    def less(*given):
+        words = whole(*given)
+        at = max(i for i, word in enumerate(words) if word == forgotten[0])
+        return words[:at] + words[at + len(forgotten):]
+    namespaces.arguments = less
+    found = selftest._face("linux-full", selftest.NAMESPACES, frozenset({"landlock", "seccomp"}))
+    fallen[forgotten[0]] = [name for name, finding in found.items() if not finding.ok]
+print(json.dumps(fallen))
+"""
+
+
+@pytest.mark.skipif(not cells.full(), reason="no linux-full here to make holes in")
+def test_holes_that_only_an_ordinary_user_meets(as_user):
+    """An ordinary user's child owns its root directory and user namespace: what closes them is missed by a canary."""
+    done = as_user(before=["-c", HOLES])
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout) == {"--disable-userns": ["user namespaces"], "--remount-ro": ["mounts"]}
+
+
 @pytest.mark.parametrize("who", WHO)
 @pytest.mark.parametrize("tier", ["linux-full", "linux-landlock"])
 def test_a_candidate_under_each_tier(run, who, tier, home):
