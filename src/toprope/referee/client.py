@@ -8,8 +8,11 @@ import subprocess
 from collections.abc import Callable
 from typing import TypeVar
 
+import msgspec
+
 from toprope.errors import WorkerDied
 from toprope.referee.messages import (
+    Acknowledge,
     Answer,
     Attempt,
     Failed,
@@ -32,8 +35,11 @@ ShowProgress = Callable[[str, float], None]
 class HubClient:
     """Asks the hub; the answers to the same questions are the same however often a hub has to be restarted."""
 
-    def __init__(self, config: HubConfig, progress: ShowProgress = lambda *_: None) -> None:
-        self._config, self._progress = config, progress
+    def __init__(
+        self, config: HubConfig, progress: ShowProgress = lambda *_: None, sat: Callable[[int], None] = lambda _: None
+    ) -> None:
+        """sat: records the number of every sitting, one for each hub that was started, before the hub works for it."""
+        self._config, self._progress, self._sat = config, progress, sat
         self._asked: Attempt | None = None
         self._start()
 
@@ -88,6 +94,9 @@ class HubClient:
         if self._awake:
             return
         self.ready = self._wait(HubReady)
+        self._sat(self.ready.sitting)
+        self._config = msgspec.structs.replace(self._config, sitting=self.ready.sitting)
+        self._channel.send(Acknowledge(self.ready.sitting))
         if self._asked is not None:
             self._channel.send(self._asked)
         self._awake = True

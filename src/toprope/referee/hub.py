@@ -22,6 +22,7 @@ from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
 from toprope.referee.gate import Gate
 from toprope.referee.messages import (
+    Acknowledge,
     Answer,
     Attempt,
     Failed,
@@ -118,12 +119,15 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     os.environ["TOPROPE_VAULT"] = config.vault  # where tasks and hidden scorers find what is private to it
     task = registry.load(config.task)
     vault = Vault(Path(config.vault))
-    run = vault.open_run(config.run, config.task, config.rehearsal)
+    run, sitting = vault.sit(config.run, config.task, config.rehearsal, config.sitting)
     scorers = ScorerConfig(config.task, dict.fromkeys(("val", "measure", "test"), run.secret), config.tier)
     pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)))
     try:
         hub = Hub(task, vault, run, pool)
-        channel.send(_ready(task, vault, run, pool))
+        channel.send(_ready(task, vault, run, pool, sitting))
+        heard = channel.recv()
+        assert heard == Acknowledge(sitting), "nothing is done for a sitting that the run's ledger does not hold"
+        vault.acknowledge(run.run, sitting)
         while True:
             message = channel.recv()
             if isinstance(message, Attempt):
@@ -134,13 +138,13 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         pool.close()
 
 
-def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool) -> HubReady:
+def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, sitting: int) -> HubReady:
     certifying = not run.rehearsal and pool.protection.get("tier") != "none"
     alpha = float(np.exp(-attempt_level(run.number, 1, 1000)))
     metric = task.spec.metric
     gain = minimum_detectable(task.spec.splits.val_slice, metric.spread, metric.clip, alpha)
     hidden = getattr(task, "hidden_weights", "")
-    return HubReady(commitment(run.secret), certifying, run.number, vault.since, hidden, pool.protection, gain)
+    return HubReady(commitment(run.secret), certifying, run.number, vault.since, hidden, pool.protection, gain, sitting)
 
 
 def main() -> None:

@@ -72,7 +72,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 class HubConfig(msgspec.Struct, frozen=True, tag=True):
-    """rehearsal: replaces the random run secret; such a run certifies nothing."""
+    """rehearsal: replaces the random run secret; such a run certifies nothing. sitting: the last one that the run's
+    ledger records, 0 for none; what is older than the vault's memory is a copy."""
 
     run: str
     task: str
@@ -80,11 +81,13 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
     workers: int
     vault: str
     rehearsal: str | None = None
+    sitting: int = 0
 
 
 class HubReady(msgspec.Struct, frozen=True, tag=True):
-    """number: this run's place among the vault's runs on the task. detectable: gain in the unit of a draw's score that
-    a gate slice resolves with power 0.8 at the 1,000th attempt, between candidates of the task's usual spread."""
+    """sitting: this one's number, to be recorded and acknowledged. number: this run's place among the vault's runs on
+    the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
+    attempt, between candidates of the task's usual spread."""
 
     commitment: str
     certifying: bool
@@ -93,6 +96,13 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
     hidden: str
     protection: dict[str, Any]
     detectable: float
+    sitting: int
+
+
+class Acknowledge(msgspec.Struct, frozen=True, tag=True):
+    """The run's ledger holds the number of this sitting: who presents an older one is a copy."""
+
+    sitting: int
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
@@ -132,5 +142,5 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
 
 ToScorer = Load | Work
 FromScorer = Ready | Progress | Done | Failed
-ToHub = Attempt | Unseal
+ToHub = Acknowledge | Attempt | Unseal
 FromHub = HubReady | Progress | Answer | Opened | Failed

@@ -7,7 +7,11 @@ Holds run secrets, attempts, champions and test openings over all runs. Everythi
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
+import os
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,6 +26,7 @@ from toprope.types import Candidate
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, task TEXT, number INTEGER, secret BLOB, rehearsal INTEGER,
                                  created REAL, unsealed INTEGER DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS sittings (run TEXT PRIMARY KEY, seen INTEGER, acknowledged INTEGER) STRICT;
 CREATE TABLE IF NOT EXISTS attempts (run TEXT, slice INTEGER, attempt INTEGER, candidate TEXT, promoted INTEGER,
                                      PRIMARY KEY (run, slice, attempt), UNIQUE (run, slice, candidate)) STRICT;
 CREATE TABLE IF NOT EXISTS champions (run TEXT, slice INTEGER, candidate BLOB, measured BLOB,
@@ -42,6 +47,18 @@ class SealedRun(NamedTuple):
     unsealed: bool
 
 
+def _outdated(run: str, presented: int, seen: int, vault: Path) -> str:
+    if presented > seen:
+        known = f"has seen only {seen}" if seen else "has never seen it"
+        return (
+            f"run {run} is at sitting {presented}, and the vault {vault} {known}; "
+            "set TOPROPE_VAULT to the vault that the run was begun with (an older copy of that vault will not do)"
+        )
+    return (
+        f"this is a copy of run {run}: its last sitting was {presented}, the vault has seen {seen}; resume the original"
+    )
+
+
 def _patiently(db: sqlite3.Connection, pragma: str) -> None:
     """Two runs that make the vault at the same moment: a change of journal does not wait for a lock by itself."""
     for seconds in (0.05, 0.2, 1.0, 5.0):
@@ -56,7 +73,10 @@ def _patiently(db: sqlite3.Connection, pragma: str) -> None:
 class Vault:
     """One SQLite file, mode 0600, shared by all of a user's runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, notices_copies: bool = True) -> None:
+        """notices_copies: False only in tests that show what copies of a run directory would gain."""
+        self._notices_copies = notices_copies
+        self._lock: int | None = None
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path = directory / "sealed.db"
@@ -102,6 +122,57 @@ class Vault:
                 row = (run, task, number, seeding.run_secret(rehearsal), rehearsal is not None, time.time(), 0)
                 self._db.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?)", row)
         return SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]))
+
+    def sit(self, run: str, task: str, rehearsal: str | None, presented: int) -> tuple[SealedRun, int]:
+        """The run's sealed record and the number of a new sitting, after `presented`, the last that its ledger holds.
+
+        One sitting at a time. A number counts once `acknowledge` says that the ledger holds it; a sitting killed before
+        that is continued from either number, so no kill locks the original out. Raises RunError for a copy.
+        """
+        if self._notices_copies:
+            self._sit_alone(run)
+        try:
+            with self._write():
+                row = self._db.execute("SELECT seen, acknowledged FROM sittings WHERE run=?", (run,)).fetchone()
+                seen, acknowledged = row or (0, 0)
+                if self._notices_copies and presented not in (seen, acknowledged):
+                    raise RunError(_outdated(run, presented, seen, self._path.parent))
+                values = (run, seen + 1, max(presented, acknowledged))
+                self._db.execute("INSERT OR REPLACE INTO sittings VALUES (?,?,?)", values)
+        except BaseException:
+            self.leave()
+            raise
+        return self.open_run(run, task, rehearsal), seen + 1
+
+    def leave(self) -> None:
+        """Ends the sitting; a process that ends has done so anyway."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def acknowledge(self, run: str, sitting: int) -> None:
+        """The run's ledger holds the number; only the directory with that ledger can sit again."""
+        with self._write():
+            self._db.execute("UPDATE sittings SET acknowledged=? WHERE run=? AND seen=?", (sitting, run, sitting))
+
+    def _sit_alone(self, run: str) -> None:
+        """A lock on the run that goes with this process: one byte of one file, at a place that the run's name gives."""
+        place = int.from_bytes(hashlib.sha256(run.encode()).digest()[:8], "big") >> 2
+        self._lock = os.open(self._path.with_name("sittings.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+        for seconds in (0.05, 0.2, 1.0, 4.0, None):  # a hub that was just killed may need a moment to be gone
+            try:
+                fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock)
+                return
+            except OSError:
+                if seconds is None:
+                    break
+                time.sleep(seconds)
+        self.leave()
+        raise RunError(
+            f"run {run} is at work elsewhere, in another process or from a copy of its directory; "
+            "wait for that or stop it, then resume the original"
+        )
 
     def begin_attempt(self, run: str, slice_: int, candidate: str) -> tuple[int, bool | None]:
         """The attempt's number on the slice, counted now; and its answer, if the same candidate has had one."""

@@ -54,6 +54,12 @@ class Opening(msgspec.Struct, frozen=True):
     started: float
 
 
+class Sitting(msgspec.Struct, frozen=True):
+    """kind "sitting": the number the vault gave to this sitting. A directory whose last number is old is a copy."""
+
+    number: int
+
+
 class BlockRecord(msgspec.Struct, frozen=True):
     """kind "block": experiments' scores on dev draws lo..hi-1, exactly once per id. rows only in the first rung."""
 
@@ -99,6 +105,7 @@ class Committed(msgspec.Struct, frozen=True):
 KINDS: dict[str, Any] = {
     "ask": Ask,
     "open": Opening,
+    "sitting": Sitting,
     "block": BlockRecord,
     "generation": Generation,
     "attempt": Asked,

@@ -28,7 +28,7 @@ from toprope.run.evaluate import Evaluator
 from toprope.run.ledger import SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
-from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, Sitting, record
 from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import Block, Candidate, Tree
@@ -103,11 +103,15 @@ class Session:
 
     def _start_workers(self, tier: str) -> None:
         ask = self.ask
-        hub = HubConfig(ask.run, ask.task, tier, self._workers, str(vault_directory()), ask.rehearsal)
-        self._hub = HubClient(hub, self.screen.progress)
+        last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
+        hub = HubConfig(ask.run, ask.task, tier, self._workers, str(vault_directory()), ask.rehearsal, last)
+        self._hub = HubClient(hub, self.screen.progress, self._sat)
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
         self._hub.wait_ready()
+
+    def _sat(self, sitting: int) -> None:
+        self.ledger.append("sitting", Sitting(sitting), safe=True)
 
     def _open(self, tier: str) -> Opening:
         assert self._hub is not None
