@@ -98,7 +98,7 @@ def sit(vault: Path, presented: int, **options: bool) -> tuple[Vault, int]:
 
 
 def test_no_kill_locks_the_original_out(tmp_path):
-    """Killed after issuing, recording or acknowledging, in every order over three sittings: the original always sits."""
+    """Killed after issuing, recording or acknowledging, in every order over three sittings: the original sits."""
     for number, history in enumerate(itertools.product(("issued", "recorded", "acknowledged"), repeat=3)):
         directory, ledger = tmp_path / str(number), 0
         for end in history:

@@ -51,11 +51,12 @@ class HubClient:
     def pid(self) -> int:
         return self._process.pid
 
-    def submit(self, candidate: Candidate) -> None:
-        """Starts an attempt; `answer` waits for it."""
+    def submit(self, candidate: Candidate, pace: int = 0) -> None:
+        """Starts an attempt; `answer` waits for it. pace: of the schedule its answer leaves on."""
         assert self._asked is None, "one attempt at a time"
-        self._patiently(lambda: self._channel.send(Attempt(candidate)))
-        self._asked = Attempt(candidate)
+        attempt = Attempt(candidate, pace)
+        self._patiently(lambda: self._channel.send(attempt))
+        self._asked = attempt
 
     def answer(self) -> Answer:
         """The answer to the one attempt in flight."""

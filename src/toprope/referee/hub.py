@@ -20,7 +20,7 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
-from toprope.referee.gate import Gate
+from toprope.referee.gate import Gate, Verdict
 from toprope.referee.messages import (
     Acknowledge,
     Answer,
@@ -36,6 +36,7 @@ from toprope.referee.messages import (
 )
 from toprope.referee.panel import Panel, by_kind
 from toprope.referee.pool import ScorerPool
+from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
 from toprope.seeding import commitment
@@ -49,34 +50,45 @@ from toprope.types import Candidate
 class Hub:
     """Answers attempts and opens the test for one run."""
 
-    def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: ScorerPool) -> None:
+    def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, on_schedule: bool = True) -> None:
+        """on_schedule: False only in tests that show what the clock tells without it."""
         self._task, self._vault, self._run, self._pool = task, vault, run, pool
+        self._on_schedule = on_schedule
         self._gate = Gate(task.spec, pool, run.number)
 
-    def attempt(self, candidate: Candidate) -> Answer:
-        """Counted before it is evaluated; an error on the way is a NOT YET that stays counted."""
-        name, run = candidate.id, self._run.run
+    def attempt(self, candidate: Candidate, pace: int = 0) -> Answer:
+        """Counted before it is evaluated; leaves at a tick, whatever happened. An error is a NOT YET that counts."""
+        schedule = Schedule(self._task.spec.splits.tick_s * 2**pace, self._on_schedule)
         if self._run.unsealed:
-            raise UsageError(f"run {run} has opened its test; a climb ends there, start a new run")
+            raise UsageError(f"run {self._run.run} has opened its test; a climb ends there, start a new run")
+        answer = self._answer(candidate, schedule)
+        schedule.wait(answer.tick)
+        return answer
+
+    def _answer(self, candidate: Candidate, schedule: Schedule) -> Answer:
+        name, run = candidate.id, self._run.run
         past = self._vault.past_answer(run, name)
         if past is not None:
             return past
         champions = self._vault.champions(run)
         slice_ = len(champions) + 1
-        number, answered = self._vault.begin_attempt(run, slice_, name)
-        if answered is not None:
-            return Answer(name, answered, number, slice_)
+        number, tick = self._vault.begin_attempt(run, slice_, name)
+        if tick is not None:
+            return Answer(name, False, number, slice_, None, tick)
         champion = champions[-1][0] if champions else Candidate(self._task.starter(), self._starting_params())
+        told = self._vault.told(run, slice_, number)
+        verdict, measured, error = Verdict(False, 0.0, self._gate.level(slice_, number, told), 0), None, ""
         try:
-            passed = self._gate.passes(candidate, champion, slice_, number)
-        except WorkerDied:  # its draws ended one scorer after the other
-            passed = False
-        if not passed:
-            self._vault.refuse(run, slice_, number)
-            return Answer(name, False, number, slice_)
-        measured = self._gate.measure(candidate, slice_)
-        self._vault.promote(run, slice_, number, candidate, measured)
-        return Answer(name, True, number, slice_, measured)
+            verdict = self._gate.judge(candidate, champion, slice_, number, told, schedule.end)
+            measured = self._gate.measure(candidate, slice_, schedule.end) if verdict.promoted else None
+        except TopropeError as e:  # its draws ended one scorer after the other, or it is late, or the task has a bug
+            error = f"{type(e).__name__}: {e}"
+        tick = schedule.tick()
+        if measured is None:
+            self._vault.refuse(run, slice_, number, verdict._replace(promoted=False), tick, error)
+        else:
+            self._vault.promote(run, slice_, number, candidate, measured, verdict, tick)
+        return Answer(name, measured is not None, number, slice_, measured, tick)
 
     def open_test(self, request: Unseal, progress: wire.Channel[HubConfig | ToHub]) -> Opened:
         """Champion and baselines on the same sealed draws; intervals resample kinds, then draws, at level 1 - .05/m."""
@@ -131,7 +143,8 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         while True:
             message = channel.recv()
             if isinstance(message, Attempt):
-                channel.send(hub.attempt(message.candidate))
+                channel.send(hub.attempt(message.candidate, message.pace))
+                pool.refresh()
             elif isinstance(message, Unseal):
                 channel.send(hub.open_test(message, channel))
     finally:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -106,19 +106,21 @@ class Acknowledge(msgspec.Struct, frozen=True, tag=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
-    """Candidate against champion on the open slice of val."""
+    """Candidate against champion on the open slice of val. pace: the answer's first tick is at tick_s * 2^pace."""
 
     candidate: Candidate
+    pace: Annotated[int, msgspec.Meta(ge=0, le=12)] = 0
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
-    """One bit. measured comes with a PROMOTE only, from a slice nobody had queried."""
+    """One bit. measured comes with a PROMOTE only, from a slice nobody had queried. tick: when it left."""
 
     candidate: str
     promoted: bool
     attempt: int
     slice: int
     measured: Estimate | None = None
+    tick: int = 0
 
 
 class Unseal(msgspec.Struct, frozen=True, tag=True):

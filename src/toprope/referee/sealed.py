@@ -19,8 +19,10 @@ from typing import NamedTuple
 
 from toprope import seeding, wire
 from toprope.errors import RunError
+from toprope.referee.gate import Verdict
 from toprope.referee.messages import Answer
 from toprope.stats.intervals import Estimate
+from toprope.stats.leak import TICKS, tick_bits
 from toprope.types import Candidate
 
 _SCHEMA = """
@@ -29,6 +31,8 @@ CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, task TEXT, number INTEGER
 CREATE TABLE IF NOT EXISTS sittings (run TEXT PRIMARY KEY, seen INTEGER, acknowledged INTEGER) STRICT;
 CREATE TABLE IF NOT EXISTS attempts (run TEXT, slice INTEGER, attempt INTEGER, candidate TEXT, promoted INTEGER,
                                      PRIMARY KEY (run, slice, attempt), UNIQUE (run, slice, candidate)) STRICT;
+CREATE TABLE IF NOT EXISTS verdicts (run TEXT, slice INTEGER, attempt INTEGER, tick INTEGER, log_e REAL, level REAL,
+                                     draws INTEGER, error TEXT, PRIMARY KEY (run, slice, attempt)) STRICT;
 CREATE TABLE IF NOT EXISTS champions (run TEXT, slice INTEGER, candidate BLOB, measured BLOB,
                                       PRIMARY KEY (run, slice)) STRICT;
 CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candidate TEXT, at REAL,
@@ -174,29 +178,48 @@ class Vault:
             "wait for that or stop it, then resume the original"
         )
 
-    def begin_attempt(self, run: str, slice_: int, candidate: str) -> tuple[int, bool | None]:
-        """The attempt's number on the slice, counted now; and its answer, if the same candidate has had one."""
+    def begin_attempt(self, run: str, slice_: int, candidate: str) -> tuple[int, int | None]:
+        """The attempt's number on the slice, counted now; and the tick of its NOT YET, if the same candidate had it."""
         with self._write():
-            query = "SELECT attempt, promoted FROM attempts WHERE run=? AND slice=? AND candidate=?"
+            query = (
+                "SELECT a.attempt, a.promoted, coalesce(v.tick, 0) FROM attempts a "
+                "LEFT JOIN verdicts v USING (run, slice, attempt) WHERE a.run=? AND a.slice=? AND a.candidate=?"
+            )
             row = self._db.execute(query, (run, slice_, candidate)).fetchone()
             if row is not None:
-                return row[0], None if row[1] is None else bool(row[1])
+                return row[0], None if row[1] is None else row[2]
             query = "SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE run=? AND slice=?"
             (number,) = self._db.execute(query, (run, slice_)).fetchone()
             self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,NULL)", (run, slice_, number, candidate))
         return number, None
 
-    def refuse(self, run: str, slice_: int, attempt: int) -> None:
-        query = "UPDATE attempts SET promoted=0 WHERE run=? AND slice=? AND attempt=?"
-        with self._write():
-            self._db.execute(query, (run, slice_, attempt))
+    def told(self, run: str, slice_: int, attempt: int) -> float:
+        """Bits disclosed on the slice by the ticks of the answers before this attempt; of one that was never heard,
+        someone may have seen every tick pass."""
+        query = (
+            "SELECT v.tick FROM attempts a LEFT JOIN verdicts v USING (run, slice, attempt) "
+            "WHERE a.run=? AND a.slice=? AND a.attempt<?"
+        )
+        ticks = [TICKS - 1 if tick is None else tick for (tick,) in self._db.execute(query, (run, slice_, attempt))]
+        return sum(tick_bits(tick) for tick in ticks)
 
-    def promote(self, run: str, slice_: int, attempt: int, champion: Candidate, measured: Estimate) -> None:
+    def refuse(self, run: str, slice_: int, attempt: int, why: Verdict, tick: int, error: str = "") -> None:
+        """NOT YET, and what stood behind it. error: what ended the hidden work, for the operator after the run."""
+        with self._write():
+            self._decide(run, slice_, attempt, why, tick, error)
+
+    def _decide(self, run: str, slice_: int, attempt: int, why: Verdict, tick: int, error: str) -> None:
+        query = "UPDATE attempts SET promoted=? WHERE run=? AND slice=? AND attempt=?"
+        self._db.execute(query, (int(why.promoted), run, slice_, attempt))
+        row = (run, slice_, attempt, tick, why.log_e, why.level, why.draws, error)
+        self._db.execute("INSERT INTO verdicts VALUES (?,?,?,?,?,?,?,?)", row)
+
+    def promote(
+        self, run: str, slice_: int, attempt: int, champion: Candidate, measured: Estimate, why: Verdict, tick: int
+    ) -> None:
         """The answer and the new champion in one transaction; the slice is burned by the champion's existence."""
         with self._write():
-            self._db.execute(
-                "UPDATE attempts SET promoted=1 WHERE run=? AND slice=? AND attempt=?", (run, slice_, attempt)
-            )
+            self._decide(run, slice_, attempt, why, tick, "")
             row = (run, slice_, wire.encode(champion), wire.encode(measured))
             self._db.execute("INSERT INTO champions VALUES (?,?,?,?)", row)
 
@@ -208,13 +231,13 @@ class Vault:
     def past_answer(self, run: str, candidate: str) -> Answer | None:
         """The PROMOTE a candidate had, so that a run that missed the answer in a crash hears it again."""
         query = (
-            "SELECT a.attempt, a.slice, c.measured FROM attempts a JOIN champions c USING (run, slice) "
-            "WHERE a.run=? AND a.candidate=? AND a.promoted=1"
+            "SELECT a.attempt, a.slice, c.measured, v.tick FROM attempts a JOIN champions c USING (run, slice) "
+            "LEFT JOIN verdicts v USING (run, slice, attempt) WHERE a.run=? AND a.candidate=? AND a.promoted=1"
         )
         row = self._db.execute(query, (run, candidate)).fetchone()
         if row is None:
             return None
-        return Answer(candidate, True, row[0], row[1], wire.decode(row[2], Estimate))
+        return Answer(candidate, True, row[0], row[1], wire.decode(row[2], Estimate), row[3] or 0)
 
     def attempts(self, run: str) -> int:
         (n,) = self._db.execute("SELECT count(*) FROM attempts WHERE run=?", (run,)).fetchone()

@@ -88,12 +88,14 @@ class Generation(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """kind "attempt": sent to the gate. pure: a lone re-run in a fresh child gave the same dev scores."""
+    """kind "attempt": sent to the gate. pure: a lone re-run in a fresh child gave the same dev scores. pace: of the
+    schedule its answer leaves on, chosen from what the re-run cost."""
 
     candidate: Candidate
     experiment: int
     dev: float
     pure: bool
+    pace: int = 0
 
 
 class Committed(msgspec.Struct, frozen=True):

@@ -160,7 +160,7 @@ class Session:
             race,
             evaluator,
             (o.tree, o.space),
-            spec.splits.attempt_every,
+            spec.splits,
             spec.metric.spread,
             self.screen.gate,
         )

@@ -13,6 +13,7 @@ from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
 from toprope.run.ledger import read_entries
 from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, candidate_id
 
 
@@ -54,6 +55,12 @@ class Story(msgspec.Struct):
     @property
     def measured(self) -> Any:
         return next((a.measured for a in reversed(self.answers) if a.promoted), None)
+
+    @property
+    def disclosed(self) -> dict[str, float]:
+        """bits that the gate disclosed about val, by what its answers said and when; late: off the first tick."""
+        bits = sum(answer_bits(a.promoted, a.tick) for a in self.answers)
+        return {"bits": round(bits, 3), "late": sum(a.tick > 0 for a in self.answers)}
 
     @property
     def seconds(self) -> float:
@@ -140,6 +147,7 @@ def summary(s: Story) -> dict[str, Any]:
         if test is None
         else {**(_estimate(test.champion) or {}), "draws": test.draws, "openings": test.opening},
         "gains": {} if test is None else {name: _estimate(e) for name, e in test.gains.items()},
+        "disclosed": s.disclosed,
         "outcomes": s.failures(),
         "incidents": {
             "certain": s.violations,
