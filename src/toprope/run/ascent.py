@@ -22,8 +22,8 @@ from toprope.run.records import Asked, record
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
-LAG = 2  # generations between an attempt and its answer: about as long as the schedule lets it wait
-LAST = 3  # attempts after the last generation
+LAG = 3  # generations between an attempt and its answer: about as long as the schedule lets it wait
+LAST = 2  # attempts after the last generation
 
 
 class Ascent:
