@@ -236,6 +236,30 @@ def report(run: Path, output: Path | None, as_json: bool) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--report-file", type=click.Path(path_type=Path), help="The report to compare [RUN/report.html].")
+@workers_option
+@trust
+@as_json
+def verify(run: Path, report_file: Path | None, workers: int | None, trust: bool, as_json: bool) -> None:
+    """Check RUN: chain, secret, and everything that can be run again from its files. Exit 1 if anything differs."""
+    import os
+
+    from toprope.assay.verify import verify as check
+    from toprope.run.session import vault_directory
+    from toprope.view import terminal, text
+    from toprope.view.report import render
+
+    vault = vault_directory()
+    os.environ["TOPROPE_VAULT"] = str(vault)  # where tasks find private weights
+    with terminal.screen() as screen:
+        result = check(run, report_file, _tier(trust), workers or _cores(), vault, render, screen.progress)
+    _emit(result, as_json, lambda: text.verification(result))
+    if not result["ok"]:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write [stdout].")
 def export(run: Path, output: Path | None) -> None:
     """Write everything RUN decided, without times, as JSON."""

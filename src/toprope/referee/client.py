@@ -66,11 +66,14 @@ class HubClient:
         self._asked = None
         return answer
 
-    def open_test(self, candidate: Candidate, baselines: dict[str, Candidate], progress: ShowProgress) -> Opened:
+    def open_test(
+        self, candidate: Candidate, baselines: dict[str, Candidate], head: str, progress: ShowProgress
+    ) -> Opened:
+        """head: of the ledger that holds the commitment to the candidate."""
         self._progress = progress
 
         def ask() -> Opened:
-            self._channel.send(Unseal(candidate, baselines))
+            self._channel.send(Unseal(candidate, baselines, head))
             return self._wait(Opened)
 
         return self._patiently(ask)

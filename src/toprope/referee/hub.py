@@ -20,6 +20,7 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
+from toprope.referee.exam import examine
 from toprope.referee.gate import Gate, Verdict
 from toprope.referee.messages import (
     Acknowledge,
@@ -34,14 +35,12 @@ from toprope.referee.messages import (
     ToHub,
     Unseal,
 )
-from toprope.referee.panel import Panel, by_kind
 from toprope.referee.pool import ScorerPool
 from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
 from toprope.seeding import commitment
 from toprope.stats.betting import minimum_detectable
-from toprope.stats.intervals import difference, ratio
 from toprope.stats.spending import attempt_level
 from toprope.tasks import registry
 from toprope.types import Candidate
@@ -91,29 +90,19 @@ class Hub:
         return Answer(name, measured is not None, number, slice_, measured, tick)
 
     def open_test(self, request: Unseal, progress: wire.Channel[HubConfig | ToHub]) -> Opened:
-        """Champion and baselines on the same sealed draws; intervals resample kinds, then draws, at level 1 - .05/m."""
-        opening = self._vault.open_test(self._run, request.candidate.id)
-        names = list(request.baselines)
-        panel = Panel(self._pool, "test", 0)
-        n, groups = self._task.spec.splits.test, by_kind(list(request.baselines.values()))
-        columns = panel.grouped(
-            [[request.candidate], *groups], n, lambda done: progress.send(Progress("opening the sealed test", done))
-        )
-        by_id = dict(zip([c.id for group in groups for c in group], columns[1:], strict=True))
-        columns = [columns[0], *(by_id[request.baselines[name].id] for name in names)]
-        top, level = columns[0], 1 - 0.05 / opening
-        cells = top.groups if len(np.unique(top.groups)) > 1 else None
-        values = {
-            n: ratio(c.counted, c.floors, c.ceilings, level, cells=cells)
-            for n, c in zip(names, columns[1:], strict=True)
-        }
-        gains = {
-            n: difference(top.counted, c.counted, c.floors, c.ceilings, level, cells=cells)
-            for n, c in zip(names, columns[1:], strict=True)
-        }
-        champion = ratio(top.counted, top.floors, top.ceilings, level, cells=cells)
+        """Counts the opening, scores champion and baselines, and reveals everything that was hidden."""
+        opening = self._vault.open_test(self._run, request.candidate.id, request.head)
         self._run = self._run._replace(unsealed=True)
-        return Opened(champion, values, gains, opening, len(top.scores), self._run.secret, _cpu_seconds())
+        r = examine(
+            self._task.spec.splits.test,
+            self._pool,
+            request.candidate,
+            request.baselines,
+            opening,
+            lambda done: progress.send(Progress("opening the sealed test", done)),
+        )
+        judged = self._vault.judged(self._run.run)
+        return Opened(r.champion, r.baselines, r.gains, opening, r.draws, self._run.secret, _cpu_seconds(), judged)
 
     def _starting_params(self) -> dict[str, object]:
         space = self._task.space

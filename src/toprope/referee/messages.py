@@ -124,14 +124,31 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unseal(msgspec.Struct, frozen=True, tag=True):
-    """Open the test for the champion the ledger has committed to; the baselines are scored on the same draws."""
+    """Open the test for the champion the ledger has committed to; the baselines are scored on the same draws. head: of
+    the ledger with the commitment, kept by the vault."""
 
     candidate: Candidate
     baselines: dict[str, Candidate]
+    head: str = ""
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What stood behind one answer of the gate, revealed with the test: promoted where log_e reached level after so
+    many draws. error: what ended the hidden work before that."""
+
+    slice: int
+    attempt: int
+    candidate: str
+    promoted: bool
+    tick: int
+    log_e: float
+    level: float
+    draws: int
+    error: str
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
-    """The sealed result, the paired differences champion - baseline, and the revealed run secret."""
+    """The sealed result, the paired differences champion - baseline, and the revealed run secret and verdicts."""
 
     champion: Estimate
     baselines: dict[str, Estimate]
@@ -140,6 +157,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     draws: int
     secret: bytes
     cpu_s: float
+    gate: list[Judged] = []
 
 
 ToScorer = Load | Work

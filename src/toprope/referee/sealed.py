@@ -16,11 +16,12 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
+from urllib.parse import quote
 
 from toprope import seeding, wire
 from toprope.errors import RunError
 from toprope.referee.gate import Verdict
-from toprope.referee.messages import Answer
+from toprope.referee.messages import Answer, Judged
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.types import Candidate
@@ -35,6 +36,7 @@ CREATE TABLE IF NOT EXISTS verdicts (run TEXT, slice INTEGER, attempt INTEGER, t
                                      draws INTEGER, error TEXT, PRIMARY KEY (run, slice, attempt)) STRICT;
 CREATE TABLE IF NOT EXISTS champions (run TEXT, slice INTEGER, candidate BLOB, measured BLOB,
                                       PRIMARY KEY (run, slice)) STRICT;
+CREATE TABLE IF NOT EXISTS heads (run TEXT PRIMARY KEY, head TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candidate TEXT, at REAL,
                                      PRIMARY KEY (task, opening), UNIQUE (run, candidate)) STRICT;
 """
@@ -243,13 +245,23 @@ class Vault:
         (n,) = self._db.execute("SELECT count(*) FROM attempts WHERE run=?", (run,)).fetchone()
         return int(n)
 
-    def open_test(self, run: SealedRun, candidate: str) -> int:
+    def judged(self, run: str) -> list[Judged]:
+        """Every verdict of the run, for the day its test is opened."""
+        query = (
+            "SELECT a.slice, a.attempt, a.candidate, a.promoted, v.tick, v.log_e, v.level, v.draws, v.error "
+            "FROM attempts a JOIN verdicts v USING (run, slice, attempt) WHERE run=? ORDER BY a.slice, a.attempt"
+        )
+        rows = self._db.execute(query, (run,))
+        return [Judged(row[0], row[1], row[2], bool(row[3]), *row[4:]) for row in rows]
+
+    def open_test(self, run: SealedRun, candidate: str, head: str = "") -> int:
         """Counts an opening of the task's test over all runs and ends the run; the same candidate keeps its number.
 
         A rehearsal's test is no secret, so its opening is always the first and is not counted.
         """
         with self._write():
             self._db.execute("UPDATE runs SET unsealed=1 WHERE run=?", (run.run,))
+            self._db.execute("INSERT OR IGNORE INTO heads VALUES (?,?)", (run.run, head))
             if run.rehearsal:
                 return 1
             query = "SELECT opening FROM openings WHERE run=? AND candidate=?"
@@ -261,3 +273,16 @@ class Vault:
             values = (run.task, number, run.run, candidate, time.time())
             self._db.execute("INSERT INTO openings VALUES (?,?,?,?,?)", values)
         return int(number)
+
+
+def kept_head(directory: Path, run: str) -> str | None:
+    """The ledger's head at the commitment, as the vault in this directory remembers it; None if it does not."""
+    path = directory / "sealed.db"
+    if not path.is_file():
+        return None
+    try:
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=60)) as db:
+            row = db.execute("SELECT head FROM heads WHERE run=?", (run,)).fetchone()
+    except sqlite3.Error:  # not ours to read, or older than this table
+        return None
+    return str(row[0]) if row is not None and row[0] else None

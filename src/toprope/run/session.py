@@ -176,15 +176,20 @@ class Session:
             return past
         assert self._hub is not None
         champion = self.champion()
-        if next(self.ledger.read("commit"), None) is None:
-            self.ledger.append("commit", Committed(champion.id))
         baselines = {name: Candidate(b.tree, b.params) for name, b in self.task.baselines().items()}
-        opened = self._hub.open_test(champion, baselines, self.screen.progress)
+        opened = self._hub.open_test(champion, baselines, self._committed(champion), self.screen.progress)
         if seeding.commitment(opened.secret) != self.opening.commitment:
             raise RunError(f"run {self.directory}: the revealed secret is not the one committed to at the start")
         self.ledger.append("test", opened)
         self.screen.tested(opened)
         return opened
+
+    def _committed(self, champion: Candidate) -> str:
+        """The ledger's head with the commitment to the champion, made now if it was not yet."""
+        entry = next(self.ledger.read("commit"), None)
+        if entry is None:
+            entry = self.ledger.append("commit", Committed(champion.id), safe=True)
+        return entry.hash
 
     def champion(self) -> Candidate:
         """The last promoted candidate, or the starter if none was."""

@@ -12,7 +12,7 @@ import msgspec
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
 from toprope.run.ledger import read_entries
-from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, record
 from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, candidate_id
 
@@ -29,6 +29,7 @@ class Story(msgspec.Struct):
     committed: Committed | None
     test: Opened | None
     head: str
+    ask: Ask | None = None
 
     @property
     def experiments(self) -> int:
@@ -117,6 +118,7 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         last("commit"),
         last("test"),
         head,
+        last("ask"),
     )
 
 

@@ -52,7 +52,7 @@ def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[s
         "test": test,
         "css": Markup((HERE / "report.css").read_text(encoding="utf-8")),
         "headline": f"{test.champion.value:.3f}" if test else "not opened",
-        "started": time.strftime("%Y-%m-%d %H:%M", time.localtime(o.started)),
+        "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(o.started)),
         "level": level,
         "flags": _flags(s),
         "verdict": _verdict(against),

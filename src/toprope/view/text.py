@@ -91,6 +91,18 @@ def submission(r: dict[str, Any]) -> str:
     return "\n".join([*lines, protection(r["protection"])])
 
 
+def verification(r: dict[str, Any]) -> str:
+    words = {True: "ok", False: "DIFFERS", None: "-"}
+    rows = [[words[c["ok"]], c["name"], clean(c["why"])] for c in r["checks"]]
+    if not r["ok"]:
+        end = "this run is not what it says"
+    elif r["recorded"] is None:
+        end = "nothing differs; what is hidden can be checked once the test is opened"
+    else:
+        end = "this run is what it says"
+    return "\n".join([table(rows), end])
+
+
 def doctor(r: dict[str, Any]) -> str:
     rows = [[("ok" if v["ok"] else "MISSING"), name, v["detail"]] for name, v in r["layers"].items()]
     mend = [f"  {name}: {v['remedy']}" for name, v in r["layers"].items() if not v["ok"] and v.get("remedy")]
