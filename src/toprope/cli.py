@@ -122,6 +122,7 @@ def tasks(as_json: bool) -> None:
 @workers_option
 @seed_option
 @click.option("--rehearsal-secret", help="Replace the random run secret; the run then certifies nothing.")
+@click.option("--beacon-round", help="A future round of a public beacon, whose value will decide the test draws.")
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
@@ -146,6 +147,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
         experiments,
         2.0 if experiments is None and minutes is None else minutes,
         options["rehearsal_secret"],
+        options["beacon_round"],
     )
     directory = run_dir or Path("runs") / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     _check_names(ask)
@@ -188,7 +190,7 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
             session.climb()
             lap("climb_s")
         if options["unseal"]:
-            session.unseal()
+            session.unseal(options.get("beacon"))
             lap("test_s")
     result = summary(read(directory))
     if options["report"]:
@@ -213,12 +215,16 @@ def resume(run: Path, as_json: bool, **options: Any) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--beacon", help="Value of the beacon round that RUN named when it began, as published.")
 @workers_option
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @trust
 @as_json
 def unseal(run: Path, as_json: bool, **options: Any) -> None:
-    """Open RUN's sealed test for its champion as it stands. This ends the run."""
+    """Open RUN's sealed test for its champion as it stands. This ends the run.
+
+    A run that named a beacon round is committed to its champion first; --beacon VALUE then opens the test.
+    """
     _sit(run, None, as_json, {**options, "climb": False, "unseal": True})
 
 

@@ -189,7 +189,7 @@ def test_a_kill_in_mid_attempt_refunds_nothing(client, tmp_path):
     killed: set[int] = set()
     while len(killed) < 2:
         if client.pid not in killed and rows(tmp_path / "v") and own("referee.scorer", client.pid):
-            time.sleep(0.5 if killed else 0.2)  # into its draws: all of them take 128 * 0.02 s at least
+            time.sleep(0.5 if killed else 0.2)  # into its draws: all of them take 64 * 0.02 s at least
             os.kill(client.pid, signal.SIGKILL)
             killed.add(client.pid)
             assert rows(tmp_path / "v") == [(1, slow.id, None)]

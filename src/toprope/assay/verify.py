@@ -130,6 +130,8 @@ def _secrets(s: Story) -> dict[Any, bytes]:
     secrets: dict[Any, bytes] = {"dev": seeding.dev_secret(s.opening.seed)}
     if s.test is not None:
         secrets |= dict.fromkeys(("val", "measure", "test"), s.test.secret)
+        if s.opening.beacon_round is not None:
+            secrets["test"] = seeding.beacon_secret(s.test.secret, s.opening.beacon_round, s.test.beacon or "")
     return secrets
 
 
@@ -161,8 +163,13 @@ def _revealed(s: Story) -> Check:
         return Check("revealed", False, "the secret is not that of the rehearsal")
     if o.certifying and (o.rehearsal is not None or o.protection.get("tier") == "none"):
         return Check("revealed", False, "a rehearsal or unprotected run is recorded as certifying")
+    if (o.beacon_round is None) != (test.beacon is None):
+        return Check("revealed", False, "a beacon's round was named and no value used, or the other way round")
     ok = seeding.commitment(test.secret) == o.commitment
-    return Check("revealed", ok, f"the revealed secret {'has' if ok else 'does not have'} the hash committed to")
+    beacon = f"; compare {o.beacon_round} = {test.beacon} with the beacon's own record" if o.beacon_round else ""
+    return Check(
+        "revealed", ok, f"the revealed secret {'has' if ok else 'does not have'} the hash committed to{beacon}"
+    )
 
 
 def _report(s: Story, named: Path | None, path: Path, render: Render) -> Check:

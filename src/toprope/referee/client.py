@@ -15,10 +15,12 @@ from toprope.referee.messages import (
     Acknowledge,
     Answer,
     Attempt,
+    Commit,
     Failed,
     FromHub,
     HubConfig,
     HubReady,
+    Noted,
     Opened,
     Progress,
     Unseal,
@@ -66,14 +68,20 @@ class HubClient:
         self._asked = None
         return answer
 
-    def open_test(
-        self, candidate: Candidate, baselines: dict[str, Candidate], head: str, progress: ShowProgress
-    ) -> Opened:
-        """head: of the ledger that holds the commitment to the candidate."""
+    def commit(self, candidate: str, head: str) -> None:
+        """Returns when the vault holds it. head: of the ledger that holds the commitment."""
+
+        def tell() -> Noted:
+            self._channel.send(Commit(candidate, head))
+            return self._wait(Noted)
+
+        self._patiently(tell)
+
+    def open_test(self, request: Unseal, progress: ShowProgress) -> Opened:
         self._progress = progress
 
         def ask() -> Opened:
-            self._channel.send(Unseal(candidate, baselines, head))
+            self._channel.send(request)
             return self._wait(Opened)
 
         return self._patiently(ask)

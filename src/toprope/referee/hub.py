@@ -13,8 +13,10 @@ import resource
 import socket
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from toprope import wire
@@ -26,9 +28,11 @@ from toprope.referee.messages import (
     Acknowledge,
     Answer,
     Attempt,
+    Commit,
     Failed,
     HubConfig,
     HubReady,
+    Noted,
     Opened,
     Progress,
     ScorerConfig,
@@ -39,7 +43,7 @@ from toprope.referee.pool import ScorerPool
 from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
-from toprope.seeding import commitment
+from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
 from toprope.stats.spending import attempt_level
 from toprope.tasks import registry
@@ -91,18 +95,34 @@ class Hub:
 
     def open_test(self, request: Unseal, progress: wire.Channel[HubConfig | ToHub]) -> Opened:
         """Counts the opening, scores champion and baselines, and reveals everything that was hidden."""
-        opening = self._vault.open_test(self._run, request.candidate.id, request.head)
-        self._run = self._run._replace(unsealed=True)
-        r = examine(
-            self._task.spec.splits.test,
-            self._pool,
-            request.candidate,
-            request.baselines,
-            opening,
-            lambda done: progress.send(Progress("opening the sealed test", done)),
+        run = self._run
+        opening = self._vault.open_test(run, request.candidate.id, request.head, request.beacon)
+        self._run = run._replace(unsealed=True)
+
+        def show(done: float) -> None:
+            progress.send(Progress("opening the sealed test", done))
+
+        with self._examiners(request.beacon) as pool:
+            n = self._task.spec.splits.test
+            r = examine(n, pool, request.candidate, request.baselines, opening, show)
+        judged = self._vault.judged(run.run)
+        return Opened(
+            r.champion, r.baselines, r.gains, opening, r.draws, run.secret, _cpu_seconds(), judged, request.beacon
         )
-        judged = self._vault.judged(self._run.run)
-        return Opened(r.champion, r.baselines, r.gains, opening, r.draws, self._run.secret, _cpu_seconds(), judged)
+
+    @contextlib.contextmanager
+    def _examiners(self, beacon: str | None) -> Iterator[ScorerPool]:
+        """The scorers for the test; those who know its draws exist only once the beacon's value does."""
+        if beacon is None or self._run.beacon_round is None:
+            yield self._pool
+            return
+        secret = beacon_secret(self._run.secret, self._run.beacon_round, beacon)
+        config = msgspec.structs.replace(self._pool.config, secrets={"test": secret})
+        pool = ScorerPool(config, len(self._pool.pids))
+        try:
+            yield pool
+        finally:
+            pool.close()
 
     def _starting_params(self) -> dict[str, object]:
         space = self._task.space
@@ -120,7 +140,7 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     os.environ["TOPROPE_VAULT"] = config.vault  # where tasks and hidden scorers find what is private to it
     task = registry.load(config.task)
     vault = Vault(Path(config.vault))
-    run, sitting = vault.sit(config.run, config.task, config.rehearsal, config.sitting)
+    run, sitting = vault.sit(config.run, config.task, config.rehearsal, config.sitting, config.beacon_round)
     scorers = ScorerConfig(config.task, dict.fromkeys(("val", "measure", "test"), run.secret), config.tier)
     pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)))
     try:
@@ -134,6 +154,9 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
             if isinstance(message, Attempt):
                 channel.send(hub.attempt(message.candidate, message.pace))
                 pool.refresh()
+            elif isinstance(message, Commit):
+                vault.commit(run.run, message.candidate, message.head)
+                channel.send(Noted())
             elif isinstance(message, Unseal):
                 channel.send(hub.open_test(message, channel))
     finally:

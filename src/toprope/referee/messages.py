@@ -73,7 +73,9 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 class HubConfig(msgspec.Struct, frozen=True, tag=True):
     """rehearsal: replaces the random run secret; such a run certifies nothing. sitting: the last one that the run's
-    ledger records, 0 for none; what is older than the vault's memory is a copy."""
+    ledger records, 0 for none; what is older than the vault's memory is a copy. beacon_round: the public beacon's
+    round whose value will decide the test draws, named before anything is climbed.
+    """
 
     run: str
     task: str
@@ -82,6 +84,7 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
     vault: str
     rehearsal: str | None = None
     sitting: int = 0
+    beacon_round: str | None = None
 
 
 class HubReady(msgspec.Struct, frozen=True, tag=True):
@@ -123,13 +126,25 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     tick: int = 0
 
 
+class Commit(msgspec.Struct, frozen=True, tag=True):
+    """The one candidate the test will be opened for, before the beacon's round. head: of the ledger that holds it."""
+
+    candidate: str
+    head: str
+
+
+class Noted(msgspec.Struct, frozen=True, tag=True):
+    """The vault holds the commitment."""
+
+
 class Unseal(msgspec.Struct, frozen=True, tag=True):
     """Open the test for the champion the ledger has committed to; the baselines are scored on the same draws. head: of
-    the ledger with the commitment, kept by the vault."""
+    the ledger with the commitment, kept by the vault. beacon: the value of the round that the run named."""
 
     candidate: Candidate
     baselines: dict[str, Candidate]
     head: str = ""
+    beacon: str | None = None
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -158,9 +173,10 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     secret: bytes
     cpu_s: float
     gate: list[Judged] = []
+    beacon: str | None = None
 
 
 ToScorer = Load | Work
 FromScorer = Ready | Progress | Done | Failed
-ToHub = Acknowledge | Attempt | Unseal
-FromHub = HubReady | Progress | Answer | Opened | Failed
+ToHub = Acknowledge | Attempt | Commit | Unseal
+FromHub = HubReady | Progress | Answer | Noted | Opened | Failed

@@ -82,7 +82,7 @@ class ScorerPool:
     """n scorers with one configuration; `run` hands out work and yields results as they come, in any order."""
 
     def __init__(self, config: ScorerConfig, n: int, progress: Callable[[str, float], None] = lambda *_: None) -> None:
-        self._config = config
+        self.config = config
         self._trees: dict[str, Tree] = {}
         self._spaces: dict[str, Space] = {}
         self._workers: list[_Worker] = []
@@ -183,7 +183,7 @@ class ScorerPool:
     def _renew(self, at: int) -> None:
         self.restarts += 1
         self._workers[at].close()
-        self._workers[at] = _Worker(self._config)
+        self._workers[at] = _Worker(self.config)
 
     def _ready(self, worker: _Worker, progress: Callable[[str, float], None]) -> Ready:
         """Waits for a scorer to be ready; one that dies while it starts is started again, MAX_TRIES times in all."""

@@ -37,6 +37,7 @@ CREATE TABLE IF NOT EXISTS verdicts (run TEXT, slice INTEGER, attempt INTEGER, t
 CREATE TABLE IF NOT EXISTS champions (run TEXT, slice INTEGER, candidate BLOB, measured BLOB,
                                       PRIMARY KEY (run, slice)) STRICT;
 CREATE TABLE IF NOT EXISTS heads (run TEXT PRIMARY KEY, head TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS beacons (run TEXT PRIMARY KEY, round TEXT, candidate TEXT, value TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candidate TEXT, at REAL,
                                      PRIMARY KEY (task, opening), UNIQUE (run, candidate)) STRICT;
 """
@@ -51,6 +52,7 @@ class SealedRun(NamedTuple):
     secret: bytes
     rehearsal: bool
     unsealed: bool
+    beacon_round: str | None = None
 
 
 def _outdated(run: str, presented: int, seen: int, vault: Path) -> str:
@@ -118,8 +120,8 @@ class Vault:
         (first,) = self._db.execute("SELECT min(created) FROM runs").fetchone()
         return time.strftime("%Y-%m-%d", time.localtime(first or time.time()))
 
-    def open_run(self, run: str, task: str, rehearsal: str | None) -> SealedRun:
-        """The run's sealed record, made on first sight."""
+    def open_run(self, run: str, task: str, rehearsal: str | None, beacon_round: str | None = None) -> SealedRun:
+        """The run's sealed record, made on first sight; a beacon's round is named then or never."""
         with self._write():
             row = self._db.execute("SELECT * FROM runs WHERE run=?", (run,)).fetchone()
             if row is None:
@@ -127,9 +129,33 @@ class Vault:
                 number = 1 if rehearsal is not None else self._db.execute(query, (task,)).fetchone()[0] + 1
                 row = (run, task, number, seeding.run_secret(rehearsal), rehearsal is not None, time.time(), 0)
                 self._db.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?)", row)
-        return SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]))
+                if beacon_round is not None:
+                    self._db.execute("INSERT INTO beacons VALUES (?,?,NULL,NULL)", (run, beacon_round))
+            named = self._db.execute("SELECT round FROM beacons WHERE run=?", (run,)).fetchone()
+        return SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]), named and named[0])
 
-    def sit(self, run: str, task: str, rehearsal: str | None, presented: int) -> tuple[SealedRun, int]:
+    def commit(self, run: str, candidate: str, head: str) -> None:
+        """The candidate that a beacon's value will test; the first one stays."""
+        with self._write():
+            self._db.execute("UPDATE beacons SET candidate=? WHERE run=? AND candidate IS NULL", (candidate, run))
+            self._db.execute("INSERT OR IGNORE INTO heads VALUES (?,?)", (run, head))
+
+    def _with_beacon(self, run: SealedRun, candidate: str, value: str | None) -> None:
+        """A test by beacon is opened for the candidate committed to, with one value; no second value is tried."""
+        row = self._db.execute("SELECT candidate, value FROM beacons WHERE run=?", (run.run,)).fetchone()
+        if (row is None) != (value is None):
+            wanted = "named no beacon round before its commitment" if row is None else "waits for its beacon's value"
+            raise RunError(f"run {run.run} {wanted}; `toprope unseal --help` says how a beacon is used")
+        if row is not None and (row[0] != candidate or row[1] not in (None, value)):
+            raise RunError(
+                f"run {run.run} is committed to candidate {row[0]} and beacon value {row[1]}, "
+                f"not to {candidate} and {value}; a test is opened once"
+            )
+        self._db.execute("UPDATE beacons SET value=? WHERE run=?", (value, run.run))
+
+    def sit(
+        self, run: str, task: str, rehearsal: str | None, presented: int, beacon_round: str | None = None
+    ) -> tuple[SealedRun, int]:
         """The run's sealed record and the number of a new sitting, after `presented`, the last that its ledger holds.
 
         One sitting at a time. A number counts once `acknowledge` says that the ledger holds it; a sitting killed before
@@ -148,7 +174,7 @@ class Vault:
         except BaseException:
             self.leave()
             raise
-        return self.open_run(run, task, rehearsal), seen + 1
+        return self.open_run(run, task, rehearsal, beacon_round), seen + 1
 
     def leave(self) -> None:
         """Ends the sitting; a process that ends has done so anyway."""
@@ -254,12 +280,13 @@ class Vault:
         rows = self._db.execute(query, (run,))
         return [Judged(row[0], row[1], row[2], bool(row[3]), *row[4:]) for row in rows]
 
-    def open_test(self, run: SealedRun, candidate: str, head: str = "") -> int:
+    def open_test(self, run: SealedRun, candidate: str, head: str = "", beacon: str | None = None) -> int:
         """Counts an opening of the task's test over all runs and ends the run; the same candidate keeps its number.
 
         A rehearsal's test is no secret, so its opening is always the first and is not counted.
         """
         with self._write():
+            self._with_beacon(run, candidate, beacon)
             self._db.execute("UPDATE runs SET unsealed=1 WHERE run=?", (run.run,))
             self._db.execute("INSERT OR IGNORE INTO heads VALUES (?,?)", (run.run, head))
             if run.rehearsal:

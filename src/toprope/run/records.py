@@ -26,6 +26,7 @@ class Ask(msgspec.Struct, frozen=True):
     experiments: int | None = None
     minutes: float | None = None
     rehearsal: str | None = None
+    beacon_round: str | None = None
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -52,6 +53,7 @@ class Opening(msgspec.Struct, frozen=True):
     tree: Tree
     space: Space
     started: float
+    beacon_round: str | None = None
 
 
 class Sitting(msgspec.Struct, frozen=True):

@@ -21,7 +21,7 @@ from toprope import climbers, seeding
 from toprope.errors import RunError, UsageError
 from toprope.protocols import Climber, Task
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Work
+from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Unseal, Work
 from toprope.referee.pool import ScorerPool
 from toprope.run.ascent import Ascent
 from toprope.run.evaluate import Evaluator
@@ -104,7 +104,8 @@ class Session:
     def _start_workers(self, tier: str) -> None:
         ask = self.ask
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
-        hub = HubConfig(ask.run, ask.task, tier, self._workers, str(vault_directory()), ask.rehearsal, last)
+        vault = str(vault_directory())
+        hub = HubConfig(ask.run, ask.task, tier, self._workers, vault, ask.rehearsal, last, ask.beacon_round)
         self._hub = HubClient(hub, self.screen.progress, self._sat)
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
@@ -169,27 +170,33 @@ class Session:
             climber, race, ascent, Budget(o, self.ledger), self.ledger, spec.splits.generation, self.screen.generation
         )
 
-    def unseal(self) -> Opened:
-        """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run."""
+    def unseal(self, beacon: str | None = None) -> Opened | None:
+        """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run.
+
+        A run that named a beacon round only commits at first (None), and opens its test with the value of that round.
+        """
         past = self.tested
         if past is not None:
             return past
         assert self._hub is not None
-        champion = self.champion()
+        champion, committed = self.champion(), next(self.ledger.read("commit"), None)
+        _check_beacon(self.directory, self.opening.beacon_round, beacon, committed is not None)
+        head = committed.hash if committed is not None else self._commit(champion)
+        if self.opening.beacon_round is not None:
+            self._hub.commit(champion.id, head)
+            if beacon is None:
+                return None
         baselines = {name: Candidate(b.tree, b.params) for name, b in self.task.baselines().items()}
-        opened = self._hub.open_test(champion, baselines, self._committed(champion), self.screen.progress)
+        opened = self._hub.open_test(Unseal(champion, baselines, head, beacon), self.screen.progress)
         if seeding.commitment(opened.secret) != self.opening.commitment:
             raise RunError(f"run {self.directory}: the revealed secret is not the one committed to at the start")
         self.ledger.append("test", opened)
         self.screen.tested(opened)
         return opened
 
-    def _committed(self, champion: Candidate) -> str:
-        """The ledger's head with the commitment to the champion, made now if it was not yet."""
-        entry = next(self.ledger.read("commit"), None)
-        if entry is None:
-            entry = self.ledger.append("commit", Committed(champion.id), safe=True)
-        return entry.hash
+    def _commit(self, champion: Candidate) -> str:
+        """The ledger's head with the commitment to the champion."""
+        return self.ledger.append("commit", Committed(champion.id), safe=True).hash
 
     def champion(self) -> Candidate:
         """The last promoted candidate, or the starter if none was."""
@@ -214,6 +221,23 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _check_beacon(directory: Path, round_: str | None, value: str | None, committed: bool) -> None:
+    if value is None:
+        return
+    if round_ is None:
+        raise UsageError(
+            f"run {directory} named no beacon round before its commitment, so a value proves nothing now; "
+            "name one when the climb begins: `toprope climb TASK --beacon-round ROUND`"
+        )
+    if not committed:
+        raise UsageError(
+            f"run {directory} has not committed to a candidate yet; `toprope unseal {directory}` without --beacon "
+            f"commits, and the value of {round_} that comes out after that opens the test"
+        )
+    if not (value.strip() == value and value.isprintable() and 8 <= len(value) <= 1024):
+        raise UsageError(f"--beacon {value!r}; expected the value as published, 8 to 1024 printable characters")
 
 
 def _new_ledger(directory: Path) -> SqliteLedger:

@@ -156,6 +156,8 @@ def summary(s: Story) -> dict[str, Any]:
             "advisory": sum(not a.pure for a in s.asked),
         },
         "protection": o.protection,
+        "beacon": None if o.beacon_round is None else {"round": o.beacon_round, "value": test and test.beacon},
+        "committed": None if s.committed is None else s.committed.candidate,
         "hidden": o.hidden,
         "detectable": o.detectable,
         "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},

@@ -172,4 +172,6 @@ def _command(s: Story) -> str:
     words += ["--experiments", str(o.experiments if o.experiments is not None else s.experiments)]
     if o.rehearsal is not None:
         words += ["--rehearsal-secret", o.rehearsal]
+    if o.beacon_round is not None:
+        words += ["--beacon-round", o.beacon_round]
     return shlex.join([*words, "--unseal", "--report"])

@@ -45,7 +45,7 @@ def ending(s: dict[str, Any]) -> str:
             "",
         ]
     else:
-        lines += [f"sealed test   not opened; `toprope unseal {s['run']}` opens it once and ends the run", ""]
+        lines += [f"sealed test   not opened; {_how_to_open(s)}", ""]
     promoted = f"{s['promotions']} of {s['attempts']} attempts promoted"
     measured = interval(champion["measured"])
     lines += [
@@ -64,6 +64,15 @@ def ending(s: dict[str, Any]) -> str:
         lines.append(f"time          {_sitting(s['cost']['sitting'])}")
     lines.append(clean(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else "")))
     return "\n".join(lines)
+
+
+def _how_to_open(s: dict[str, Any]) -> str:
+    beacon, unseal = s["beacon"], f"toprope unseal {s['run']}"
+    if beacon is None:
+        return f"`{unseal}` opens it once and ends the run"
+    if s["committed"] is None:
+        return f"`{unseal}` commits to the champion; do so before {beacon['round']} comes out"
+    return clean(f"committed; `{unseal} --beacon VALUE` opens it with the value of {beacon['round']}")
 
 
 def _sitting(spent: dict[str, float]) -> str:
