@@ -28,6 +28,10 @@ seed_option = click.option(
     show_default=True,
     help="Fixes the climber and the dev draws.",
 )
+referee_option = click.option("--referee", help="Use the referee service at unix:PATH or tcp:127.0.0.1:PORT.")
+referee_token_option = click.option(
+    "--referee-token-file", type=click.Path(path_type=Path), help="The service's token."
+)
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 
 
@@ -127,6 +131,8 @@ def tasks(as_json: bool) -> None:
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
@@ -169,6 +175,14 @@ def _positive(name: str, value: float | None) -> Any:
     return value
 
 
+def _connect(address: str | None, token_file: Path | None) -> Any:
+    """To a hub of our own, or to the service at this address."""
+    from toprope.referee.address import parse, reach, read_token
+    from toprope.referee.client import own_hub
+
+    return own_hub if address is None else reach(parse(address), read_token(token_file))
+
+
 def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> None:
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
@@ -184,7 +198,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
         spent[phase] = round(time.monotonic() - began - sum(spent.values()), 1)
 
     workers = options["workers"] or _cores()
-    with screen, Session(directory, ask, lambda: _tier(options["trust"]), workers, screen) as session:
+    connect = _connect(options["referee"], options["referee_token_file"])
+    with screen, Session(directory, ask, lambda: _tier(options["trust"]), workers, screen, connect) as session:
         lap("start_s")
         if options.get("climb", True):
             session.climb()
@@ -206,6 +221,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 @workers_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def resume(run: Path, as_json: bool, **options: Any) -> None:
@@ -218,6 +235,8 @@ def resume(run: Path, as_json: bool, **options: Any) -> None:
 @click.option("--beacon", help="Value of the beacon round that RUN named when it began, as published.")
 @workers_option
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def unseal(run: Path, as_json: bool, **options: Any) -> None:
@@ -297,6 +316,28 @@ def submit(task: str, directory: Path, params: Path | None, seed: int, trust: bo
     with terminal.screen() as screen:
         result = score_one(task, directory, params, seed, lambda: _tier(trust), screen.progress)
     _emit(result, as_json, lambda: text.submission(result))
+
+
+@main.command()
+@click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
+@click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
+@click.option("--token-file", type=click.Path(path_type=Path), help="Clients must hold the same token; mode 0600.")
+@workers_option
+def referee(listen: str, vault: Path | None, token_file: Path | None, workers: int | None) -> None:
+    """Serve as the referee of other users' runs, under a user of its own, until stopped.
+
+    `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
+    """
+    from toprope.referee.address import parse, read_token
+    from toprope.referee.service import Service, Terms
+    from toprope.run.session import vault_directory
+    from toprope.sandbox.kernel import close_memory
+
+    close_memory()
+    address, token = parse(listen), read_token(token_file)
+    service = Service(address, Terms(vault or vault_directory(), _tier(False), workers or _cores(), token))
+    click.echo(f"referee at {address}, vault {vault or vault_directory()}; stop it with Ctrl-C", err=True)
+    service.run()
 
 
 # ---------------------------------------------------------------- the machine

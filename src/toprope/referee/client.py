@@ -6,10 +6,11 @@ import contextlib
 import itertools
 import subprocess
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
 import msgspec
 
+from toprope import wire
 from toprope.errors import WorkerDied
 from toprope.referee.messages import (
     Acknowledge,
@@ -34,14 +35,32 @@ T = TypeVar("T")
 ShowProgress = Callable[[str, float], None]
 
 
+class Link(NamedTuple):
+    """A way to a hub. process: the hub, where it is our own; None for one behind a service."""
+
+    process: subprocess.Popen[bytes] | None
+    channel: wire.Channel[object]
+
+
+Connect = Callable[[], Link]
+
+
+def own_hub() -> Link:
+    return Link(*spawn("toprope.referee.hub", FromHub, "the hub"))
+
+
 class HubClient:
     """Asks the hub; the answers to the same questions are the same however often a hub has to be restarted."""
 
     def __init__(
-        self, config: HubConfig, progress: ShowProgress = lambda *_: None, sat: Callable[[int], None] = lambda _: None
+        self,
+        config: HubConfig,
+        progress: ShowProgress = lambda *_: None,
+        sat: Callable[[int], None] = lambda _: None,
+        connect: Connect = own_hub,
     ) -> None:
         """sat: records the number of every sitting, one for each hub that was started, before the hub works for it."""
-        self._config, self._progress, self._sat = config, progress, sat
+        self._config, self._progress, self._sat, self._connect = config, progress, sat, connect
         self._asked: Attempt | None = None
         self._start()
 
@@ -51,6 +70,7 @@ class HubClient:
 
     @property
     def pid(self) -> int:
+        assert self._process is not None, "the hub of a service is its own affair"
         return self._process.pid
 
     def submit(self, candidate: Candidate, pace: int = 0) -> None:
@@ -89,6 +109,8 @@ class HubClient:
     def close(self) -> None:
         """Ends the hub: an idle one ends itself, one that starts or is at an attempt (it is counted) is killed."""
         self._channel.close()
+        if self._process is None:
+            return
         try:
             self._process.wait(5 if self._awake and self._asked is None else 0)
         except subprocess.TimeoutExpired:
@@ -96,7 +118,7 @@ class HubClient:
             self._process.wait()
 
     def _start(self) -> None:
-        self._process, self._channel = spawn("toprope.referee.hub", FromHub, "the hub")
+        self._process, self._channel = self._connect()
         self._awake = False
         with contextlib.suppress(WorkerDied):  # one that ended at once is noticed when it is listened to
             self._channel.send(self._config)

@@ -104,7 +104,8 @@ class Hub:
 
         with self._examiners(request.beacon) as pool:
             n = self._task.spec.splits.test
-            r = examine(n, pool, request.candidate, request.baselines, opening, show)
+            baselines = {name: Candidate(b.tree, b.params) for name, b in self._task.baselines().items()}
+            r = examine(n, pool, request.candidate, baselines, opening, show)
         judged = self._vault.judged(run.run)
         return Opened(
             r.champion, r.baselines, r.gains, opening, r.draws, run.secret, _cpu_seconds(), judged, request.beacon
@@ -147,7 +148,8 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         hub = Hub(task, vault, run, pool)
         channel.send(_ready(task, vault, run, pool, sitting))
         heard = channel.recv()
-        assert heard == Acknowledge(sitting), "nothing is done for a sitting that the run's ledger does not hold"
+        if heard != Acknowledge(sitting):
+            raise UsageError("nothing is done for a sitting that the run's ledger does not hold")
         vault.acknowledge(run.run, sitting)
         while True:
             message = channel.recv()

@@ -90,7 +90,7 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
 class HubReady(msgspec.Struct, frozen=True, tag=True):
     """sitting: this one's number, to be recorded and acknowledged. number: this run's place among the vault's runs on
     the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
-    attempt, between candidates of the task's usual spread."""
+    attempt, between candidates of the task's usual spread. confined: the referee is another user."""
 
     commitment: str
     certifying: bool
@@ -100,6 +100,7 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
     protection: dict[str, Any]
     detectable: float
     sitting: int
+    confined: bool = False
 
 
 class Acknowledge(msgspec.Struct, frozen=True, tag=True):
@@ -138,11 +139,11 @@ class Noted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unseal(msgspec.Struct, frozen=True, tag=True):
-    """Open the test for the champion the ledger has committed to; the baselines are scored on the same draws. head: of
-    the ledger with the commitment, kept by the vault. beacon: the value of the round that the run named."""
+    """Open the test for the champion the ledger has committed to. head: of the ledger with the commitment, kept by the
+    vault. beacon: the value of the round that the run named.
+    """
 
     candidate: Candidate
-    baselines: dict[str, Candidate]
     head: str = ""
     beacon: str | None = None
 

@@ -54,6 +54,7 @@ class Opening(msgspec.Struct, frozen=True):
     space: Space
     started: float
     beacon_round: str | None = None
+    confined: bool = False
 
 
 class Sitting(msgspec.Struct, frozen=True):

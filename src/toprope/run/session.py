@@ -20,7 +20,7 @@ import toprope
 from toprope import climbers, seeding
 from toprope.errors import RunError, UsageError
 from toprope.protocols import Climber, Task
-from toprope.referee.client import HubClient
+from toprope.referee.client import Connect, HubClient, own_hub
 from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Unseal, Work
 from toprope.referee.pool import ScorerPool
 from toprope.run.ascent import Ascent
@@ -55,9 +55,18 @@ def vault_directory() -> Path:
 class Session:
     """One sitting of one run: its ledger, hub and dev scorers. A context manager."""
 
-    def __init__(self, directory: Path, ask: Ask | None, tier: Tier, workers: int, screen: Screen) -> None:
-        """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed."""
-        self.directory, self.screen, self._workers = directory, screen, workers
+    def __init__(
+        self,
+        directory: Path,
+        ask: Ask | None,
+        tier: Tier,
+        workers: int,
+        screen: Screen,
+        connect: Connect = own_hub,
+    ) -> None:
+        """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed.
+        connect: to a hub of our own or to a service."""
+        self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
         if ask is not None:
             _climber(ask.climber, _space(registry.load(ask.task)), ask.seed)  # what cannot begin leaves nothing behind
             tier()
@@ -106,7 +115,7 @@ class Session:
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
         vault = str(vault_directory())
         hub = HubConfig(ask.run, ask.task, tier, self._workers, vault, ask.rehearsal, last, ask.beacon_round)
-        self._hub = HubClient(hub, self.screen.progress, self._sat)
+        self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
         self._hub.wait_ready()
@@ -135,6 +144,7 @@ class Session:
             tree=tree,
             space=space,
             started=round(time.time(), 3),
+            confined=ready.confined,
             **msgspec.structs.asdict(self.ask),
         )
         self.ledger.append("open", opening)
@@ -186,8 +196,7 @@ class Session:
             self._hub.commit(champion.id, head)
             if beacon is None:
                 return None
-        baselines = {name: Candidate(b.tree, b.params) for name, b in self.task.baselines().items()}
-        opened = self._hub.open_test(Unseal(champion, baselines, head, beacon), self.screen.progress)
+        opened = self._hub.open_test(Unseal(champion, head, beacon), self.screen.progress)
         if seeding.commitment(opened.secret) != self.opening.commitment:
             raise RunError(f"run {self.directory}: the revealed secret is not the one committed to at the start")
         self.ledger.append("test", opened)

@@ -156,6 +156,7 @@ def summary(s: Story) -> dict[str, Any]:
             "advisory": sum(not a.pure for a in s.asked),
         },
         "protection": o.protection,
+        "confined": o.confined,
         "beacon": None if o.beacon_round is None else {"round": o.beacon_round, "value": test and test.beacon},
         "committed": None if s.committed is None else s.committed.candidate,
         "hidden": o.hidden,

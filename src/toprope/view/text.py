@@ -53,6 +53,10 @@ def ending(s: dict[str, Any]) -> str:
         f"climb         {s['experiments']} experiments, {s['cost']['wall_s']:.0f} s, {s['cost']['cpu_s']:.0f} CPU s",
         protection(s["protection"]),
     ]
+    if s["confined"]:
+        lines.append("referee: a service under another user; this user cannot read the vault")
+    else:
+        lines.append("agent unconfined: whoever has a shell as this user could read the vault (`toprope referee`)")
     if not s["certifying"]:
         lines.append(
             "this run certifies nothing: "
