@@ -60,7 +60,7 @@ def _outdated(run: str, presented: int, seen: int, vault: Path) -> str:
         known = f"has seen only {seen}" if seen else "has never seen it"
         return (
             f"run {run} is at sitting {presented}, and the vault {vault} {known}; "
-            "set TOPROPE_VAULT to the vault that the run was begun with (an older copy of that vault will not do)"
+            "set TOPROPE_VAULT to the vault that the run was begun with (an older copy will not do), or name its --referee"
         )
     return (
         f"this is a copy of run {run}: its last sitting was {presented}, the vault has seen {seen}; resume the original"
@@ -305,11 +305,11 @@ class Vault:
 def kept_head(directory: Path, run: str) -> str | None:
     """The ledger's head at the commitment, as the vault in this directory remembers it; None if it does not."""
     path = directory / "sealed.db"
-    if not path.is_file():
-        return None
     try:
+        if not path.is_file():
+            return None
         with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=60)) as db:
             row = db.execute("SELECT head FROM heads WHERE run=?", (run,)).fetchone()
-    except sqlite3.Error:  # not ours to read, or older than this table
+    except (OSError, sqlite3.Error):  # not ours to read, or older than this table
         return None
     return str(row[0]) if row is not None and row[0] else None
