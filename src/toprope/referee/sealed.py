@@ -60,7 +60,7 @@ def _outdated(run: str, presented: int, seen: int, vault: Path) -> str:
         known = f"has seen only {seen}" if seen else "has never seen it"
         return (
             f"run {run} is at sitting {presented}, and the vault {vault} {known}; "
-            "set TOPROPE_VAULT to the vault that the run was begun with (an older copy will not do), or name its --referee"
+            "set TOPROPE_VAULT to the one that it was begun with (an older copy will not do), or name its --referee"
         )
     return (
         f"this is a copy of run {run}: its last sitting was {presented}, the vault has seen {seen}; resume the original"
