@@ -1,0 +1,20 @@
+"""Sleeps past every limit.
+
+Source: sleeping past the timeout: OpenEvolve never kills.
+"""
+
+import time
+
+CLASS = "C4"
+MEETS = "kill"
+EXPECT = "blocked"
+
+
+def cheat(plan, arrays):
+    time.sleep(60.0)
+    return "slept"
+
+
+def twin(plan, arrays):
+    """Rests a moment."""
+    time.sleep(0.01)
