@@ -15,7 +15,7 @@ import numpy as np
 from toprope.assay.redteam.corpus import Cheat
 from toprope.assay.redteam.stage import HIDDEN, PRACTICE, Seen, Stage
 from toprope.assay.redteam.verdict import Verdict, end
-from toprope.errors import WorkerDied
+from toprope.errors import TopropeError
 from toprope.types import Floats, Outcome
 
 GAIN = 0.02  # of the gap between floor and ceiling: less is no gain whatever its error
@@ -30,8 +30,8 @@ def judge(stage: Stage, cheat: Cheat) -> Verdict:
         return Verdict(cheat, "not run", f"it is a matter of {cheat.machine} machines", where=where)
     try:
         observed, evidence = _acted(stage, cheat)
-    except WorkerDied as e:
-        observed, evidence = "pays", f"it ended its scorer: {e}"
+    except TopropeError as e:  # a worker that died, or a scorer that was handed what it cannot score
+        observed, evidence = "pays", f"it broke its scorer: {e}"
     if damage := stage.damage():
         observed, evidence = "pays", damage
     wrong = _twin(stage, cheat)

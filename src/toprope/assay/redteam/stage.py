@@ -114,7 +114,10 @@ class Stage:
             "scorer": self.pool.pids[0],
             "fd": FD,
             "variable": PLANTED,
+            "wall_s": self.task.spec.limits.wall_s,
             "digest": hashlib.sha256(self.token.encode()).hexdigest(),
+            "start": self.params,
+            "best": {},  # what only a strategy of a climber may know; a thief has to unlock it
             **known,
         }
         constants = {
