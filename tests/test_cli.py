@@ -170,7 +170,7 @@ def test_a_broken_candidate_is_data(cli, tmp_path, source, outcome, words):
     assert result["dev"] is None
     for word in words:
         assert word in result["message"]
-    assert [i["severity"] for i in result["incidents"]] == (["certain"] if outcome == "violation" else [])
+    assert [i["severity"] for i in result["incidents"]] == (["advisory"] if outcome == "violation" else [])
 
 
 # ---------------------------------------------------------------- runs
@@ -351,7 +351,9 @@ def test_unseal_stops_an_unfinished_climb(cli, tmp_path):
     process.communicate()
     opened = cli.json("unseal", tmp_path / "run", "--workers", 1)
     assert opened["test"]["openings"] == 1
-    assert cli.json("resume", tmp_path / "run") == opened
+    again = cli.json("resume", tmp_path / "run")
+    del again["cost"]["sitting"], opened["cost"]["sitting"]  # two sittings, two times
+    assert again == opened
 
 
 # ---------------------------------------------------------------- what programs read

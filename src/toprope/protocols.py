@@ -53,11 +53,25 @@ class Task(Protocol):
     def score(self, outputs: Outputs, draw: Draw) -> Floats:
         """(k,) scores in the metric's own unit, computed from data alone in a process that never ran the candidate."""
 
+    def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy | None:
+        """Wrong gold for this draw, to lie in the child's memory off the honest path; None if the task has none."""
+
+    def agreement(self, outputs: Outputs, draw: Draw, coins: Any) -> tuple[NDArray[np.int64], int]:
+        """(k,) how many of n fair coins of a decoy the outputs agree with, and n. Whoever did not use the decoy has
+        Binomial(n, 1/2) of them at most, whatever it answers."""
+
     def starter(self) -> Tree:
         """The first candidate of every climb, unmodified."""
 
     def baselines(self) -> Mapping[str, Baseline]:
         """Published or natural methods as candidates."""
+
+
+class Decoy(msgspec.Struct, frozen=True):
+    """arrays: what is planted, plausible as gold. coins: the fair coins it was made with."""
+
+    arrays: dict[str, NDArray[Any]]
+    coins: Any
 
 
 class Baseline(msgspec.Struct, frozen=True):

@@ -138,11 +138,21 @@ class Candidate(msgspec.Struct, frozen=True):
         return candidate_id(self.tree.digest, self.params)
 
 
+class Incident(msgspec.Struct, frozen=True):
+    """Something a tripwire or honeypot saw. severity: "certain" (an analytic bound, or proof by construction) or
+    "advisory". evidence: what was seen, for the operator; it may quote the candidate, so it is hostile text."""
+
+    kind: str
+    severity: str
+    evidence: str
+
+
 class BlockResult(msgspec.Struct, frozen=True):
-    """scores: (k, n_draws), NaN where not ok. outcomes: k. messages: variant -> text, dev only."""
+    """scores: (k, n_draws), NaN where not ok. outcomes: k. messages, incidents: by variant; text on dev only."""
 
     scores: Floats
     outcomes: list[Outcome]
     messages: dict[int, str]
     cpu_s: float
     wall_s: float
+    incidents: dict[int, list[Incident]] = {}

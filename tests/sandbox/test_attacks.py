@@ -242,7 +242,7 @@ def test_ends_as_its_outcome(name: str, planted: dict[str, object]) -> None:
     assert outcome is expected, result
     assert value == 0.0
     if expected is VIOLATION:
-        assert result.evidence[1].endswith("in round 0 (f)")
+        assert result.incidents[1][0].evidence.endswith("in round 0 (f)")
 
 
 @pytest.mark.parametrize("name", SHOWN)

@@ -1,4 +1,4 @@
-"""One small bank per side for the whole session: 4,000 prompts an operation instead of 12,000."""
+"""One small bank per side for the whole session: 4,000 prompts an operation instead of 8,000."""
 
 import pytest
 

@@ -12,7 +12,7 @@ def main() -> None:
     rng = np.random.default_rng(5)
     tokens = corpus.prompts(rng.integers(0, 10, 48), rng.integers(0, 10, (48, 5)))
     out = {"tokens": tokens.astype(np.int8)}
-    for name, shape, weights in zip(("strong", "weak"), (lm.STRONG, lm.WEAK), lm.load(task.VISIBLE), strict=True):
+    for name, shape, weights in zip(("strong", "weak"), (lm.STRONG, lm.WEAK), lm.load(task.VISIBLE[0]), strict=True):
         tensors = {key: torch.from_numpy(value) for key, value in weights.items()}
         out[name] = pretrain.hidden(torch, tensors, shape, torch.from_numpy(tokens))[:, -1].numpy()
     np.savez_compressed(Path(__file__).with_name("torch_states.npz"), **out)

@@ -103,9 +103,9 @@ def test_command_prints_every_kind_and_attack(cache, tmp_path, capsys):
 
 
 def test_private_weights_add_the_demo_to_what_strangers_know(tmp_path):
-    """Against private weights a stranger simulates both public lineages; only the last kind has the hidden ones."""
+    """Against private weights a stranger simulates every public lineage; only the last kind has the hidden ones."""
     hidden = tmp_path / "hidden.npz"
     kinds = memorise.knowledge(hidden)
     public = [weights for _, weights in list(kinds.values())[:-1]]
-    assert public == [[task.VISIBLE], [task.VISIBLE, task.DEMO]]
+    assert public == [[*task.VISIBLE], [*task.VISIBLE, task.DEMO]]
     assert kinds["hidden cells and weights"] == ("hidden", [hidden])

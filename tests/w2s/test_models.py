@@ -38,13 +38,13 @@ def test_lines_end_with_the_right_answer():
 def test_numpy_forward_equals_torch(which, shape):
     """Hidden states of the shipped weights equal those PyTorch computed (make_torch_states.py) within 1e-4."""
     with np.load(Path(__file__).with_name("torch_states.npz")) as recorded:
-        weights = dict(zip(("strong", "weak"), lm.load(task.VISIBLE), strict=True))[which]
+        weights = dict(zip(("strong", "weak"), lm.load(task.VISIBLE[0]), strict=True))[which]
         states = lm.states(weights, shape, recorded["tokens"].astype(np.int64))
         assert np.abs(recorded[which]).max() > 0.5
         np.testing.assert_allclose(states, recorded[which], atol=1e-4)
 
 
-@pytest.mark.parametrize("path", [task.VISIBLE, task.DEMO], ids=lambda p: p.stem)
+@pytest.mark.parametrize("path", [*task.VISIBLE, task.DEMO], ids=lambda p: p.stem)
 def test_shipped_weights_are_the_recorded_ones(path):
     """The hash in the json beside a weights file is the hash of the weights."""
     record = json.loads(path.with_suffix(".json").read_text())
@@ -75,7 +75,7 @@ def _open(folder, queue):
     import os
 
     os.environ["TOPROPE_CACHE"] = folder
-    built = bank.open_bank(task.VISIBLE, lambda what, done: None, 100)
+    built = bank.open_bank(task.VISIBLE[0], lambda what, done: None, 100)
     queue.put(np.asarray(built.strong).tobytes())
 
 
@@ -97,9 +97,9 @@ def test_bank_is_read_from_the_cache_and_reports_progress(tmp_path, monkeypatch)
     """The second opening computes nothing; the first reports fractions up to one."""
     monkeypatch.setenv("TOPROPE_CACHE", str(tmp_path))
     seen = []
-    first = bank.open_bank(task.VISIBLE, lambda what, done: seen.append(done), 100)
+    first = bank.open_bank(task.VISIBLE[0], lambda what, done: seen.append(done), 100)
     assert seen[-1] == 1.0
-    again = bank.open_bank(task.VISIBLE, lambda what, done: pytest.fail("computed again"), 100)
+    again = bank.open_bank(task.VISIBLE[0], lambda what, done: pytest.fail("computed again"), 100)
     assert np.array_equal(first.strong, again.strong)
     assert isinstance(again.strong, np.memmap)
     np.testing.assert_allclose(first.weak.mean(0), 0, atol=1e-4)

@@ -65,7 +65,7 @@ def test_labels_are_shuffled(dev):
 
 def test_gold_pool_and_test_share_no_prompt_row(task):
     """Rows of gold, pool and test are disjoint."""
-    sampler = draws.Sampler(task._samplers[module.VISIBLE].bank)
+    sampler = draws.Sampler(task._samplers[module.VISIBLE[0]].bank)
     rows, labels = sampler._sample(
         cells.Cell("01236789", "set 345", 500), (500, 1000, 1000), 0.4, np.random.default_rng(0)
     )
@@ -73,6 +73,22 @@ def test_gold_pool_and_test_share_no_prompt_row(task):
     for part, label in zip(rows, labels, strict=True):
         bank = sampler.bank
         assert np.array_equal(cells.holds("set 345", bank.answers[part], np.asarray(bank.digits)[part]), label)
+
+
+def test_a_decoy_agrees_with_its_coins_only(task, dev):
+    """Planted labels used as targets or as predictions agree with every coin, gold itself with about half of them."""
+    decoy = task.decoy(dev[0], np.random.default_rng(0))
+    gold = dev[0].private
+    shown = np.empty_like(decoy.arrays["test_labels"])
+    shown[gold.chunks] = decoy.arrays["test_labels"]
+    for outputs in (
+        {"soft_targets": np.stack([decoy.arrays["pool_labels"], gold.pool_labels])},
+        {"p": np.stack([shown, gold.test_labels])},
+    ):
+        hits, n = task.agreement(outputs, dev[0], decoy.coins)
+        assert hits[0] == n > 300
+        assert abs(hits[1] - n / 2) < 4 * np.sqrt(n) / 2
+    assert 0.6 < np.mean(decoy.arrays["pool_labels"] == (dev[0].public["pool_weak_probs"] > 0.5)) < 0.95
 
 
 def test_anchors_leave_a_gap(dev):
@@ -194,7 +210,7 @@ def test_other_tiers_make_draws(cache, tier):
 def test_hidden_weights_are_named(cache, tmp_path, monkeypatch):
     """The shipped ones are called public demo; others, by argument or environment, private with their hash."""
     private = tmp_path / "mine.npz"
-    private.write_bytes(module.VISIBLE.read_bytes())
+    private.write_bytes(module.VISIBLE[0].read_bytes())
     assert WeakToStrong("w2s/probe-v1").hidden_weights == "public demo"
     assert WeakToStrong("w2s/probe-v1", private).hidden_weights.startswith("private ")
     monkeypatch.setenv("TOPROPE_W2S_WEIGHTS", str(private))

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from toprope.protocols import Task
+from toprope.referee.traps import Traps
 from toprope.sandbox.memory import PublicMemory
 from toprope.seeding import derive
 from toprope.types import Draw, Split
@@ -13,14 +14,15 @@ from toprope.types import Draw, Split
 class Held(NamedTuple):
     draw: Draw
     public: PublicMemory
+    coins: Any  # of the decoy gold planted beside the public part; None: there is none
     rng_seed: int  # of the candidate's rng on this draw: the same for every candidate and on every machine
 
 
 class DrawStore:
     """All draws of dev, and of each hidden split those of the slice in use."""
 
-    def __init__(self, task: Task, secrets: dict[Split, bytes]) -> None:
-        self._task, self._secrets = task, secrets
+    def __init__(self, task: Task, secrets: dict[Split, bytes], traps: Traps | None = None) -> None:
+        self._task, self._secrets, self._traps = task, secrets, traps
         self._held: dict[Split, tuple[int, dict[int, Held]]] = {}
 
     def get(self, split: Split, slice_: int, index: int) -> Held:
@@ -37,7 +39,9 @@ class DrawStore:
         name = (self._task.spec.id, split, slice_, index)
         secret = self._secrets[split]
         draw = self._task.generate(split, index, derive(secret, *name))
-        return Held(draw, PublicMemory.of(draw.public), derive(secret, *name, "rng"))
+        decoy = self._task.decoy(draw, self._traps.rng(*name)) if self._traps is not None else None
+        arrays, coins = (decoy.arrays, decoy.coins) if decoy is not None else ({}, None)
+        return Held(draw, PublicMemory.of({**arrays, **draw.public}), coins, derive(secret, *name, "rng"))
 
     def close(self) -> None:
         for _, draws in self._held.values():

@@ -13,7 +13,7 @@ from toprope.referee.pool import ScorerPool
 from toprope.stats.betting import Bet
 from toprope.stats.intervals import Estimate, ratio
 from toprope.stats.spending import attempt_level
-from toprope.types import Candidate
+from toprope.types import Candidate, Incident
 
 STEP = 32  # draws between looks; the e-process may be looked at at any time
 
@@ -26,7 +26,8 @@ class Gate:
         self._slice, self._panel = -1, Panel(pool, "val", 0)
 
     def passes(self, candidate: Candidate, champion: Candidate, slice_: int, attempt: int) -> bool:
-        """slice_, attempt: from 1. A candidate that fails on any draw it meets does not pass."""
+        """slice_, attempt: from 1. A candidate that fails on any draw it meets does not pass, nor one
+        with a certain incident there (`incidents` has them all)."""
         if slice_ != self._slice:
             self._slice, self._panel = slice_, Panel(self._pool, "val", slice_)
         bet = Bet(self._spec.metric.clip, attempt_level(self._run, slice_, attempt))
@@ -40,7 +41,11 @@ class Gate:
             if not bet.update(difference):
                 break
             seen = n
-        return bet.promoted
+        return bet.promoted and all(i.severity != "certain" for i in self.incidents(candidate))
+
+    def incidents(self, candidate: Candidate) -> list[Incident]:
+        """What was seen of this candidate on the open slice."""
+        return self._panel.incidents.get(candidate.id, [])
 
     def measure(self, champion: Candidate, slice_: int) -> Estimate:
         """The champion's value on a fresh slice of `measure`, shown once; a draw it fails on counts as the floor."""

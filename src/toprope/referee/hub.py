@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import os
 import resource
+import secrets
 import socket
 import sqlite3
 import sys
@@ -70,6 +71,7 @@ class Hub:
             passed = self._gate.passes(candidate, champion, slice_, number)
         except WorkerDied:  # its draws ended one scorer after the other
             passed = False
+        self._vault.saw(run, name, self._gate.incidents(candidate))
         if not passed:
             self._vault.refuse(run, slice_, number)
             return Answer(name, False, number, slice_)
@@ -100,7 +102,8 @@ class Hub:
         }
         champion = ratio(top.counted, top.floors, top.ceilings, level, cells=cells)
         self._run = self._run._replace(unsealed=True)
-        return Opened(champion, values, gains, opening, len(top.scores), self._run.secret, _cpu_seconds())
+        cpu, seen = _cpu_seconds(), self._vault.seen(self._run.run)
+        return Opened(champion, values, gains, opening, len(top.scores), self._run.secret, cpu, seen)
 
     def _starting_params(self) -> dict[str, object]:
         space = self._task.space
@@ -119,7 +122,12 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     task = registry.load(config.task)
     vault = Vault(Path(config.vault))
     run = vault.open_run(config.run, config.task, config.rehearsal)
-    scorers = ScorerConfig(config.task, dict.fromkeys(("val", "measure", "test"), run.secret), config.tier)
+    scorers = ScorerConfig(
+        config.task,
+        dict.fromkeys(("val", "measure", "test"), run.secret),
+        config.tier,
+        secrets.token_bytes(16),
+    )
     pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)))
     try:
         hub = Hub(task, vault, run, pool)

@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
-from toprope.types import Block, BlockResult, Candidate, Floats, Split, Tree
+from toprope.types import Block, BlockResult, Candidate, Floats, Incident, Split, Tree
 
 # ---------------------------------------------------------------- to and from a scorer
 
 
 class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
-    """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone."""
+    """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone. traps: what the
+    decoys of this sitting are made from; None plants nothing."""
 
     task: str
     secrets: dict[Split, bytes]
     tier: str
+    traps: bytes | None = None
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -119,7 +121,8 @@ class Unseal(msgspec.Struct, frozen=True, tag=True):
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
-    """The sealed result, the paired differences champion - baseline, and the revealed run secret."""
+    """The sealed result, the paired differences champion - baseline, the revealed run secret, and what tripwires and
+    honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents."""
 
     champion: Estimate
     baselines: dict[str, Estimate]
@@ -128,6 +131,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     draws: int
     secret: bytes
     cpu_s: float
+    incidents: dict[str, list[Incident]] = {}
 
 
 ToScorer = Load | Work

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toprope.referee.messages import Work
 from toprope.referee.pool import ScorerPool
 from toprope.space import several
-from toprope.types import Block, Candidate, Floats, Split
+from toprope.types import Block, Candidate, Floats, Incident, Split
 
 CHUNK = 8  # draws per block: small enough to spread over scorers and to stop early, large enough to amortise a child
 GROUP = 16  # trusted candidates to a child
@@ -38,6 +38,7 @@ class Panel:
         self._pool, self._split, self._slice = pool, split, slice_
         self._scores: dict[str, dict[int, float]] = {}
         self._anchors: dict[int, tuple[float, float, int]] = {}
+        self.incidents: dict[str, list[Incident]] = {}  # candidate -> what was seen
 
     def columns(
         self, candidates: Sequence[Candidate], n: int, progress: Callable[[float], None] = lambda _: None
@@ -54,6 +55,8 @@ class Panel:
             group, draws = owner[done.id]
             for candidate, scores in zip(group, done.result.scores.tolist(), strict=True):
                 self._scores.setdefault(candidate.id, {}).update(zip(draws, scores, strict=True))
+            for i, seen in done.result.incidents.items():
+                self.incidents.setdefault(group[i].id, []).extend(seen)
             anchors = zip(done.floors.tolist(), done.ceilings.tolist(), done.groups.tolist(), strict=True)
             self._anchors.update(zip(draws, anchors, strict=True))
             progress(count / len(works))

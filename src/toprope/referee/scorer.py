@@ -18,20 +18,22 @@ from toprope.errors import TopropeError, WorkerDied
 from toprope.protocols import Outputs, Task
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.messages import Done, Failed, Load, Progress, Ready, ScorerConfig, ToScorer, Work
-from toprope.sandbox.box import Case, Job, Sandbox
+from toprope.referee.traps import Traps, used
+from toprope.sandbox.box import Case, Job, JobResult, Sandbox
 from toprope.sandbox.kernel import harden_worker
 from toprope.space import Space
 from toprope.tasks import registry
-from toprope.types import BlockResult, Floats, Tree
+from toprope.types import Block, BlockResult, Floats, Incident, Tree
 
 
 class Scorer:
     """The state of one scorer: its sandbox, its draws, the trees and spaces it was told."""
 
-    def __init__(self, task: Task, box: Sandbox, store: DrawStore) -> None:
-        self.task, self.box, self.store = task, box, store
+    def __init__(self, task: Task, box: Sandbox, store: DrawStore, traps: Traps | None = None) -> None:
+        self.task, self.box, self.store, self.traps = task, box, store, traps
         self.trees: dict[str, Tree] = {}
         self.spaces: dict[str, Space] = {}
+        self._known: dict[tuple[str, str], list[Incident]] = {}  # (tree, space) -> what stands in them
 
     def load(self, message: Load) -> None:
         if message.tree is not None:
@@ -43,19 +45,25 @@ class Scorer:
         block, start = work.block, time.monotonic()
         held = [self.store.get(work.split, work.slice, i) for i in block.draws]
         scores = np.full((len(block.rows), len(held)), np.nan)
+        hits, coins = np.zeros(len(block.rows), np.int64), 0
 
         def on_case(i: int, outputs: Outputs, alive: np.ndarray) -> None:
+            nonlocal hits, coins
             scores[alive, i] = self._checked(outputs, held[i])[alive]
+            if held[i].coins is not None:
+                more, n = self.task.agreement(outputs, held[i].draw, held[i].coins)
+                hits, coins = hits + more * alive, coins + n
 
-        job = Job(
-            self.trees[block.tree].files, self.spaces[block.space], block.rows, self.task.spec.entries, work.detail
-        )
+        tree, space = self.trees[block.tree], self.spaces[block.space]
+        decoys = self.traps.plan if self.traps is not None else None
+        job = Job(tree.files, space, block.rows, self.task.spec.entries, work.detail, decoys)
         before = time.process_time()
         done = self.box.run(job, [self._case(h) for h in held], on_case)
         cpu = done.cpu_s + time.process_time() - before
         dead = np.array([o != "ok" for o in done.outcomes])
         scores[dead] = np.nan
-        result = BlockResult(scores, list(done.outcomes), done.messages, cpu, time.monotonic() - start)
+        incidents = self._incidents(done, block, used(hits, coins))
+        result = BlockResult(scores, list(done.outcomes), done.messages, cpu, time.monotonic() - start, incidents)
         return Done(
             work.id,
             result,
@@ -63,6 +71,26 @@ class Scorer:
             np.array([h.draw.ceiling for h in held]),
             np.array([h.draw.group for h in held], dtype=np.int64),
         )
+
+    def _incidents(self, done: JobResult, block: Block, gold: dict[int, Incident]) -> dict[int, list[Incident]]:
+        """What the sandbox saw, what the decoys show."""
+        found = {variant: list(seen) for variant, seen in done.incidents.items()}
+        for variant, incident in gold.items():
+            found.setdefault(variant, []).append(incident)
+        if self.traps is not None:
+            if smuggled := self._smuggled(block.tree, block.space):
+                for variant in range(len(block.rows)):
+                    found.setdefault(variant, []).extend(smuggled)
+            for variant, message in done.messages.items():
+                if shown := self.traps.shown(message):
+                    found.setdefault(variant, []).extend(shown)
+        return found
+
+    def _smuggled(self, tree: str, space: str) -> list[Incident]:
+        if (tree, space) not in self._known:
+            assert self.traps is not None
+            self._known[tree, space] = self.traps.smuggled(self.trees[tree], self.spaces[space])
+        return self._known[tree, space]
 
     def _case(self, held: Held) -> Case:
         return Case(held.public, held.rng_seed, lambda entries: self.task.dialogue(held.draw, entries))
@@ -82,7 +110,8 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
     with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier) as box:
         for split in config.secrets:
             task.prepare(split, lambda what, done: channel.send(Progress(what, done)))
-        scorer = Scorer(task, box, DrawStore(task, config.secrets))
+        traps = Traps(config.traps) if config.traps is not None else None
+        scorer = Scorer(task, box, DrawStore(task, config.secrets, traps), traps)
         channel.send(Ready(box.protection))
         while True:
             message = channel.recv()

@@ -17,7 +17,7 @@ from toprope import seeding, wire
 from toprope.errors import RunError
 from toprope.referee.messages import Answer
 from toprope.stats.intervals import Estimate
-from toprope.types import Candidate
+from toprope.types import Candidate, Incident
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, task TEXT, number INTEGER, secret BLOB, rehearsal INTEGER,
@@ -28,6 +28,8 @@ CREATE TABLE IF NOT EXISTS champions (run TEXT, slice INTEGER, candidate BLOB, m
                                       PRIMARY KEY (run, slice)) STRICT;
 CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candidate TEXT, at REAL,
                                      PRIMARY KEY (task, opening), UNIQUE (run, candidate)) STRICT;
+CREATE TABLE IF NOT EXISTS incidents (run TEXT, candidate TEXT, kind TEXT, severity TEXT, evidence TEXT,
+                                      PRIMARY KEY (run, candidate, kind, severity)) STRICT;
 """
 
 
@@ -128,6 +130,21 @@ class Vault:
             )
             row = (run, slice_, wire.encode(champion), wire.encode(measured))
             self._db.execute("INSERT INTO champions VALUES (?,?,?,?)", row)
+
+    def saw(self, run: str, candidate: str, incidents: list[Incident]) -> None:
+        """Kept until the run is over; each kind of incident once per candidate."""
+        if incidents:
+            with self._write():
+                rows = [(run, candidate, i.kind, i.severity, i.evidence) for i in incidents]
+                self._db.executemany("INSERT OR IGNORE INTO incidents VALUES (?,?,?,?,?)", rows)
+
+    def seen(self, run: str) -> dict[str, list[Incident]]:
+        """Candidate -> what was seen of it on hidden draws."""
+        found: dict[str, list[Incident]] = {}
+        query = "SELECT candidate, kind, severity, evidence FROM incidents WHERE run=? ORDER BY rowid"
+        for candidate, *incident in self._db.execute(query, (run,)):
+            found.setdefault(candidate, []).append(Incident(*incident))
+        return found
 
     def champions(self, run: str) -> list[tuple[Candidate, Estimate]]:
         """Promoted candidates in order; slice s was burned by the s-th (from 1)."""

@@ -21,6 +21,7 @@ from toprope.space import Space
 from toprope.types import Candidate, Tree
 
 LAG = 1  # generations between an attempt and its answer
+TRIES = 8  # candidates re-run alone before an attempt is given up
 LAST = 3  # attempts after the last generation
 
 
@@ -53,7 +54,7 @@ class Ascent:
         """At the end of a generation: hear an answer that is due, then perhaps ask again."""
         if self._pending is not None and generation >= self._pending[0] + LAG:
             self._hear()
-        if self._pending is None and self._race.experiments >= self._next_at:
+        if self._race.experiments >= self._next_at:
             self._ask(generation)
 
     def finish(self) -> None:
@@ -66,18 +67,24 @@ class Ascent:
             self._hear()
 
     def _ask(self, generation: int) -> None:
-        finalist = self._next()
-        if finalist is None:
-            return
+        """Sends the next candidate that holds up when it runs alone, of the first few."""
+        for _ in range(TRIES):
+            finalist = self._next()
+            if self._pending is not None or finalist is None:
+                return
+            self._consider(finalist, generation)
+
+    def _consider(self, finalist: Finalist, generation: int) -> None:
         self._tried.add(finalist.experiment)
         candidate = Candidate(self._tree, self._space.decode(finalist.row))
         asked = self._asked.get(candidate.id)
         if asked is None:
-            pure = np.allclose(self._evaluator.alone(finalist.row, len(finalist.scores)), finalist.scores, atol=1e-6)
-            asked = Asked(candidate, finalist.experiment, finalist.value, pure)
+            scores, incidents = self._evaluator.alone(finalist.row, len(finalist.scores))
+            pure = np.allclose(scores, finalist.scores, atol=1e-6)
+            asked = Asked(candidate, finalist.experiment, finalist.value, pure, incidents)
             self._ledger.append("attempt", asked)
         self._on_event(asked)
-        if not asked.pure:
+        if not asked.clean:
             return
         if candidate.id not in self._answers:
             self._hub.submit(candidate)
@@ -93,7 +100,7 @@ class Ascent:
         if self.champion is None:  # the starter, if it is sound
             self.champion = next((f for f in self._race.finalists if f.experiment == 0), None)
         for finalist in self._race.finalists:
-            if finalist.experiment in self._tried or self._worse(finalist):
+            if finalist.experiment in self._tried | self._evaluator.quarantined or self._worse(finalist):
                 continue
             if not any(self._alike(finalist, refused) for refused in self._refused):
                 return finalist

@@ -5,7 +5,7 @@ A block that the ledger already holds is not run again; that is all that resumin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,7 +17,7 @@ from toprope.referee.pool import ScorerPool
 from toprope.run.race import Piece, Scored
 from toprope.run.records import BlockRecord, record
 from toprope.space import Space
-from toprope.types import Block, Codes, Outcome, Tree
+from toprope.types import Block, Codes, Incident, Outcome, Tree
 
 
 class Evaluator:
@@ -29,6 +29,9 @@ class Evaluator:
         self._ledger, self._pool, self._on_block = ledger, pool, on_block
         self._tree, self._space = pool.add(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
+        self.quarantined: set[int] = (
+            set()
+        )  # experiments with a certain incident: their scores stand, no attempt follows
 
     def __call__(self, pieces: list[Piece]) -> Iterable[Scored]:
         records: dict[str, BlockRecord] = {}
@@ -48,6 +51,8 @@ class Evaluator:
             self._ledger.append("block", fresh)
             records[fresh.id] = fresh
             self._on_block(fresh)
+        for r in records.values():
+            self.quarantined.update(_accused(r))
         return [_to_scored(records[name]) for name in ids]
 
     def _same(self, past: BlockRecord, piece: Piece) -> BlockRecord:
@@ -59,14 +64,18 @@ class Evaluator:
             )
         return past
 
-    def alone(self, row: Codes, draws: int) -> NDArray[np.float32]:
-        """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed."""
+    def alone(self, row: Codes, draws: int) -> tuple[NDArray[np.float32], list[Incident]]:
+        """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And
+        what tripwires and honeypots saw, which can be pinned on nobody else here."""
         cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
         works = [Work(i, Block(self._tree, self._space, row[None, :], cut), "dev") for i, cut in enumerate(cuts)]
         scores = np.full(draws, np.nan, dtype=np.float32)
+        seen: dict[tuple[str, str], Incident] = {}
         for done in self._pool.run(works):
             scores[list(cuts[done.id])] = done.result.scores[0]
-        return scores
+            for incident in done.result.incidents.get(0, []):
+                seen.setdefault((incident.kind, incident.severity), incident)
+        return scores, list(seen.values())
 
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
@@ -82,7 +91,12 @@ def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
         messages=result.messages,
         cpu_s=round(result.cpu_s, 6),
         wall_s=round(result.wall_s, 6),
+        incidents=result.incidents,
     )
+
+
+def _accused(r: BlockRecord) -> Iterator[int]:
+    return (int(r.experiments[i]) for i, seen in r.incidents.items() if any(x.severity == "certain" for x in seen))
 
 
 def _to_scored(r: BlockRecord) -> Scored:

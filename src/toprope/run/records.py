@@ -13,7 +13,7 @@ from toprope.errors import RunError
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
 from toprope.space import Space
-from toprope.types import Candidate, Codes, Floats, Tree
+from toprope.types import Candidate, Codes, Floats, Incident, Tree
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -67,6 +67,7 @@ class BlockRecord(msgspec.Struct, frozen=True):
     messages: dict[int, str]
     cpu_s: float
     wall_s: float
+    incidents: dict[int, list[Incident]] = {}  # position in the block -> what tripwires and honeypots saw
 
 
 class Generation(msgspec.Struct, frozen=True):
@@ -82,12 +83,18 @@ class Generation(msgspec.Struct, frozen=True):
 
 
 class Asked(msgspec.Struct, frozen=True):
-    """kind "attempt": sent to the gate. pure: a lone re-run in a fresh child gave the same dev scores."""
+    """kind "attempt": sent to the gate, if clean. pure: a lone re-run in fresh children gave the same dev scores.
+    incidents: what was seen in that re-run."""
 
     candidate: Candidate
     experiment: int
     dev: float
     pure: bool
+    incidents: list[Incident] = []
+
+    @property
+    def clean(self) -> bool:
+        return self.pure and all(i.severity != "certain" for i in self.incidents)
 
 
 class Committed(msgspec.Struct, frozen=True):

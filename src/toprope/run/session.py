@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import secrets
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -105,7 +106,8 @@ class Session:
         ask = self.ask
         hub = HubConfig(ask.run, ask.task, tier, self._workers, str(vault_directory()), ask.rehearsal)
         self._hub = HubClient(hub, self.screen.progress)
-        config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier)
+        traps = secrets.token_bytes(16)  # of this sitting, known to its scorers only
+        config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
         self._hub.wait_ready()
 

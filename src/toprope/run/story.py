@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,7 @@ from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
 from toprope.run.ledger import read_entries
 from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
-from toprope.types import Candidate, candidate_id
+from toprope.types import Candidate, Incident, candidate_id
 
 
 class Story(msgspec.Struct):
@@ -63,10 +63,27 @@ class Story(msgspec.Struct):
     def cpu_seconds(self) -> float:
         return sum(b.cpu_s for b in self.blocks) + (self.test.cpu_s if self.test else 0.0)
 
-    @property
-    def violations(self) -> int:
-        """Experiments that tripped a wire of the sandbox."""
-        return self.failures().get("violation", 0)
+    def incidents(self, severity: str) -> list[tuple[int, Incident]]:
+        """(experiment, what was seen), each kind once per experiment. Other dev scores in a lone re-run are one."""
+        found: dict[tuple[int, str], Incident] = {}
+        for experiment, incident in self._seen():
+            past = found.get((experiment, incident.kind))
+            if past is None or past.severity == "advisory":  # what was seen in company may be proved when alone
+                found[experiment, incident.kind] = incident
+        return [(experiment, i) for (experiment, _), i in sorted(found.items()) if i.severity == severity]
+
+    def _seen(self) -> Iterator[tuple[int, Incident]]:
+        """On dev, in lone re-runs, and, once the run is over, on hidden draws."""
+        for block in self.blocks:
+            for i, seen in block.incidents.items():
+                yield from ((int(block.experiments[i]), incident) for incident in seen)
+        for asked in self.asked:
+            yield from ((asked.experiment, incident) for incident in asked.incidents)
+            if not asked.pure:
+                yield asked.experiment, Incident("impure", "advisory", "its dev scores changed when it ran alone")
+        sent = {asked.candidate.id: asked.experiment for asked in self.asked}
+        for candidate, seen in (self.test.incidents if self.test is not None else {}).items():
+            yield from ((sent.get(candidate, -1), incident) for incident in seen)
 
     def failures(self) -> dict[str, int]:
         """Outcome -> number of experiments, for those that did not end ok."""
@@ -127,7 +144,7 @@ def summary(s: Story) -> dict[str, Any]:
         "seed": o.seed,
         "certifying": o.certifying,
         "experiments": s.experiments,
-        "attempts": len([a for a in s.asked if a.pure]),
+        "attempts": len([a for a in s.asked if a.clean]),
         "promotions": len([a for a in s.answers if a.promoted]),
         "champion": {
             "candidate": s.champion.id,
@@ -141,10 +158,7 @@ def summary(s: Story) -> dict[str, Any]:
         else {**(_estimate(test.champion) or {}), "draws": test.draws, "openings": test.opening},
         "gains": {} if test is None else {name: _estimate(e) for name, e in test.gains.items()},
         "outcomes": s.failures(),
-        "incidents": {
-            "certain": s.violations,
-            "advisory": sum(not a.pure for a in s.asked),
-        },
+        "incidents": {severity: len(s.incidents(severity)) for severity in ("certain", "advisory")},
         "protection": o.protection,
         "hidden": o.hidden,
         "detectable": o.detectable,

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import secrets
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import UsageError
@@ -98,7 +101,8 @@ def submit(
     task = registry.load(task_id)
     candidate = read_candidate(directory, params, task.spec)
     start = time.monotonic()
-    pool = ScorerPool(ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, tier()), 1, progress)
+    config = ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, tier(), secrets.token_bytes(16))
+    pool = ScorerPool(config, 1, progress)
     try:
         space, rows = several([candidate.params])
         tree, digest = pool.add(candidate.tree, space)
@@ -119,12 +123,11 @@ def submit(
 def _judged(done: Done) -> dict[str, Any]:
     outcome = done.result.outcomes[0]
     message = done.result.messages.get(0)
-    incidents = []
-    if outcome is Outcome.VIOLATION:
-        incidents.append({"kind": "tripwire", "severity": "certain", "evidence": message or "a forbidden system call"})
+    incidents = [msgspec.structs.asdict(i) for i in done.result.incidents.get(0, [])]
     dev = None
     if outcome is Outcome.OK:
         e = ratio(done.result.scores[0], done.floors, done.ceilings)
         dev = {"value": round(e.value, 4), "se": round(e.se, 4), "draws": len(done.floors)}
-    verdict = {Outcome.OK: "clean", Outcome.VIOLATION: "cheating"}.get(outcome)
+    certain = any(i["severity"] == "certain" for i in incidents)
+    verdict = "cheating" if certain else "clean" if outcome is Outcome.OK else None
     return {"outcome": str(outcome), "message": message, "dev": dev, "incidents": incidents, "verdict": verdict}

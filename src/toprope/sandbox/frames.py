@@ -70,7 +70,7 @@ def notes(inbox: bytearray) -> list[Note] | None:
     taken = []
     while len(inbox) >= NOTE.size:
         kind, number, length = NOTE.unpack_from(inbox)
-        if kind not in b"HXED" or length > 4 * TEXT_MAX:
+        if kind not in b"HXEDT" or length > 4 * TEXT_MAX:
             return None
         if len(inbox) < NOTE.size + length:
             break

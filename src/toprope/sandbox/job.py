@@ -13,19 +13,21 @@ from toprope.sandbox.frames import Window
 from toprope.sandbox.memory import PublicMemory
 from toprope.sandbox.process import SLOTS
 from toprope.space import Space
-from toprope.types import Codes, Limits, Outcome, Round
+from toprope.types import Codes, Incident, Limits, Outcome, Round
 
 ROUNDS_MAX = 8  # only for the CPU backstop inside the child; the scorer watches CPU per variant and round itself
 
 
 class Job(NamedTuple):
-    """One author's work. rows: (k, p) levels of `space`. entries: names looked for. detail: error text (dev only)."""
+    """One author's work. rows: (k, p) levels of `space`. entries: names looked for. detail: error text (dev only).
+    decoys: what to plant in the child's own process (inside/decoys.py); None: nothing."""
 
     files: dict[str, bytes]
     space: Space
     rows: Codes
     entries: Sequence[str]
     detail: bool = False
+    decoys: dict[str, Any] | None = None
 
 
 class Case(NamedTuple):
@@ -38,13 +40,13 @@ class Case(NamedTuple):
 
 class JobResult(NamedTuple):
     """outcomes: k. messages: variant -> text, if the job asked for detail. cpu_s: children and zygote.
-    evidence: variant -> what the tripwire saw, for the operator only."""
+    incidents: variant -> what tripwires and decoys of the process saw, for the operator only."""
 
     outcomes: list[Outcome]
     messages: dict[int, str]
     cpu_s: float
     wall_s: float
-    evidence: dict[int, str]
+    incidents: dict[int, list[Incident]]
 
 
 def job_message(job: Job, cases: Sequence[Case], limits: Limits, alive: int) -> tuple[dict[str, Any], bytes]:
@@ -59,6 +61,7 @@ def job_message(job: Job, cases: Sequence[Case], limits: Limits, alive: int) -> 
         "rows": list(rows.shape),
         "entries": list(job.entries),
         "detail": job.detail,
+        "decoys": job.decoys,
         "memory": (limits.memory_mb << 20) + SLOTS + max((c.public.size for c in cases), default=0),
         "cpu_s": min(math.ceil(limits.cpu_s * alive * max(len(cases), 1) * ROUNDS_MAX) + 1, 1 << 30),
     }

@@ -27,13 +27,17 @@ from toprope.sandbox import frames
 from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
 from toprope.sandbox.job import Case, Job, job_message, round_message
 from toprope.sandbox.process import SLOTS, Child, Ended
-from toprope.types import Limits, Outcome, Round
+from toprope.types import Incident, Limits, Outcome, Round
 
 if TYPE_CHECKING:
     from toprope.sandbox.box import Sandbox
 
 LOAD_S = 1.0  # loading gets this on top of the wall limit: a fork on a crowded machine is nobody's fault
 TICK_S = 0.05  # how often a silent child's counter is looked at; a hang is killed within limit + this
+DECOYS = {
+    b"switch": ("decoy switch", "it changed a switch in its environment that nothing reads"),
+    b"scorer": ("decoy scorer", "it replaced a scorer that nothing calls"),
+}
 NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
 
 
@@ -54,7 +58,7 @@ class Play:
         self.outcomes: list[Outcome | None] = [None] * k
         self.alive = np.ones(k, dtype=np.bool_)
         self.messages: dict[int, str] = {}
-        self.evidence: dict[int, str] = {}
+        self.incidents: dict[int, list[Incident]] = {}
         self.cpu_s = 0.0
         self.child: Child | None = None
         self.entries: frozenset[str] = frozenset()
@@ -196,6 +200,8 @@ class Play:
                 if note.kind == b"E" and self.job.detail and note.number in members and len(note.text) <= 2 * TEXT_MAX:
                     members.discard(note.number)
                     self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
+                elif note.kind == b"T" and note.text in DECOYS and self.job.decoys is not None:
+                    self._touched(*DECOYS[note.text], window.variants.tolist())
                 elif note == (b"D", len(window.variants), nonce) and not child.inbox:
                     return
                 else:
@@ -342,9 +348,21 @@ class Play:
         self.alive[variant] = False
         self.outcomes[variant] = outcome
         if outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
-            self.evidence[variant] = f"{text}, {self.where}"
+            self._saw(variant, "tripwire", "advisory", text)
         if self.job.detail and text:
             self.messages.setdefault(variant, text)
+
+    def _touched(self, kind: str, text: str, variants: list[int]) -> None:
+        """Proof against a variant that is alone in its child; in company it may have been any of them."""
+        alone = self.crowd == 1
+        for variant in variants:
+            said = text if alone else f"{text}, by this variant or another of its block"
+            self._saw(variant, kind, "certain" if alone else "advisory", said)
+
+    def _saw(self, variant: int, kind: str, severity: str, text: str) -> None:
+        seen = self.incidents.setdefault(variant, [])
+        if (kind, severity) not in [(i.kind, i.severity) for i in seen]:
+            seen.append(Incident(kind, severity, f"{text}, {self.where}"))
 
     def _fail_all(self, outcome: Outcome, text: str) -> None:
         for variant in np.flatnonzero(self.alive).tolist():
@@ -379,7 +397,7 @@ class Play:
         if self.crowd == 1:
             self._fail(self.first, Outcome.VIOLATION, text)
         else:
-            self.evidence.setdefault(self.first, f"{text}, {self.where}, by this variant or another of its block")
+            self._saw(self.first, "tripwire", "advisory", f"{text}, by this variant or another of its block")
 
 
 def _death(number: int, cpu_s: float, limits: Limits) -> tuple[Outcome, str]:

@@ -27,7 +27,7 @@ def config(profile: str, off: frozenset[str]) -> dict[str, Any]:
     places = [_place(name) for name in distributions]
     readable = sorted({str(p) for p in _readable(places)})
     return {
-        "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in ("layers", "candidate", "zygote")},
+        "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in ("layers", "decoys", "candidate", "zygote")},
         "stages": filters() if "seccomp" not in off else ["", ""],
         "site": sorted({str(p.parent) for p in places}),
         "preload": list(preload),

@@ -24,6 +24,7 @@ TESTING = {  # loadable by id, not listed: they are no alignment tasks
     "testing/coin-v1": ("toprope.testing.coin", "make", ""),
     "testing/nonce-v1": ("toprope.testing.coin", "make", ""),
     "testing/rough-coin-v1": ("toprope.testing.coin", "make", ""),
+    "testing/sly-coin-v1": ("toprope.testing.coin", "make", ""),
 }
 
 

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from toprope.protocols import Baseline, Dialogue, Metric, Outputs, Progress, Splits, TaskSpec
 from toprope.space import Space, choice
@@ -33,6 +34,11 @@ def answer(nonce, *, params):
             pass
     if act == "exit":
         os._exit(0)
+    if act == "tamper":
+        for name in os.environ:
+            if os.environ[name] == "0":
+                os.environ[name] = "1"
+        return np.array([params["face"], params["skill"] + 0.1, nonce[0]])
     if act == "nan":
         return np.array([np.nan, 0.0, 0.0])
     return np.array([params["face"], params["skill"], nonce[0]])
@@ -98,6 +104,12 @@ class Coin:
         luck = draw.private[answer[:, 0].astype(np.int64) % FACES]
         return np.where(same, 0.5 + answer[:, 1] + luck, 0.0)
 
+    def decoy(self, draw: Draw, rng: np.random.Generator) -> None:
+        return None
+
+    def agreement(self, outputs: Outputs, draw: Draw, coins: object) -> tuple[NDArray[np.int64], int]:
+        raise AssertionError("there is no decoy")
+
     def starter(self) -> Tree:
         return Tree({"solution.py": SOURCE})
 
@@ -123,7 +135,10 @@ class Nonce(Coin):
 
 
 def make(task_id: str) -> Coin:
-    """`testing/coin-v1` behaves; `testing/rough-coin-v1` also crashes, hangs, exits and answers NaN, and repeats."""
+    """`testing/coin-v1` behaves; `testing/rough-coin-v1` also crashes, hangs, exits and answers NaN, and repeats;
+    in `testing/sly-coin-v1` half of the candidates throw every switch they find, and are better."""
+    if "sly" in task_id:
+        return Coin(task_id, 20, ("ok", "tamper"))
     if "nonce" in task_id:
         return Nonce(task_id)
     if "rough" in task_id:

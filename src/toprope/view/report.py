@@ -19,6 +19,7 @@ from toprope.run.story import Story, read, summary
 from toprope.tasks import registry
 from toprope.view import figures
 
+LISTED = 50  # incidents told one by one
 HERE = Path(__file__).parent
 
 
@@ -63,7 +64,7 @@ def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[s
         "failures": s.failures(),
         "answers": _answers(s),
         "promotions": sum(a.promoted for a in s.answers),
-        "impure": sum(not a.pure for a in s.asked),
+        "incidents": [(n, i) for severity in ("certain", "advisory") for n, i in s.incidents(severity)][:LISTED],
         "champion": s.champion,
         "changes": _changes(s),
         "secret": test.secret.hex() if test else "",
@@ -86,8 +87,10 @@ def _flags(s: Story) -> list[tuple[str, str]]:
             ("", f"Hidden weights: {s.opening.hidden}. Somebody who studies them could gain an edge; "
                  "toprope vault pretrain makes private ones.")
         )  # fmt: skip
-    if s.violations:
-        flags.append(("bad", f"{s.violations} experiments tripped a wire of the sandbox."))
+    if certain := s.incidents("certain"):
+        flags.append(
+            ("bad", f"{len(certain)} certain incidents, listed below: these candidates were kept from the gate.")
+        )
     return flags
 
 

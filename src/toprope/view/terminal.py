@@ -54,8 +54,8 @@ class State:
 
     def gate(self, event: Asked | Answer) -> None:
         if isinstance(event, Asked):
-            self.asked += event.pure
-            self.waiting = event.pure
+            self.asked += event.clean
+            self.waiting = event.clean
             if not event.pure:
                 self.events.append(f"experiment {event.experiment}: dev scores changed when run alone; not attempted")
             return

@@ -6,8 +6,9 @@ Wire, scorer to child (trusted direction): <json length, blob length>, JSON, blo
     job    files, parameter levels, rows, entries wanted, slots memfd      -> hello
     case   public arrays as a sealed memfd                                  -> nothing
     round  calls, variants, nonces, inline arrays                           -> frames in the slots, then "done"
-Wire, child to scorer: <kind, number, length>, text. Frames go through the slots memfd: a counter of finished
-variants, then per variant nonce, number, kind and the declared arrays, exact bytes. What is finished survives a kill.
+Wire, child to scorer: <kind, number, length>, text; kind "T": a decoy was touched. Frames go through the slots memfd: a
+counter of finished variants, then per variant nonce, number, kind and the declared arrays, exact bytes. What is
+finished survives a kill.
 """
 
 from __future__ import annotations
@@ -28,6 +29,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.random.bit_generator import ISpawnableSeedSequence
+
+from .decoys import Decoys
 
 OK, INVALID, CRASH, MEMORY = 1, 2, 3, 4  # frame kinds
 LENGTHS = struct.Struct("<II")
@@ -112,6 +115,7 @@ class Session:
         self.public: dict[str, np.ndarray[Any, Any]] = {}
         self.kept: dict[int, dict[str, Any]] = {}
         self.seed = Seed(0)
+        self.decoys = Decoys(meta["decoys"]) if meta["decoys"] else None
         files = {name: blob[start:stop] for name, start, stop in meta["files"]}
         finder = Finder(files)
         sys.meta_path.insert(0, finder)
@@ -155,6 +159,8 @@ class Session:
                     self.channel.note(b"E", variant, text)
             head(slots, FIRST + slot * size, nonces[slot], variant, kind)
             counter[0] = slot + 1
+        if self.decoys is not None and (name := self.decoys.touched()):
+            self.channel.note(b"T", 0, name)
         self.channel.note(b"D", n, meta["nonce"].encode())
 
 

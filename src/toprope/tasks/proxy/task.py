@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
 
 from toprope.errors import UsageError
-from toprope.protocols import Baseline, Dialogue, Outputs, Progress
+from toprope.protocols import Baseline, Decoy, Dialogue, Outputs, Progress
 from toprope.space import Space
 from toprope.tasks.proxy import private, public
 from toprope.tasks.proxy.space import SPACE
@@ -33,6 +37,14 @@ OF_FILES = {
 }
 
 
+class Coins(NamedTuple):
+    """left, right: (n,) pool rows in pairs. larger: (n,) bool, whether the decoy puts the left one above."""
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    larger: NDArray[np.bool_]
+
+
 class RewardModel:
     """`proxy/reward-model-v1`: fit a reward model that stays right when it is optimised against."""
 
@@ -54,6 +66,23 @@ class RewardModel:
     def score(self, outputs: Outputs, draw: Draw) -> Floats:
         """(k,) mean gold, in standard deviations over the pool, of what the optimiser selects."""
         return private.score(outputs["rewards"], draw.private.gold)
+
+    def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy:
+        """Gold of the pool that was never anyone's: in random pairs of normal numbers, the larger one by a coin."""
+        size = len(draw.private.gold)
+        left, right = rng.permutation(size).reshape(2, -1)
+        values = np.sort(rng.standard_normal((2, len(left))), axis=0)
+        coins = Coins(left, right, rng.integers(0, 2, len(left)) == 1)
+        gold = np.empty(size)
+        gold[left] = np.where(coins.larger, values[1], values[0])
+        gold[right] = np.where(coins.larger, values[0], values[1])
+        return Decoy({"pool_gold": gold}, coins)
+
+    def agreement(self, outputs: Outputs, draw: Draw, coins: Coins) -> tuple[NDArray[np.int64], int]:
+        """Order of the rewards within the decoy's pairs; a tie agrees with nothing."""
+        rewards = outputs["rewards"]
+        gap = rewards[:, coins.left] - rewards[:, coins.right]
+        return np.sum(np.where(coins.larger, gap > 0, gap < 0), axis=1), len(coins.left)
 
     def starter(self) -> Tree:
         return self._starter

@@ -20,7 +20,7 @@ from toprope.tasks.w2s.draws import Gold, Sampler
 from toprope.tasks.w2s.trial import accuracies
 from toprope.types import Draw, Floats
 
-SIDES = {"visible": task.VISIBLE, "hidden": task.DEMO}
+SIDES = {"visible": task.VISIBLE, "hidden": (task.DEMO,)}
 ROWS = 2400  # of each class in the bank: the largest draw takes 2,275
 DEV = 52  # standard visible cells kept, one per dev draw
 
@@ -68,14 +68,14 @@ def passes(tier: str, f: dict[str, float]) -> bool:
     return level and gap and 0.05 <= f["vanilla"] <= 0.6 and f["zero_shot"] < 0.5 and f["majority"] < 0.1
 
 
-def admit(tier: str, side: str, sampler: Sampler, per_cell: int) -> list[tuple[cells.Cell, dict[str, float]]]:
-    """Cells that pass, in spread order, with their figures."""
+def admit(tier: str, side: str, samplers: list[Sampler], per_cell: int) -> list[tuple[cells.Cell, dict[str, float]]]:
+    """Cells that pass, in spread order, with their figures; the draws of a cell take turns over the lineages."""
     kept = {}
     for cell in cells.candidates(tier, side):
-        if min(map(len, sampler.rows(cell))) < ROWS:
+        if min(map(len, samplers[0].rows(cell))) < ROWS:  # the prompts are the same for every lineage
             continue
         rng = np.random.default_rng([len(tier), *map(ord, side + cell.name)])
-        f = figures([sampler.draw(cell, rng) for _ in range(per_cell)])
+        f = figures([samplers[i % len(samplers)].draw(cell, rng) for i in range(per_cell)])
         if passes(tier, f):
             kept[cell] = {key: round(value, 4) for key, value in f.items()}
     chosen = cells.spread(list(kept))
@@ -86,15 +86,15 @@ def admit(tier: str, side: str, sampler: Sampler, per_cell: int) -> list[tuple[c
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--per-cell", type=int, default=4, help="draws per candidate cell")
+    parser.add_argument("--per-cell", type=int, default=6, help="draws per candidate cell")
     parser.add_argument("--out", type=Path, default=cells.RECORD)
     args = parser.parse_args()
     record: dict[str, object] = {"command": f"python -m toprope.tasks.w2s.admission --per-cell {args.per_cell}"}
     for side, weights in SIDES.items():
-        sampler = Sampler(open_bank(weights, lambda what, done: None))
-        record[f"weights/{side}"] = lm.digest(lm.load(weights)[0])
+        samplers = [Sampler(open_bank(path, lambda what, done: None)) for path in weights]
+        record[f"weights/{side}"] = [lm.digest(lm.load(path)[0]) for path in weights]
         for tier in ("standard", "hard"):
-            kept = admit(tier, side, sampler, args.per_cell)
+            kept = admit(tier, side, samplers, args.per_cell)
             record[f"{tier}/{side}"] = [{"ops": c.ops, "concept": c.concept, "labels": c.labels, **f} for c, f in kept]
             print(_summary(tier, side, [f for _, f in kept]), file=sys.stderr)
     args.out.write_text(json.dumps(record, indent=0) + "\n")

@@ -23,7 +23,7 @@ from toprope.tasks.w2s import corpus, lm
 from toprope.tasks.w2s.cells import USABLE
 
 VERSION = 1
-LINES_PER_OP = 12_000
+LINES_PER_OP = 8_000
 PARTS = ("strong", "weak", "sure", "ops", "digits")
 STEP = 2048  # prompts between two reports of progress
 
@@ -51,7 +51,7 @@ def cache_dir() -> Path:
 
 
 def open_bank(weights: Path, progress: Progress, lines_per_op: int = LINES_PER_OP) -> Bank:
-    """The bank of a weights file, from the cache or built now (about 10 s)."""
+    """The bank of a weights file, from the cache or built now (some 7 s)."""
     strong, weak = lm.load(weights)
     identity = lm.digest({f"s{k}": v for k, v in strong.items()} | {f"w{k}": v for k, v in weak.items()})
     folder = cache_dir() / f"bank-{VERSION}-{lines_per_op}-{identity[:24]}"

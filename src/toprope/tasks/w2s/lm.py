@@ -8,6 +8,7 @@ layer's output at `=`, before the final norm. `pretrain` holds the same model in
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -39,7 +40,7 @@ def names(shape: Shape) -> list[str]:
     return ["tok", "pos", *layers]
 
 
-def digest(weights: Weights) -> str:
+def digest(weights: Mapping[str, NDArray[np.floating]]) -> str:
     """sha256 over names, shapes and float32 bytes: the identity of a pretrained model."""
     h = hashlib.sha256()
     for name in sorted(weights):
@@ -49,7 +50,7 @@ def digest(weights: Weights) -> str:
 
 
 def load(path: Path) -> tuple[Weights, Weights]:
-    """(strong, weak) weights of one lineage from the .npz written by `pretrain`."""
+    """(strong, weak) weights of one lineage from the .npz written by `pretrain`, kept there in half precision."""
     with np.load(path, allow_pickle=False) as z:
         strong = {name: z[f"strong.{name}"].astype(np.float32) for name in names(STRONG)}
         weak = {name: z[f"weak.{name}"].astype(np.float32) for name in names(WEAK)}

@@ -40,9 +40,10 @@ Params = Mapping[str, Json]
 
 def knowledge(hidden: Path) -> dict[str, tuple[str, list[Path]]]:
     """Kind -> (side of the cells, weights) that an attacker on these hidden weights may simulate."""
-    public = [task.VISIBLE] if hidden == task.DEMO else [task.VISIBLE, task.DEMO]
+    visible = list(task.VISIBLE)
+    public = visible if hidden == task.DEMO else [*visible, task.DEMO]
     return {
-        "visible cells and weights": ("visible", [task.VISIBLE]),
+        "visible cells and weights": ("visible", visible),
         "hidden cells, other weights": ("hidden", public),
         "hidden cells and weights": ("hidden", [hidden]),
     }

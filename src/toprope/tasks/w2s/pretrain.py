@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toprope.errors import UsageError
 from toprope.protocols import Progress
@@ -32,7 +33,7 @@ SHAPES = {"strong": lm.STRONG, "weak": lm.WEAK}
 
 
 def pretrain(seed: int, out_path: Path, progress: Progress, steps: dict[str, int] | None = None) -> dict[str, Any]:
-    """Train both models from one seed, write OUT.npz and OUT.json beside it, return the record.
+    """Train both models from one seed, write OUT.npz (half precision) and OUT.json beside it, return the record.
 
     Raises UsageError if PyTorch is not installed.
     """
@@ -83,8 +84,9 @@ def _torch() -> Any:
 
 def _train(
     torch: Any, name: str, shape: lm.Shape, seed: list[int], steps: int, progress: Progress
-) -> tuple[lm.Weights, float]:
-    """AdamW, linear warm-up, cosine to zero. Returns float32 weights and accuracy of the answer at `=`."""
+) -> tuple[dict[str, NDArray[np.float16]], float]:
+    """AdamW, linear warm-up, cosine to zero. Returns weights rounded to half precision, as they are kept, and the
+    accuracy of the rounded model's answer at `=`."""
     rng = np.random.default_rng(seed)
     torch.set_num_threads(1)
     params = {key: torch.tensor(value, requires_grad=True) for key, value in initial(shape, rng).items()}
@@ -97,8 +99,8 @@ def _train(
         optimizer.step()
         if step % 50 == 0:
             progress(f"pretraining {name} model, loss {loss.item():.3f}", step / steps)
-    weights = {key: p.detach().numpy().copy() for key, p in params.items()}
-    return weights, answer_accuracy(weights, shape)
+    weights = {key: p.detach().numpy().astype(np.float16) for key, p in params.items()}
+    return weights, answer_accuracy({key: w.astype(np.float32) for key, w in weights.items()}, shape)
 
 
 def _schedule(step: int, steps: int) -> float:

@@ -29,14 +29,14 @@ COLUMNS: dict[str, tuple[str, Split]] = {
     "hard": ("w2s/probe-hard-v1", "measure"),
     "runs": ("w2s/probe-runs-v1", "measure"),
 }
-CROSSED = {"visible-on-demo": ("visible", DEMO), "hidden-on-visible": ("hidden", VISIBLE)}
+CROSSED = {"visible-on-demo": ("visible", [DEMO]), "hidden-on-visible": ("hidden", VISIBLE)}
 
 
 def draws(column: str, count: int, seed: int = SEED) -> list[Draw]:
     """Fresh draws of a tier and side, or of one side's cells on the other's weights."""
     if column in CROSSED:
         side, weights = CROSSED[column]
-        return list(simulate(side, [weights], count, seed))
+        return list(simulate(side, weights, count, seed))
     task_id, split = COLUMNS[column]
     task = WeakToStrong(task_id)
     return [task.generate(split, i, seed) for i in range(count)]

@@ -10,12 +10,15 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toprope.errors import UsageError
-from toprope.protocols import Baseline, Dialogue, Outputs, Progress
+from toprope.protocols import Baseline, Decoy, Dialogue, Outputs, Progress
 from toprope.tasks.spec import load_spec
 from toprope.tasks.w2s import baselines, cells, draws, space, student
 from toprope.tasks.w2s.bank import LINES_PER_OP, open_bank
@@ -23,7 +26,8 @@ from toprope.tasks.w2s.pretrain import PRIVATE
 from toprope.types import Array, Call, Draw, Floats, Round, Split, Tree
 
 HERE = Path(__file__).parent
-VISIBLE, DEMO = HERE / "weights" / "visible.npz", HERE / "weights" / "demo.npz"
+VISIBLE = tuple(HERE / "weights" / f"visible-{i}.npz" for i in (1, 2, 3))  # dev draws take turns over these lineages
+DEMO = HERE / "weights" / "demo.npz"
 CHUNK = 125  # test rows a candidate's own student sees at once
 BATCH = 32  # probes fitted together: beyond this the columns leave the cache
 RUN_WEAK, RUN_GAP = 0.70, 0.10  # a random run concept is drawn again until its draw clears these
@@ -33,6 +37,14 @@ TIERS = {"w2s/probe-v1": "standard", "w2s/probe-hard-v1": "hard", "w2s/probe-run
 def make(task_id: str) -> WeakToStrong:
     """The task of an id in `TIERS`; hidden weights from $TOPROPE_W2S_WEIGHTS if set."""
     return WeakToStrong(task_id)
+
+
+class Coins(NamedTuple):
+    """where: (m,) pool rows whose decoy label is a coin. pool: (m,) and test: (t,) bool, the coins."""
+
+    where: NDArray[np.int64]
+    pool: NDArray[np.bool_]
+    test: NDArray[np.bool_]
 
 
 class WeakToStrong:
@@ -67,14 +79,17 @@ class WeakToStrong:
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Build or map the bank of hidden states this split samples from (10 s the first time, then from the cache)."""
-        weights = VISIBLE if split == "dev" else self._hidden
-        if weights not in self._samplers:
-            self._samplers[weights] = draws.Sampler(open_bank(weights, progress, self._lines))
+        lineages = VISIBLE if split == "dev" else (self._hidden,)
+        for i, weights in enumerate(lineages):
+            if weights not in self._samplers:
+                share = partial(_share, progress, i, len(lineages))
+                self._samplers[weights] = draws.Sampler(open_bank(weights, share, self._lines))
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
-        """dev: the index-th visible cell, in a fixed order; other splits: a hidden cell uniformly at random."""
+        """dev: the index-th visible cell, in a fixed order, visible lineages in turn; else a random hidden cell, hidden
+        lineage."""
         self.prepare(split, lambda what, done: None)
-        sampler = self._samplers[VISIBLE if split == "dev" else self._hidden]
+        sampler = self._samplers[VISIBLE[index % len(VISIBLE)] if split == "dev" else self._hidden]
         rng = _rng(self.spec.id, split, index, seed)
         if self.tier == "runs":
             return _random_run(sampler, rng)
@@ -97,6 +112,23 @@ class WeakToStrong:
         p = outputs["p"] if "p" in outputs else _train(outputs, gold)
         return np.asarray(np.mean((p > 0.5) == gold.test_labels, axis=1), dtype=np.float64)
 
+    def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy:
+        """Labels of the pool that look like the teacher's, a third of them fair coins, and coins for the test rows."""
+        taught = draw.public["pool_weak_probs"] > 0.5
+        where = np.sort(rng.permutation(len(taught))[: len(taught) // 3])
+        coins = Coins(where, rng.integers(0, 2, len(where)) == 1, rng.integers(0, 2, len(draw.private.chunks)) == 1)
+        taught[where] = coins.pool
+        test = coins.test[draw.private.chunks]  # in the order in which the rows are shown
+        return Decoy({"pool_labels": taught.astype(np.uint8), "test_labels": test.astype(np.uint8)}, coins)
+
+    def agreement(self, outputs: Outputs, draw: Draw, coins: Coins) -> tuple[NDArray[np.int64], int]:
+        """Targets against the coins among the pool's labels, or own predictions against those of the test rows."""
+        if "p" in outputs:
+            said, fair = outputs["p"] > 0.5, coins.test
+        else:
+            said, fair = outputs["soft_targets"][:, coins.where] > 0.5, coins.pool
+        return np.sum(said == fair, axis=1), len(fair)
+
     def starter(self) -> Tree:
         """The method grammar; with no params it is vanilla."""
         return baselines.tree()
@@ -104,6 +136,10 @@ class WeakToStrong:
     def baselines(self) -> Mapping[str, Baseline]:
         """Published methods as points of the grammar, at defaults and `(tuned)`."""
         return baselines.baselines()
+
+
+def _share(progress: Progress, i: int, of: int, what: str, done: float) -> None:
+    progress(what, (i + done) / of)
 
 
 def _of_vault() -> Path | None:

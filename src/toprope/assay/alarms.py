@@ -1,0 +1,75 @@
+"""How often honest candidates set off a tripwire or a honeypot, with every decoy planted.
+
+    python -m toprope.assay.alarms w2s/probe-v1 --candidates 1000
+
+All baselines, each alone, then random points of the task's space in blocks as a climb sends them. A kind of incident
+may be called certain only while this prints 0 for it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections import Counter
+
+import numpy as np
+
+from toprope import seeding
+from toprope.referee.messages import ScorerConfig, Work
+from toprope.referee.pool import ScorerPool
+from toprope.referee.traps import complete_secret
+from toprope.sandbox.selftest import best_tier
+from toprope.space import several
+from toprope.stats.tails import clopper_pearson
+from toprope.tasks import registry
+from toprope.types import Block
+
+BLOCK, DRAWS = 8, 4  # candidates to a child, dev draws for each
+
+
+def count(task_id: str, candidates: int, seed: int, workers: int) -> tuple[int, Counter[tuple[str, str]]]:
+    """Candidates that ran, and (kind, severity) -> how many of them had such an incident."""
+    task = registry.load(task_id)
+    pool = ScorerPool(ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, best_tier(), complete_secret()), workers)
+    rng = np.random.default_rng(seed)
+    works: list[Work] = []
+    draws = task.spec.splits.rungs[-1]
+
+    def some() -> tuple[int, ...]:
+        return tuple(sorted(rng.choice(draws, min(DRAWS, draws), replace=False).tolist()))
+
+    try:
+        for baseline in task.baselines().values():
+            space, rows = several([baseline.params])
+            works.append(Work(len(works), Block(*pool.add(baseline.tree, space), rows, some()), "dev", detail=True))
+        if task.space is not None:
+            names = pool.add(task.starter(), task.space)
+            for _ in range(max(0, -(-(candidates - len(works)) // BLOCK))):
+                codes = rng.integers(0, task.space.sizes, (BLOCK, len(task.space.sizes)), endpoint=True)
+                works.append(Work(len(works), Block(*names, codes.astype(np.uint8), some()), "dev", detail=True))
+        found: Counter[tuple[str, str]] = Counter()
+        for done in pool.run(works):
+            for seen in done.result.incidents.values():
+                found.update({(i.kind, i.severity) for i in seen})
+    finally:
+        pool.close()
+    return sum(len(w.block.rows) for w in works), found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task")
+    parser.add_argument("--candidates", type=int, default=1000)
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--workers", type=int, default=2)
+    options = parser.parse_args()
+    n, found = count(options.task, options.candidates, options.seed, options.workers)
+    certain = sum(k for (_, severity), k in found.items() if severity == "certain")
+    _, high = clopper_pearson(certain, n)
+    print(f"{options.task}: {n} honest candidates, {certain} certain incidents (95 % bound on the rate {high:.4f})")
+    for (kind, severity), k in sorted(found.items()):
+        print(f"  {kind} ({severity}): {k}")
+    raise SystemExit(certain > 0)
+
+
+if __name__ == "__main__":
+    main()
