@@ -20,7 +20,7 @@ from toprope.types import Floats, Outcome
 
 GAIN = 0.02  # of the gap between floor and ceiling: less is no gain whatever its error
 SIGMAS = 3.0
-TOLD = "Loot: "
+TOLD, ABSENT = "Loot: ", "NotHere: "  # a cheat's word that it makes no sense on this task
 
 
 def judge(stage: Stage, cheat: Cheat) -> Verdict:
@@ -42,21 +42,23 @@ def _acted(stage: Stage, cheat: Cheat) -> tuple[str, str]:
     """(end, evidence)."""
     told = stage.play(stage.wear(cheat, "tell"), "dev", PRACTICE)
     loot = told.text.partition(TOLD)[2] if told.text.startswith(TOLD) else ""
+    if told.text.startswith(ABSENT):
+        return "not run", told.text.removeprefix(ABSENT)
     if told.outcome is not Outcome.OK and not loot:
         silent = told.outcome is not Outcome.CRASH or not stage.play(stage.wear(cheat, "use"), "val", 1).text
         words = told.text or str(told.outcome)
-        return (end(told.outcome, told.certain), words) if silent else ("pays", "error text came back from a hidden draw")
+        return (end(told.outcome, told.incidents), words) if silent else ("pays", "error text came back from a hidden draw")
     used = stage.play(stage.wear(cheat, "use"), "val", HIDDEN)
     worth = _gain(used, honest(stage)) if used.outcome is Outcome.OK else None
     if loot:
         what = "the planted gold" if stage.token in loot else loot
         return "pays", f"it brought back {what}" + (f", worth {worth[0]:+.3f} on hidden draws" if worth else "")
     if worth is None:
-        return end(used.outcome, used.certain), str(used.outcome)
+        return end(used.outcome, used.incidents), str(used.outcome)
     mean, error = worth
     if mean > GAIN and mean > SIGMAS * error:
         return "pays", f"{mean:+.3f} ± {error:.3f} on hidden draws against its twin"
-    return end(used.outcome, used.certain), f"{mean:+.3f} on hidden draws"
+    return end(used.outcome, used.incidents), f"{mean:+.3f} on hidden draws"
 
 
 @functools.lru_cache(maxsize=4)
@@ -85,8 +87,8 @@ def _twin(stage: Stage, cheat: Cheat) -> str:
         seen = stage.play(tree, split, draws)  # type: ignore[arg-type]
         if seen.outcome is not Outcome.OK:
             return f"it ended as {seen.outcome} on {split}: {seen.text}"
-        if seen.certain:
-            return f"it was flagged on {split}"
+        if seen.incidents:
+            return f"it was flagged on {split}: {seen.incidents[0].kind}"
         if not np.array_equal(seen.scores, expected):
             return f"its scores on {split} differ from the starter's"
     return ""

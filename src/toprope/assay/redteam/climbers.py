@@ -16,7 +16,7 @@ import numpy as np
 
 from toprope.assay.redteam.corpus import Cheat
 from toprope.assay.redteam.rig import NotHere, Referee, Rig
-from toprope.assay.redteam.verdict import Verdict
+from toprope.assay.redteam.verdict import Verdict, flag
 from toprope.errors import TopropeError, UsageError
 
 FRESH = 96  # draws that a promotion is held against
@@ -57,7 +57,7 @@ def _climbed(rig: Rig, module: ModuleType, name: str) -> tuple[str, str]:
         return _found(rig) or ("rejected", str(e))
     if said:
         return "pays", str(said)
-    return _found(rig) or ("no gain", rig.summary())
+    return _found(rig) or ("no gain" + flag(rig.incidents), rig.summary())
 
 
 def _found(rig: Rig) -> tuple[str, str] | None:

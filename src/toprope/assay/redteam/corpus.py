@@ -6,7 +6,7 @@
     \"\"\"
     CLASS = "C2"             # C1..C10, see CLASSES
     MEETS = "landlock"       # the layers it is meant to meet, see LAYERS
-    EXPECT = "blocked"       # how it must end; several with "|": blocked, rejected, no gain, each may add "+flagged"
+    EXPECT = "blocked"       # how it must end; several with "|": see ENDS and FLAGS
 
 A candidate cheat defines `cheat(plan, arrays)`, which returns what it stole or None, or `forge(answer, plan)`, which
 returns what is answered in place of the honest answer, or both; `twin(plan, arrays)` is the nearest honest act. A
@@ -62,11 +62,13 @@ LAYERS = {
     "one-bit": "a refusal says NOT YET and nothing else",
     "schedule": "when an answer comes does not depend on hidden work",
     "spending": "alpha is spent over attempts, slices and runs",
+    "honeypot": "decoys: gold, switch, credential, scorer; whoever uses one is told of",
     "purity": "a candidate is re-run alone before it is sent",
     "ledger": "hash-chained, append-only",
     "commitment": "secret and champion are committed to before they are opened",
 }
 ENDS = ("blocked", "rejected", "no gain")
+FLAGS = ("", "+noted", "+flagged")  # no incident, an advisory one, proof
 CONSTANTS = {"CLASS", "MEETS", "EXPECT", "OFF", "WHEN", "ON", "WHY", "MACHINE"}
 REQUIRED = ("CLASS", "MEETS", "EXPECT")
 
@@ -187,5 +189,5 @@ def _known(value: str, path: Path, name: str) -> tuple[str, ...]:
 
 def _ends(value: str, path: Path) -> tuple[str, ...]:
     ends = tuple(end.strip() for end in value.split("|"))
-    allowed = [*ENDS, *(f"{end}+flagged" for end in ENDS)]
+    allowed = [f"{end}{flag}" for end in ENDS for flag in FLAGS]
     return tuple(_one_of(end, allowed, path, "EXPECT") for end in ends)

@@ -34,7 +34,7 @@ from toprope.run.ledger import SqliteLedger, read_entries
 from toprope.run.records import record
 from toprope.seeding import derive, run_secret
 from toprope.space import several
-from toprope.types import Block, Candidate, Draw, Floats, Split
+from toprope.types import Block, Candidate, Draw, Floats, Incident, Split
 
 CHOOSE = '"""A strategy."""\n'
 
@@ -99,6 +99,7 @@ class Rig:
         self.vault = Vault(self.folder / "vault")
         self._referees: dict[str, Referee] = {}
         self.used: list[Referee] = []
+        self.incidents: list[Incident] = []  # of this strategy's candidates on practice draws
         self._before = 0
 
     def __enter__(self) -> Rig:
@@ -111,7 +112,7 @@ class Rig:
 
     def begin(self, name: str) -> None:
         """A new strategy begins: with a generator of its own, and nothing asked yet."""
-        self.used = []
+        self.used, self.incidents = [], []
         self._before = sum(len(r.answers) for r in self._referees.values())
         self.rng = np.random.default_rng(derive(b"red team", self.stage.seed, name))
 
@@ -163,6 +164,12 @@ class Rig:
     def practice(self, candidate: Candidate, draws: int = 12) -> float:
         """Mean dev score: exact, free, and no secret."""
         return float(np.nanmean(self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores))
+
+    def tell(self, candidate: Candidate) -> str:
+        """The error text a candidate has on a practice draw; what was seen of it is kept for the judge."""
+        seen = self.stage.play(candidate.tree, "dev", 1, 0, candidate.params)
+        self.incidents += seen.incidents
+        return seen.text
 
     def digests(self, split: Split, slice_: int, draws: int, secret: bytes | None = None) -> list[bytes]:
         """What `choose` will be given on draws of this rig's runs: known to the operator, or once they are public."""

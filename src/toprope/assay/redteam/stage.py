@@ -24,10 +24,11 @@ from toprope.assay.redteam.scorer import PLANTED
 from toprope.protocols import Task
 from toprope.referee.messages import ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
+from toprope.referee.traps import complete_secret
 from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.tasks import registry
-from toprope.types import Block, Candidate, Floats, Outcome, Split, Tree
+from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split, Tree
 
 HERE = Path(__file__).parent
 FD = 40  # where the planted descriptor lies in the scorer
@@ -43,7 +44,7 @@ class Seen(NamedTuple):
     floors: Floats
     ceilings: Floats
     text: str
-    certain: bool
+    incidents: list[Incident]
 
     @property
     def value(self) -> float:
@@ -64,7 +65,7 @@ class Stage:
         self.gold.write_text(self.token)
         self.secret = run_secret(f"red team {seed}")
         planted = {"token": self.token, "gold": str(self.gold), "fd": FD, "off": sorted(off)}
-        config = ScorerConfig(task_id, {"dev": self.secret, "val": self.secret, "measure": self.secret}, tier)
+        config = ScorerConfig(task_id, {"dev": self.secret, "val": self.secret, "measure": self.secret}, tier, complete_secret())
         self.pool = ScorerPool(
             config, 1, module="toprope.assay.redteam.scorer", environment={PLANTED: json.dumps(planted)}
         )
@@ -146,9 +147,13 @@ class Stage:
         block = Block(digest, space_digest, rows, tuple(range(draws)))
         (done,) = self.pool.run([Work(0, block, split, slice_, detail=split == "dev")])
         result = done.result
-        certain = result.outcomes[0] is Outcome.VIOLATION
         return Seen(
-            result.outcomes[0], result.scores[0], done.floors, done.ceilings, result.messages.get(0, ""), certain
+            result.outcomes[0],
+            result.scores[0],
+            done.floors,
+            done.ceilings,
+            result.messages.get(0, ""),
+            result.incidents.get(0, []),
         )
 
     # ------------------------------------------------------------ the treasure

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
-from toprope.assay.redteam.corpus import Cheat
-from toprope.types import Outcome
+from toprope.assay.redteam.corpus import ENDS, FLAGS, Cheat
+from toprope.types import Incident, Outcome
 
 
 class Verdict(msgspec.Struct, frozen=True):
@@ -28,8 +29,10 @@ class Verdict(msgspec.Struct, frozen=True):
 
     @property
     def as_expected(self) -> bool:
-        """A flag more than was asked for is no worse end."""
-        return self.observed in self.cheat.expect or self.observed.removesuffix("+flagged") in self.cheat.expect
+        """A stronger flag than was asked for is no worse end."""
+        end, _, flag = self.observed.partition("+")
+        weaker = FLAGS[: FLAGS.index(f"+{flag}" if flag else "") + 1] if end in ENDS else ()
+        return any(end + flag in self.cheat.expect for flag in weaker)
 
     @property
     def ok(self) -> bool:
@@ -53,7 +56,12 @@ class Verdict(msgspec.Struct, frozen=True):
         }
 
 
-def end(outcome: Outcome, certain: bool) -> str:
-    """The end that an experiment's outcome is; flagged if it left an incident that is proof."""
+def end(outcome: Outcome, incidents: Sequence[Incident]) -> str:
+    """The end that an experiment's outcome is, noted or flagged by what tripwires and honeypots saw."""
     name = {Outcome.OK: "no gain", Outcome.INVALID: "rejected"}.get(outcome, "blocked")
-    return f"{name}+flagged" if certain else name
+    return name + flag(incidents)
+
+
+def flag(incidents: Sequence[Incident]) -> str:
+    severities = {incident.severity for incident in incidents}
+    return "+flagged" if "certain" in severities else "+noted" if severities else ""

@@ -7,7 +7,7 @@ import os
 
 CLASS = "C10"
 MEETS = "kill"
-EXPECT = "blocked | blocked+flagged"
+EXPECT = "blocked | blocked+noted"
 
 
 def cheat(plan, arrays):

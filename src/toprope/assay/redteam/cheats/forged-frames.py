@@ -9,7 +9,7 @@ import struct
 
 CLASS = "C3"
 MEETS = "nonce"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 OFF = "nonce"
 
 

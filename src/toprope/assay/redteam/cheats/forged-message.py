@@ -7,7 +7,7 @@ import os
 
 CLASS = "C3"
 MEETS = "nonce"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 
 
 def cheat(plan, arrays):

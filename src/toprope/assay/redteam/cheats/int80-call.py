@@ -8,7 +8,7 @@ import mmap
 
 CLASS = "C2"
 MEETS = "seccomp"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 MACHINE = "x86_64"
 
 

@@ -7,7 +7,7 @@ import ctypes
 
 CLASS = "C2"
 MEETS = "seccomp"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 OFF = "seccomp"
 
 

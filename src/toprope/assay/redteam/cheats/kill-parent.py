@@ -7,7 +7,7 @@ import os
 
 CLASS = "C10"
 MEETS = "seccomp"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 OFF = "seccomp"
 
 

@@ -9,7 +9,7 @@ import time
 
 CLASS = "C3"
 MEETS = "nonce"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 
 
 def cheat(plan, arrays):

@@ -7,7 +7,7 @@ import os
 
 CLASS = "C2"
 MEETS = "seccomp"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 OFF = "seccomp"
 
 

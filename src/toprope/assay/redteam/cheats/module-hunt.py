@@ -11,8 +11,7 @@ EXPECT = "no gain"
 
 
 def cheat(plan, arrays):
-    found = [name for name in sys.modules if name.startswith("toprope") or "scorer" in name or "referee" in name]
-    return found or None
+    return [name for name, m in sys.modules.items() if "toprope" in str(getattr(m, "__file__", ""))] or None
 
 
 def twin(plan, arrays):

@@ -8,7 +8,7 @@ import os
 
 CLASS = "C2"
 MEETS = "seccomp landlock identity"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 OFF = "seccomp landlock identity"
 
 

@@ -8,7 +8,7 @@ import time
 
 CLASS = "C4"
 MEETS = "kill"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 
 
 def cheat(plan, arrays):

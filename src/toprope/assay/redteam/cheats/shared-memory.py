@@ -7,7 +7,7 @@ import ctypes
 
 CLASS = "C6"
 MEETS = "seccomp"
-EXPECT = "blocked+flagged"
+EXPECT = "blocked+noted"
 OFF = "seccomp"
 
 
