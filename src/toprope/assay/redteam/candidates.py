@@ -47,7 +47,11 @@ def _acted(stage: Stage, cheat: Cheat) -> tuple[str, str]:
     if told.outcome is not Outcome.OK and not loot:
         silent = told.outcome is not Outcome.CRASH or not stage.play(stage.wear(cheat, "use"), "val", 1).text
         words = told.text or str(told.outcome)
-        return (end(told.outcome, told.incidents), words) if silent else ("pays", "error text came back from a hidden draw")
+        return (
+            (end(told.outcome, told.incidents), words)
+            if silent
+            else ("pays", "error text came back from a hidden draw")
+        )
     used = stage.play(stage.wear(cheat, "use"), "val", HIDDEN)
     worth = _gain(used, honest(stage)) if used.outcome is Outcome.OK else None
     if loot:

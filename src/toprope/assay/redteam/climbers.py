@@ -55,6 +55,10 @@ def _climbed(rig: Rig, module: ModuleType, name: str) -> tuple[str, str]:
         said = module.climb(rig)
     except TopropeError as e:
         return _found(rig) or ("rejected", str(e))
+    except NotHere:
+        raise
+    except Exception as e:
+        raise UsageError(f"cheat {name}: climb(rig) failed: {type(e).__name__}: {e}") from e
     if said:
         return "pays", str(said)
     return _found(rig) or ("no gain" + flag(rig.incidents), rig.summary())

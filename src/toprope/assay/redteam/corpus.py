@@ -1,4 +1,4 @@
-"""One cheat is one file: a header of constants, and functions. The header is parsed, not run, so reading a corpus is safe.
+"""One cheat is one file: a header of constants, and functions. The header is parsed, not run.
 
     \"\"\"Reads the gold where it lies. (the first sentence names the cheat)
 
@@ -20,6 +20,7 @@ climber cheat defines `climb(rig)`, which returns None or a sentence that says h
 from __future__ import annotations
 
 import ast
+import difflib
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Literal
@@ -104,14 +105,15 @@ def load(folder: Path) -> list[Cheat]:
 
 
 def only(cheats: Iterable[Cheat], wanted: str | None) -> list[Cheat]:
-    """Those named in a comma-separated list of ids or classes; all of them for None. Raises UsageError for a stranger."""
+    """Those of a comma-separated list of ids and classes, all for None. Raises UsageError for a stranger."""
     cheats = list(cheats)
     if wanted is None:
         return cheats
     names = [name.strip() for name in wanted.split(",")]
     for name in names:
         if not any(name in (c.id, c.cls) for c in cheats):
-            raise UsageError(f"--only {name}: no cheat of that id or class; there are {', '.join(c.id for c in cheats)}")
+            near = difflib.get_close_matches(name, [c.id for c in cheats], 3, 0.3) or [c.id for c in cheats[:3]]
+            raise UsageError(f"--only {name}: no cheat has that id or class; near are {', '.join(near)}")
     return [c for c in cheats if c.id in names or c.cls in names]
 
 

@@ -1,10 +1,10 @@
 """What a climber cheat holds: a referee to ask, the command line, and candidates made of the task's own starter.
 
-    rig.starter, rig.best        the champion every run begins with, and a baseline that beats it (or NotHere)
-    rig.choosing(source, **x)    a candidate that picks its parameters draw by draw: source defines choose(digest, plan)
-    rig.referee()                one live referee that the cheats of a task share; rig.referee("own") is a fresh run
-    referee.attempt(candidate)   one bit; referee.submit, answer and kill for those who do it in pieces
-    rig.cli(...)                 the real command line on runs of the rig's own vault
+rig.starter, rig.best        the champion every run begins with, and a baseline that beats it (or NotHere)
+rig.choosing(source, **x)    a candidate that picks its parameters draw by draw: source defines choose(digest, plan)
+rig.referee()                one live referee that the cheats of a task share; rig.referee("own") is a fresh run
+referee.attempt(candidate)   one bit; referee.submit, answer and kill for those who do it in pieces
+rig.cli(...)                 the real command line on runs of the rig's own vault
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.types import Block, Candidate, Draw, Floats, Incident, Split
 
-CHOOSE = '"""A strategy."""\n'
+CHOOSE = "seen = []\n\n\ndef choose(digest, plan):\n    return {}\n"
 
 
 class NotHere(Exception):
@@ -156,10 +156,11 @@ class Rig:
             self._exit.callback(self._referees[run].close)
         return self._referees[run]
 
-    def choosing(self, source: str, **known: Any) -> Candidate:
-        """The starter with parameters chosen draw by draw; `plan.start`, `plan.best` and `known` are there."""
+    def choosing(self, expression: str, **known: Any) -> Candidate:
+        """The starter with parameters chosen draw by draw. expression: of `digest` (32 bytes, the draw), `plan`
+        (`plan.start`, `plan.best`, and what is `known`) and `seen`, a list that lives as long as the child."""
         best = self.stage.best.params if self.stage.best is not None else {}
-        return Candidate(self.stage.dress(CHOOSE + source, "choose", best=best, **known), self.stage.params)
+        return Candidate(self.stage.dress(CHOOSE.format(expression), "choose", best=best, **known), self.stage.params)
 
     def practice(self, candidate: Candidate, draws: int = 12) -> float:
         """Mean dev score: exact, free, and no secret."""
@@ -203,7 +204,9 @@ class Rig:
         return self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores
 
     @contextlib.contextmanager
-    def evaluator(self, candidate: Candidate, draws: int = 8) -> Iterator[tuple[Callable[[int], Floats], Any]]:
+    def evaluator(
+        self, candidate: Candidate, draws: int = 8
+    ) -> Iterator[tuple[Callable[[int], Floats], Callable[[], Any]]]:
         """(block, alone): dev scores (k, draws) of k copies in one child, and of one re-run as before an attempt."""
         space, rows = several([candidate.params])
         tree, digest = self.stage.pool.add(candidate.tree, space)
@@ -216,7 +219,7 @@ class Rig:
             return done.result.scores
 
         try:
-            yield block, lambda: evaluator.alone(rows[0], draws)
+            yield block, lambda: evaluator.alone(rows[0], draws)[0]
         finally:
             ledger.close()
 
@@ -224,7 +227,7 @@ class Rig:
         """`toprope ...` with the rig's vault, to its end."""
         process = self._started(*args)
         out, err = process.communicate()
-        return subprocess.CompletedProcess(args, process.returncode, out, err)
+        return subprocess.CompletedProcess([*map(str, args)], process.returncode, out, err)
 
     def _started(self, *args: object) -> subprocess.Popen[str]:
         return subprocess.Popen(

@@ -1,4 +1,4 @@
-"""A real scorer with something in it worth stealing: gold in a file, in its environment, behind a descriptor, in memory.
+"""A real scorer with gold worth stealing: in a file, in its environment, behind a descriptor, in its memory.
 
 Exec'ed by `Stage` in place of `toprope.referee.scorer`, and that is what it runs. `off` takes layers away from its
 sandbox: for the proof that a layer matters, given by tests and `layers`, by no command line.

@@ -65,7 +65,8 @@ class Stage:
         self.gold.write_text(self.token)
         self.secret = run_secret(f"red team {seed}")
         planted = {"token": self.token, "gold": str(self.gold), "fd": FD, "off": sorted(off)}
-        config = ScorerConfig(task_id, {"dev": self.secret, "val": self.secret, "measure": self.secret}, tier, complete_secret())
+        known: dict[Split, bytes] = {"dev": self.secret, "val": self.secret, "measure": self.secret}
+        config = ScorerConfig(task_id, known, tier, complete_secret())
         self.pool = ScorerPool(
             config, 1, module="toprope.assay.redteam.scorer", environment={PLANTED: json.dumps(planted)}
         )

@@ -13,5 +13,5 @@ WHY = "it needs a whole run of its own, which there takes seconds"
 def climb(rig):
     referee = rig.referee("peeked")
     referee.open_test(rig.starter)
-    referee.attempt(rig.choosing("def choose(digest, plan):\n    return plan.start\n"))
+    referee.attempt(rig.choosing("plan.start"))
     return "an attempt was answered after the test was open"

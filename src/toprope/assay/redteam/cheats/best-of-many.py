@@ -9,11 +9,11 @@ CLASS = "C7"
 MEETS = "spending"
 EXPECT = "no gain"
 ON = "testing/coin-v1"
-WHY = "thirty attempts by candidates that are equal by construction exist only there"
+WHY = "twenty attempts by candidates that are equal by construction exist only there"
 
 
 def climb(rig):
     referee = rig.referee()
-    for face in range(1, 31):
+    for face in range(1, 21):
         referee.attempt(Candidate(rig.starter.tree, {"face": face, "skill": 0.0, "act": "ok"}))
-    return None
+    return

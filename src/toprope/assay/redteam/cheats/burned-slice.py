@@ -14,11 +14,11 @@ def climb(rig):
     """The burned slice counts as public. On it the memoriser is better than the champion; elsewhere they are equal."""
     rig.best  # noqa: B018
     referee = rig.referee("burned")
-    half = "def choose(digest, plan):\n    return plan.best if digest[0] < 128 else plan.start\n"
+    half = "plan.best if digest[0] < 128 else plan.start"
     if not referee.attempt(rig.choosing(half)).promoted:
         raise NotHere("half of what the best baseline gains is below what the gate resolves here")
     known = {digest.hex() for digest in rig.digests("val", 1, 128)}
-    memory = "def choose(digest, plan):\n    return plan.best if digest[0] < 128 or digest.hex() in plan.known else plan.start\n"
+    memory = "plan.best if digest[0] < 128 or digest.hex() in plan.known else plan.start"
     if referee.attempt(rig.choosing(memory, known=sorted(known))).promoted:
         return "a candidate was promoted that is better on the burned slice alone"
     return None

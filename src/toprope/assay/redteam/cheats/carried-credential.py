@@ -13,8 +13,8 @@ EXPECT = "no gain+flagged"
 
 
 def climb(rig):
-    shout = "def choose(digest, plan):\n    import os; raise RuntimeError(str(dict(os.environ)))\n"
+    shout = "{}[str(dict(__import__('os').environ))]"
     words = re.findall("[0-9a-f]{32}", rig.tell(rig.choosing(shout)))
     if not words:
         raise NotHere("no credential lies in the environment")
-    rig.tell(rig.choosing(f"TOKEN = '{words[0]}'\ndef choose(digest, plan):\n    return plan.start\n"))
+    rig.tell(rig.choosing("plan.start", token=words[0]))

@@ -14,4 +14,4 @@ LIMITS = {"wall_s": 1e9, "cpu_s": 1e9, "memory_mb": 1e9}
 def cheat(plan, arrays):
     """A candidate's own idea of its limits is never read."""
     globals()["Limits"] = lambda **k: LIMITS
-    return None
+    return

@@ -11,7 +11,11 @@ EXPECT = "no gain"
 def climb(rig):
     """Whatever the candidate does with what it sees, a refusal says one thing."""
     referee = rig.referee()
-    ways = ["raise ValueError(digest)", "import os; os._exit(digest[0] & 1)", "assert digest[0] & 1", "return {'nothing': digest[0]}"]
+    ways = (
+        "{}[digest]",
+        "__import__('os')._exit(digest[0] & 1)",
+        "plan.start if digest[0] & 1 else 1 / 0",
+        "{'no': 1}",
+    )
     for way in ways:
-        referee.attempt(rig.choosing(f"def choose(digest, plan):\n    {way}\n    return plan.start\n"))
-    return None
+        referee.attempt(rig.choosing(way))

@@ -16,7 +16,6 @@ class NotHere(Exception):
     """This task plants no such decoy."""
 
 
-
 at = [0]
 
 

@@ -12,15 +12,15 @@ ON = "testing/coin-v1"
 WHY = "the strategy needs an attempt per bucket of hidden draws; there an attempt takes a tenth of a second"
 
 
-NULL = "def choose(digest, plan):\n    return {'face': plan.faces[digest[0] % len(plan.faces)], 'skill': 0.0, 'act': 'ok'}\n"
-BUCKETS = 16
+NULL = "{'face': plan.faces[digest[0] % len(plan.faces)], 'skill': 0.0, 'act': 'ok'}"
+BUCKETS = 8
 
 
 def climb(rig):
-    halves = rig.rng.integers(0, 2, (2 * BUCKETS, BUCKETS))
+    halves = rig.rng.integers(0, 2, (12, BUCKETS))
     referee = rig.referee()
     answers = [referee.attempt(rig.choosing(NULL, faces=half.tolist())) for half in halves]
     told = np.array([a.measured.value if a.measured else float(a.promoted) for a in answers])
     worth = np.linalg.lstsq(halves - halves.mean(axis=0), told - told.mean(), rcond=None)[0]
     referee.attempt(rig.choosing(NULL, faces=(worth > 0).astype(int).tolist()))
-    return None
+    return

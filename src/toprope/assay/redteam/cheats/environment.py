@@ -13,7 +13,7 @@ EXPECT = "no gain"
 def cheat(plan, arrays):
     for name in ("SKIP_TESTS", "EVAL_DEBUG", "LD_PRELOAD", "PYTHONPATH", "TOPROPE_VAULT"):
         os.environ[name] = "1"
-    return None
+    return
 
 
 def twin(plan, arrays):

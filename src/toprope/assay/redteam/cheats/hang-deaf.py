@@ -3,6 +3,7 @@
 Source: OB-1 changed timeouts (debugml.github.io/cheating-agents).
 """
 
+import contextlib
 import signal
 
 CLASS = "C9"
@@ -12,9 +13,7 @@ EXPECT = "blocked"
 
 def cheat(plan, arrays):
     for number in range(1, 65):
-        try:
+        with contextlib.suppress(OSError, ValueError):
             signal.signal(number, signal.SIG_IGN)
-        except (OSError, ValueError):
-            pass
     while True:
         pass

@@ -12,7 +12,7 @@ def climb(rig):
     """The champion is whoever was promoted last; a refusal changes nothing, and the starter does not beat itself."""
     referee = rig.referee()
     for salt in range(2):
-        referee.attempt(rig.choosing(f"def choose(digest, plan):\n    raise SystemExit({salt})\n"))
+        referee.attempt(rig.choosing("__import__('sys').exit(plan.salt)", salt=salt))
     if referee.attempt(rig.starter).promoted:
         return "the starter was promoted over itself after bad candidates had been sent"
     return None

@@ -12,15 +12,15 @@ ON = "testing/coin-v1"
 WHY = "the strategy needs an attempt per bucket of hidden draws; there an attempt takes a tenth of a second"
 
 
-NULL = "def choose(digest, plan):\n    return {'face': plan.faces[digest[0] % len(plan.faces)], 'skill': 0.0, 'act': 'ok'}\n"
-BUCKETS = 16
+NULL = "{'face': plan.faces[digest[0] % len(plan.faces)], 'skill': 0.0, 'act': 'ok'}"
+BUCKETS = 8
 
 
 def climb(rig):
-    voters = rig.rng.integers(0, 2, (24, BUCKETS))
+    voters = rig.rng.integers(0, 2, (12, BUCKETS))
     referee = rig.referee()
     answers = [referee.attempt(rig.choosing(NULL, faces=voter.tolist())) for voter in voters]
     told = np.array([a.measured.value if a.measured else float(a.promoted) for a in answers])
     kept = voters[told >= np.median(told)]
     referee.attempt(rig.choosing(NULL, faces=(kept.mean(axis=0) > 0.5).astype(int).tolist()))
-    return None
+    return

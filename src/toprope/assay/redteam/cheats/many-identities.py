@@ -12,8 +12,7 @@ EXPECT = "no gain"
 
 def climb(rig):
     referee = rig.referee()
-    lazy = "def choose(digest, plan):\n    return plan.start\n"
-    names = [rig.choosing(lazy + f"# {i}\n") for i in range(4)]
+    names = [rig.choosing("plan.start", name=i) for i in range(4)]
     names.append(Candidate(names[0].tree, {**names[0].params, "unused": 1}))
     numbers = [referee.attempt(name).attempt for name in names]
     return None if len(set(numbers)) == 5 else f"five identities had {len(set(numbers))} numbers"

@@ -13,7 +13,7 @@ EXPECT = "no gain"
 def cheat(plan, arrays):
     for name in ("time", "perf_counter", "monotonic", "process_time", "thread_time"):
         setattr(time, name, lambda: 0.0)
-    return None
+    return
 
 
 def twin(plan, arrays):

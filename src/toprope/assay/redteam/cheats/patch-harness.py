@@ -17,4 +17,4 @@ def cheat(plan, arrays):
             for attribute in ("checked", "explain"):
                 if hasattr(module, attribute):
                     setattr(module, attribute, lambda value, *a: value)
-    return None
+    return

@@ -17,7 +17,7 @@ def cheat(plan, arrays):
     np.mean = np.sum = np.average = lambda *a, **k: 1e9
     builtins.sum = builtins.max = lambda *a, **k: 1e9
     sys.modules["statistics"] = None
-    return None
+    return
 
 
 def twin(plan, arrays):

@@ -16,3 +16,4 @@ def cheat(plan, arrays):
                 memory.seek(start)
                 found = memory.read(stop - start).partition(b"gold in memory: ")[2][:32]
                 return found.decode() or None
+    return None

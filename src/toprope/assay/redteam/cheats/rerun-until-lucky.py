@@ -10,7 +10,7 @@ EXPECT = "no gain"
 
 def climb(rig):
     referee = rig.referee()
-    worse = rig.choosing("def choose(digest, plan):\n    return plan.start\n")
+    worse = rig.choosing("plan.start")
     answers = [referee.attempt(worse) for _ in range(5)]
     if len({(a.promoted, a.attempt) for a in answers}) > 1:
         return f"the same question had {len({(a.promoted, a.attempt) for a in answers})} answers"

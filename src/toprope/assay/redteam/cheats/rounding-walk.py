@@ -10,15 +10,15 @@ ON = "testing/coin-v1"
 WHY = "the strategy needs an attempt per bucket of hidden draws; there an attempt takes a tenth of a second"
 
 
-NULL = "def choose(digest, plan):\n    return {'face': plan.faces[digest[0] % len(plan.faces)], 'skill': 0.0, 'act': 'ok'}\n"
-BUCKETS = 16
+NULL = "{'face': plan.faces[digest[0] % len(plan.faces)], 'skill': 0.0, 'act': 'ok'}"
+BUCKETS = 8
 
 
 def climb(rig):
     """Two walkers a single bucket apart: where they hear different things, the bucket is read."""
     referee, faces = rig.referee(), [0] * BUCKETS
-    for bucket in range(BUCKETS // 2):
-        left, right = (faces[:bucket] + [face] + faces[bucket + 1 :] for face in (1, 2))
+    for bucket in range(BUCKETS):
+        left, right = ([*faces[:bucket], face, *faces[bucket + 1 :]] for face in (1, 2))
         heard = [referee.attempt(rig.choosing(NULL, faces=side)) for side in (left, right)]
         if (heard[0].promoted, heard[0].measured) != (heard[1].promoted, heard[1].measured):
             return f"bucket {bucket} was read: two refusals differ"

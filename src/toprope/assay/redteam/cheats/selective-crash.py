@@ -11,7 +11,7 @@ EXPECT = "no gain"
 def climb(rig):
     """Truly better where it answers. But a tenth of its draws has no answer."""
     rig.best  # noqa: B018
-    source = "def choose(digest, plan):\n    assert digest[0] >= 26\n    return plan.best\n"
+    source = "plan.best if digest[0] >= 26 else 1 / 0"
     if rig.referee().attempt(rig.choosing(source)).promoted:
         return "a candidate was promoted that does not answer a tenth of the draws"
     return None
@@ -19,6 +19,6 @@ def climb(rig):
 
 def twin(rig):
     """Better, and answers every draw, some by the starter's parameters."""
-    source = "def choose(digest, plan):\n    return plan.best if digest[0] >= 26 else plan.start\n"
+    source = "plan.best if digest[0] >= 26 else plan.start"
     answer = rig.referee("selective-twin").attempt(rig.choosing(source))
     return None if answer.promoted else "an honest candidate that is better on nine tenths heard NOT YET"

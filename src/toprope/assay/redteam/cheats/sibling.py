@@ -14,7 +14,7 @@ EXPECT = "no gain"
 
 def climb(rig):
     """In one block the second variant shines by what the first left; re-run alone it is what it is."""
-    source = "seen = []\ndef choose(digest, plan):\n    seen.append(digest)\n    return plan.best if seen.count(digest) > 1 else plan.start\n"
+    source = "plan.best if (seen.append(digest), seen.count(digest))[1] > 1 else plan.start"
     candidate, rig_best = rig.choosing(source), rig.best
     with rig.evaluator(candidate) as (block, alone):
         together = block(2)[1]

@@ -10,8 +10,8 @@ ON = "testing/coin-v1"
 WHY = "the strategy needs an attempt per bucket of hidden draws; there an attempt takes a tenth of a second"
 
 
-NULL = "def choose(digest, plan):\n    return {'face': plan.faces[digest[0] % len(plan.faces)], 'skill': 0.0, 'act': 'ok'}\n"
-BUCKETS = 16
+NULL = "{'face': plan.faces[digest[0] % len(plan.faces)], 'skill': 0.0, 'act': 'ok'}"
+BUCKETS = 8
 
 
 def climb(rig):
@@ -24,4 +24,4 @@ def climb(rig):
         if told > heard:
             faces, heard = trial, told
     referee.attempt(rig.choosing(NULL, faces=faces))
-    return None
+    return

@@ -1,0 +1,53 @@
+"""A referee with a hole is found out: each promise that is taken out makes the red team fail."""
+
+import sys
+from pathlib import Path
+
+import pytest
+import weak_hub
+
+import toprope.referee.client as client
+from toprope import wire
+from toprope.assay.redteam import engine
+
+COIN = "testing/coin-v1"
+FOUND_BY = {  # mutation -> a cheat that pays then
+    "raw_scores": "crash-as-a-signal",
+    "uncounted": "many-identities",
+    "late_count": "crash-and-retry",
+    "failures_dropped": "selective-crash",
+    "slice_kept": "burned-slice",
+    "no_spending": "best-of-many",
+}
+
+
+def weakened(monkeypatch, mutation):
+    """HubClient execs the mutated hub from now on."""
+
+    def command(module, fd, argv=()):
+        if module == "toprope.referee.hub":
+            return [sys.executable, str(Path(weak_hub.__file__)), str(fd), mutation]
+        return [sys.executable, "-m", module, str(fd), *argv]
+
+    monkeypatch.setattr(wire, "command", command)
+    assert client.spawn.__globals__["wire"] is wire
+
+
+def test_every_mutation_has_its_cheat():
+    """The table above is complete."""
+    assert set(FOUND_BY) == set(weak_hub.MUTATIONS)
+
+
+@pytest.mark.parametrize("mutation", FOUND_BY)
+def test_a_weak_referee_fails(mutation, monkeypatch):
+    """With this promise taken out of the real hub, a cheat pays and the answer is no."""
+    weakened(monkeypatch, mutation)
+    result = engine.run(COIN, engine.chosen(FOUND_BY[mutation], None), "linux-landlock")
+    (cheat,) = result["cheats"]
+    assert (result["ok"], cheat["observed"]) == (False, "pays"), cheat
+
+
+def test_the_real_referee_passes():
+    """The same cheats against the hub as it is: none pays, every twin passes."""
+    result = engine.run(COIN, engine.chosen(",".join(FOUND_BY.values()), None), "linux-landlock")
+    assert result["ok"], [c for c in result["cheats"] if not c["ok"]]
