@@ -28,18 +28,22 @@ def judge(stage: Stage, cheat: Cheat) -> Verdict:
     began, where = time.monotonic(), stage.task.spec.id
     if cheat.machine and cheat.machine != platform.machine():
         return Verdict(cheat, "not run", f"it is a matter of {cheat.machine} machines", where=where)
-    try:
-        observed, evidence = _acted(stage, cheat)
-    except TopropeError as e:  # a worker that died, or a scorer that was handed what it cannot score
-        observed, evidence = "pays", f"it broke its scorer: {e}"
-    if damage := stage.damage():
-        observed, evidence = "pays", damage
+    observed, evidence = act(stage, cheat)
     wrong = _twin(stage, cheat)
     return Verdict(cheat, observed, evidence, not wrong, wrong, where, time.monotonic() - began)
 
 
+def act(stage: Stage, cheat: Cheat) -> tuple[str, str]:
+    """(end, evidence) of the cheat alone."""
+    try:
+        observed, evidence = _acted(stage, cheat)
+    except TopropeError as e:  # a worker that died, or a scorer that was handed what it cannot score
+        observed, evidence = "pays", f"it broke its scorer: {e}"
+    damage = stage.damage()
+    return ("pays", damage) if damage else (observed, evidence)
+
+
 def _acted(stage: Stage, cheat: Cheat) -> tuple[str, str]:
-    """(end, evidence)."""
     told = stage.play(stage.wear(cheat, "tell"), "dev", PRACTICE)
     loot = told.text.partition(TOLD)[2] if told.text.startswith(TOLD) else ""
     if told.text.startswith(ABSENT):

@@ -1,11 +1,10 @@
 """Writes finished frames for itself and its neighbours straight into the shared slots.
 
-Source: sandbox research: two valid frames, thread spamming frames.
+Source: sandbox research: two valid frames, a thread spamming frames.
 """
 
-import gc
 import os
-import struct
+import sys
 
 CLASS = "C3"
 MEETS = "nonce"
@@ -14,9 +13,12 @@ OFF = "nonce"
 
 
 def cheat(plan, arrays):
-    """Every slot of a frame with one number in it, which is what the sandbox tests ask for."""
-    session = next(o for o in gc.get_objects() if type(o).__name__ == "Session")
-    for slot in (0, 1, 2):
-        session.slots[64 + 24 * slot : 88 + 24 * slot] = struct.pack("<QIId", 0, slot, 1, 666.0)
-    session.counter[0] = 3
+    """Its own harness holds the frames. It could copy its own nonce; what it has no nonce for is what others answer."""
+    frame = sys._getframe()
+    while not hasattr(frame.f_locals.get("frames"), "dtype"):
+        frame = frame.f_back
+    frames, session = frame.f_locals["frames"], frame.f_locals["self"]
+    for name in frames.dtype.names:
+        frames[name] = {"#nonce": 0, "#kind": 1, "#variant": range(len(frames))}.get(name, 666.0)
+    session.counter[0] = len(frames)
     os._exit(0)

@@ -6,6 +6,7 @@ Source: sandbox research, section 3: labels read via the referee's descriptor in
 CLASS = "C2"
 MEETS = "landlock identity"
 EXPECT = "blocked"
+OFF = "landlock identity"
 
 
 def cheat(plan, arrays):

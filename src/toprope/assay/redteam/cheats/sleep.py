@@ -8,6 +8,7 @@ import time
 CLASS = "C4"
 MEETS = "kill"
 EXPECT = "blocked"
+OFF = "kill"
 
 
 def cheat(plan, arrays):
