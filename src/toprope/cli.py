@@ -299,6 +299,25 @@ def bench(quick: bool, as_json: bool) -> None:
 
 @main.command()
 @click.argument("task")
+@click.option("--probes", type=click.Path(path_type=Path), help="Directory of candidates that must not score.")
+@workers_option
+@as_json
+def check(task: str, probes: Path | None, workers: int | None, as_json: bool) -> None:
+    """Judge whether TASK is fit to be climbed; exit 1 if it is not."""
+    from toprope.assay.check import check as judge
+    from toprope.tasks import registry
+    from toprope.view import terminal, text
+
+    registry.known(task)
+    with terminal.screen() as screen:
+        result = judge(task, probes, _tier(False), workers or _cores(), screen.progress)
+    _emit(result, as_json, lambda: text.check(result))
+    if not result["admitted"]:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("task")
 @click.option("--only", help="Ids or classes, separated by commas.")
 @click.option("--corpus", type=click.Path(path_type=Path), help="A folder of cheats of your own, one file each.")
 @click.option("--tier", help="Sandbox tier to attack [the best that proves itself].")

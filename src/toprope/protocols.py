@@ -60,6 +60,9 @@ class Task(Protocol):
         """(k,) how many of n fair coins of a decoy the outputs agree with, and n. Whoever did not use the decoy has
         Binomial(n, 1/2) of them at most, whatever it answers."""
 
+    def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
+        """The same draw with gold that nobody can know: every candidate's score has the same mean."""
+
     def starter(self) -> Tree:
         """The first candidate of every climb, unmodified."""
 

@@ -179,3 +179,14 @@ def test_make_names_what_is_wrong() -> None:
         make("evolution", SPACE, 0, population=1)
     with pytest.raises(UsageError, match="disjoint"):
         make("evolution", Space([choice("a", [1, 2])], slots=[[0], [0]]), 0)
+
+
+def test_what_is_known_is_proposed_first():
+    """Evolution begins with the default, then the given rows, each once, however they are asked for."""
+    starts = np.array([[1, 2, 3], [0, 0, 0], [2, 1, 0], [1, 2, 3]], dtype=np.uint8)
+    space = Space([choice(name, list(range(5))) for name in "abc"])
+    whole = make("evolution", space, 1, starts).ask(8)
+    assert whole[:3].tolist() == [[0, 0, 0], [1, 2, 3], [2, 1, 0]]
+    parts = make("evolution", space, 1, starts)
+    assert np.array_equal(np.concatenate([parts.ask(1), parts.ask(7)]), whole)
+    assert len(make("random", space, 1, starts).ask(3)) == 3  # takes no hint

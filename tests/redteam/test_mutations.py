@@ -19,6 +19,7 @@ FOUND_BY = {  # mutation -> a cheat that pays then
     "slice_kept": "burned-slice",
     "no_spending": "best-of-many",
 }
+FAST = ("raw_scores", "uncounted")
 
 
 def weakened(monkeypatch, mutation):
@@ -38,7 +39,7 @@ def test_every_mutation_has_its_cheat():
     assert set(FOUND_BY) == set(weak_hub.MUTATIONS)
 
 
-@pytest.mark.parametrize("mutation", FOUND_BY)
+@pytest.mark.parametrize("mutation", [m if m in FAST else pytest.param(m, marks=pytest.mark.slow) for m in FOUND_BY])
 def test_a_weak_referee_fails(mutation, monkeypatch):
     """With this promise taken out of the real hub, a cheat pays and the answer is no."""
     weakened(monkeypatch, mutation)
@@ -47,6 +48,7 @@ def test_a_weak_referee_fails(mutation, monkeypatch):
     assert (result["ok"], cheat["observed"]) == (False, "pays"), cheat
 
 
+@pytest.mark.slow
 def test_the_real_referee_passes():
     """The same cheats against the hub as it is: none pays, every twin passes."""
     result = engine.run(COIN, engine.chosen(",".join(FOUND_BY.values()), None), "linux-landlock")

@@ -28,7 +28,8 @@ class Evolution:
     """population: recent ok experiments that can be parents (at least two generations of them).
 
     tournament: share of the population that meets in one; 1 / population gives no selection. crossover: probability of
-    a second parent. extra: expected further mutations beyond the one every child gets.
+    a second parent. extra: expected further mutations beyond the one every child gets. starts: (m, p) rows proposed
+    right after the default, what is known already; they meet in tournaments like any other.
     """
 
     def __init__(
@@ -39,6 +40,7 @@ class Evolution:
         tournament: float = 0.15,
         crossover: float = 0.4,
         extra: float = 0.5,
+        starts: Codes | None = None,
     ) -> None:
         if population < 2 or not 0 < tournament <= 1 or not 0 <= crossover <= 1 or extra < 0:
             raise UsageError(
@@ -57,7 +59,8 @@ class Evolution:
         self._ranked = np.empty(0, dtype=np.int64)  # population indices, best first
         self._seen: list[NDArray[np.uint64]] = []  # keys of what was proposed, one array per ask
         self._generation = 0
-        self._first = True
+        known = space.default()[None] if starts is None else np.concatenate([space.default()[None], starts])
+        self._queue = known[np.sort(np.unique(known, axis=0, return_index=True)[1])]  # each once, in order
         self._rng = np.random.default_rng([seed, 0])
 
     def ask(self, n: int) -> Codes:
@@ -70,9 +73,8 @@ class Evolution:
             mutate = whether < self.extra / p
             mutate[np.arange(n), self._free[(head[:, 3] * len(self._free)).astype(int)]] = True
             children = np.where(mutate, self._stepped(children, kind, size), children)
-        if self._first and n:
-            children[0] = self.space.default()
-            self._first = False
+        first, self._queue = self._queue[:n], self._queue[n:]
+        children[: len(first)] = first
         return self._distinct(children, jumps)
 
     def tell(self, results: Results) -> None:

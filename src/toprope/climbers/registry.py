@@ -9,6 +9,7 @@ from typing import Any, cast
 from toprope.errors import UsageError
 from toprope.protocols import Climber
 from toprope.space import Space
+from toprope.types import Codes
 
 CLIMBERS = {
     "random": "toprope.climbers.random:Random",
@@ -31,8 +32,9 @@ def known(name: str) -> None:
         raise UsageError(f"climber {name!r}; expected replay:FILE with an export of a run, or a name without a file")
 
 
-def make(name: str, space: Space, seed: int, **options: Any) -> Climber:
-    """A climber for this space. options: keyword arguments of its class.
+def make(name: str, space: Space, seed: int, starts: Codes | None = None, **options: Any) -> Climber:
+    """A climber for this space. starts: rows worth proposing first, for climbers that take a hint. options: keyword
+    arguments of its class.
 
     Raises UsageError for an unknown name, option or option value.
     """
@@ -44,4 +46,6 @@ def make(name: str, space: Space, seed: int, **options: Any) -> Climber:
     for option in options:
         if option not in known:
             raise UsageError(f"climber {name!r} has no option {option!r}; it has {', '.join(known) or 'none'}")
+    if starts is not None and "starts" in known:
+        options["starts"] = starts
     return cast(Climber, cls(space, seed, **options))

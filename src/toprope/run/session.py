@@ -32,7 +32,7 @@ from toprope.run.race import Anchors, Race
 from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, record
 from toprope.space import Space
 from toprope.tasks import registry
-from toprope.types import Block, Candidate, Tree
+from toprope.types import Block, Candidate, Codes, Tree
 
 Tier = Callable[[], str]
 
@@ -60,7 +60,7 @@ class Session:
         """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed."""
         self.directory, self.screen, self._workers = directory, screen, workers
         if ask is not None:
-            _climber(ask.climber, _space(registry.load(ask.task)), ask.seed)  # what cannot begin leaves nothing behind
+            _climber(ask.climber, registry.load(ask.task), ask.seed)  # what cannot begin leaves nothing behind
             tier()
         self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
         self._hub: HubClient | None = None
@@ -162,7 +162,7 @@ class Session:
             spec.metric.spread,
             self.screen.gate,
         )
-        climber = _climber(o.climber, o.space, o.seed)
+        climber = _climber(o.climber, self.task, o.seed)
         climb(
             climber, race, ascent, Budget(o, self.ledger), self.ledger, spec.splits.generation, self.screen.generation
         )
@@ -233,10 +233,20 @@ def _space(task: Task) -> Space:
     return task.space
 
 
-def _climber(name: str, space: Space, seed: int) -> Climber:
-    """name: as on the command line; `replay:FILE` reads its file now."""
+def _climber(name: str, task: Task, seed: int) -> Climber:
+    """name: as on the command line; `replay:FILE` reads its file now. It may begin with what is published already."""
     kind, _, file = name.partition(":")
-    return climbers.make(kind, space, seed, **({"path": file} if file else {}))
+    return climbers.make(kind, _space(task), seed, _published(task), **({"path": file} if file else {}))
+
+
+def _published(task: Task) -> Codes:
+    """(m, p) the task's baselines that are points of its space, at their defaults: tuning is the climb's own work."""
+    space, rows = _space(task), []
+    for baseline in task.baselines().values():
+        if not baseline.tuned and baseline.tree.digest == task.starter().digest:
+            with contextlib.suppress(UsageError):  # one with a parameter the space does not have
+                rows.append(space.encode(baseline.params))
+    return np.array(rows, dtype=np.uint8).reshape(-1, len(space.dims))
 
 
 def _anchors(pool: ScorerPool, tree: Tree, space: Space, draws: int) -> Anchors:

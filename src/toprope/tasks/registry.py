@@ -28,6 +28,9 @@ TESTING = {  # loadable by id, not listed: they are no alignment tasks
 }
 
 
+NULL = "~null"  # after an id: its null-skill twin
+
+
 class Listing(msgspec.Struct, frozen=True):
     """What `toprope tasks` shows of a task, read from its toml alone."""
 
@@ -41,15 +44,20 @@ class Listing(msgspec.Struct, frozen=True):
 
 def known(task_id: str) -> None:
     """Raises UsageError, naming what exists, for an unknown id."""
-    if task_id not in TASKS | TESTING:
+    if task_id.removesuffix(NULL) not in TASKS | TESTING:
         raise UsageError(f"task {task_id!r} is unknown; there are {', '.join(sorted(TASKS))}")
 
 
 def load(task_id: str) -> Task:
     """Make a task. Raises UsageError for an unknown id."""
     known(task_id)
-    module, factory, _ = (TASKS | TESTING)[task_id]
-    task: Task = getattr(import_module(module), factory)(task_id)
+    name = task_id.removesuffix(NULL)
+    module, factory, _ = (TASKS | TESTING)[name]
+    task: Task = getattr(import_module(module), factory)(name)
+    if name != task_id:
+        from toprope.tasks.null import NullTwin
+
+        return NullTwin(task, task_id)
     return task
 
 

@@ -110,6 +110,10 @@ class Coin:
     def agreement(self, outputs: Outputs, draw: Draw, coins: object) -> tuple[NDArray[np.int64], int]:
         raise AssertionError("there is no decoy")
 
+    def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
+        """Fresh luck. Skill is part of the answer and stays: only the face is in question."""
+        return msgspec.structs.replace(draw, private=NOISE / np.sqrt(2) * rng.standard_normal(FACES))
+
     def starter(self) -> Tree:
         return Tree({"solution.py": SOURCE})
 

@@ -97,6 +97,17 @@ def doctor(r: dict[str, Any]) -> str:
     return "\n".join([f"tier: {r['tier']}", table(rows), *(["to mend:", *mend] if mend else [])])
 
 
+def check(r: dict[str, Any]) -> str:
+    rows = [["", "check", "value", "limit", "why"]]
+    rows += [
+        ["ok" if c["ok"] else "NO", c["name"], f"{c['value']:g}", f"{c['limit']:g}", clean(c["why"])]
+        for c in r["checks"]
+    ]
+    known = [f"a stranger can read: {s}" for s in r["public_secrets"]]
+    verdict = "admitted" if r["admitted"] else "not admitted"
+    return "\n".join([table(rows), *known, f"{r['task']}: {verdict}"])
+
+
 def bench(r: dict[str, Any]) -> str:
     rows = [["figure", "value", "limit", "detail"]]
     for name, f in r.items():

@@ -101,12 +101,14 @@ def uncounted(rig: Rig, referee: Referee) -> str:
 
 
 def talkative(rig: Rig, referee: Referee) -> str:
-    """All refusals say the same but for whom they answer."""
+    """All refusals say the same but for whom they answer. When they come is the schedule's affair."""
     words = set()
     for answer in referee.answers:
         if not answer.promoted:
             said = msgspec.structs.asdict(answer)
-            words.add(tuple(str(v) for k, v in sorted(said.items()) if k not in ("candidate", "attempt", "slice")))
+            words.add(
+                tuple(str(v) for k, v in sorted(said.items()) if k not in ("candidate", "attempt", "slice", "tick"))
+            )
             if answer.measured is not None:
                 return f"a refusal told a score: {answer.measured.value:.4f}"
     return "refusals differ in more than whom they answer" if len(words) > 1 else ""

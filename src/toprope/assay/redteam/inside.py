@@ -37,9 +37,11 @@ def act(arrays):
         raise Loot(repr(stolen[0])[:400])
 
 
-def forged(answer):
+def forged(answer, arrays):
     """The answer as it leaves. Only numbers are forged: what a function keeps for itself stays honest."""
     import cheat
+
+    plan.arrays = arrays
 
     forge = getattr(cheat, "forge", None)
     parts = answer if isinstance(answer, tuple) else (answer,)
@@ -88,7 +90,7 @@ def dressed(name):
         if "params" not in parameters:
             kwargs.pop("params", None)
         answer = fn(*args, **kwargs)
-        return answer if MODE == "choose" else forged(answer)
+        return answer if MODE == "choose" else forged(answer, args)
 
     return entry
 

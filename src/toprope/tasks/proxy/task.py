@@ -7,6 +7,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -83,6 +84,11 @@ class RewardModel:
         rewards = outputs["rewards"]
         gap = rewards[:, coins.left] - rewards[:, coins.right]
         return np.sum(np.where(coins.larger, gap > 0, gap < 0), axis=1), len(coins.left)
+
+    def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
+        """Gold dealt out anew over the pool: whatever is selected is worth its mean, 0."""
+        gold = rng.permutation(draw.private.gold)
+        return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, gold=gold))
 
     def starter(self) -> Tree:
         return self._starter

@@ -14,6 +14,7 @@ from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -128,6 +129,11 @@ class WeakToStrong:
         else:
             said, fair = outputs["soft_targets"][:, coins.where] > 0.5, coins.pool
         return np.sum(said == fair, axis=1), len(fair)
+
+    def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
+        """Test labels from fair coins: every method has accuracy one half in the mean."""
+        coins = rng.integers(0, 2, len(draw.private.test_labels)) == 1
+        return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, test_labels=coins))
 
     def starter(self) -> Tree:
         """The method grammar; with no params it is vanilla."""

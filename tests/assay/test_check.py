@@ -1,0 +1,94 @@
+"""`toprope check`: a fit task is admitted, each kind of unfit one is refused for its reason."""
+
+import msgspec
+import numpy as np
+import pytest
+
+from toprope.assay import check
+from toprope.errors import UsageError
+from toprope.tasks import registry
+from toprope.types import Array, Call, Draw, Round
+
+PROXY = "proxy/reward-model-v1"
+
+
+class Careless:
+    """A task whose draws differ each time, whose floor is its ceiling, and which pays for saying one."""
+
+    spec = msgspec.structs.replace(registry.load("testing/coin-v1").spec, entries=["say"])
+
+    def generate(self, split, index, seed):
+        return Draw({"x": np.random.default_rng().random(3)}, None, 0.2, 0.2 + 0.1 * (index == 0))
+
+    def dialogue(self, draw, entries):
+        return self.talk()
+
+    def talk(self):
+        return (yield Round((Call("say", ("x",), returns=(Array("y", "f8", (2,), 0, 1),)),)))
+
+    def score(self, outputs, draw):
+        return outputs["y"].mean(axis=1)
+
+
+def test_a_careless_task_is_found_out():
+    """Draws that do not repeat, no gap, and an answer without thought that pays: each is refused."""
+    task = Careless()
+    assert not check.repeats(task).ok
+    assert not next(check.anchors(task)).ok
+    found = check.null_answers(task)
+    assert not found.ok
+    assert "highest" in found.why
+
+
+def test_the_shipped_proxy_task_passes_what_needs_no_sandbox():
+    """Draws repeat, floor and ceiling lie apart, and no answer without thought pays."""
+    task = registry.load(PROXY)
+    assert all(c.ok for c in [check.repeats(task), *check.anchors(task), check.null_answers(task)])
+
+
+def test_every_way_to_speak_to_a_task_is_tried():
+    """w2s hears `targets` alone, or `fit` with `predict`; nothing smaller and nothing larger is needed."""
+    task = registry.load(PROXY)
+    assert check._ways(task, task.generate("dev", 0, 1)) == [frozenset({"fit", "reward"})]
+
+
+def test_the_null_twin_has_the_same_draws_and_other_gold():
+    """Public parts are equal to the byte; gold is not, and the same twin draw comes twice."""
+    task, twin = registry.load(PROXY), registry.load(PROXY + registry.NULL)
+    assert twin.spec.id == "proxy/reward-model-v1~null"
+    ours, theirs, again = (t.generate("val", 3, 5) for t in (task, twin, twin))
+    assert all(np.array_equal(ours.public[k], theirs.public[k]) for k in ours.public)
+    assert not np.array_equal(ours.private.gold, theirs.private.gold)
+    assert np.array_equal(theirs.private.gold, again.private.gold)
+    assert sorted(ours.private.gold) == sorted(theirs.private.gold)
+
+
+def test_a_known_gold_is_worth_nothing_on_the_twin():
+    """The true gold as rewards is near the ceiling on the task and within 4 standard errors of 0 on its twin."""
+    values = []
+    for name in (PROXY, PROXY + registry.NULL):
+        task = registry.load(name)
+        gold = [registry.load(PROXY).generate("val", i, 5).private.gold for i in range(12)]
+        draws = [task.generate("val", i, 5) for i in range(12)]
+        values.append(np.array([task.score({"rewards": g[None]}, d)[0] for g, d in zip(gold, draws, strict=True)]))
+    assert values[0].mean() > 1
+    assert abs(values[1].mean()) < 4 * values[1].std(ddof=1) / np.sqrt(12)
+
+
+def test_probes_without_a_candidate(tmp_path):
+    """An empty directory of probes ends in one line that says what was expected."""
+    with pytest.raises(UsageError, match=r"hold no candidate; expected one directory with a solution.py"):
+        check._probes(tmp_path, registry.load(PROXY))
+
+
+def test_a_task_that_leaks_is_not_admitted(cli, tmp_path):
+    """The coin keeps its skill on its twin and its baselines find nothing: exit 1, both reasons told, probes judged."""
+    probe = tmp_path / "probes" / "skilled"
+    probe.mkdir(parents=True)
+    (probe / "solution.py").write_text("def answer(nonce):\n    return [0.0, 0.4, nonce[0]]\n")
+    done = cli.run("check", "testing/coin-v1", "--probes", tmp_path / "probes", "--workers", 2, "--json")
+    assert done.returncode == 1, done.stderr
+    result = msgspec.json.decode(done.stdout)
+    assert not result["admitted"]
+    failed = {c["name"] for c in result["checks"] if not c["ok"]}
+    assert failed == {"something to find", "null-skill twin", "probe skilled", "resolution"}
