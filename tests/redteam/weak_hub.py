@@ -88,9 +88,16 @@ def no_spending() -> None:
     gate.attempt_level = lambda *a, **k: float(np.log(2.0))
 
 
+def no_schedule() -> None:
+    """Answers leave when the hidden work is done."""
+    hub.Schedule.wait = lambda self, tick: None
+
+
 MUTATIONS: dict[str, Callable[[], None]] = {
     f.__name__: f for f in (raw_scores, uncounted, late_count, failures_dropped, slice_kept, no_spending)
 }
+if hasattr(hub, "Schedule"):
+    MUTATIONS["no_schedule"] = no_schedule
 
 if __name__ == "__main__":
     MUTATIONS[sys.argv[2]]()
