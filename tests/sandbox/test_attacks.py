@@ -25,9 +25,11 @@ X86 = platform.machine() == "x86_64"
 # three variants, and with layers off.
 ENDS = {
     CRASH: """abort affinity agent-notes array-trick chr-path clone3 crash-for-a-default early-exit exit-at-import
-        fake-report file-outside fork hang-up-and-run-on inherited-descriptor leftovers limits-own limits-parent
+        fake-report file-outside forge-and-crash
+        fork hang-up-and-run-on inherited-descriptor leftovers limits-own limits-parent
         list-directory lock-channel make-directory mprotect-input poke-input proc-descriptors proc-environ proc-memory
-        proc-self recursion site-packages subprocess system-exit toprope-import toprope-source unlink
+        proc-self recursion site-packages subprocess system-exit thread-bomb
+        toprope-import toprope-source unlink
         unlock-input write-file write-input write-scratch""",
     VIOLATION: """exec forged-frames forged-message int80-call internet io-uring kill-everyone kill-parent late-message
         memfd-exec ptrace pumped-counter read-parent-memory shared-memory symlink unix-socket user-namespace

@@ -15,7 +15,7 @@ SLEEP = "__import__('time').sleep(plan.pause) or 1 / 0 if digest[0] & 1 == plan.
 
 
 def climb(rig):
-    """One of two twins sleeps on each draw, whichever bit the draw has. Answers at different ticks are charged for."""
+    """Of two twins one sleeps, whichever bit the draw has. Answers at different ticks are charged for."""
     if "tick" not in Answer.__struct_fields__:
         raise NotHere(
             "this referee has no schedule: its answers are hidden by the climb, which hears them at a barrier"
