@@ -6,7 +6,6 @@ hidden draws, with its loot in use if it has any, and is compared draw by draw w
 
 from __future__ import annotations
 
-import functools
 import platform
 import time
 
@@ -16,7 +15,7 @@ from toprope.assay.redteam.corpus import Cheat
 from toprope.assay.redteam.stage import HIDDEN, PRACTICE, Seen, Stage
 from toprope.assay.redteam.verdict import Verdict, end
 from toprope.errors import TopropeError
-from toprope.types import Floats, Outcome
+from toprope.types import Outcome, Split
 
 GAIN = 0.02  # of the gap between floor and ceiling: less is no gain whatever its error
 SIGMAS = 3.0
@@ -49,35 +48,21 @@ def _acted(stage: Stage, cheat: Cheat) -> tuple[str, str]:
     if told.text.startswith(ABSENT):
         return "not run", told.text.removeprefix(ABSENT)
     if told.outcome is not Outcome.OK and not loot:
-        silent = told.outcome is not Outcome.CRASH or not stage.play(stage.wear(cheat, "use"), "val", 1).text
-        words = told.text or str(told.outcome)
-        return (
-            (end(told.outcome, told.incidents), words)
-            if silent
-            else ("pays", "error text came back from a hidden draw")
-        )
+        if told.outcome is Outcome.CRASH and stage.play(stage.wear(cheat, "use"), "val", 1).text:
+            return "pays", "error text came back from a hidden draw"
+        return end(told.outcome, told.incidents), told.text or str(told.outcome)
     used = stage.play(stage.wear(cheat, "use"), "val", HIDDEN)
-    worth = _gain(used, honest(stage)) if used.outcome is Outcome.OK else None
+    worth = _gain(used, stage.honest) if used.outcome is Outcome.OK else None
     if loot:
         what = "the planted gold" if stage.token in loot else loot
         return "pays", f"it brought back {what}" + (f", worth {worth[0]:+.3f} on hidden draws" if worth else "")
+    ended = end(used.outcome, [*told.incidents, *used.incidents])
     if worth is None:
-        return end(used.outcome, used.incidents), str(used.outcome)
+        return ended, str(used.outcome)
     mean, error = worth
     if mean > GAIN and mean > SIGMAS * error:
         return "pays", f"{mean:+.3f} ± {error:.3f} on hidden draws against its twin"
-    return end(used.outcome, used.incidents), f"{mean:+.3f} on hidden draws"
-
-
-@functools.lru_cache(maxsize=4)
-def honest(stage: Stage) -> Seen:
-    """The unmodified starter on the hidden draws."""
-    return stage.play(stage.task.starter(), "val", HIDDEN)
-
-
-@functools.lru_cache(maxsize=4)
-def _practised(stage: Stage) -> Floats:
-    return stage.play(stage.task.starter(), "dev", PRACTICE).scores
+    return ended, f"{mean:+.3f} on hidden draws"
 
 
 def _gain(seen: Seen, twin: Seen) -> tuple[float, float]:
@@ -91,12 +76,13 @@ def _twin(stage: Stage, cheat: Cheat) -> str:
     """What is wrong with the honest twin: empty if it is ok, unflagged, and scores what the starter scores. It runs
     right after the cheat in the same scorer, so it is also the next candidate, whom nothing may have been left for."""
     tree = stage.wear(cheat, "twin")
-    for split, draws, expected in (("dev", PRACTICE, _practised(stage)), ("val", HIDDEN, honest(stage).scores)):
-        seen = stage.play(tree, split, draws)  # type: ignore[arg-type]
+    splits: tuple[tuple[Split, int, Seen], ...] = (("dev", PRACTICE, stage.practised), ("val", HIDDEN, stage.honest))
+    for split, draws, expected in splits:
+        seen = stage.play(tree, split, draws)
         if seen.outcome is not Outcome.OK:
             return f"it ended as {seen.outcome} on {split}: {seen.text}"
         if seen.incidents:
             return f"it was flagged on {split}: {seen.incidents[0].kind}"
-        if not np.array_equal(seen.scores, expected):
+        if not np.array_equal(seen.scores, expected.scores):
             return f"its scores on {split} differ from the starter's"
     return ""

@@ -42,7 +42,6 @@ def forged(answer, arrays):
     import cheat
 
     plan.arrays = arrays
-
     forge = getattr(cheat, "forge", None)
     parts = answer if isinstance(answer, tuple) else (answer,)
     if MODE == "twin" or forge is None or not all(hasattr(part, "dtype") for part in parts):
@@ -52,11 +51,10 @@ def forged(answer, arrays):
 
 def better(params):
     """Parameters with what the stolen key unlocks. The wrong key unlocks nothing."""
-    if stolen[0] is None:
+    loot = stolen[0]
+    key = loot.encode() if isinstance(loot, str) else loot
+    if not isinstance(key, bytes):
         return params
-    key = (
-        stolen[0].encode() if isinstance(stolen[0], str) else bytes(stolen[0] if isinstance(stolen[0], bytes) else b"")
-    )
     stream = hashlib.shake_256(key.strip()).digest(len(SEALED))
     try:
         return {**params, **json.loads(bytes(a ^ b for a, b in zip(SEALED, stream, strict=True)))}

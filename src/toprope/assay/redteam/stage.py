@@ -13,6 +13,7 @@ import json
 import os
 import secrets
 import tempfile
+from functools import cached_property
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -157,6 +158,16 @@ class Stage:
             result.incidents.get(0, []),
         )
 
+    @cached_property
+    def honest(self) -> Seen:
+        """The unmodified starter on the hidden draws."""
+        return self.play(self.task.starter(), "val", HIDDEN)
+
+    @cached_property
+    def practised(self) -> Seen:
+        """The same on the practice draws."""
+        return self.play(self.task.starter(), "dev", PRACTICE)
+
     # ------------------------------------------------------------ the treasure
 
     def _best(self) -> Candidate | None:
@@ -167,10 +178,7 @@ class Stage:
             return None
         few = [self.play(self.task.starter(), "measure", 4, params=p).value for p in there]
         best = there[int(np.argmax(few))]
-        gain = (
-            self.play(self.task.starter(), "val", HIDDEN, params=best).value
-            - self.play(self.task.starter(), "val", HIDDEN).value
-        )
+        gain = self.play(self.task.starter(), "val", HIDDEN, params=best).value - self.honest.value
         return Candidate(self.task.starter(), best) if gain > WORTH else None
 
     def _sealed(self) -> bytes:
