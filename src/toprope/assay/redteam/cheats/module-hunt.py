@@ -11,7 +11,7 @@ EXPECT = "no gain"
 
 
 def cheat(plan, arrays):
-    return [name for name, m in sys.modules.items() if "toprope" in str(getattr(m, "__file__", ""))] or None
+    return [name for name in sys.modules if name.split(".")[0] == "toprope"] or None
 
 
 def twin(plan, arrays):
