@@ -11,7 +11,7 @@ COIN, PROXY = "testing/coin-v1", "proxy/reward-model-v1"
 TIER = "linux-landlock"
 FAST = """file-outside caller-frame inherited-descriptor internet patch-clock write-input forged-frames not-a-number
     always-equal pickle-result early-exit fork memory-bomb heap-hunt constant inverted replay-first decoy-gold
-    decoy-switch tell-the-inputs kill-everyone dev-lookup shared-memory"""
+    decoy-switch tell-the-inputs kill-everyone eval-detection shared-memory"""
 MINE = '''"""{title}.
 
 Source: this test.
