@@ -21,6 +21,11 @@ trust = click.option(
     is_flag=True,
     help="Run candidates without a sandbox. Every result is marked unprotected and certifies nothing.",
 )
+tier_option = click.option(
+    "--tier",
+    type=click.Choice(["linux-full", "linux-landlock"]),
+    help="Sandbox tier that must hold [the best that proves itself].",
+)
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
@@ -86,10 +91,16 @@ def _emit(result: Any, as_json: bool, lines: Callable[[], str]) -> None:
         click.echo(lines(), err=True)
 
 
-def _tier(trust: bool) -> str:
-    from toprope.sandbox.selftest import best_tier
+def _tier(trust: bool, wish: str | None) -> Any:
+    """Proves the tier that is wished for, or the best one; "none" for who trusts the candidates."""
+    from toprope.sandbox.selftest import Choice, best_tier
 
-    return "none" if trust else best_tier()
+    return Choice("none") if trust else best_tier(wish)
+
+
+def _not_both(trust: bool, tier: str | None) -> None:
+    if trust and tier is not None:
+        raise UsageError(f"--tier {tier} and --i-trust-the-candidates contradict each other; give one of them")
 
 
 def _cores() -> int:
@@ -126,6 +137,7 @@ def tasks(as_json: bool) -> None:
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@tier_option
 @trust
 @as_json
 def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
@@ -136,6 +148,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
     from toprope.run.records import Ask
 
     del executor  # one so far; the option is part of the contract
+    _not_both(options["trust"], options["tier"])
     experiments = _positive("--experiments", options["experiments"])
     minutes = _positive("--minutes", options["minutes"])
     ask = Ask(
@@ -182,7 +195,11 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
         spent[phase] = round(time.monotonic() - began - sum(spent.values()), 1)
 
     workers = options["workers"] or _cores()
-    with screen, Session(directory, ask, lambda: _tier(options["trust"]), workers, screen) as session:
+
+    def tier(past: str | None) -> Any:
+        return _tier(options["trust"], options.get("tier") if past in (None, "none") else past)
+
+    with screen, Session(directory, ask, tier, workers, screen) as session:
         lap("start_s")
         if options.get("climb", True):
             session.climb()
@@ -257,15 +274,19 @@ def export(run: Path, output: Path | None) -> None:
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
 @seed_option
+@tier_option
 @trust
 @as_json
-def submit(task: str, directory: Path, params: Path | None, seed: int, trust: bool, as_json: bool) -> None:
+def submit(
+    task: str, directory: Path, params: Path | None, seed: int, tier: str | None, trust: bool, as_json: bool
+) -> None:
     """Score one candidate DIRECTORY on TASK's dev draws."""
     from toprope.run.submit import submit as score_one
     from toprope.view import terminal, text
 
+    _not_both(trust, tier)
     with terminal.screen() as screen:
-        result = score_one(task, directory, params, seed, lambda: _tier(trust), screen.progress)
+        result = score_one(task, directory, params, seed, lambda: _tier(trust, tier), screen.progress)
     _emit(result, as_json, lambda: text.submission(result))
 
 
@@ -287,13 +308,14 @@ def doctor(as_json: bool) -> None:
 
 @main.command()
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@tier_option
 @as_json
-def bench(quick: bool, as_json: bool) -> None:
+def bench(quick: bool, tier: str | None, as_json: bool) -> None:
     """Measure what an experiment costs here, as ratios taken side by side."""
-    from toprope.assay.bench import run
+    from toprope.assay.bench import run as measure
     from toprope.view import text
 
-    result = run(quick=quick)
+    result = measure(_tier(False, tier).tier, quick)
     _emit(result, as_json, lambda: text.bench(result))
 
 
@@ -310,7 +332,7 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
 
     registry.known(task)
     with terminal.screen() as screen:
-        result = judge(task, probes, _tier(False), workers or _cores(), screen.progress)
+        result = judge(task, probes, _tier(False, None).tier, workers or _cores(), screen.progress)
     _emit(result, as_json, lambda: text.check(result))
     if not result["admitted"]:
         sys.exit(1)
@@ -320,7 +342,7 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
 @click.argument("task")
 @click.option("--only", help="Ids or classes, separated by commas.")
 @click.option("--corpus", type=click.Path(path_type=Path), help="A folder of cheats of your own, one file each.")
-@click.option("--tier", help="Sandbox tier to attack [the best that proves itself].")
+@tier_option
 @as_json
 def redteam(task: str, only: str | None, corpus: Path | None, tier: str | None, as_json: bool) -> None:
     """Let every known cheat loose on TASK. Exit code 1 if one pays or an honest twin is harmed."""
@@ -332,7 +354,7 @@ def redteam(task: str, only: str | None, corpus: Path | None, tier: str | None, 
     registry.known(task)
     cheats = engine.chosen(only, corpus)
     with view.Watch(len(cheats)) as watch:
-        result = engine.run(task, cheats, engine.proven(tier), lambda v, *n: watch.heard(v.as_json(), *n))
+        result = engine.run(task, cheats, _tier(False, tier).tier, lambda v, *n: watch.heard(v.as_json(), *n))
     if as_json:
         click.echo(json.dumps(result, allow_nan=False))
     else:

@@ -30,11 +30,13 @@ from toprope.run.ledger import SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
 from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.sandbox.selftest import Choice
 from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import Block, Candidate, Codes, Tree
 
-Tier = Callable[[], str]
+Tier = Callable[[str | None], Choice]
+"""Proves a tier: the one a run was begun under, or for None whatever the user wishes."""
 
 
 class Screen(Protocol):
@@ -57,11 +59,11 @@ class Session:
     """One sitting of one run: its ledger, hub and dev scorers. A context manager."""
 
     def __init__(self, directory: Path, ask: Ask | None, tier: Tier, workers: int, screen: Screen) -> None:
-        """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed."""
+        """ask: a new run's wishes; None resumes the run in `directory`. tier: asked when one is needed."""
         self.directory, self.screen, self._workers = directory, screen, workers
         if ask is not None:
             _climber(ask.climber, registry.load(ask.task), ask.seed)  # what cannot begin leaves nothing behind
-            tier()
+            tier(None)
         self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
         self._hub: HubClient | None = None
         self._pool: ScorerPool | None = None
@@ -75,15 +77,16 @@ class Session:
                     f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "
                     "resume it with the version that made it"
                 )
-            if past is not None and self.tested is None and past.tier != tier():
+            if past is not None and self.tested is None and past.tier != tier(past.tier).tier:
                 how = "with" if past.tier == "none" else "without"
                 raise RunError(
                     f"run {directory} was begun under protection {past.tier!r} and cannot change it; "
                     f"continue it {how} --i-trust-the-candidates"
                 )
             if past is None or self.tested is None:  # a run that has opened its test has no work left
-                self._start_workers(tier())
-            self.opening: Opening = past if past is not None else self._open(tier())
+                choice = tier(None) if past is None else Choice(past.tier)
+                self._start_workers(choice.tier)
+            self.opening: Opening = past if past is not None else self._open(choice)
             screen.opened(self.opening)
         except BaseException:
             self.close()
@@ -111,7 +114,7 @@ class Session:
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
         self._hub.wait_ready()
 
-    def _open(self, tier: str) -> Opening:
+    def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
         assert self._pool is not None
         space = _space(self.task)
@@ -119,14 +122,14 @@ class Session:
         anchors = _anchors(self._pool, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
             toprope=toprope.__version__,
-            tier=tier,
+            tier=choice.tier,
             commitment=ready.commitment,
             certifying=ready.certifying,
             number=ready.number,
             vault_since=ready.vault_since,
             hidden=ready.hidden,
             detectable=round(ready.detectable / float((anchors.ceilings - anchors.floors).mean()), 4),
-            protection=self._pool.protection,
+            protection=self._pool.protection | ({"instead": choice.instead} if choice.instead else {}),
             floors=anchors.floors,
             ceilings=anchors.ceilings,
             tree=tree,

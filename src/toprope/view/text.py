@@ -28,8 +28,10 @@ def protection(p: dict[str, Any]) -> str:
     """The protection in force, on one line."""
     if p.get("tier") == "none":
         return "protection: NONE - candidates can read and change anything you can; results are marked unprotected"
-    parts = [f"Landlock ABI {p['landlock_abi']}", "seccomp", str(p["identity"]), f"network {p['network']}"]
-    return clean(f"protection: {p['tier']} ({', '.join(parts)})")
+    parts = ["namespaces"] if p.get("namespaces") else []
+    parts += [f"Landlock ABI {p['landlock_abi']}", "seccomp", str(p["identity"]), f"network {p['network']}"]
+    instead = f"; {p['instead']}" if p.get("instead") else ""
+    return clean(f"protection: {p['tier']} ({', '.join(parts)}){instead}")
 
 
 def ending(s: dict[str, Any]) -> str:
@@ -92,9 +94,14 @@ def submission(r: dict[str, Any]) -> str:
 
 
 def doctor(r: dict[str, Any]) -> str:
-    rows = [[("ok" if v["ok"] else "MISSING"), name, v["detail"]] for name, v in r["layers"].items()]
-    mend = [f"  {name}: {v['remedy']}" for name, v in r["layers"].items() if not v["ok"] and v.get("remedy")]
-    return "\n".join([f"tier: {r['tier']}", table(rows), *(["to mend:", *mend] if mend else [])])
+    """The tier in force, then every tier that was tried: what holds, what is missing, how to mend it."""
+    lines = [f"tier: {r['tier']}"]
+    for tier, tried in r["tiers"].items():
+        rows = [["ok" if v["ok"] else "MISSING", name, clean(v["detail"])] for name, v in tried["layers"].items()]
+        mend = [f"  {name}: {v['remedy']}" for name, v in tried["layers"].items() if not v["ok"] and v.get("remedy")]
+        holds = "holds" if tried["ok"] else "does not hold here"
+        lines += ["", f"{tier} {holds}", table(rows), *(["to mend:", *mend] if mend else [])]
+    return "\n".join(lines)
 
 
 def check(r: dict[str, Any]) -> str:

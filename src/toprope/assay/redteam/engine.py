@@ -18,8 +18,7 @@ from toprope.assay.redteam.corpus import CLASSES, Cheat
 from toprope.assay.redteam.rig import Rig
 from toprope.assay.redteam.stage import Stage
 from toprope.assay.redteam.verdict import Verdict
-from toprope.errors import NoProtection, UsageError
-from toprope.sandbox.selftest import best_tier, prove
+from toprope.errors import UsageError
 from toprope.tasks import registry
 
 OnVerdict = Callable[[Verdict, int, int], None]  # (what just ended, how many are done, of how many)
@@ -64,19 +63,6 @@ def chosen(only: str | None, folder: Path | None) -> list[Cheat]:
         if cheat.on:
             registry.known(cheat.on)
     return corpus.only(cheats, only)
-
-
-def proven(tier: str | None) -> str:
-    """This tier, or the best one, once it has proved itself here. Raises NoProtection if it does not."""
-    if tier is None:
-        return best_tier()
-    if tier == "none":
-        raise UsageError("--tier none protects nothing, so every theft pays; name a tier that protects")
-    report = prove(tier)
-    if not report.ok:
-        name, finding = next((n, f) for n, f in report.layers.items() if not f.ok)
-        raise NoProtection(f"tier {tier} does not hold here: {name}: {finding.detail}. Remedy: {finding.remedy}")
-    return tier
 
 
 def run(

@@ -200,8 +200,17 @@ class Rig:
     def run(self, directory: Path, experiments: int = 66, kill_after: int | None = None) -> None:
         """A run of the shipped climber by the real command line. kill_after: kill -9 once the vault counts so many
         attempts of it."""
-        options = ["--experiments", experiments, "--workers", 1, "--seed", self.stage.seed, "--run", directory]
-        command = ["climb", self.task.spec.id, *options, "--rehearsal-secret", directory.name, "--json"]
+        options = ["--experiments", experiments, "--workers", 1, "--seed", self.stage.seed, "--tier", self.tier]
+        command = [
+            "climb",
+            self.task.spec.id,
+            *options,
+            "--run",
+            directory,
+            "--rehearsal-secret",
+            directory.name,
+            "--json",
+        ]
         process = self._started(*command)
         while kill_after is not None and process.poll() is None:
             if (directory / "ledger.db").exists() and self.attempts_of(directory) >= kill_after:
