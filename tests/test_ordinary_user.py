@@ -6,6 +6,7 @@ import shutil
 import stat
 
 import cells
+import pytest
 from cells import NOBODY
 
 COIN = "testing/coin-v1"

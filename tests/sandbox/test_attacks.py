@@ -125,8 +125,8 @@ def test_namespaces_hold_alone(name: str, planted: dict[str, object]) -> None:
 
 
 def test_every_layer_is_shown_to_matter() -> None:
-    """For every layer an attack succeeds when that layer alone is off; the identity only backs Landlock. Namespaces have
-    a file of their own."""
+    """For every layer an attack succeeds when that layer alone is off; the identity only backs Landlock, and namespaces
+    have a file of their own."""
     alone = {layers for layers in SHOWN.values() if " " not in layers}
     assert alone == EVERY_LAYER - {"identity"}
 
