@@ -417,7 +417,19 @@ def test_without_json_nothing_goes_to_stdout(cli, finished):
 def test_help_is_quick_and_complete(cli):
     """Every command of the contract is listed and explains itself."""
     listed = cli.run("--help").stdout
-    for command in ("tasks", "climb", "resume", "unseal", "submit", "report", "export", "doctor", "bench", "vault"):
+    for command in (
+        "tasks",
+        "climb",
+        "resume",
+        "unseal",
+        "verify",
+        "referee",
+        "submit",
+        "report",
+        "export",
+        "doctor",
+        "vault",
+    ):
         assert command in listed
         assert cli.run(command, "--help").returncode == 0
     assert cli.run("--version").stdout.startswith("toprope")

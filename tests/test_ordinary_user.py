@@ -3,7 +3,10 @@
 import json
 import os
 import shutil
+import signal
 import stat
+import subprocess
+import sys
 
 import cells
 import pytest
@@ -63,3 +66,60 @@ def test_cheating_does_not_pay_for_an_ordinary_user_either(as_user):
     result = json.loads(done.stdout) if done.stdout else done.stderr
     assert done.returncode == 0, [c for c in result["cheats"] if not c["ok"]] if done.stdout else result
     assert result["protection"]["identity"] == "uid kept, ordinary user"
+
+
+@pytest.fixture
+def service(home):
+    """A referee of ours, which the ordinary user can reach and nothing more: its vault lies open to the path."""
+    vault, address = home / "vault", f"unix:{home / 'referee'}"
+    command = [sys.executable, "-m", "toprope.cli", "referee", "--listen", address, "--vault", vault, "--workers", "1"]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("referee at")
+    yield process.pid, vault, address
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+
+PROBE = """
+import ctypes, json, os, sys
+pid, vault = int(sys.argv[1]), sys.argv[2]
+def fails(do):
+    try:
+        do()
+    except OSError as e:
+        return type(e).__name__
+    return "it can"
+def trace():
+    if ctypes.CDLL(None, use_errno=True).ptrace(16, pid, 0, 0):  # PTRACE_ATTACH
+        raise OSError(ctypes.get_errno(), "ptrace")
+print(json.dumps({
+    "read the vault": fails(lambda: open(vault + "/sealed.db", "rb")),
+    "list the vault": fails(lambda: os.listdir(vault)),
+    "signal": fails(lambda: os.kill(pid, 9)),
+    "trace": fails(trace),
+    "memory": fails(lambda: open(f"/proc/{pid}/mem", "rb")),
+    "environment": fails(lambda: open(f"/proc/{pid}/environ", "rb")),
+}))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="two users need root")
+def test_a_referee_under_another_user(as_user, python, service):
+    """The user climbs with it and opens the test, and cannot read its vault, signal it, trace it or see its memory."""
+    pid, vault, address = service
+    options = ["--experiments", 40, "--workers", 1, "--run", "confined", "--referee", address, "--unseal", "--json"]
+    done = as_user("climb", COIN, *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["confined"], result["certifying"], result["test"]["openings"]) == (True, True, 1)
+    probe = subprocess.run(
+        [str(python), "-c", PROBE, str(pid), str(vault)], user=NOBODY, group=NOBODY, extra_groups=[],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert set(json.loads(probe.stdout).values()) == {"PermissionError"}
+    checked = as_user("verify", "confined", "--workers", 1, "--json")
+    assert (checked.returncode, json.loads(checked.stdout)["champion_reproduced"]) == (0, True), checked.stderr
+    own = as_user("climb", COIN, "--experiments", 2, "--workers", 1, "--run", "unconfined", "--json")
+    assert json.loads(own.stdout)["confined"] is False
+    assert "agent unconfined" in as_user("resume", "unconfined", "--workers", 1).stderr

@@ -33,6 +33,10 @@ seed_option = click.option(
     show_default=True,
     help="Fixes the climber and the dev draws.",
 )
+referee_option = click.option("--referee", help="Use the referee service at unix:PATH or tcp:127.0.0.1:PORT.")
+referee_token_option = click.option(
+    "--referee-token-file", type=click.Path(path_type=Path), help="The service's token."
+)
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 
 
@@ -133,11 +137,14 @@ def tasks(as_json: bool) -> None:
 @workers_option
 @seed_option
 @click.option("--rehearsal-secret", help="Replace the random run secret; the run then certifies nothing.")
+@click.option("--beacon-round", help="A future round of a public beacon, whose value will decide the test draws.")
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @tier_option
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
@@ -159,6 +166,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
         experiments,
         2.0 if experiments is None and minutes is None else minutes,
         options["rehearsal_secret"],
+        options["beacon_round"],
     )
     directory = run_dir or Path("runs") / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     _check_names(ask)
@@ -180,6 +188,14 @@ def _positive(name: str, value: float | None) -> Any:
     return value
 
 
+def _connect(address: str | None, token_file: Path | None) -> Any:
+    """To a hub of our own, or to the service at this address."""
+    from toprope.referee.address import parse, reach, read_token
+    from toprope.referee.client import own_hub
+
+    return own_hub if address is None else reach(parse(address), read_token(token_file))
+
+
 def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> None:
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
@@ -199,13 +215,14 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     def tier(past: str | None) -> Any:
         return _tier(options["trust"], options.get("tier") if past in (None, "none") else past)
 
-    with screen, Session(directory, ask, tier, workers, screen) as session:
+    connect = _connect(options["referee"], options["referee_token_file"])
+    with screen, Session(directory, ask, tier, workers, screen, connect) as session:
         lap("start_s")
         if options.get("climb", True):
             session.climb()
             lap("climb_s")
         if options["unseal"]:
-            session.unseal()
+            session.unseal(options.get("beacon"))
             lap("test_s")
     result = summary(read(directory))
     if options["report"]:
@@ -221,6 +238,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 @workers_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def resume(run: Path, as_json: bool, **options: Any) -> None:
@@ -230,12 +249,18 @@ def resume(run: Path, as_json: bool, **options: Any) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--beacon", help="Value of the beacon round that RUN named when it began, as published.")
 @workers_option
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def unseal(run: Path, as_json: bool, **options: Any) -> None:
-    """Open RUN's sealed test for its champion as it stands. This ends the run."""
+    """Open RUN's sealed test for its champion as it stands. This ends the run.
+
+    A run that named a beacon round is committed to its champion first; --beacon VALUE then opens the test.
+    """
     _sit(run, None, as_json, {**options, "climb": False, "unseal": True})
 
 
@@ -249,6 +274,30 @@ def report(run: Path, output: Path | None, as_json: bool) -> None:
 
     path = str(write(run, output))
     _emit(path, as_json, lambda: f"report: {path}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--report-file", type=click.Path(path_type=Path), help="The report to compare [RUN/report.html].")
+@workers_option
+@trust
+@as_json
+def verify(run: Path, report_file: Path | None, workers: int | None, trust: bool, as_json: bool) -> None:
+    """Check RUN: chain, secret, and everything that can be run again from its files. Exit 1 if anything differs."""
+    import os
+
+    from toprope.assay.verify import verify as check
+    from toprope.run.session import vault_directory
+    from toprope.view import terminal, text
+    from toprope.view.report import render
+
+    vault = vault_directory()
+    os.environ["TOPROPE_VAULT"] = str(vault)  # where tasks find private weights
+    with terminal.screen() as screen:
+        result = check(run, report_file, _tier(trust, None).tier, workers or _cores(), vault, render, screen.progress)
+    _emit(result, as_json, lambda: text.verification(result))
+    if not result["ok"]:
+        sys.exit(1)
 
 
 @main.command()
@@ -288,6 +337,28 @@ def submit(
     with terminal.screen() as screen:
         result = score_one(task, directory, params, seed, lambda: _tier(trust, tier), screen.progress)
     _emit(result, as_json, lambda: text.submission(result))
+
+
+@main.command()
+@click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
+@click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
+@click.option("--token-file", type=click.Path(path_type=Path), help="Clients must hold the same token; mode 0600.")
+@workers_option
+def referee(listen: str, vault: Path | None, token_file: Path | None, workers: int | None) -> None:
+    """Serve as the referee of other users' runs, under a user of its own, until stopped.
+
+    `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
+    """
+    from toprope.referee.address import parse, read_token
+    from toprope.referee.service import Service, Terms
+    from toprope.run.session import vault_directory
+    from toprope.sandbox.kernel import close_memory
+
+    close_memory()
+    address, token = parse(listen), read_token(token_file)
+    service = Service(address, Terms(vault or vault_directory(), _tier(False, None).tier, workers or _cores(), token))
+    click.echo(f"referee at {address}, vault {vault or vault_directory()}; stop it with Ctrl-C", err=True)
+    service.run()
 
 
 # ---------------------------------------------------------------- the machine

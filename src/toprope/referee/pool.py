@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import selectors
 import socket
 import subprocess
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from toprope import errors, wire
-from toprope.errors import WorkerDied
+from toprope.errors import TooLate, WorkerDied
 from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, Work
 from toprope.space import Space
 from toprope.types import Tree
@@ -33,6 +35,13 @@ def spawn(
             start_new_session=True,  # Ctrl-C goes to the run process, which ends its workers itself
         )
     return process, wire.Channel(ours, kind, peer)
+
+
+def _ready(selector: selectors.BaseSelector, until: float) -> list[tuple[selectors.SelectorKey, int]]:
+    found = selector.select(None if until == math.inf else max(0.0, until - time.monotonic()))
+    if not found or time.monotonic() > until:
+        raise TooLate("the work did not end in time")
+    return found
 
 
 def raise_failed(message: Failed) -> None:
@@ -85,6 +94,7 @@ class ScorerPool:
         environment: dict[str, str] | None = None,
     ) -> None:
         """module: what each scorer runs; the red team plants loot in its own. environment: on top of ours."""
+        self.config = config
         self._start = partial(_Worker, config, module, environment)
         self._trees: dict[str, Tree] = {}
         self._spaces: dict[str, Space] = {}
@@ -112,8 +122,9 @@ class ScorerPool:
         self._spaces.setdefault(s, space)
         return t, s
 
-    def run(self, works: Iterable[Work]) -> Iterator[Done]:
-        """Each work's answer once, in any order. Raises WorkerDied if one block ended MAX_TRIES scorers.
+    def run(self, works: Iterable[Work], until: float = math.inf) -> Iterator[Done]:
+        """Each work's answer once, in any order. Raises WorkerDied if one block ended MAX_TRIES scorers, and TooLate
+        where the monotonic clock passes `until`.
 
         A caller may stop early: scorers then still at work are replaced before the next run.
         """
@@ -131,7 +142,7 @@ class ScorerPool:
                         idle.append(self._replace(worker))
                         continue
                     ready.register(worker.channel, selectors.EVENT_READ, worker)
-                for key, _ in ready.select():
+                for key, _ in _ready(ready, until):
                     worker = key.data
                     ready.unregister(worker.channel)
                     done = self._result(worker)
@@ -147,6 +158,11 @@ class ScorerPool:
                         worker.work = None
                         yield done
                     idle.append(worker)
+
+    def refresh(self) -> None:
+        """Replaces scorers that are still at work nobody waits for, while there is time."""
+        for worker in [w for w in self._workers if w.work is not None]:
+            self._replace(worker)
 
     def _give(self, worker: _Worker, work: Work) -> None:
         block = work.block

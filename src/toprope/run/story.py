@@ -12,7 +12,8 @@ import msgspec
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
 from toprope.run.ledger import read_entries
-from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, Incident, candidate_id
 
 
@@ -28,6 +29,7 @@ class Story(msgspec.Struct):
     committed: Committed | None
     test: Opened | None
     head: str
+    ask: Ask | None = None
 
     @property
     def experiments(self) -> int:
@@ -54,6 +56,12 @@ class Story(msgspec.Struct):
     @property
     def measured(self) -> Any:
         return next((a.measured for a in reversed(self.answers) if a.promoted), None)
+
+    @property
+    def disclosed(self) -> dict[str, float]:
+        """bits that the gate disclosed about val, by what its answers said and when; late: off the first tick."""
+        bits = sum(answer_bits(a.promoted, a.tick) for a in self.answers)
+        return {"bits": round(bits, 3), "late": sum(a.tick > 0 for a in self.answers)}
 
     @property
     def seconds(self) -> float:
@@ -127,6 +135,7 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         last("commit"),
         last("test"),
         head,
+        last("ask"),
     )
 
 
@@ -157,9 +166,13 @@ def summary(s: Story) -> dict[str, Any]:
         if test is None
         else {**(_estimate(test.champion) or {}), "draws": test.draws, "openings": test.opening},
         "gains": {} if test is None else {name: _estimate(e) for name, e in test.gains.items()},
+        "disclosed": s.disclosed,
         "outcomes": s.failures(),
         "incidents": {severity: len(s.incidents(severity)) for severity in ("certain", "advisory")},
         "protection": o.protection,
+        "confined": o.confined,
+        "beacon": None if o.beacon_round is None else {"round": o.beacon_round, "value": test and test.beacon},
+        "committed": None if s.committed is None else s.committed.candidate,
         "hidden": o.hidden,
         "detectable": o.detectable,
         "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},

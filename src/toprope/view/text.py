@@ -47,7 +47,7 @@ def ending(s: dict[str, Any]) -> str:
             "",
         ]
     else:
-        lines += [f"sealed test   not opened; `toprope unseal {s['run']}` opens it once and ends the run", ""]
+        lines += [f"sealed test   not opened; {_how_to_open(s)}", ""]
     promoted = f"{s['promotions']} of {s['attempts']} attempts promoted"
     measured = interval(champion["measured"])
     lines += [
@@ -55,6 +55,10 @@ def ending(s: dict[str, Any]) -> str:
         f"climb         {s['experiments']} experiments, {s['cost']['wall_s']:.0f} s, {s['cost']['cpu_s']:.0f} CPU s",
         protection(s["protection"]),
     ]
+    if s["confined"]:
+        lines.append("referee: a service under another user; this user cannot read the vault")
+    else:
+        lines.append("agent unconfined: whoever has a shell as this user could read the vault (`toprope referee`)")
     if not s["certifying"]:
         lines.append(
             "this run certifies nothing: "
@@ -66,6 +70,15 @@ def ending(s: dict[str, Any]) -> str:
         lines.append(f"time          {_sitting(s['cost']['sitting'])}")
     lines.append(clean(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else "")))
     return "\n".join(lines)
+
+
+def _how_to_open(s: dict[str, Any]) -> str:
+    beacon, unseal = s["beacon"], f"toprope unseal {s['run']}"
+    if beacon is None:
+        return f"`{unseal}` opens it once and ends the run"
+    if s["committed"] is None:
+        return f"`{unseal}` commits to the champion; do so before {beacon['round']} comes out"
+    return clean(f"committed; `{unseal} --beacon VALUE` opens it with the value of {beacon['round']}")
 
 
 def _sitting(spent: dict[str, float]) -> str:
@@ -91,6 +104,18 @@ def submission(r: dict[str, Any]) -> str:
         lines.append(f"message       {clean(r['message'])}")
     lines += [f"incident      {i['kind']} ({i['severity']}): {clean(i['evidence'])}" for i in r["incidents"]]
     return "\n".join([*lines, protection(r["protection"])])
+
+
+def verification(r: dict[str, Any]) -> str:
+    words = {True: "ok", False: "DIFFERS", None: "-"}
+    rows = [[words[c["ok"]], c["name"], clean(c["why"])] for c in r["checks"]]
+    if not r["ok"]:
+        end = "this run is not what it says"
+    elif r["recorded"] is None:
+        end = "nothing differs; what is hidden can be checked once the test is opened"
+    else:
+        end = "this run is what it says"
+    return "\n".join([table(rows), end])
 
 
 def doctor(r: dict[str, Any]) -> str:
