@@ -3,12 +3,16 @@
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import weak_hub
 
 import toprope.referee.client as client
 from toprope import wire
 from toprope.assay.redteam import engine
+from toprope.referee.messages import Work
+from toprope.run.evaluate import Evaluator
+from toprope.types import Block
 
 COIN = "testing/coin-v1"
 FOUND_BY = {  # mutation -> a cheat that pays then
@@ -37,14 +41,12 @@ def weakened(monkeypatch, mutation):
 
 def test_every_mutation_has_its_cheat():
     """The table above is complete."""
-    assert set(FOUND_BY) >= set(weak_hub.MUTATIONS) >= set(FOUND_BY) - {"no_schedule"}
+    assert set(FOUND_BY) == set(weak_hub.MUTATIONS)
 
 
 @pytest.mark.parametrize("mutation", [m if m in FAST else pytest.param(m, marks=pytest.mark.slow) for m in FOUND_BY])
 def test_a_weak_referee_fails(mutation, monkeypatch):
     """With this promise taken out of the real hub, a cheat pays and the answer is no."""
-    if mutation not in weak_hub.MUTATIONS:
-        pytest.skip("this referee has no such promise to take out")
     weakened(monkeypatch, mutation)
     result = engine.run(COIN, engine.chosen(FOUND_BY[mutation], None), "linux-landlock")
     (cheat,) = result["cheats"]
@@ -56,3 +58,18 @@ def test_the_real_referee_passes():
     """The same cheats against the hub as it is: none pays, every twin passes."""
     result = engine.run(COIN, engine.chosen(",".join(FOUND_BY.values()), None), "linux-landlock")
     assert result["ok"], [c for c in result["cheats"] if not c["ok"]]
+
+
+def test_a_run_without_its_second_look_fails(monkeypatch):
+    """Where a candidate is re-run beside a sibling before an attempt instead of alone, what that left helps it."""
+
+    def beside_a_sibling(self, row, draws):
+        work = Work(0, Block(self._tree, self._space, np.stack([row, row]), tuple(range(draws))), "dev")
+        (done,) = self._pool.run([work])
+        return done.result.scores[1].astype(np.float32), []
+
+    (real,) = engine.run(COIN, engine.chosen("sibling", None), "linux-landlock")["cheats"]
+    assert (real["ok"], real["observed"]) == (True, "no gain"), real
+    monkeypatch.setattr(Evaluator, "alone", beside_a_sibling)
+    (cheat,) = engine.run(COIN, engine.chosen("sibling", None), "linux-landlock")["cheats"]
+    assert (cheat["ok"], cheat["observed"]) == (False, "pays"), cheat

@@ -17,19 +17,19 @@ def raw_scores() -> None:
     """Every answer tells the candidate's value on the open slice."""
     honest = hub.Hub.attempt
 
-    def attempt(self, candidate):
-        answer = honest(self, candidate)
+    def attempt(self, candidate, pace=0):
+        answer = honest(self, candidate, pace)
         n = self._task.spec.splits.val_slice
         (column,) = Panel(self._pool, "val", answer.slice).columns([candidate], n)
         told = ratio(column.counted, column.floors, column.ceilings)
-        return Answer(answer.candidate, answer.promoted, answer.attempt, answer.slice, told)
+        return Answer(answer.candidate, answer.promoted, answer.attempt, answer.slice, told, answer.tick)
 
     hub.Hub.attempt = attempt
 
 
 def uncounted() -> None:
     """A refused attempt leaves no trace in the vault."""
-    Vault.refuse = lambda self, run, slice_, attempt: self._db.execute(
+    Vault.refuse = lambda self, run, slice_, attempt, *why: self._db.execute(
         "DELETE FROM attempts WHERE run=? AND slice=? AND attempt=?", (run, slice_, attempt)
     )
 
@@ -40,33 +40,26 @@ def late_count() -> None:
     owed = {}
 
     def later(self, run, slice_, candidate):
-        owed["attempt"] = (run, slice_, candidate)
+        owed["attempt"] = (self, run, slice_, candidate)
         (n,) = self._db.execute("SELECT count(*) FROM attempts WHERE run=? AND slice=?", (run, slice_)).fetchone()
         return n + 1, None
 
-    passes = Gate.passes
+    judge = Gate.judge
 
-    def counted_afterwards(self, candidate, champion, slice_, attempt):
-        done = passes(self, candidate, champion, slice_, attempt)
-        begin(VAULT[0], *owed["attempt"])
-        return done
+    def counted_afterwards(self, *question):
+        verdict = judge(self, *question)
+        begin(*owed["attempt"])
+        return verdict
 
-    opened = Vault.open_run
-    VAULT: list[Vault] = []
-
-    def open_run(self, *a):
-        VAULT[:] = [self]
-        return opened(self, *a)
-
-    Vault.open_run, Vault.begin_attempt, Gate.passes = open_run, later, counted_afterwards
+    Vault.begin_attempt, Gate.judge = later, counted_afterwards
 
 
 def failures_dropped() -> None:
     """Draws on which a candidate fails do not count."""
     columns = Panel.columns
 
-    def lenient(self, candidates, n, *a):
-        ours, *others = columns(self, candidates, n, *a)
+    def lenient(self, candidates, n, *a, **k):
+        ours, *others = columns(self, candidates, n, *a, **k)
         if not others:
             return [ours]
         keep = np.where(np.isnan(ours.scores), others[0].scores, ours.scores)
@@ -90,14 +83,13 @@ def no_spending() -> None:
 
 def no_schedule() -> None:
     """Answers leave when the hidden work is done."""
-    hub.Schedule.wait = lambda self, tick: None
+    start = hub.Hub.__init__
+    hub.Hub.__init__ = lambda self, *parts: start(self, *parts, on_schedule=False)
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (raw_scores, uncounted, late_count, failures_dropped, slice_kept, no_spending)
+    f.__name__: f for f in (raw_scores, uncounted, late_count, failures_dropped, slice_kept, no_spending, no_schedule)
 }
-if hasattr(hub, "Schedule"):
-    MUTATIONS["no_schedule"] = no_schedule
 
 if __name__ == "__main__":
     MUTATIONS[sys.argv[2]]()

@@ -3,6 +3,7 @@
 rig.starter, rig.best        the champion every run begins with, and a baseline that beats it (or NotHere)
 rig.choosing(source, **x)    a candidate that picks its parameters draw by draw: source defines choose(digest, plan)
 rig.referee()                one live referee that the cheats of a task share; rig.referee("own") is a fresh run
+rig.hasty()                  one that is asked for its answers at the first tick there is, whatever is done by then
 referee.attempt(candidate)   one bit; referee.submit, answer and kill for those who do it in pieces
 rig.cli(...)                 the real command line on runs of the rig's own vault
 """
@@ -27,7 +28,8 @@ import numpy as np
 from toprope.assay.redteam.stage import Stage
 from toprope.errors import RunError
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Work
+from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal, Work
+from toprope.referee.schedule import pace
 from toprope.referee.sealed import Vault
 from toprope.run.evaluate import Evaluator
 from toprope.run.ledger import SqliteLedger, read_entries
@@ -36,6 +38,7 @@ from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.types import Block, Candidate, Draw, Floats, Incident, Split
 
+FRESH_SLICE = 10**6 + 1  # of `measure`: draws that nothing has made yet
 CHOOSE = "seen = []\n\n\ndef choose(digest, plan):\n    return {}\n"
 ANSWER = """import numpy as np
 
@@ -53,10 +56,10 @@ class NotHere(Exception):
 
 
 class Referee:
-    """One run's hub, and everything that was asked of it and heard from it."""
+    """One run's hub, and everything that was asked of it and heard from it. pace: of its answers, see `schedule`."""
 
-    def __init__(self, config: HubConfig) -> None:
-        self.run = config.run
+    def __init__(self, config: HubConfig, pace: int) -> None:
+        self.run, self._pace = config.run, pace
         self._hub = HubClient(config)
         self._hub.wait_ready()
         self.answers: list[Answer] = []
@@ -68,13 +71,13 @@ class Referee:
     def ready(self) -> HubReady:
         return self._hub.ready
 
-    def attempt(self, candidate: Candidate) -> Answer:
-        self.submit(candidate)
+    def attempt(self, candidate: Candidate, pace: int | None = None) -> Answer:
+        self.submit(candidate, pace)
         return self.answer()
 
-    def submit(self, candidate: Candidate) -> None:
+    def submit(self, candidate: Candidate, pace: int | None = None) -> None:
         self.sent[candidate.id] = candidate
-        self._hub.submit(candidate)
+        self._hub.submit(candidate, self._pace if pace is None else pace)
 
     def answer(self) -> Answer:
         answer = self._hub.answer()
@@ -85,7 +88,7 @@ class Referee:
         return answer
 
     def open_test(self, candidate: Candidate) -> Opened:
-        return self._hub.open_test(candidate, {}, lambda *_: None)
+        return self._hub.open_test(Unseal(candidate), lambda *_: None)
 
     def kill(self) -> None:
         """kill -9, as a crash would; the client starts another."""
@@ -134,7 +137,7 @@ class Rig:
     @cached_property
     def honest_climb(self) -> str:
         """What is wrong with one honest attempt: empty if it is counted, answered, and promoted where it should be."""
-        referee = self._referee("honest", self.rehearsal)
+        referee = self._referee("honest", self.rehearsal, self.pace(self.work_s))
         candidate = self.stage.best or self.starter
         answer = referee.attempt(candidate)
         if answer.promoted is not (self.stage.best is not None):
@@ -153,15 +156,33 @@ class Rig:
 
     def referee(self, run: str = "shared", *, certifying: bool = False) -> Referee:
         """A run's referee, live. certifying: with a random secret, as a real run has."""
-        referee = self._referee(run, None if certifying else self.rehearsal)
+        return self._use(self._referee(run, None if certifying else self.rehearsal, self.pace(self.work_s)))
+
+    def hasty(self, run: str = "hasty", *, certifying: bool = False) -> Referee:
+        """A run whose answers leave at the task's own ticks, ready or not: for strategies whose end is the same when a
+        slow task's work is cut off, because they are about numbers and words, not about who is promoted."""
+        return self._use(self._referee(run, None if certifying else self.rehearsal, 0))
+
+    def pace(self, expected_s: float) -> int:
+        """The smallest that has its first tick after so many seconds, as a run chooses it (`run.ascent`)."""
+        return pace(expected_s, self.task.spec.splits.tick_s)
+
+    @cached_property
+    def work_s(self) -> float:
+        """Seconds until the gate has seen its whole slice: candidate and champion, on two scorers."""
+        began = time.monotonic()
+        self.stage.play(self.starter.tree, "measure", 8, FRESH_SLICE)
+        return (time.monotonic() - began) / 8 * self.task.spec.splits.val_slice
+
+    def _use(self, referee: Referee) -> Referee:
         if referee not in self.used:
             self.used.append(referee)
         return referee
 
-    def _referee(self, run: str, rehearsal: str | None) -> Referee:
+    def _referee(self, run: str, rehearsal: str | None, pace: int) -> Referee:
         if run not in self._referees:
             config = HubConfig(run, self.task.spec.id, self.tier, 2, str(self.folder / "vault"), rehearsal)
-            self._referees[run] = Referee(config)
+            self._referees[run] = Referee(config, pace)
             self._exit.callback(self._referees[run].close)
         return self._referees[run]
 

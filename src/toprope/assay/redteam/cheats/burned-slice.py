@@ -17,7 +17,7 @@ def climb(rig):
     half = "plan.best if digest[0] < 128 else plan.start"
     if not referee.attempt(rig.choosing(half)).promoted:
         raise NotHere("half of what the best baseline gains is below what the gate resolves here")
-    known = {digest.hex() for digest in rig.digests("val", 1, 128)}
+    known = {digest.hex() for digest in rig.digests("val", 1, rig.task.spec.splits.val_slice)}
     memory = "plan.best if digest[0] < 128 or digest.hex() in plan.known else plan.start"
     if referee.attempt(rig.choosing(memory, known=sorted(known))).promoted:
         return "a candidate was promoted that is better on the burned slice alone"

@@ -11,7 +11,7 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    referee = rig.referee()
+    referee = rig.hasty()
     first, second = (rig.choosing("plan.start", kill=i) for i in (1, 2))
     referee.submit(first)
     time.sleep(0.3)

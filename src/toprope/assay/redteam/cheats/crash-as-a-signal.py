@@ -10,7 +10,7 @@ EXPECT = "no gain"
 
 def climb(rig):
     """Whatever the candidate does with what it sees, a refusal says one thing."""
-    referee = rig.referee()
+    referee = rig.hasty()
     ways = (
         "{}[digest]",
         "__import__('os')._exit(digest[0] & 1)",

@@ -10,7 +10,7 @@ EXPECT = "no gain"
 
 def climb(rig):
     """The champion is whoever was promoted last; a refusal changes nothing, and the starter does not beat itself."""
-    referee = rig.referee()
+    referee = rig.hasty()
     for salt in range(2):
         referee.attempt(rig.choosing("__import__('sys').exit(plan.salt)", salt=salt))
     if referee.attempt(rig.starter).promoted:

@@ -11,7 +11,7 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    referee = rig.referee()
+    referee = rig.hasty()
     names = [rig.choosing("plan.start", name=i) for i in range(4)]
     names.append(Candidate(names[0].tree, {**names[0].params, "unused": 1}))
     numbers = [referee.attempt(name).attempt for name in names]

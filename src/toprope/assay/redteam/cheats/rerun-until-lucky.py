@@ -9,7 +9,7 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    referee = rig.referee()
+    referee = rig.hasty()
     worse = rig.choosing("plan.start")
     answers = [referee.attempt(worse) for _ in range(5)]
     if len({(a.promoted, a.attempt) for a in answers}) > 1:
