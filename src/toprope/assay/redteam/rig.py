@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -238,6 +239,19 @@ class Rig:
                 process.kill()
             time.sleep(0.02)
         process.communicate()
+
+    def finished(self, name: str) -> Path:
+        """A copy of a whole run, its test open and its report written: a directory to forge things in."""
+        return Path(shutil.copytree(self._finished, self.folder / name))
+
+    @cached_property
+    def _finished(self) -> Path:
+        directory = self.folder / "finished"
+        self.run(directory)
+        done = self.cli("unseal", directory, "--workers", 1, "--report", "--json")
+        if done.returncode != 0:
+            raise RunError(f"a run of {self.task.spec.id} did not open its test: {done.stderr.strip()}")
+        return directory
 
     def attempts_of(self, directory: Path) -> int:
         """Attempts that the vault counts for the run in this directory; 0 before it has a name."""

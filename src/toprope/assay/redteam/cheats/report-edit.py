@@ -16,7 +16,7 @@ WHY = "it needs a whole run of its own, which there takes seconds"
 
 def climb(rig):
     """`verify` makes the page again from the ledger and compares letter by letter."""
-    run = reported(rig, "touched-up")
+    run = rig.finished("touched-up")
     page = (run / "report.html").read_text(encoding="utf-8")
     digit = page.index('<div class="value">') + len('<div class="value">0.')
     other = "8" if page[digit] != "8" else "9"
@@ -29,12 +29,5 @@ def climb(rig):
 
 def twin(rig):
     """The report as it was written passes."""
-    done = rig.cli("verify", reported(rig, "as-written"), "--workers", 1, "--json")
+    done = rig.cli("verify", rig.finished("as-written"), "--workers", 1, "--json")
     return None if done.returncode == 0 else f"an untouched report was not verified: {done.stdout}{done.stderr}"
-
-
-def reported(rig, name):
-    run = rig.folder / name
-    rig.run(run)
-    rig.cli("unseal", run, "--workers", 1, "--report", "--json")
-    return run
