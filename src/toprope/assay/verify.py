@@ -237,6 +237,7 @@ def _hidden(
     for ours, theirs in ((exam.baselines, test.baselines), (exam.gains, test.gains)):
         pairs += [(e, theirs[name]) for name, e in ours.items() if name in theirs]
     same = all(_close(a, b) for a, b in pairs) and exam.draws == test.draws
+    same = same and np.allclose(exam.per_draw, test.per_draw, atol=1e-6)
     same = same and set(exam.baselines) == set(test.baselines) == set(test.gains)
     word = "the same" if same else "otherwise"
     checks.append(

@@ -13,16 +13,17 @@ import numpy as np
 from toprope.referee.panel import Panel, by_kind
 from toprope.referee.pool import ScorerPool
 from toprope.stats.intervals import Estimate, difference, ratio
-from toprope.types import Candidate
+from toprope.types import Candidate, Floats
 
 
 class Examined(NamedTuple):
-    """gains: the paired differences champion - baseline."""
+    """gains: the paired differences champion - baseline. per_draw: (draws,) the champion's gain over the mean gap."""
 
     champion: Estimate
     baselines: dict[str, Estimate]
     gains: dict[str, Estimate]
     draws: int
+    per_draw: Floats
 
 
 def examine(
@@ -45,4 +46,9 @@ def examine(
         n: difference(top.counted, c.counted, c.floors, c.ceilings, level, cells=cells) for n, c in columns.items()
     }
     own = ratio(top.counted, top.floors, top.ceilings, level, cells=cells)
-    return Examined(own, values, gains, len(top.scores))
+    return Examined(own, values, gains, len(top.scores), per_draw(top.counted, top.floors, top.ceilings))
+
+
+def per_draw(scores: Floats, floors: Floats, ceilings: Floats) -> Floats:
+    """(n,) what each draw adds to the ratio of sums: their mean is the value."""
+    return np.asarray((scores - floors) / (ceilings - floors).mean(), dtype=np.float64)

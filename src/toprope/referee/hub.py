@@ -110,7 +110,17 @@ class Hub:
             r = examine(n, pool, request.candidate, baselines, opening, show)
         judged, seen = self._vault.judged(run.run), self._vault.seen(run.run)
         return Opened(
-            r.champion, r.baselines, r.gains, opening, r.draws, run.secret, _cpu_seconds(), judged, request.beacon, seen
+            r.champion,
+            r.baselines,
+            r.gains,
+            opening,
+            r.draws,
+            run.secret,
+            _cpu_seconds(),
+            r.per_draw,
+            judged,
+            request.beacon,
+            seen,
         )
 
     @contextlib.contextmanager

@@ -40,6 +40,7 @@ class Work(msgspec.Struct, frozen=True, tag=True):
     split: Split
     slice: int = 0
     detail: bool = False
+    replicate: int = 0  # other candidate seeds on the same draws
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -176,6 +177,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     draws: int
     secret: bytes
     cpu_s: float
+    per_draw: Floats  # (draws,) the champion's normalised gain, so that dev can be compared with hidden draws
     gate: list[Judged] = []
     beacon: str | None = None
     incidents: dict[str, list[Incident]] = {}

@@ -16,9 +16,10 @@ from toprope.protocols import Ledger, Splits
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer
 from toprope.referee.schedule import pace
+from toprope.run import audit
 from toprope.run.evaluate import Evaluator
 from toprope.run.race import Finalist, Race
-from toprope.run.records import Asked, record
+from toprope.run.records import Asked, Audited, record
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
@@ -45,12 +46,11 @@ class Ascent:
         self._tree, self._space = candidate_of
         self._splits, self._spread, self._on_event = splits, spread, on_event
         self._asked = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
+        self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
         self._answers = {r.candidate: r for r in map(record, ledger.read("answer"))}
         self._tried: set[int] = set()
         self._refused: list[Finalist] = []
-        self._next_at = (
-            splits.attempt_every
-        )  # an early champion would only burn a slice
+        self._next_at = splits.attempt_every  # an early champion would only burn a slice
         self._pending: tuple[int, Finalist, Candidate] | None = None
         self.champion: Finalist | None = None
 
@@ -136,6 +136,16 @@ class Ascent:
             self._ledger.append("answer", answer)
         if answer.promoted:
             self.champion = finalist
+            self._audit(finalist, candidate)
         else:
             self._refused.append(finalist)
         self._on_event(answer)
+
+    def _audit(self, finalist: Finalist, candidate: Candidate) -> None:
+        """Other seeds and a look at the files, once per promotion; it changes nothing, the report tells it."""
+        if candidate.id in self._audited:
+            return
+        draws = len(finalist.scores)
+        others = [self._evaluator.alone(finalist.row, draws, r)[0] for r in range(1, audit.REPLICATES + 1)]
+        found = audit.luck(finalist.scores.astype(np.float64), np.array(others, dtype=np.float64))
+        self._ledger.append("audit", Audited(candidate.id, found + audit.tables(self._tree.files)))

@@ -107,6 +107,13 @@ class Asked(msgspec.Struct, frozen=True):
         return self.pure and all(i.severity != "certain" for i in self.incidents)
 
 
+class Audited(msgspec.Struct, frozen=True):
+    """kind "audit": what a promoted candidate's files and dev scores with other seeds gave cause to note."""
+
+    candidate: str
+    incidents: list[Incident]
+
+
 class Committed(msgspec.Struct, frozen=True):
     """kind "commit": the one candidate the sealed test will be opened for, named before it is opened."""
 
@@ -121,6 +128,7 @@ KINDS: dict[str, Any] = {
     "generation": Generation,
     "attempt": Asked,
     "answer": Answer,
+    "audit": Audited,
     "commit": Committed,
     "test": Opened,
 }
