@@ -2,6 +2,7 @@
 
 import json
 
+import cells
 import pytest
 
 from toprope.assay.redteam import corpus, engine, layers
@@ -113,23 +114,37 @@ def test_a_climber_with_a_bug_is_one_line(tmp_path):
         engine.run(COIN, engine.chosen(None, tmp_path), TIER)
 
 
+BACKING = {"identity", "namespaces"}  # nothing ends otherwise without these while Landlock and seccomp stand
+
+
 @pytest.mark.slow
-def test_every_layer_matters():
+@pytest.mark.parametrize("tier", [TIER, "linux-full"])
+def test_every_layer_matters(tier):
     """Each layer, taken away alone, changes how some cheat ends, or holds some cheat back when it is left alone."""
-    rows = layers.prove(TIER, layers.harmless(corpus.load(corpus.SHIPPED)))
-    assert {row.layer for row in rows} >= {
-        "landlock",
-        "seccomp",
-        "rlimits",
-        "fds",
-        "identity",
-        "nonce",
-        "schema",
-        "kill",
-    }
+    if tier == "linux-full" and not cells.full():
+        pytest.skip("no bubblewrap or user namespaces here")
+    rows = layers.prove(tier, layers.harmless(corpus.load(corpus.SHIPPED)))
+    named = {"landlock", "seccomp", "rlimits", "fds", "identity", "nonce", "schema", "kill"}
+    assert {row.layer for row in rows} == named | ({"namespaces"} if tier == "linux-full" else set())
     for row in rows:
         assert row.ok, row
-        assert row.probes or row.layer == "identity", row  # which only backs Landlock
+        assert row.probes or row.layer in BACKING, row
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "word"),
+    [
+        ("copied-run", "this is a copy of run"),
+        ("ledger-forged", "baselines score otherwise on"),
+        ("report-edit", "is not what the ledger gives"),
+    ],
+)
+def test_a_second_history_is_told_apart(name, word):
+    """Copies, a ledger forged with its chain made anew and a report edited by hand: each is named for what it is."""
+    (cheat,) = run(name)["cheats"]
+    assert (cheat["ok"], cheat["observed"]) == (True, "rejected"), cheat
+    assert word in cheat["evidence"]
 
 
 def test_a_layer_alone_is_enough_for_what_it_is_for():

@@ -42,7 +42,7 @@ def twin(rig):
 
 
 def forge(run):
-    """Ten points more for the champion, in the one record that says so, draw by draw, and every later hash made to fit."""
+    """Ten points more for the champion, in the record that says so, draw by draw, and every later hash made anew."""
     records = [(e.kind, record(e)) for e in read_entries(run)]
     head = GENESIS
     with closing(sqlite3.connect(run / "ledger.db", isolation_level=None)) as db:
