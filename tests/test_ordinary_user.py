@@ -59,6 +59,15 @@ def _read_only(as_user, home) -> None:
     theirs.chmod(0o755)
 
 
+@pytest.mark.slow
+def test_cheating_does_not_pay_for_an_ordinary_user_either(as_user):
+    """The red team's thieves and vandals, as nobody: none pays, every twin passes."""
+    done = as_user("redteam", COIN, "--only", "C1,C2,fork,limits-parent,kill-parent,early-exit", "--json")
+    result = json.loads(done.stdout) if done.stdout else done.stderr
+    assert done.returncode == 0, [c for c in result["cheats"] if not c["ok"]] if done.stdout else result
+    assert result["protection"]["identity"] == "uid kept, ordinary user"
+
+
 @pytest.fixture
 def service(home):
     """A referee of ours, which the ordinary user can reach and nothing more: its vault lies open to the path."""

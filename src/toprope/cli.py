@@ -409,6 +409,31 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
         sys.exit(1)
 
 
+@main.command()
+@click.argument("task")
+@click.option("--only", help="Ids or classes, separated by commas.")
+@click.option("--corpus", type=click.Path(path_type=Path), help="A folder of cheats of your own, one file each.")
+@tier_option
+@as_json
+def redteam(task: str, only: str | None, corpus: Path | None, tier: str | None, as_json: bool) -> None:
+    """Let every known cheat loose on TASK. Exit code 1 if one pays or an honest twin is harmed."""
+    from toprope.assay.redteam import engine
+    from toprope.assay.redteam.corpus import LAYERS
+    from toprope.tasks import registry
+    from toprope.view import redteam as view
+
+    registry.known(task)
+    cheats = engine.chosen(only, corpus)
+    with view.Watch(len(cheats)) as watch:
+        result = engine.run(task, cheats, _tier(False, tier).tier, lambda v, *n: watch.heard(v.as_json(), *n))
+    if as_json:
+        click.echo(json.dumps(result, allow_nan=False))
+    else:
+        view.show(result, LAYERS)
+    if not result["ok"]:
+        sys.exit(1)
+
+
 @main.group()
 def vault() -> None:
     """The referee's durable state, and private hidden weights."""
