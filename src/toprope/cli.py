@@ -40,6 +40,9 @@ referee_token_option = click.option(
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 
 
+LINE_MAX = 1200  # characters of a complaint
+
+
 class Commands(click.Group):
     """Every expected failure ends in one clear line and its exit code."""
 
@@ -78,7 +81,10 @@ def _complain(message: str) -> None:
     """One line on stderr, whatever the message was made of."""
     from toprope.view.text import clean
 
-    click.echo("toprope: " + clean(" ".join(message.split())), err=True)
+    line = "toprope: " + clean(" ".join(message.split()))
+    if len(line) > LINE_MAX:  # somebody's value, quoted: what was expected and the remedy stand at the end
+        line = f"{line[: LINE_MAX // 2]} … {line[-LINE_MAX // 2 :]}"
+    click.echo(line, err=True)
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
@@ -174,12 +180,24 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
 
 
 def _check_names(ask: Any) -> None:
-    """Unknown names end before a directory is made."""
+    """Unknown names, and what cannot be written into a ledger, end before a directory is made."""
     from toprope import climbers
     from toprope.tasks import registry
 
+    for option, value in (("--climber", ask.climber), ("--rehearsal-secret", ask.rehearsal or "")):
+        if not _is_text(value):
+            raise UsageError(f"{option} {value!r} is no text; expected UTF-8")
     registry.known(ask.task)
     climbers.known(ask.climber)
+
+
+def _is_text(value: str) -> bool:
+    """Words from the command line may hold bytes that are none, as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _positive(name: str, value: float | None) -> Any:

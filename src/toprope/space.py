@@ -7,8 +7,11 @@ and needs no numeric parsing inside the sandbox: a parameter is `levels[code]`.
 from __future__ import annotations
 
 import hashlib
+import json
 import math
+import sys
 from collections.abc import Mapping, Sequence
+from typing import TypeGuard
 
 import msgspec
 import numpy as np
@@ -59,18 +62,28 @@ class Space(msgspec.Struct, frozen=True):
         by_name = {d.name: i for i, d in enumerate(self.dims)}
         for name, value in params.items():
             if name not in by_name:
-                raise UsageError(f"parameter {name!r} is not in this space; it has {', '.join(by_name)}")
+                raise UsageError(f"parameter {name[:80]!r} is not in this space; it has {', '.join(by_name)}")
             row[by_name[name]] = _nearest(self.dims[by_name[name]], value)
         return row
 
 
 def _nearest(dim: Dim, value: Json) -> int:
-    if value in dim.levels:
-        return dim.levels.index(value)
-    numbers = [x for x in dim.levels if isinstance(x, int | float)]
-    if not dim.ordered or not isinstance(value, int | float) or len(numbers) != len(dim.levels):
-        raise UsageError(f"parameter {dim.name!r} = {value!r}; expected one of {dim.levels}")
+    for i, level in enumerate(dim.levels):
+        if level == value and (json.dumps(level) == json.dumps(value) or (_is_number(level) and _is_number(value))):
+            return i  # by their text too: True is no 1, inside lists neither
+    numbers = [x for x in dim.levels if _is_number(x)]
+    if (
+        not dim.ordered
+        or not _is_number(value)
+        or not abs(value) <= sys.float_info.max
+        or len(numbers) != len(dim.levels)
+    ):
+        raise UsageError(f"parameter {dim.name!r} = {repr(value)[:80]}; expected one of {dim.levels}")
     return min(range(len(numbers)), key=lambda i: abs(numbers[i] - value))
+
+
+def _is_number(value: Json) -> TypeGuard[int | float]:
+    return isinstance(value, int | float) and not isinstance(value, bool)
 
 
 def linear(name: str, low: float, high: float, levels: int, default: float) -> Dim:

@@ -12,6 +12,8 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from toprope.errors import UsageError
+
 Floats = NDArray[np.float64]
 Codes = NDArray[np.uint8]
 Json = None | bool | int | float | str | list[Any] | dict[str, Any]
@@ -46,8 +48,14 @@ class Tree(msgspec.Struct, frozen=True):
 
 
 def candidate_id(tree_digest: str, params: Mapping[str, Json]) -> str:
-    """Identity of a candidate: sha256 of its tree digest and its parameters in canonical JSON."""
-    canonical = json.dumps(params, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    """Identity of a candidate: sha256 of its tree digest and its parameters in canonical JSON.
+
+    Raises UsageError for parameters that have none.
+    """
+    try:
+        canonical = json.dumps(params, sort_keys=True, separators=(",", ":"), allow_nan=False)
+    except (ValueError, TypeError, RecursionError) as e:
+        raise UsageError(f"parameters of a candidate are no JSON: {str(e)[:200]}") from None
     return hashlib.sha256(f"{tree_digest}\n{canonical}".encode()).hexdigest()
 
 

@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import struct
 from collections.abc import Sequence
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
 import numpy as np
@@ -21,6 +22,8 @@ from toprope.errors import WorkerDied
 T = TypeVar("T")
 _ARRAY = 1
 _LENGTH = struct.Struct("<I")
+_NUMBERS = re.compile(r"[<>|][fiub][1248]")  # numpy reads far more as a dtype: objects, records, Python literals
+_PART = 1 << 20  # bytes asked for at once: a length is believed as far as data comes
 
 
 def _enc_hook(obj: Any) -> Any:
@@ -38,17 +41,21 @@ def _ext_hook(code: int, data: memoryview) -> Any:
     try:
         (n,) = _LENGTH.unpack(data[:4])
         dtype, shape = json.loads(bytes(data[4 : 4 + n]))
-        if np.dtype(dtype).hasobject:
+        if not _NUMBERS.fullmatch(dtype):
             raise ValueError(f"array of dtype {dtype}")
         return np.frombuffer(bytes(data[4 + n :]), dtype).reshape(shape)
-    except (struct.error, TypeError, RecursionError, SyntaxError) as e:  # numpy parses some dtypes as Python literals
+    except (struct.error, TypeError, RecursionError) as e:
         raise ValueError(f"no array: {e}") from None
 
 
 def _dec_hook(kind: Any, obj: Any) -> Any:
-    if isinstance(obj, np.ndarray):
-        return obj
-    raise ValueError(f"expected an array, got {type(obj).__name__}")
+    """kind: what the field is declared as, NDArray of a number type."""
+    if not isinstance(obj, np.ndarray):
+        raise ValueError(f"expected an array, got {type(obj).__name__}")
+    ((wanted,),) = (get_args(a) for a in get_args(kind)[1:])  # ndarray[shape, dtype[wanted]]
+    if obj.dtype != wanted:
+        raise ValueError(f"expected an array of {np.dtype(wanted)}, got {obj.dtype}")
+    return obj
 
 
 _encoder = msgspec.msgpack.Encoder(enc_hook=_enc_hook)
@@ -84,23 +91,32 @@ class Channel(Generic[T]):
             raise WorkerDied(f"{self.peer} ended before it could be told {type(message).__name__}") from e
 
     def recv(self) -> T:
+        """The next message. Raises WorkerDied if the other end is gone or sent what is none: it is not to be trusted
+        with the one after that."""
         (n,) = _LENGTH.unpack(self._exactly(4))
-        return self._decoder.decode(self._exactly(n))  # type: ignore[no-any-return]
+        try:
+            return self._decoder.decode(self._exactly(n))  # type: ignore[no-any-return]
+        except (ValueError, msgspec.DecodeError, RecursionError) as e:
+            raise WorkerDied(f"{self.peer} sent what is no message: {str(e)[:200]}") from None
 
     def close(self) -> None:
         self.sock.close()
 
     def _exactly(self, n: int) -> bytearray:
-        data = bytearray(n)
-        view = memoryview(data)
-        while view:
-            try:
-                got = self.sock.recv_into(view)
-            except OSError:
-                got = 0
-            if got == 0:
-                raise WorkerDied(f"{self.peer} ended without an answer")
-            view = view[got:]
+        data = bytearray()
+        while len(data) < n:
+            at = len(data)
+            data += bytes(min(n - at, _PART))
+            view = memoryview(data)[at:]
+            while view:
+                try:
+                    got = self.sock.recv_into(view)
+                except OSError:
+                    got = 0
+                if got == 0:
+                    raise WorkerDied(f"{self.peer} ended without an answer")
+                view = view[got:]
+            view.release()
         return data
 
 

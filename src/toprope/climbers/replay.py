@@ -44,6 +44,8 @@ def read_params(path: Path) -> list[dict[str, Json]]:
     """Parameters, one JSON object per line; an exported ledger row may carry them under the key `params`."""
     out: list[dict[str, Json]] = []
     try:
+        if path.exists() and not path.is_file():  # a pipe or a device may have no end
+            raise UsageError(f"cannot read {path}: it is no plain file")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None
@@ -52,11 +54,11 @@ def read_params(path: Path) -> list[dict[str, Json]]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise UsageError(f"{path} line {number}: {error}; expected one JSON object per line") from None
+        except (ValueError, RecursionError) as error:  # also numbers of thousands of digits, and deep nesting
+            raise UsageError(f"{path} line {number}: {str(error)[:200]}; expected one JSON object per line") from None
         row = row.get("params", row) if isinstance(row, dict) else row
         if not isinstance(row, dict):
-            raise UsageError(f"{path} line {number} is {row!r}; expected a JSON object of parameters")
+            raise UsageError(f"{path} line {number} is {str(row)[:80]!r}; expected a JSON object of parameters")
         out.append(row)
     return out
 

@@ -25,6 +25,9 @@ class DrawStore:
         self._task, self._secrets, self._traps = task, secrets, traps
         self._held: dict[Split, tuple[int, dict[int, Held]]] = {}
 
+    def knows(self, split: Split) -> bool:
+        return split in self._secrets
+
     def get(self, split: Split, slice_: int, index: int) -> Held:
         number, draws = self._held.get(split, (slice_, {}))
         if number != slice_:

@@ -149,7 +149,8 @@ def _cpu_seconds() -> float:
 
 def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     config = channel.recv()
-    assert isinstance(config, HubConfig)
+    if not isinstance(config, HubConfig):
+        raise UsageError(f"a hub was told {type(config).__name__} before its configuration")
     os.environ["TOPROPE_VAULT"] = config.vault  # where tasks and hidden scorers find what is private to it
     task = registry.load(config.task)
     vault = Vault(Path(config.vault))

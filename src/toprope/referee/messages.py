@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
-from toprope.types import Block, BlockResult, Candidate, Floats, Incident, Split, Tree
+from toprope.types import Block, BlockResult, Candidate, Floats, Incident, Outcome, Split, Tree
 
 # ---------------------------------------------------------------- to and from a scorer
 
@@ -51,6 +51,19 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     floors: Floats
     ceilings: Floats
     groups: NDArray[np.int64]
+
+    def answers(self, work: Work) -> bool:
+        """Is it about this work, with a number for every draw where a variant ended ok, and none where it did not?"""
+        k, n = len(work.block.rows), len(work.block.draws)
+        r = self.result
+        anchors = (self.floors, self.ceilings, self.groups)
+        if self.id != work.id or r.scores.shape != (k, n) or any(a.shape != (n,) for a in anchors):
+            return False
+        if len(r.outcomes) != k or not set(r.messages) | set(r.incidents) <= set(range(k)):
+            return False
+        ok = np.array([o is Outcome.OK for o in r.outcomes], dtype=bool)
+        sane = np.isfinite([r.cpu_s, r.wall_s, *self.floors, *self.ceilings]).all()
+        return bool(sane and np.isfinite(r.scores[ok]).all() and np.isnan(r.scores[~ok]).all())
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):

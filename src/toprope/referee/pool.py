@@ -176,15 +176,15 @@ class ScorerPool:
 
     @staticmethod
     def _result(worker: _Worker) -> Done | None:
-        """The worker's answer, or None if it died."""
+        """The worker's answer, or None if it died or answered something else."""
         try:
             message = worker.channel.recv()
         except WorkerDied:
             return None
         if isinstance(message, Failed):
             raise_failed(message)
-        assert isinstance(message, Done)
-        return message
+        assert worker.work is not None
+        return message if isinstance(message, Done) and message.answers(worker.work) else None
 
     def _replace(self, worker: _Worker) -> _Worker:
         """A new scorer, ready for work, in the place of one that is dead or not worth waiting for."""

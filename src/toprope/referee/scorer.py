@@ -14,7 +14,7 @@ import time
 import numpy as np
 
 from toprope import wire
-from toprope.errors import TopropeError, WorkerDied
+from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Outputs, Task
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.messages import Done, Failed, Load, Progress, Ready, ScorerConfig, ToScorer, Work
@@ -42,6 +42,7 @@ class Scorer:
             self.spaces[message.space.digest] = message.space
 
     def score(self, work: Work) -> Done:
+        self._check(work)
         block, start = work.block, time.monotonic()
         held = [self.store.get(work.split, work.slice, i) for i in block.draws]
         scores = np.full((len(block.rows), len(held)), np.nan)
@@ -67,10 +68,21 @@ class Scorer:
         return Done(
             work.id,
             result,
-            np.array([h.draw.floor for h in held]),
-            np.array([h.draw.ceiling for h in held]),
+            np.array([h.draw.floor for h in held], dtype=np.float64),
+            np.array([h.draw.ceiling for h in held], dtype=np.float64),
             np.array([h.draw.group for h in held], dtype=np.int64),
         )
+
+    def _check(self, work: Work) -> None:
+        """Raises UsageError for work that names what this scorer was not told, or rows that are no points."""
+        block, space = work.block, self.spaces.get(work.block.space)
+        if block.tree not in self.trees or space is None or not self.store.knows(work.split):
+            raise UsageError(f"a scorer was given work on a tree, space or split ({work.split}) that it was not told")
+        points = (*block.rows.shape[:1], len(space.dims))
+        if block.rows.shape != points or not points[0] or (block.rows > space.sizes).any():
+            raise UsageError(f"a scorer was given rows of shape {block.rows.shape} that are no points of their space")
+        if not block.draws or not all(0 <= i < 2**31 for i in block.draws):
+            raise UsageError(f"a scorer was given work on no draw, or on one that does not exist: {block.draws[:4]}")
 
     def _incidents(self, done: JobResult, block: Block, gold: dict[int, Incident]) -> dict[int, list[Incident]]:
         """What the sandbox saw, what the decoys show."""
@@ -105,7 +117,8 @@ class Scorer:
 
 def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
     config = channel.recv()
-    assert isinstance(config, ScorerConfig)
+    if not isinstance(config, ScorerConfig):
+        raise UsageError(f"a scorer was told {type(config).__name__} before its configuration")
     task = registry.load(config.task)
     with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier) as box:
         for split in config.secrets:

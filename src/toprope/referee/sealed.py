@@ -15,8 +15,10 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from urllib.parse import quote
+
+import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import RunError
@@ -69,6 +71,26 @@ def _outdated(run: str, presented: int, seen: int, vault: Path) -> str:
     )
 
 
+def _columns(db: sqlite3.Connection) -> dict[str, list[Any]]:
+    """Table -> its columns. Raises sqlite3.DatabaseError for a vault in which something acts by itself."""
+    (acting,) = db.execute("SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
+    if acting:
+        raise sqlite3.DatabaseError("it holds triggers or views")
+    tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type='table'").fetchall()]
+    query = "SELECT name, type, pk FROM pragma_table_info(?)"
+    return {name: db.execute(query, (name,)).fetchall() for name in tables}
+
+
+def _check_tables(db: sqlite3.Connection) -> None:
+    """Raises sqlite3.DatabaseError unless every table of ours has our columns; others may lie beside them."""
+    with contextlib.closing(sqlite3.connect(":memory:")) as model:
+        model.executescript(_SCHEMA)
+        wanted, found = _columns(model), _columns(db)
+    for name, columns in wanted.items():
+        if found.get(name) != columns:
+            raise sqlite3.DatabaseError(f"its table {name} has other columns than this version of toprope knows")
+
+
 def _patiently(db: sqlite3.Connection, pragma: str) -> None:
     """Two runs that make the vault at the same moment: a change of journal does not wait for a lock by itself."""
     for seconds in (0.05, 0.2, 1.0, 5.0):
@@ -96,6 +118,7 @@ class Vault:
             self._db.execute("PRAGMA synchronous=FULL")
             _patiently(self._db, "PRAGMA journal_mode=WAL")
             self._db.executescript(_SCHEMA)
+            _check_tables(self._db)
         except (OSError, sqlite3.Error) as e:
             raise RunError(f"vault {directory}: {e}; set TOPROPE_VAULT to a directory you own on a local disk") from e
 
@@ -116,15 +139,26 @@ class Vault:
                 f"cannot write the vault {self._path}: {e}; nothing is lost: mend that, then `toprope resume` the run"
             ) from e
 
+    @contextlib.contextmanager
+    def _read(self) -> Iterator[None]:
+        """Rows are read and converted to their types inside: a file knows damage that SQLite does not see."""
+        try:
+            yield
+        except (sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError, OverflowError, OSError) as e:
+            raise RunError(
+                f"the vault {self._path} cannot be read: {e}; restore it from a copy, then `toprope resume` the run"
+            ) from e
+
     @property
     def since(self) -> str:
         """Date of the first run the vault knows."""
-        (first,) = self._db.execute("SELECT min(created) FROM runs").fetchone()
-        return time.strftime("%Y-%m-%d", time.localtime(first or time.time()))
+        with self._read():
+            (first,) = self._db.execute("SELECT min(created) FROM runs").fetchone()
+            return time.strftime("%Y-%m-%d", time.localtime(first or time.time()))
 
     def open_run(self, run: str, task: str, rehearsal: str | None, beacon_round: str | None = None) -> SealedRun:
         """The run's sealed record, made on first sight; a beacon's round is named then or never."""
-        with self._write():
+        with self._read(), self._write():
             row = self._db.execute("SELECT * FROM runs WHERE run=?", (run,)).fetchone()
             if row is None:
                 query = "SELECT count(*) FROM runs WHERE task=? AND rehearsal=0"
@@ -134,7 +168,11 @@ class Vault:
                 if beacon_round is not None:
                     self._db.execute("INSERT INTO beacons VALUES (?,?,NULL,NULL)", (run, beacon_round))
             named = self._db.execute("SELECT round FROM beacons WHERE run=?", (run,)).fetchone()
-        return SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]), named and named[0])
+            known = SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]), named and named[0])
+            known = msgspec.convert(known, SealedRun, builtin_types=(bytes,))
+            if known.number < 1 or len(known.secret) != 32 or known.task != task:
+                raise ValueError(f"its record of run {run} is none of task {task}")
+        return known
 
     def commit(self, run: str, candidate: str, head: str) -> None:
         """The candidate that a beacon's value will test; the first one stays."""
@@ -166,9 +204,9 @@ class Vault:
         if self._notices_copies:
             self._sit_alone(run)
         try:
-            with self._write():
+            with self._read(), self._write():
                 row = self._db.execute("SELECT seen, acknowledged FROM sittings WHERE run=?", (run,)).fetchone()
-                seen, acknowledged = row or (0, 0)
+                seen, acknowledged = msgspec.convert(row or (0, 0), tuple[int, int])
                 if self._notices_copies and presented not in (seen, acknowledged):
                     raise RunError(_outdated(run, presented, seen, self._path.parent))
                 values = (run, seen + 1, max(presented, acknowledged))
@@ -210,14 +248,14 @@ class Vault:
 
     def begin_attempt(self, run: str, slice_: int, candidate: str) -> tuple[int, int | None]:
         """The attempt's number on the slice, counted now; and the tick of its NOT YET, if the same candidate had it."""
-        with self._write():
+        with self._read(), self._write():
             query = (
                 "SELECT a.attempt, a.promoted, coalesce(v.tick, 0) FROM attempts a "
                 "LEFT JOIN verdicts v USING (run, slice, attempt) WHERE a.run=? AND a.slice=? AND a.candidate=?"
             )
             row = self._db.execute(query, (run, slice_, candidate)).fetchone()
             if row is not None:
-                return row[0], None if row[1] is None else row[2]
+                return msgspec.convert(row[0], int), None if row[1] is None else msgspec.convert(row[2], int)
             query = "SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE run=? AND slice=?"
             (number,) = self._db.execute(query, (run, slice_)).fetchone()
             self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,NULL)", (run, slice_, number, candidate))
@@ -264,14 +302,17 @@ class Vault:
         """Candidate -> what was seen of it on hidden draws."""
         found: dict[str, list[Incident]] = {}
         query = "SELECT candidate, kind, severity, evidence FROM incidents WHERE run=? ORDER BY rowid"
-        for candidate, *incident in self._db.execute(query, (run,)):
-            found.setdefault(candidate, []).append(Incident(*incident))
+        with self._read():
+            for row in self._db.execute(query, (run,)):
+                candidate, *incident = msgspec.convert(row, tuple[str, str, str, str])
+                found.setdefault(candidate, []).append(Incident(*incident))
         return found
 
     def champions(self, run: str) -> list[tuple[Candidate, Estimate]]:
         """Promoted candidates in order; slice s was burned by the s-th (from 1)."""
-        rows = self._db.execute("SELECT candidate, measured FROM champions WHERE run=? ORDER BY slice", (run,))
-        return [(wire.decode(c, Candidate), wire.decode(m, Estimate)) for c, m in rows]
+        with self._read():
+            rows = self._db.execute("SELECT candidate, measured FROM champions WHERE run=? ORDER BY slice", (run,))
+            return [(wire.decode(c, Candidate), wire.decode(m, Estimate)) for c, m in rows]
 
     def past_answer(self, run: str, candidate: str) -> Answer | None:
         """The PROMOTE a candidate had, so that a run that missed the answer in a crash hears it again."""
@@ -279,14 +320,17 @@ class Vault:
             "SELECT a.attempt, a.slice, c.measured, v.tick FROM attempts a JOIN champions c USING (run, slice) "
             "LEFT JOIN verdicts v USING (run, slice, attempt) WHERE a.run=? AND a.candidate=? AND a.promoted=1"
         )
-        row = self._db.execute(query, (run, candidate)).fetchone()
-        if row is None:
-            return None
-        return Answer(candidate, True, row[0], row[1], wire.decode(row[2], Estimate), row[3] or 0)
+        with self._read():
+            row = self._db.execute(query, (run, candidate)).fetchone()
+            if row is None:
+                return None
+            attempt, slice_, tick = msgspec.convert((*row[:2], row[3] or 0), tuple[int, int, int])
+            return Answer(candidate, True, attempt, slice_, wire.decode(row[2], Estimate), tick)
 
     def attempts(self, run: str) -> int:
-        (n,) = self._db.execute("SELECT count(*) FROM attempts WHERE run=?", (run,)).fetchone()
-        return int(n)
+        with self._read():
+            (n,) = self._db.execute("SELECT count(*) FROM attempts WHERE run=?", (run,)).fetchone()
+            return int(n)
 
     def judged(self, run: str) -> list[Judged]:
         """Every verdict of the run, for the day its test is opened."""
@@ -294,15 +338,16 @@ class Vault:
             "SELECT a.slice, a.attempt, a.candidate, a.promoted, v.tick, v.log_e, v.level, v.draws, v.error "
             "FROM attempts a JOIN verdicts v USING (run, slice, attempt) WHERE run=? ORDER BY a.slice, a.attempt"
         )
-        rows = self._db.execute(query, (run,))
-        return [Judged(row[0], row[1], row[2], bool(row[3]), *row[4:]) for row in rows]
+        with self._read():
+            rows = self._db.execute(query, (run,)).fetchall()
+            return [msgspec.convert(Judged(r[0], r[1], r[2], bool(r[3]), *r[4:]), Judged) for r in rows]
 
     def open_test(self, run: SealedRun, candidate: str, head: str = "", beacon: str | None = None) -> int:
         """Counts an opening of the task's test over all runs and ends the run; the same candidate keeps its number.
 
         A rehearsal's test is no secret, so its opening is always the first and is not counted.
         """
-        with self._write():
+        with self._read(), self._write():
             self._with_beacon(run, candidate, beacon)
             self._db.execute("UPDATE runs SET unsealed=1 WHERE run=?", (run.run,))
             self._db.execute("INSERT OR IGNORE INTO heads VALUES (?,?)", (run.run, head))

@@ -25,7 +25,8 @@ from toprope.types import Candidate, Tree
 
 LAG = 3  # generations between an attempt and its answer: about as long as the schedule lets it wait
 TRIES = 8  # candidates re-run alone before an attempt is given up
-LAST = 2  # attempts after the last generation
+LAST = 1  # attempts after the last generation
+CROWD = 2.0  # times longer that hidden work takes while the climb goes on beside it
 
 
 class Ascent:
@@ -86,6 +87,7 @@ class Ascent:
             start, draws = time.monotonic(), len(finalist.scores)
             scores, incidents = self._evaluator.alone(finalist.row, draws)
             expected = (time.monotonic() - start) / draws * 2 * self._splits.val_slice  # candidate and champion
+            expected *= CROWD if generation >= 0 else 1.0
             pure = np.allclose(scores, finalist.scores, atol=1e-6)
             speed = pace(expected, self._splits.tick_s)
             asked = Asked(candidate, finalist.experiment, finalist.value, pure, speed, incidents)

@@ -21,6 +21,7 @@ from toprope.errors import RunError
 from toprope.protocols import Entry
 
 FORMAT = 1
+SCHEMA = "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT"
 GENESIS = hashlib.sha256(b"toprope ledger 1").hexdigest()
 
 
@@ -60,7 +61,7 @@ class SqliteLedger:
             return
         self._db.execute("BEGIN IMMEDIATE")
         self._db.execute(f"PRAGMA user_version={FORMAT}")
-        self._db.execute("CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT")
+        self._db.execute(SCHEMA)
         self._db.execute("COMMIT")
 
     def _check_chain(self) -> tuple[int, str]:
@@ -69,6 +70,9 @@ class SqliteLedger:
             raise RunError(
                 f"{self.path} has ledger format {version}, this toprope reads {FORMAT}; use the version that made it"
             )
+        tables = self._db.execute("SELECT sql FROM sqlite_master").fetchmany(2)
+        if tables != [(SCHEMA,)]:  # a stranger's view or trigger could do anything, or have no end
+            raise RunError(f"{self.path} is no ledger of toprope: it holds other tables; restore it from a copy")
         head, expected = GENESIS, 0
         for seq, kind, body, digest in self._db.execute("SELECT seq, kind, body, hash FROM entries ORDER BY seq"):
             if not isinstance(kind, str) or not isinstance(body, bytes):
@@ -114,7 +118,7 @@ class SqliteLedger:
 def _uri(path: Path, readonly: bool) -> str:
     """The file for sqlite, its name quoted. A finished run in a directory we cannot write is read as it lies: readers
     of a WAL file need to write beside it, and where no log lies there is nothing in it to miss."""
-    uri = f"file:{quote(str(path))}"
+    uri = f"file:{quote(os.fsencode(path))}"  # names need not be text
     if not readonly:
         return uri
     log = path.with_name(path.name + "-wal")

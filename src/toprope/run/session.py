@@ -30,6 +30,7 @@ from toprope.run.ledger import SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
 from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, Sitting, record
+from toprope.run.story import tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space
 from toprope.tasks import registry
@@ -81,6 +82,8 @@ class Session:
             self.task: Task = registry.load(self.ask.task)
             first = next(self.ledger.read("open"), None)
             past: Opening | None = record(first) if first is not None else None
+            if past is not None:
+                tell(str(directory), self.ledger.read())  # refuses records that make no sense together
             if past is not None and past.toprope != toprope.__version__:
                 raise RunError(
                     f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "

@@ -10,8 +10,10 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from toprope.errors import RunError
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
+from toprope.run import sound
 from toprope.run.ledger import read_entries
 from toprope.run.records import Ask, Asked, Audited, BlockRecord, Committed, Generation, Opening, record
 from toprope.stats.gap import Gap
@@ -158,8 +160,6 @@ def read(directory: Path) -> Story:
 
 
 def tell(path: str, entries: Iterable[Entry]) -> Story:
-    from toprope.errors import RunError
-
     by_kind: dict[str, list[Any]] = {}
     head = ""
     for entry in entries:
@@ -169,10 +169,16 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         again = f"toprope resume {path}" if "ask" in by_kind else "toprope climb"
         raise RunError(f"run {path} ended before it began; start it again with `{again}`")
 
+    for kind in ("ask", "open", "commit", "test"):
+        if len(by_kind.get(kind, [])) > 1:
+            raise RunError(
+                f"run {path}: its ledger makes no sense, it holds two entries {kind!r}; restore it from a copy"
+            )
+
     def last(kind: str) -> Any:
         return by_kind.get(kind, [None])[-1]
 
-    return Story(
+    story = Story(
         path,
         by_kind["open"][0],
         by_kind.get("block", []),
@@ -185,6 +191,8 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         head,
         last("ask"),
     )
+    sound.check(story)
+    return story
 
 
 def _estimate(e: Any) -> dict[str, float] | None:
@@ -243,11 +251,13 @@ def export(s: Story) -> dict[str, Any]:
                     "outcome": "ok",
                     "scores": [],
                 }
-            row = rows.setdefault(experiment, {"outcome": "ok"})
-            if i in block.outcomes and row["outcome"] == "ok":
+            row = rows.get(experiment)
+            if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
+                continue  # it has failed, or a run that was killed lacks the draws before these
+            if i in block.outcomes:
                 row["outcome"] = block.outcomes[i]
                 row["message"] = block.messages.get(i, "")
-            if row["outcome"] == "ok":
+            else:
                 row["scores"] += [round(float(x), 6) for x in block.scores[i]]
     return {
         "task": o.task,

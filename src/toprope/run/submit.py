@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -23,6 +24,9 @@ from toprope.tasks import registry
 from toprope.types import Block, Candidate, Outcome, Tree
 
 IGNORED = {"params.json", "__pycache__"}
+MAX_FILES = 1000
+MAX_FOLDERS = 32  # one inside another
+MAX_LEVELS = 32  # of lists and objects inside each other in parameters: every reader on the way takes these
 
 
 def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Candidate:
@@ -35,7 +39,10 @@ def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Cand
         files = _read_files(directory, spec)
     except OSError as e:
         raise UsageError(f"candidate file {e.filename}: {e.strerror}; every file must be readable") from e
-    return Candidate(Tree(files), _read_params(params or directory / "params.json", params is not None))
+    own = directory / "params.json"
+    if params is None and not os.path.lexists(own):
+        return Candidate(Tree(files), {})
+    return Candidate(Tree(files), _read_params(params or own, spec.max_tree_bytes))
 
 
 def _read_files(directory: Path, spec: TaskSpec) -> dict[str, bytes]:
@@ -44,46 +51,69 @@ def _read_files(directory: Path, spec: TaskSpec) -> dict[str, bytes]:
     size = 0
     for path in _plain_files(directory):
         size += path.stat().st_size
+        if len(files) == MAX_FILES:
+            raise UsageError(f"candidate {directory} has more than {MAX_FILES} files (reached at {path.name!r})")
         if size > spec.max_tree_bytes:
             raise UsageError(
                 f"candidate {directory} has more than the {spec.max_tree_bytes} bytes that {spec.id} allows "
                 f"(reached at {path.name})"
             )
-        name = path.relative_to(directory).as_posix()
-        if not name.isprintable():
-            raise UsageError(f"candidate file {name!r} has a name that cannot be printed; rename it")
-        files[name] = path.read_bytes()
+        files[path.relative_to(directory).as_posix()] = path.read_bytes()
     return files
 
 
-def _plain_files(directory: Path) -> Iterator[Path]:
+def _plain_files(directory: Path, depth: int = 0) -> Iterator[Path]:
+    if depth > MAX_FOLDERS:
+        raise UsageError(f"candidate folder {directory} lies more than {MAX_FOLDERS} folders deep")
     for path in sorted(directory.iterdir()):
         if path.name in IGNORED:
             continue
+        if not path.name.isprintable():
+            raise UsageError(f"candidate file {path.name!r} has a name that cannot be printed; rename it")
         if path.is_symlink():
             raise UsageError(f"candidate file {path} is a symbolic link; a candidate is plain files only")
         if path.is_dir():
-            yield from _plain_files(path)
+            yield from _plain_files(path, depth + 1)
         elif path.is_file():
             yield path
         else:
             raise UsageError(f"candidate file {path} is a pipe, socket or device; a candidate is plain files only")
 
 
-def _read_params(path: Path, required: bool) -> dict[str, Any]:
-    if not path.exists() and not required:
-        return {}
+def _read_params(path: Path, most: int) -> dict[str, Any]:
+    expected = f"expected a JSON object of names and values in a plain file of at most {most} bytes"
+    if not path.is_file():  # a pipe would have no end, or no beginning
+        raise UsageError(f"parameters {path} are no file that can be read; {expected}")
     try:
-        params = json.loads(path.read_text(encoding="utf-8"), parse_constant=_no_constant)
+        with path.open("rb") as f:
+            data = f.read(most + 1)
+        if len(data) > most:
+            raise UsageError(f"parameters {path} are longer; {expected}")
+        params = json.loads(data.decode("utf-8"), parse_constant=_no_constant, object_pairs_hook=_no_repeats)
         json.dumps(params, allow_nan=False)  # 1e999 is read as infinity
         wire.encode(params)  # integers beyond 64 bits, lone surrogates
+    except UsageError:
+        raise
     except (OSError, ValueError, OverflowError, RecursionError) as e:
-        raise UsageError(f"parameters {path}: {e}; expected a JSON object of names and values") from e
+        raise UsageError(f"parameters {path}: {str(e)[:200]}; {expected}") from e
     if not isinstance(params, dict):
-        raise UsageError(
-            f"parameters {path} hold a {type(params).__name__}; expected a JSON object of names and values"
-        )
+        raise UsageError(f"parameters {path} hold a {type(params).__name__}; {expected}")
+    if _depth(params) > MAX_LEVELS:
+        raise UsageError(f"parameters {path} are nested more than {MAX_LEVELS} deep; {expected}")
     return params
+
+
+def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("one name stands there twice")
+    return found
+
+
+def _depth(value: Any) -> int:
+    if not isinstance(value, list | dict):
+        return 0
+    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _no_constant(name: str) -> float:

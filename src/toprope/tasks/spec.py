@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import msgspec
 
@@ -13,14 +15,41 @@ from toprope.types import Tree
 
 
 def load_spec(path: Path) -> TaskSpec:
-    """Raises UsageError naming the file and the field if it is missing, malformed or of another shape."""
+    """Raises UsageError naming the file and the field if it is missing, malformed, of another shape or no use."""
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
-        if unknown := sorted(set(fields) - set(TaskSpec.__struct_fields__)):
-            raise UsageError(f"{path}: unknown field {unknown[0]!r}; known are {', '.join(TaskSpec.__struct_fields__)}")
-        return msgspec.convert(fields, TaskSpec)
-    except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
-        raise UsageError(f"{path}: {error}") from None
+        spec = msgspec.convert(fields, TaskSpec)
+    except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
+        raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
+    for fault in (*_unknown(fields, TaskSpec), *_useless(spec)):
+        raise UsageError(f"{path}: {fault}")
+    return spec
+
+
+def _unknown(fields: dict[str, Any], kind: Any) -> Iterator[str]:
+    """Misspelt names, in tables too: a default in place of what was meant would be silent."""
+    known = {f.name: f.type for f in msgspec.structs.fields(kind)}
+    for name, value in fields.items():
+        if name not in known:
+            yield f"unknown field {name[:80]!r}; known are {', '.join(known)}"
+        elif isinstance(value, dict):
+            yield from _unknown(value, known[name])
+
+
+def _useless(spec: TaskSpec) -> Iterator[str]:
+    s, limits = spec.splits, spec.limits
+    if not s.rungs or s.rungs != sorted(set(s.rungs)):
+        yield f"splits.rungs {s.rungs}; expected rising numbers of draws"
+    counts = {name: getattr(s, name) for name in ("val_slice", "measure_slice", "test", "attempt_every", "generation")}
+    counts |= {"rungs": min(s.rungs, default=0), "max_tree_bytes": spec.max_tree_bytes, "memory_mb": limits.memory_mb}
+    for name, n in counts.items():
+        if not 1 <= n <= 10**9 - 1:
+            yield f"{name} {n}; expected a whole number above 0 and below 1e9"
+    sizes = {"limits.wall_s": limits.wall_s, "limits.cpu_s": limits.cpu_s}
+    sizes |= {"metric.clip": spec.metric.clip, "metric.spread": spec.metric.spread}
+    for name, x in sizes.items():
+        if not 0 < x < 1e6:
+            yield f"{name} {x}; expected a number above 0 and below 1e6"
 
 
 def load_tree(folder: Path) -> Tree:

@@ -28,7 +28,7 @@ def write(directory: Path, output: Path | None = None) -> Path:
     path = output or directory / "report.html"
     page = render(read(directory))
     try:
-        path.write_text(page, encoding="utf-8")
+        path.write_text(page, encoding="utf-8", errors="backslashreplace")  # the run's name need not be text
     except OSError as e:
         raise UsageError(f"cannot write {path}: {e.strerror}; name another file with -o") from e
     return path

@@ -28,10 +28,11 @@ def protection(p: dict[str, Any]) -> str:
     """The protection in force, on one line."""
     if p.get("tier") == "none":
         return "protection: NONE - candidates can read and change anything you can; results are marked unprotected"
+    known = {name: str(p.get(name, "unknown"))[:200] for name in ("tier", "landlock_abi", "identity", "network")}
     parts = ["namespaces"] if p.get("namespaces") else []
-    parts += [f"Landlock ABI {p['landlock_abi']}", "seccomp", str(p["identity"]), f"network {p['network']}"]
-    instead = f"; {p['instead']}" if p.get("instead") else ""
-    return clean(f"protection: {p['tier']} ({', '.join(parts)}){instead}")
+    parts += [f"Landlock ABI {known['landlock_abi']}", "seccomp", known["identity"], f"network {known['network']}"]
+    instead = f"; {str(p['instead'])[:500]}" if p.get("instead") else ""
+    return clean(f"protection: {known['tier']} ({', '.join(parts)}){instead}")
 
 
 def ending(s: dict[str, Any]) -> str:

@@ -8,6 +8,8 @@ layer's output at `=`, before the final norm. `pretrain` holds the same model in
 from __future__ import annotations
 
 import hashlib
+import io
+import zipfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -15,8 +17,13 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from toprope.errors import UsageError
+from toprope.tasks.w2s import corpus
+
 F4 = NDArray[np.float32]
 EPS = np.float32(1e-6)
+HEADER_MAX = 4096  # bytes of a member before its numbers
+LARGEST = 65504.0  # what half precision holds
 CHUNK = 512  # rows at a time: activations of a chunk stay in cache
 
 
@@ -49,12 +56,53 @@ def digest(weights: Mapping[str, NDArray[np.floating]]) -> str:
     return h.hexdigest()
 
 
+def sizes(shape: Shape) -> dict[str, tuple[int, int]]:
+    """(rows, columns) of every weight matrix of a model."""
+    d = shape.width
+    inner = {"qkv": (d, 3 * d), "proj": (d, d), "up": (d, 4 * d), "down": (4 * d, d)}
+    outer = {"tok": (corpus.VOCAB, d), "pos": (corpus.LINE, d)}
+    return {name: outer.get(name) or inner[name.rstrip("0123456789")] for name in names(shape)}
+
+
 def load(path: Path) -> tuple[Weights, Weights]:
-    """(strong, weak) weights of one lineage from the .npz written by `pretrain`, kept there in half precision."""
-    with np.load(path, allow_pickle=False) as z:
-        strong = {name: z[f"strong.{name}"].astype(np.float32) for name in names(STRONG)}
-        weak = {name: z[f"weak.{name}"].astype(np.float32) for name in names(WEAK)}
-    return strong, weak
+    """(strong, weak) weights of one lineage from the .npz written by `pretrain`, kept there in half precision.
+
+    Raises UsageError naming the file and the matrix that is missing, of another shape or type, or not finite. Nothing
+    is allocated because a header says so.
+    """
+    try:
+        with zipfile.ZipFile(path) as z:
+            return _model(z, "strong", STRONG), _model(z, "weak", WEAK)
+    except UsageError as e:
+        raise UsageError(f"weights {path}: {e}; expected an .npz made by `toprope vault pretrain`") from None
+    except Exception as e:  # zipfile and numpy have a dozen ways to refuse a damaged file, one per codec
+        said = f"{type(e).__name__} {str(e)[:200]!r}"
+        raise UsageError(f"weights {path}: damaged, {said}; expected an .npz made by `toprope vault pretrain`") from e
+
+
+def _model(z: zipfile.ZipFile, lineage: str, shape: Shape) -> Weights:
+    return {name: _matrix(z, f"{lineage}.{name}", size) for name, size in sizes(shape).items()}
+
+
+def _matrix(z: zipfile.ZipFile, name: str, size: tuple[int, int]) -> F4:
+    if name + ".npy" not in z.namelist():
+        raise UsageError(f"it holds no matrix {name!r}")
+    most = 8 * size[0] * size[1] + HEADER_MAX
+    with z.open(name + ".npy") as f:
+        data = f.read(most + 1)
+    if len(data) > most:
+        raise UsageError(f"matrix {name!r} is larger than {size}")
+    member = io.BytesIO(data)
+    version = np.lib.format.read_magic(member)
+    read = {(1, 0): np.lib.format.read_array_header_1_0, (2, 0): np.lib.format.read_array_header_2_0}
+    found, _, dtype = read[version](member)
+    if found != size or dtype.kind != "f" or dtype.itemsize > 8:
+        raise UsageError(f"matrix {name!r} is {dtype} of shape {found}, expected floats of shape {size}")
+    member.seek(0)
+    matrix = np.asarray(np.lib.format.read_array(member, allow_pickle=False), dtype=np.float64)
+    if not (np.abs(matrix) <= LARGEST).all():
+        raise UsageError(f"matrix {name!r} holds a number that is none, or beyond {LARGEST:g}")
+    return matrix.astype(np.float32)
 
 
 def states(weights: Weights, shape: Shape, tokens: NDArray[np.int64]) -> F4:
