@@ -82,9 +82,8 @@ def _plain_files(directory: Path, depth: int = 0) -> Iterator[Path]:
 
 def _read_params(path: Path, most: int) -> dict[str, Any]:
     expected = f"expected a JSON object of names and values in a plain file of at most {most} bytes"
-    if not path.is_file():  # a pipe would have no end, or no beginning
-        what = "no file that can be read" if path.exists() else "not there (No such file)"
-        raise UsageError(f"parameters {path} are {what}; {expected}")
+    if path.exists() and not path.is_file():  # a pipe would have no end, or no beginning
+        raise UsageError(f"parameters {path} are no file that can be read; {expected}")
     try:
         with path.open("rb") as f:
             data = f.read(most + 1)

@@ -18,10 +18,14 @@ def load_spec(path: Path) -> TaskSpec:
     """Raises UsageError naming the file and the field if it is missing, malformed, of another shape or no use."""
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
+        for fault in _unknown(fields, TaskSpec):
+            raise UsageError(f"{path}: {fault}")
         spec = msgspec.convert(fields, TaskSpec)
+    except UsageError:
+        raise
     except (OSError, ValueError, RecursionError, msgspec.ValidationError) as error:
         raise UsageError(f"{path}: {' '.join(str(error).split())}") from None
-    for fault in (*_unknown(fields, TaskSpec), *_useless(spec)):
+    for fault in _useless(spec):
         raise UsageError(f"{path}: {fault}")
     return spec
 
@@ -32,7 +36,7 @@ def _unknown(fields: dict[str, Any], kind: Any) -> Iterator[str]:
     for name, value in fields.items():
         if name not in known:
             yield f"unknown field {name[:80]!r}; known are {', '.join(known)}"
-        elif isinstance(value, dict):
+        elif isinstance(value, dict) and isinstance(known[name], type(msgspec.Struct)):
             yield from _unknown(value, known[name])
 
 
