@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 
-.PHONY: climb test test-all check bench independent clean
+.PHONY: climb test test-all check bench independent redteam clean
 
 climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed test, write the report
 	@$(BIN)/toprope climb w2s/probe-v1 --minutes 2 --unseal --report
@@ -26,6 +26,9 @@ bench: $(VENV)/run  ## what an experiment costs here, as ratios taken side by si
 
 independent: $(VENV)/run  ## the flagship claim over five independent runs
 	@$(BIN)/python -m toprope.assay.independent w2s/probe-v1 --runs 5 --minutes 2
+
+redteam: $(VENV)/run  ## every known cheat against weak-to-strong: exit 1 if one pays
+	@$(BIN)/toprope redteam w2s/probe-v1
 
 $(VENV)/run: pyproject.toml constraints.txt
 	@echo "installing into $(VENV)" >&2; start=$$(date +%s); \

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
+from ordinary import as_user, home, packages, python  # noqa: F401 (fixtures)
 
 for library in ("OPENBLAS", "OMP", "MKL"):  # as in the workers: on small matrices more threads only fight each other
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")

@@ -10,12 +10,14 @@ import sys
 import time
 from pathlib import Path
 
+import cells
 import msgspec
 import pytest
 
 from toprope.run.ledger import SqliteLedger, read_entries
 from toprope.run.records import Ask, Opening, record
 from toprope.run.submit import submit
+from toprope.sandbox.selftest import Choice
 
 COIN = "testing/coin-v1"
 GOOD = "def answer(nonce, *, params):\n    return [1.0, 0.05, nonce[0]]\n"
@@ -165,7 +167,7 @@ def test_a_broken_candidate_is_data(cli, tmp_path, source, outcome, words):
     if outcome == "invalid":  # the others take the same way without a process of their own
         result = cli.json("submit", COIN, directory)
     else:
-        result = submit(COIN, directory, None, 0, lambda: "linux-landlock", lambda *_: None)
+        result = submit(COIN, directory, None, 0, lambda: Choice("linux-landlock"), lambda *_: None)
     assert result["outcome"] == outcome
     assert result["dev"] is None
     for word in words:
@@ -397,7 +399,8 @@ def test_the_json_of_the_others(cli, finished, tmp_path):
     assert cli.json("report", base / "run", "-o", page) == str(page)
     assert page.read_text().startswith("<!doctype html>")
     machine = cli.json("doctor")
-    assert machine["tier"] == "linux-landlock"
+    assert machine["tier"] == cells.best()
+    assert list(machine["tiers"]) == ["linux-full", "linux-landlock"]
     for layer in machine["layers"].values():
         fields(layer, "ok detail remedy")
 
@@ -414,7 +417,19 @@ def test_without_json_nothing_goes_to_stdout(cli, finished):
 def test_help_is_quick_and_complete(cli):
     """Every command of the contract is listed and explains itself."""
     listed = cli.run("--help").stdout
-    for command in ("tasks", "climb", "resume", "unseal", "submit", "report", "export", "doctor", "bench", "vault"):
+    for command in (
+        "tasks",
+        "climb",
+        "resume",
+        "unseal",
+        "verify",
+        "referee",
+        "submit",
+        "report",
+        "export",
+        "doctor",
+        "vault",
+    ):
         assert command in listed
         assert cli.run(command, "--help").returncode == 0
     assert cli.run("--version").stdout.startswith("toprope")

@@ -3,79 +3,16 @@
 import json
 import os
 import shutil
+import signal
 import stat
 import subprocess
 import sys
-import tempfile
-from pathlib import Path
 
-import numpy
+import cells
 import pytest
+from cells import NOBODY
 
-import toprope
-from toprope.sandbox.walls import open_to_all
-
-NOBODY = 65534
-PACKAGES = ("numpy", "numpy.libs", "msgspec", "click", "jinja2", "markupsafe", "rich", "pygments", "markdown_it")
-PACKAGES += ("mdurl", "platformdirs")
 COIN = "testing/coin-v1"
-
-
-@pytest.fixture(scope="module")
-def home():
-    """A directory of the ordinary user's own, with all that is needed to run toprope readable by anyone."""
-    base = Path(tempfile.mkdtemp(prefix="toprope-user-"))
-    base.chmod(0o755)
-    (base / "home").mkdir()
-    if os.geteuid() == 0:
-        os.chown(base / "home", NOBODY, NOBODY)
-    yield base
-    shutil.rmtree(base)
-
-
-@pytest.fixture(scope="module")
-def python(home) -> Path:
-    """An interpreter that anyone may run: ours, or a copy if ours lies where only its owner may look."""
-    real = Path(sys.executable).resolve()
-    if open_to_all(real):
-        return real
-    library = Path("lib") / f"python{sys.version_info.major}.{sys.version_info.minor}"
-    leave_out = shutil.ignore_patterns("test", "tests", "site-packages", "*.a", "idlelib", "config-*")
-    shutil.copytree(Path(sys.base_prefix) / library, home / "python" / library, ignore=leave_out)
-    for shared in (Path(sys.base_prefix) / "lib").glob("libpython*.so*"):
-        shutil.copy(shared, home / "python" / "lib")
-    (home / "python" / "bin").mkdir()
-    return Path(shutil.copy(real, home / "python" / "bin" / real.name))
-
-
-@pytest.fixture(scope="module")
-def packages(home) -> Path:
-    """toprope and what it needs, readable by anyone, and nothing else."""
-    site = home / "site"
-    shutil.copytree(Path(toprope.__file__).parent, site / "toprope")
-    installed = Path(numpy.__file__).parents[1]
-    for name in PACKAGES:
-        if (installed / name).is_dir():
-            shutil.copytree(installed / name, site / name, ignore=shutil.ignore_patterns("tests"))
-    return site
-
-
-@pytest.fixture
-def as_user(home, python, packages):
-    """Runs toprope as the ordinary user."""
-
-    def run(*args: object) -> subprocess.CompletedProcess[str]:
-        root = os.geteuid() == 0
-        return subprocess.run(
-            [str(python), "-s", "-m", "toprope.cli", *map(str, args)],
-            env={"PYTHONPATH": str(packages), "HOME": str(home / "home"), "PATH": "/usr/bin:/bin", "LANG": "C.UTF-8"},
-            cwd=home / "home",
-            capture_output=True,
-            text=True,
-            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}),
-        )
-
-    return run
 
 
 def test_a_climb_end_to_end(as_user, home):
@@ -83,6 +20,7 @@ def test_a_climb_end_to_end(as_user, home):
     done = as_user("climb", COIN, "--experiments", 40, "--workers", 1, "--run", "run", "--unseal", "--report", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
+    assert result["protection"]["tier"] == cells.best()
     assert result["protection"]["identity"] == "uid kept, ordinary user"
     assert result["protection"]["uid"] == (NOBODY if os.geteuid() == 0 else os.geteuid())
     assert (result["protection"]["protected"], result["certifying"]) == (True, True)
@@ -119,3 +57,69 @@ def _read_only(as_user, home) -> None:
             (line,) = refused.stderr.splitlines()
             assert str(hidden) in line
     theirs.chmod(0o755)
+
+
+@pytest.mark.slow
+def test_cheating_does_not_pay_for_an_ordinary_user_either(as_user):
+    """The red team's thieves and vandals, as nobody: none pays, every twin passes."""
+    done = as_user("redteam", COIN, "--only", "C1,C2,fork,limits-parent,kill-parent,early-exit", "--json")
+    result = json.loads(done.stdout) if done.stdout else done.stderr
+    assert done.returncode == 0, [c for c in result["cheats"] if not c["ok"]] if done.stdout else result
+    assert result["protection"]["identity"] == "uid kept, ordinary user"
+
+
+@pytest.fixture
+def service(home):
+    """A referee of ours, which the ordinary user can reach and nothing more: its vault lies open to the path."""
+    vault, address = home / "vault", f"unix:{home / 'referee'}"
+    command = [sys.executable, "-m", "toprope.cli", "referee", "--listen", address, "--vault", vault, "--workers", "1"]
+    process = subprocess.Popen(list(map(str, command)), stderr=subprocess.PIPE, text=True)
+    assert process.stderr is not None
+    assert process.stderr.readline().startswith("referee at")
+    yield process.pid, vault, address
+    process.send_signal(signal.SIGINT)
+    process.communicate()
+
+
+PROBE = """
+import ctypes, json, os, sys
+pid, vault = int(sys.argv[1]), sys.argv[2]
+def fails(do):
+    try:
+        do()
+    except OSError as e:
+        return type(e).__name__
+    return "it can"
+def trace():
+    if ctypes.CDLL(None, use_errno=True).ptrace(16, pid, 0, 0):  # PTRACE_ATTACH
+        raise OSError(ctypes.get_errno(), "ptrace")
+print(json.dumps({
+    "read the vault": fails(lambda: open(vault + "/sealed.db", "rb")),
+    "list the vault": fails(lambda: os.listdir(vault)),
+    "signal": fails(lambda: os.kill(pid, 9)),
+    "trace": fails(trace),
+    "memory": fails(lambda: open(f"/proc/{pid}/mem", "rb")),
+    "environment": fails(lambda: open(f"/proc/{pid}/environ", "rb")),
+}))
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="two users need root")
+def test_a_referee_under_another_user(as_user, python, service):
+    """The user climbs with it and opens the test, and cannot read its vault, signal it, trace it or see its memory."""
+    pid, vault, address = service
+    options = ["--experiments", 40, "--workers", 1, "--run", "confined", "--referee", address, "--unseal", "--json"]
+    done = as_user("climb", COIN, *options)
+    assert done.returncode == 0, done.stderr
+    result = json.loads(done.stdout)
+    assert (result["confined"], result["certifying"], result["test"]["openings"]) == (True, True, 1)
+    probe = subprocess.run(
+        [str(python), "-c", PROBE, str(pid), str(vault)], user=NOBODY, group=NOBODY, extra_groups=[],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert set(json.loads(probe.stdout).values()) == {"PermissionError"}
+    checked = as_user("verify", "confined", "--workers", 1, "--json")
+    assert (checked.returncode, json.loads(checked.stdout)["champion_reproduced"]) == (0, True), checked.stderr
+    own = as_user("climb", COIN, "--experiments", 2, "--workers", 1, "--run", "unconfined", "--json")
+    assert json.loads(own.stdout)["confined"] is False
+    assert "agent unconfined" in as_user("resume", "unconfined", "--workers", 1).stderr

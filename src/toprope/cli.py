@@ -21,12 +21,21 @@ trust = click.option(
     is_flag=True,
     help="Run candidates without a sandbox. Every result is marked unprotected and certifies nothing.",
 )
+tier_option = click.option(
+    "--tier",
+    type=click.Choice(["linux-full", "linux-landlock"]),
+    help="Sandbox tier that must hold [the best that proves itself].",
+)
 seed_option = click.option(
     "--seed",
     type=click.IntRange(0, 2**63 - 1),
     default=0,
     show_default=True,
     help="Fixes the climber and the dev draws.",
+)
+referee_option = click.option("--referee", help="Use the referee service at unix:PATH or tcp:127.0.0.1:PORT.")
+referee_token_option = click.option(
+    "--referee-token-file", type=click.Path(path_type=Path), help="The service's token."
 )
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 
@@ -92,10 +101,16 @@ def _emit(result: Any, as_json: bool, lines: Callable[[], str]) -> None:
         click.echo(lines(), err=True)
 
 
-def _tier(trust: bool) -> str:
-    from toprope.sandbox.selftest import best_tier
+def _tier(trust: bool, wish: str | None) -> Any:
+    """Proves the tier that is wished for, or the best one; "none" for who trusts the candidates."""
+    from toprope.sandbox.selftest import Choice, best_tier
 
-    return "none" if trust else best_tier()
+    return Choice("none") if trust else best_tier(wish)
+
+
+def _not_both(trust: bool, tier: str | None) -> None:
+    if trust and tier is not None:
+        raise UsageError(f"--tier {tier} and --i-trust-the-candidates contradict each other; give one of them")
 
 
 def _cores() -> int:
@@ -128,10 +143,14 @@ def tasks(as_json: bool) -> None:
 @workers_option
 @seed_option
 @click.option("--rehearsal-secret", help="Replace the random run secret; the run then certifies nothing.")
+@click.option("--beacon-round", help="A future round of a public beacon, whose value will decide the test draws.")
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@tier_option
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
@@ -142,6 +161,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
     from toprope.run.records import Ask
 
     del executor  # one so far; the option is part of the contract
+    _not_both(options["trust"], options["tier"])
     experiments = _positive("--experiments", options["experiments"])
     minutes = _positive("--minutes", options["minutes"])
     ask = Ask(
@@ -152,6 +172,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
         experiments,
         2.0 if experiments is None and minutes is None else minutes,
         options["rehearsal_secret"],
+        options["beacon_round"],
     )
     directory = run_dir or Path("runs") / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     _check_names(ask)
@@ -185,6 +206,14 @@ def _positive(name: str, value: float | None) -> Any:
     return value
 
 
+def _connect(address: str | None, token_file: Path | None) -> Any:
+    """To a hub of our own, or to the service at this address."""
+    from toprope.referee.address import parse, reach, read_token
+    from toprope.referee.client import own_hub
+
+    return own_hub if address is None else reach(parse(address), read_token(token_file))
+
+
 def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> None:
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
@@ -200,13 +229,18 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
         spent[phase] = round(time.monotonic() - began - sum(spent.values()), 1)
 
     workers = options["workers"] or _cores()
-    with screen, Session(directory, ask, lambda: _tier(options["trust"]), workers, screen) as session:
+
+    def tier(past: str | None) -> Any:
+        return _tier(options["trust"], options.get("tier") if past in (None, "none") else past)
+
+    connect = _connect(options["referee"], options["referee_token_file"])
+    with screen, Session(directory, ask, tier, workers, screen, connect) as session:
         lap("start_s")
         if options.get("climb", True):
             session.climb()
             lap("climb_s")
         if options["unseal"]:
-            session.unseal()
+            session.unseal(options.get("beacon"))
             lap("test_s")
     result = summary(read(directory))
     if options["report"]:
@@ -222,6 +256,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 @workers_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def resume(run: Path, as_json: bool, **options: Any) -> None:
@@ -231,12 +267,18 @@ def resume(run: Path, as_json: bool, **options: Any) -> None:
 
 @main.command()
 @click.argument("run", type=click.Path(path_type=Path))
+@click.option("--beacon", help="Value of the beacon round that RUN named when it began, as published.")
 @workers_option
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
 @trust
 @as_json
 def unseal(run: Path, as_json: bool, **options: Any) -> None:
-    """Open RUN's sealed test for its champion as it stands. This ends the run."""
+    """Open RUN's sealed test for its champion as it stands. This ends the run.
+
+    A run that named a beacon round is committed to its champion first; --beacon VALUE then opens the test.
+    """
     _sit(run, None, as_json, {**options, "climb": False, "unseal": True})
 
 
@@ -250,6 +292,30 @@ def report(run: Path, output: Path | None, as_json: bool) -> None:
 
     path = str(write(run, output))
     _emit(path, as_json, lambda: f"report: {path}")
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--report-file", type=click.Path(path_type=Path), help="The report to compare [RUN/report.html].")
+@workers_option
+@trust
+@as_json
+def verify(run: Path, report_file: Path | None, workers: int | None, trust: bool, as_json: bool) -> None:
+    """Check RUN: chain, secret, and everything that can be run again from its files. Exit 1 if anything differs."""
+    import os
+
+    from toprope.assay.verify import verify as check
+    from toprope.run.session import vault_directory
+    from toprope.view import terminal, text
+    from toprope.view.report import render
+
+    vault = vault_directory()
+    os.environ["TOPROPE_VAULT"] = str(vault)  # where tasks find private weights
+    with terminal.screen() as screen:
+        result = check(run, report_file, _tier(trust, None).tier, workers or _cores(), vault, render, screen.progress)
+    _emit(result, as_json, lambda: text.verification(result))
+    if not result["ok"]:
+        sys.exit(1)
 
 
 @main.command()
@@ -275,16 +341,42 @@ def export(run: Path, output: Path | None) -> None:
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
 @seed_option
+@tier_option
 @trust
 @as_json
-def submit(task: str, directory: Path, params: Path | None, seed: int, trust: bool, as_json: bool) -> None:
+def submit(
+    task: str, directory: Path, params: Path | None, seed: int, tier: str | None, trust: bool, as_json: bool
+) -> None:
     """Score one candidate DIRECTORY on TASK's dev draws."""
     from toprope.run.submit import submit as score_one
     from toprope.view import terminal, text
 
+    _not_both(trust, tier)
     with terminal.screen() as screen:
-        result = score_one(task, directory, params, seed, lambda: _tier(trust), screen.progress)
+        result = score_one(task, directory, params, seed, lambda: _tier(trust, tier), screen.progress)
     _emit(result, as_json, lambda: text.submission(result))
+
+
+@main.command()
+@click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
+@click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
+@click.option("--token-file", type=click.Path(path_type=Path), help="Clients must hold the same token; mode 0600.")
+@workers_option
+def referee(listen: str, vault: Path | None, token_file: Path | None, workers: int | None) -> None:
+    """Serve as the referee of other users' runs, under a user of its own, until stopped.
+
+    `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
+    """
+    from toprope.referee.address import parse, read_token
+    from toprope.referee.service import Service, Terms
+    from toprope.run.session import vault_directory
+    from toprope.sandbox.kernel import close_memory
+
+    close_memory()
+    address, token = parse(listen), read_token(token_file)
+    service = Service(address, Terms(vault or vault_directory(), _tier(False, None).tier, workers or _cores(), token))
+    click.echo(f"referee at {address}, vault {vault or vault_directory()}; stop it with Ctrl-C", err=True)
+    service.run()
 
 
 # ---------------------------------------------------------------- the machine
@@ -305,13 +397,14 @@ def doctor(as_json: bool) -> None:
 
 @main.command()
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@tier_option
 @as_json
-def bench(quick: bool, as_json: bool) -> None:
+def bench(quick: bool, tier: str | None, as_json: bool) -> None:
     """Measure what an experiment costs here, as ratios taken side by side."""
-    from toprope.assay.bench import run
+    from toprope.assay.bench import run as measure
     from toprope.view import text
 
-    result = run(quick=quick)
+    result = measure(_tier(False, tier).tier, quick)
     _emit(result, as_json, lambda: text.bench(result))
 
 
@@ -328,9 +421,34 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
 
     registry.known(task)
     with terminal.screen() as screen:
-        result = judge(task, probes, _tier(False), workers or _cores(), screen.progress)
+        result = judge(task, probes, _tier(False, None).tier, workers or _cores(), screen.progress)
     _emit(result, as_json, lambda: text.check(result))
     if not result["admitted"]:
+        sys.exit(1)
+
+
+@main.command()
+@click.argument("task")
+@click.option("--only", help="Ids or classes, separated by commas.")
+@click.option("--corpus", type=click.Path(path_type=Path), help="A folder of cheats of your own, one file each.")
+@tier_option
+@as_json
+def redteam(task: str, only: str | None, corpus: Path | None, tier: str | None, as_json: bool) -> None:
+    """Let every known cheat loose on TASK. Exit code 1 if one pays or an honest twin is harmed."""
+    from toprope.assay.redteam import engine
+    from toprope.assay.redteam.corpus import LAYERS
+    from toprope.tasks import registry
+    from toprope.view import redteam as view
+
+    registry.known(task)
+    cheats = engine.chosen(only, corpus)
+    with view.Watch(len(cheats)) as watch:
+        result = engine.run(task, cheats, _tier(False, tier).tier, lambda v, *n: watch.heard(v.as_json(), *n))
+    if as_json:
+        click.echo(json.dumps(result, allow_nan=False))
+    else:
+        view.show(result, LAYERS)
+    if not result["ok"]:
         sys.exit(1)
 
 

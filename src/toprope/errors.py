@@ -21,5 +21,9 @@ class NoProtection(TopropeError):
     exit_code = 3
 
 
+class TooLate(TopropeError):
+    """Hidden work that did not end before the last tick of its schedule. Never leaves the hub."""
+
+
 class WorkerDied(TopropeError, RuntimeError):
     """A scorer, hub or zygote ended without an answer. The run can be resumed."""

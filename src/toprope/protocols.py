@@ -120,13 +120,17 @@ class Metric(msgspec.Struct, frozen=True):
 
 
 class Splits(msgspec.Struct, frozen=True):
-    """Draws per split. rungs: the racing schedule, cumulative dev draws; the last one is all of dev."""
+    """Draws per split. rungs: the racing schedule, cumulative dev draws; the last one is all of dev.
+
+    tick_s: the gate's answers leave this many seconds after the question, times powers of two (referee/schedule.py).
+    """
 
     rungs: list[int]
     val_slice: int
     measure_slice: int
     test: int
     attempt_every: int  # at most one attempt at the gate per this many experiments
+    tick_s: float = 0.5
     generation: int = 32  # proposals per ask; fixed, so that the climb does not depend on the number of workers
 
 

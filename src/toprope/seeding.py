@@ -33,6 +33,11 @@ def run_secret(rehearsal: str | None) -> bytes:
     return hashlib.sha256(f"toprope rehearsal {rehearsal}".encode()).digest()
 
 
+def beacon_secret(secret: bytes, round_: str, value: str) -> bytes:
+    """The secret of the test where a public beacon's value decides it too: nobody knew it before that round."""
+    return hmac.new(secret, f"toprope beacon\x1f{round_}\x1f{value}".encode(), hashlib.sha256).digest()
+
+
 def commitment(secret: bytes) -> str:
     """What the ledger's first entry holds of the run secret."""
     return hashlib.sha256(b"toprope commit" + secret).hexdigest()

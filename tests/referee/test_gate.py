@@ -14,7 +14,7 @@ from toprope.referee.sealed import Vault
 def test_a_better_candidate_passes(pool, spec, coin):
     """Ten points of skill over the champion is a promotion, and its measurement holds the truth."""
     gate = Gate(spec, pool, 1)
-    assert gate.passes(coin(3, 0.1), coin(0), 1, 1)
+    assert gate.judge(coin(3, 0.1), coin(0), 1, 1).promoted
     measured = gate.measure(coin(3, 0.1), 1)
     assert measured.lo - 0.02 < 0.6 < measured.hi + 0.02
 
@@ -23,18 +23,18 @@ def test_what_is_not_better_does_not_pass(pool, spec, coin):
     """Neither the champion itself, nor another face of the same skill, nor a worse one."""
     gate = Gate(spec, pool, 1)
     for candidate in (coin(0, 0.05), coin(4, 0.05), coin(4, 0.0)):
-        assert not gate.passes(candidate, coin(0, 0.05), 1, 1)
+        assert not gate.judge(candidate, coin(0, 0.05), 1, 1).promoted
 
 
 @pytest.mark.parametrize("act", ["crash", "exit", "nan"])
 def test_a_failing_candidate_never_passes(pool, spec, coin, act):
     """However good it claims to be, and against whatever champion."""
-    assert not Gate(spec, pool, 1).passes(coin(0, 0.1, act), coin(0), 1, 1)
+    assert not Gate(spec, pool, 1).judge(coin(0, 0.1, act), coin(0), 1, 1).promoted
 
 
 def test_a_failing_champion_is_not_beaten_by_luck(pool, spec, coin):
     """A difference that is no number promotes nobody."""
-    assert not Gate(spec, pool, 1).passes(coin(0, 0.1), coin(0, 0.0, "crash"), 1, 1)
+    assert not Gate(spec, pool, 1).judge(coin(0, 0.1), coin(0, 0.0, "crash"), 1, 1).promoted
 
 
 def test_slices_are_different_draws(pool, coin):

@@ -10,12 +10,15 @@ import stat
 import pytest
 
 from toprope.errors import RunError
+from toprope.referee.gate import Verdict
+from toprope.referee.messages import Answer
 from toprope.referee.sealed import Vault
 from toprope.stats.intervals import Estimate
 from toprope.types import Candidate, Tree
 
 CHAMPION = Candidate(Tree({"solution.py": b"x = 1"}), {"a": 1})
 MEASURED = Estimate(0.5, 0.4, 0.6, 0.05)
+YES, NO = Verdict(True, 12.0, 11.0, 64), Verdict(False, -3.0, 11.0, 32)
 SPAWN = multiprocessing.get_context("spawn")
 
 
@@ -57,8 +60,8 @@ def test_the_same_candidate_has_the_same_answer(tmp_path):
     """A refusal is remembered for the slice; on the next slice the candidate is tried anew."""
     vault = Vault(tmp_path)
     vault.begin_attempt("r", 1, "x")
-    vault.refuse("r", 1, 1)
-    assert vault.begin_attempt("r", 1, "x") == (1, False)
+    vault.refuse("r", 1, 1, NO, 0)
+    assert vault.begin_attempt("r", 1, "x") == (1, 0)
     assert vault.begin_attempt("r", 2, "x") == (1, None)
     assert vault.begin_attempt("another run", 1, "x") == (1, None)
 
@@ -67,15 +70,15 @@ def test_a_promotion_burns_its_slice(tmp_path):
     """Answer, champion and measurement are there together, and a second champion on the slice is impossible."""
     vault = Vault(tmp_path)
     vault.begin_attempt("r", 1, CHAMPION.id)
-    vault.promote("r", 1, 1, CHAMPION, MEASURED)
+    vault.promote("r", 1, 1, CHAMPION, MEASURED, YES, 1)
     again = Vault(tmp_path)
     assert again.champions("r") == [(CHAMPION, MEASURED)]
     answer = again.past_answer("r", CHAMPION.id)
     assert answer is not None
-    assert (answer.promoted, answer.attempt, answer.slice, answer.measured) == (True, 1, 1, MEASURED)
+    assert answer == Answer(CHAMPION.id, True, 1, 1, MEASURED, 1)
     vault.begin_attempt("r", 1, "late")
     with pytest.raises(RunError, match="vault"):
-        vault.promote("r", 1, 2, CHAMPION, MEASURED)
+        vault.promote("r", 1, 2, CHAMPION, MEASURED, YES, 0)
     assert vault.begin_attempt("r", 1, "late") == (2, None)  # half a promotion is none
     assert vault.past_answer("other", CHAMPION.id) is None
 
@@ -150,7 +153,7 @@ def test_a_full_disk_is_one_line_and_counts_nothing_wrongly(tmp_path):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (4096, limits[1]))
     try:
-        for write in (lambda: vault.begin_attempt("r", 1, "y"), lambda: vault.refuse("r", 1, 1)):
+        for write in (lambda: vault.begin_attempt("r", 1, "y"), lambda: vault.refuse("r", 1, 1, NO, 0)):
             with pytest.raises(RunError, match="toprope resume"):
                 write()
     finally:

@@ -3,6 +3,7 @@
 import contextlib
 import os
 import signal
+import sqlite3
 import threading
 import time
 from pathlib import Path
@@ -12,11 +13,11 @@ import pytest
 
 from toprope.errors import WorkerDied
 from toprope.referee.client import HubClient
-from toprope.referee.messages import HubConfig, ScorerConfig, Work
+from toprope.referee.messages import Answer, HubConfig, ScorerConfig, Work
 from toprope.referee.pool import MAX_TRIES, ScorerPool
 from toprope.referee.sealed import Vault
 from toprope.sandbox.process import Zygote
-from toprope.types import Block
+from toprope.types import Block, Candidate, Tree
 
 
 def works(pool, task, n, act=0, draws=4):
@@ -88,13 +89,13 @@ def test_a_closed_pool_leaves_nobody_behind():
             os.kill(pid, 0)
 
 
-def own(mark: str) -> set[int]:
-    """Children of ours whose command line holds the mark."""
+def own(mark: str, of: int | None = None) -> set[int]:
+    """Children of ours, or of another, whose command line holds the mark."""
     found = set()
     for entry in Path("/proc").iterdir():
         with contextlib.suppress(OSError, ValueError, IndexError):
             parent = (entry / "stat").read_text().rpartition(")")[2].split()[1]
-            if int(parent) == os.getpid() and mark in (entry / "cmdline").read_text().replace("\0", " "):
+            if int(parent) == (of or os.getpid()) and mark in (entry / "cmdline").read_text().replace("\0", " "):
                 found.add(int(entry.name))
     return found
 
@@ -160,6 +161,45 @@ def test_a_hub_killed_at_an_attempt_is_asked_again(client, coin, tmp_path):
     client.submit(coin(3, 0.0, "crash"))
     assert client.answer().candidate == coin(3, 0.0, "crash").id
     assert Vault(tmp_path / "v").attempts("r") == 3
+
+
+SLOW = b"""
+import time
+import numpy as np
+
+def answer(nonce, *, params):
+    time.sleep(0.02)
+    return np.array([params["face"], params["skill"], nonce[0]])
+"""
+
+
+def rows(vault: Path) -> list[tuple]:
+    with contextlib.closing(sqlite3.connect(vault / "sealed.db", timeout=60)) as db:
+        return db.execute("SELECT attempt, candidate, promoted FROM attempts ORDER BY slice, attempt").fetchall()
+
+
+def test_a_kill_in_mid_attempt_refunds_nothing(client, tmp_path):
+    """Killed while the hidden draws run, asked again and killed again: the candidate keeps its number, the attempt
+    was counted before it was evaluated, and another candidate gets the next number."""
+    slow, other = (Candidate(Tree({"solution.py": SLOW}), {"face": face, "skill": 0.0}) for face in (1, 2))
+    client.submit(slow, 3)
+    heard: list[Answer] = []
+    listener = threading.Thread(target=lambda: heard.append(client.answer()))
+    listener.start()
+    killed: set[int] = set()
+    while len(killed) < 2:
+        if client.pid not in killed and rows(tmp_path / "v") and own("referee.scorer", client.pid):
+            time.sleep(0.5 if killed else 0.2)  # into its draws: all of them take 64 * 0.02 s at least
+            os.kill(client.pid, signal.SIGKILL)
+            killed.add(client.pid)
+            assert rows(tmp_path / "v") == [(1, slow.id, None)]
+        time.sleep(0.005)
+    listener.join()
+    (answer,) = heard
+    assert (answer.candidate, answer.promoted, answer.attempt) == (slow.id, False, 1)
+    client.submit(other, 3)
+    assert client.answer().attempt == 2
+    assert rows(tmp_path / "v") == [(1, slow.id, 0), (2, other.id, 0)]
 
 
 def test_a_hub_at_work_is_ended_at_once(client, coin):

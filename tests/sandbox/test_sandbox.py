@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from kit import SPACE, X, ask, box, play
+from kit import SPACE, TIERS, X, ask, box, play
 
 from toprope.errors import NoProtection, UsageError, WorkerDied
 from toprope.protocols import Dialogue
@@ -169,10 +169,11 @@ def f(x, *, params, rng):
 """
 
 
+@pytest.mark.parametrize("tier", TIERS)
 class TestHonestCode:
-    def test_numpy_and_the_standard_library_work(self) -> None:
+    def test_numpy_and_the_standard_library_work(self, tier: str) -> None:
         """Linear algebra, FFT, threads, printing and a lap through the standard library run inside as outside."""
-        result, seen, _ = play(HONEST, 2)
+        result, seen, _ = play(HONEST, 2, sandbox=box(tier=tier))
         assert result.outcomes == [OK, OK], result
         outside: dict[str, Any] = {}
         exec(HONEST, outside)
@@ -288,10 +289,11 @@ class TestRounds:
         assert result.wall_s < 25.0
 
 
-class TestZygote:
-    def test_killed_between_jobs(self) -> None:
+@pytest.mark.parametrize("tier", TIERS)
+class TestLostZygote:
+    def test_killed_between_jobs(self, tier: str) -> None:
         """A zygote that was killed while idle is started again and the job runs."""
-        with Sandbox(Limits(wall_s=5.0)) as sandbox:
+        with Sandbox(Limits(wall_s=5.0), tier=tier) as sandbox:
             before = sandbox.zygote_pid
             os.kill(before, signal.SIGKILL)
             result, seen, _ = play("def f(x):\n    return [x.sum()]\n", 2, sandbox=sandbox)
@@ -299,10 +301,10 @@ class TestZygote:
             assert seen[0]["y"][:, 0].tolist() == [6.0, 6.0]
             assert sandbox.zygote_pid != before
 
-    def test_killed_in_the_middle(self) -> None:
+    def test_killed_in_the_middle(self, tier: str) -> None:
         """A zygote killed during a job is replaced; every case is delivered once and no variant is blamed."""
         source = "import time\ndef f(x, *, params):\n    time.sleep(0.1)\n    return [params['who']]\n"
-        with Sandbox(Limits(wall_s=20.0)) as sandbox:
+        with Sandbox(Limits(wall_s=20.0), tier=tier) as sandbox:
             pid = sandbox.zygote_pid
             timer = threading.Timer(0.55, os.kill, (pid, signal.SIGKILL))
             timer.start()
@@ -312,23 +314,23 @@ class TestZygote:
         assert result.outcomes == [OK] * 4
         assert [o["y"][:, 0].tolist() for o in seen] == [[0, 1, 2, 3]] * 3
 
-    def test_killed_again_and_again(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_killed_again_and_again(self, tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
         """A zygote that dies twice within one job ends the job with WorkerDied."""
-        with Sandbox(Limits(wall_s=20.0)) as sandbox:
+        with Sandbox(Limits(wall_s=20.0), tier=tier) as sandbox:
             fork = process.Zygote.fork
 
             def kill_after(zygote: process.Zygote) -> process.Child:
                 child = fork(zygote)
-                zygote.process.kill()
+                os.kill(zygote.pid, signal.SIGKILL)
                 return child
 
             monkeypatch.setattr(process.Zygote, "fork", kill_after)
             with pytest.raises(WorkerDied, match="twice"):
                 play("import time\ndef f(x):\n    time.sleep(9)\n", sandbox=sandbox)
 
-    def test_child_dies_with_the_scorers_end_of_the_wire(self) -> None:
+    def test_child_dies_with_the_scorers_end_of_the_wire(self, tier: str) -> None:
         """When the scorer goes away, zygote and child are gone too, however deaf the child is."""
-        with Sandbox(Limits(wall_s=20.0)) as sandbox:
+        with Sandbox(Limits(wall_s=20.0), tier=tier) as sandbox:
             child = sandbox.zygote.fork()
             sandbox.zygote.control.close()
             sandbox.zygote.process.wait(10)
@@ -338,6 +340,8 @@ class TestZygote:
             assert child.hear(0.0) == b""
             child.close()
 
+
+class TestZygote:
     def test_fails_closed_without_a_filter(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """On an architecture without shipped filters there is no sandbox rather than a weaker one."""
         monkeypatch.setattr(walls.platform, "machine", lambda: "m68k")

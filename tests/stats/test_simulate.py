@@ -31,7 +31,7 @@ def test_campaigns_keep_the_promise(name: str) -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NULLS)
 def test_long_campaigns_keep_the_promise(name: str) -> None:
-    """2,000 campaigns of 200 attempts on slices of 320: the lower Clopper-Pearson bound is <= 5 %."""
+    """2,000 campaigns of 200 attempts on slices of 640: the lower Clopper-Pearson bound is <= 5 %."""
     wrong = simulate.false_promotions(simulate.NULLS[name], campaigns=2000, attempts=200)
     assert clopper_pearson(wrong, 2000)[0] <= 0.05
 
@@ -66,7 +66,7 @@ def test_t_and_sign_tests_break_where_betting_holds() -> None:
 
 @pytest.mark.parametrize("futility", [True, False])
 def test_power_at_attempt_one_thousand(futility: bool) -> None:
-    """A true PGR gain of .10 is promoted in over 80 % of 1,000 trials at attempt 1,000 with 320 draws."""
+    """A true PGR gain of .10 is promoted in over 80 % of 1,000 trials at attempt 1,000 with 640 draws."""
     assert clopper_pearson(round(1000 * simulate.power(1000, 1000, futility=futility)), 1000)[0] > 0.8
 
 

@@ -44,7 +44,8 @@ def story(*, promoted: bool = True, best: tuple[float | None, ...] = (0.1, 0.4),
     champion = Candidate(TREE, {"face": EVIL})
     asked = Asked(champion, 1, 0.4, True)
     answer = Answer(champion.id, promoted, 1, 1, estimate(0.4) if promoted else None)
-    test = Opened(estimate(0.3), {EVIL: estimate(0.2)}, {EVIL: estimate(0.1)}, 1, 64, b"s" * 32, 1.0)
+    test = Opened(estimate(0.3), {EVIL: estimate(0.2)}, {EVIL: estimate(0.1)}, 1, 64, b"s" * 32, 1.0, np.full(64, 0.3))
     generations = [generation(i, value) for i, value in enumerate(best)]
     answers = [answer] if promoted else []
-    return Story(EVIL, opening(), [block()], generations, [asked], answers, None, test if tested else None, "h" * 64)
+    opened = test if tested else None
+    return Story(EVIL, opening(), [block()], generations, [asked], answers, None, opened, [], "h" * 64)

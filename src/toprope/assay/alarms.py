@@ -29,7 +29,9 @@ BLOCK, DRAWS = 8, 4  # candidates to a child, dev draws for each
 def count(task_id: str, candidates: int, seed: int, workers: int) -> tuple[int, Counter[tuple[str, str]]]:
     """Candidates that ran, and (kind, severity) -> how many of them had such an incident."""
     task = registry.load(task_id)
-    pool = ScorerPool(ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, best_tier(), complete_secret()), workers)
+    pool = ScorerPool(
+        ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, best_tier().tier, complete_secret()), workers
+    )
     rng = np.random.default_rng(seed)
     works: list[Work] = []
     draws = task.spec.splits.rungs[-1]

@@ -19,13 +19,14 @@ from typing import Any
 from toprope.assay import bench_sandbox
 
 
-def run(quick: bool = False) -> dict[str, Any]:
-    """name -> {value, unit, limit, detail, command}; limit: what the project holds itself to."""
-    sandbox = bench_sandbox.bench()
+def run(tier: str, quick: bool = False) -> dict[str, Any]:
+    """name -> {value, unit, limit, detail, command}; limit: what the project holds itself to. tier: measured under."""
+    sandbox = bench_sandbox.bench(tier)
     fresh, noop, overhead = sandbox["fresh"], sandbox["noop_block"], sandbox["overhead"]
-    engine = end_to_end(160_000 if quick else 400_000)
-    command = "python -m toprope.assay.bench_sandbox"
+    engine = end_to_end(160_000 if quick else 400_000, tier)
+    command = f"python -m toprope.assay.bench_sandbox {tier}"
     return {
+        **(_tiers(3 if quick else 9, command) if tier == "linux-full" else {}),
         "fresh candidate": {
             "value": fresh["cpu_ratio"],
             "unit": "x a bare fork (CPU)",
@@ -45,7 +46,7 @@ def run(quick: bool = False) -> dict[str, Any]:
             "value": engine["cpu_us"],
             "unit": "µs CPU",
             "limit": "10",
-            "detail": f"{engine['experiments']} recorded experiments, all layers on; {engine['per_s']:.0f}/s wall, "
+            "detail": f"{engine['experiments']} recorded experiments, {tier}; {engine['per_s']:.0f}/s wall, "
             f"ledger {engine['bytes']:.1f} bytes each",
             "command": "toprope bench",
         },
@@ -65,10 +66,25 @@ def run(quick: bool = False) -> dict[str, Any]:
     }
 
 
-def end_to_end(experiments: int) -> dict[str, float]:
+def _tiers(repeats: int, command: str) -> dict[str, Any]:
+    """What namespaces cost: this tier beside linux-landlock, taken in turns."""
+    both = bench_sandbox.side_by_side(repeats)
+    return {
+        f"{what}, linux-full": {
+            "value": both[f"{key}_ratio"],
+            "unit": "x linux-landlock",
+            "limit": "-",
+            "detail": f"{both[f'{key}_full_ms']:.2f} against {both[f'{key}_landlock_ms']:.2f} ms {clock}",
+            "command": command,
+        }
+        for what, key, clock in (("start of a zygote", "start", "wall"), ("fresh candidate", "fresh", "CPU"))
+    }
+
+
+def end_to_end(experiments: int, tier: str) -> dict[str, float]:
     """CPU and wall microseconds and ledger bytes per recorded no-op experiment, start-up subtracted."""
     with tempfile.TemporaryDirectory() as folder:
-        short, long = (_climb(Path(folder), n) for n in (1, experiments))
+        short, long = (_climb(Path(folder), n, tier) for n in (1, experiments))
     cpu, wall, size = (b - a for a, b in zip(short, long, strict=True))
     return {
         "experiments": experiments,
@@ -78,11 +94,11 @@ def end_to_end(experiments: int) -> dict[str, float]:
     }
 
 
-def _climb(folder: Path, experiments: int) -> tuple[float, float, float]:
+def _climb(folder: Path, experiments: int, tier: str) -> tuple[float, float, float]:
     """CPU seconds of all processes, wall seconds and ledger bytes of one real climb."""
     run = folder / f"run-{experiments}"
     argv = [sys.executable, "-m", "toprope.cli", "climb", "testing/nonce-v1", "--climber", "random"]
-    argv += ["--experiments", str(experiments), "--rehearsal-secret", "bench", "--run", str(run)]
+    argv += ["--experiments", str(experiments), "--rehearsal-secret", "bench", "--run", str(run), "--tier", tier]
     before, start = _children_cpu(), time.monotonic()
     subprocess.run(argv, check=True, env={**os.environ, "TOPROPE_VAULT": str(folder / "vault")}, capture_output=True)
     size = sum(p.stat().st_size for p in run.iterdir())

@@ -1,6 +1,6 @@
 """What the sandbox costs: a fresh candidate against a bare fork, a no-op in a block, overhead on real work.
 
-    python -m toprope.assay.bench_sandbox
+    python -m toprope.assay.bench_sandbox [TIER]
 
 Ratios are of medians, with the two sides measured alternately so that a busy machine burdens both. CPU stands beside
 wall time because on shared machines wall time alone misleads. CPU counts child, zygote and scorer.
@@ -8,8 +8,10 @@ wall time because on shared machines wall time alone misleads. CPU counts child,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
+import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -19,8 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.protocols import Dialogue, Outputs
-from toprope.sandbox.box import Case, Job, Sandbox
+from toprope.sandbox.box import TIERS, Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory
+from toprope.sandbox.selftest import best_tier
 from toprope.space import Dim, Space
 from toprope.types import Array, Call, Limits, Round
 
@@ -43,7 +46,7 @@ def fresh(sandbox: Sandbox, repeats: int = 100) -> dict[str, float]:
     for i in range(repeats):
         forks.append(_measure(lambda: _fork_cpu(sandbox)))
         source = NOOP + b"# %d\n" % i
-        runs.append(_measure(lambda source=source: _play(sandbox, source, 1)[0]))  # type: ignore[misc]
+        runs.append(_measure(functools.partial(_cpu, sandbox, source)))
     wall_fork, cpu_fork = (1e3 * median(column) for column in zip(*forks, strict=True))
     wall_run, cpu_run = (1e3 * median(column) for column in zip(*runs, strict=True))
     return {
@@ -72,9 +75,32 @@ def overhead(sandbox: Sandbox, repeats: int = 5) -> dict[str, float]:
     return {"work_s": work, "wall_s": wall, "overhead": median(fractions)}
 
 
-def bench() -> dict[str, Any]:
+def side_by_side(repeats: int = 9) -> dict[str, float]:
+    """What namespaces add: start of a zygote (ms, median wall) and a fresh candidate in it (ms, median CPU)."""
+    starts: list[list[float]] = [[], []]
+    costs: list[list[float]] = [[], []]
+    for _ in range(repeats):
+        with contextlib.ExitStack() as stack:
+            boxes = []
+            for taken, tier in zip(starts, TIERS, strict=True):
+                began = time.perf_counter()
+                boxes.append(stack.enter_context(Sandbox(Limits(wall_s=10.0), tier=tier)))
+                taken.append(time.perf_counter() - began)
+                _play(boxes[-1], NOOP, 1)
+            for i in range(10):
+                for taken, box in zip(costs, boxes, strict=True):
+                    source = NOOP + b"# %d\n" % i
+                    taken.append(_measure(functools.partial(_cpu, box, source))[1])
+    figures: dict[str, float] = {}
+    for what, both in (("start", starts), ("fresh", costs)):
+        full, landlock = (1e3 * median(taken) for taken in both)
+        figures |= {f"{what}_full_ms": full, f"{what}_landlock_ms": landlock, f"{what}_ratio": full / landlock}
+    return figures
+
+
+def bench(tier: str) -> dict[str, Any]:
     """All three on this machine, with the protection they were measured under."""
-    with Sandbox(Limits(wall_s=10.0)) as sandbox:
+    with Sandbox(Limits(wall_s=10.0), tier=tier) as sandbox:
         _play(sandbox, NOOP, 1)
         return {
             "fresh": fresh(sandbox),
@@ -107,6 +133,10 @@ def _worked(sandbox: Sandbox) -> tuple[tuple[float, float], float]:
     return _measure(act), answer[0]
 
 
+def _cpu(sandbox: Sandbox, source: bytes) -> float:
+    return _play(sandbox, source, 1)[0]
+
+
 def _play(sandbox: Sandbox, source: bytes, k: int) -> tuple[float, NDArray[np.float64]]:
     """CPU seconds of child and zygote, and what the variants answered."""
     answers: list[NDArray[np.float64]] = []
@@ -130,4 +160,5 @@ def _ask(entries: frozenset[str]) -> Dialogue:
 
 
 if __name__ == "__main__":
-    print(json.dumps(bench(), indent=2))
+    tier = sys.argv[1] if len(sys.argv) > 1 else best_tier().tier
+    print(json.dumps({"tiers": side_by_side() if tier == TIERS[0] else {}, **bench(tier)}, indent=2))

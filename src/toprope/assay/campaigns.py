@@ -57,7 +57,7 @@ def main() -> None:
     parser.add_argument("--attempts", type=int, default=20)
     parser.add_argument("--skill", type=float, default=0.0, help="true gain of the candidates: 0 is the null")
     options = parser.parse_args()
-    result = run(options.campaigns, options.attempts, best_tier(), skill=options.skill)
+    result = run(options.campaigns, options.attempts, best_tier().tier, skill=options.skill)
     print(json.dumps(result))
     if options.skill == 0 and result["lower"] > 0.05:
         sys.exit(1)

@@ -6,16 +6,22 @@ import contextlib
 import itertools
 import subprocess
 from collections.abc import Callable
-from typing import TypeVar
+from typing import NamedTuple, TypeVar
 
+import msgspec
+
+from toprope import wire
 from toprope.errors import WorkerDied
 from toprope.referee.messages import (
+    Acknowledge,
     Answer,
     Attempt,
+    Commit,
     Failed,
     FromHub,
     HubConfig,
     HubReady,
+    Noted,
     Opened,
     Progress,
     Unseal,
@@ -29,11 +35,32 @@ T = TypeVar("T")
 ShowProgress = Callable[[str, float], None]
 
 
+class Link(NamedTuple):
+    """A way to a hub. process: the hub, where it is our own; None for one behind a service."""
+
+    process: subprocess.Popen[bytes] | None
+    channel: wire.Channel[object]
+
+
+Connect = Callable[[], Link]
+
+
+def own_hub() -> Link:
+    return Link(*spawn("toprope.referee.hub", FromHub, "the hub"))
+
+
 class HubClient:
     """Asks the hub; the answers to the same questions are the same however often a hub has to be restarted."""
 
-    def __init__(self, config: HubConfig, progress: ShowProgress = lambda *_: None) -> None:
-        self._config, self._progress = config, progress
+    def __init__(
+        self,
+        config: HubConfig,
+        progress: ShowProgress = lambda *_: None,
+        sat: Callable[[int], None] = lambda _: None,
+        connect: Connect = own_hub,
+    ) -> None:
+        """sat: records the number of every sitting, one for each hub that was started, before the hub works for it."""
+        self._config, self._progress, self._sat, self._connect = config, progress, sat, connect
         self._asked: Attempt | None = None
         self._start()
 
@@ -43,13 +70,15 @@ class HubClient:
 
     @property
     def pid(self) -> int:
+        assert self._process is not None, "the hub of a service is its own affair"
         return self._process.pid
 
-    def submit(self, candidate: Candidate) -> None:
-        """Starts an attempt; `answer` waits for it."""
+    def submit(self, candidate: Candidate, pace: int = 0) -> None:
+        """Starts an attempt; `answer` waits for it. pace: of the schedule its answer leaves on."""
         assert self._asked is None, "one attempt at a time"
-        self._patiently(lambda: self._channel.send(Attempt(candidate)))
-        self._asked = Attempt(candidate)
+        attempt = Attempt(candidate, pace)
+        self._patiently(lambda: self._channel.send(attempt))
+        self._asked = attempt
 
     def answer(self) -> Answer:
         """The answer to the one attempt in flight."""
@@ -59,11 +88,20 @@ class HubClient:
         self._asked = None
         return answer
 
-    def open_test(self, candidate: Candidate, baselines: dict[str, Candidate], progress: ShowProgress) -> Opened:
+    def commit(self, candidate: str, head: str) -> None:
+        """Returns when the vault holds it. head: of the ledger that holds the commitment."""
+
+        def tell() -> Noted:
+            self._channel.send(Commit(candidate, head))
+            return self._wait(Noted)
+
+        self._patiently(tell)
+
+    def open_test(self, request: Unseal, progress: ShowProgress) -> Opened:
         self._progress = progress
 
         def ask() -> Opened:
-            self._channel.send(Unseal(candidate, baselines))
+            self._channel.send(request)
             return self._wait(Opened)
 
         return self._patiently(ask)
@@ -71,6 +109,8 @@ class HubClient:
     def close(self) -> None:
         """Ends the hub: an idle one ends itself, one that starts or is at an attempt (it is counted) is killed."""
         self._channel.close()
+        if self._process is None:
+            return
         try:
             self._process.wait(5 if self._awake and self._asked is None else 0)
         except subprocess.TimeoutExpired:
@@ -78,7 +118,7 @@ class HubClient:
             self._process.wait()
 
     def _start(self) -> None:
-        self._process, self._channel = spawn("toprope.referee.hub", FromHub, "the hub")
+        self._process, self._channel = self._connect()
         self._awake = False
         with contextlib.suppress(WorkerDied):  # one that ended at once is noticed when it is listened to
             self._channel.send(self._config)
@@ -88,6 +128,9 @@ class HubClient:
         if self._awake:
             return
         self.ready = self._wait(HubReady)
+        self._sat(self.ready.sitting)
+        self._config = msgspec.structs.replace(self._config, sitting=self.ready.sitting)
+        self._channel.send(Acknowledge(self.ready.sitting))
         if self._asked is not None:
             self._channel.send(self._asked)
         self._awake = True

@@ -14,33 +14,38 @@ import secrets
 import socket
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
-from toprope.referee.gate import Gate
+from toprope.referee.exam import examine
+from toprope.referee.gate import Gate, Verdict
 from toprope.referee.messages import (
+    Acknowledge,
     Answer,
     Attempt,
+    Commit,
     Failed,
     HubConfig,
     HubReady,
+    Noted,
     Opened,
     Progress,
     ScorerConfig,
     ToHub,
     Unseal,
 )
-from toprope.referee.panel import Panel, by_kind
 from toprope.referee.pool import ScorerPool
+from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
-from toprope.seeding import commitment
+from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
-from toprope.stats.intervals import difference, ratio
 from toprope.stats.spending import attempt_level
 from toprope.tasks import registry
 from toprope.types import Candidate
@@ -49,61 +54,88 @@ from toprope.types import Candidate
 class Hub:
     """Answers attempts and opens the test for one run."""
 
-    def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: ScorerPool) -> None:
+    def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, on_schedule: bool = True) -> None:
+        """on_schedule: False only in tests that show what the clock tells without it."""
         self._task, self._vault, self._run, self._pool = task, vault, run, pool
+        self._on_schedule = on_schedule
         self._gate = Gate(task.spec, pool, run.number)
 
-    def attempt(self, candidate: Candidate) -> Answer:
-        """Counted before it is evaluated; an error on the way is a NOT YET that stays counted."""
-        name, run = candidate.id, self._run.run
+    def attempt(self, candidate: Candidate, pace: int = 0) -> Answer:
+        """Counted before it is evaluated; leaves at a tick, whatever happened. An error is a NOT YET that counts."""
+        schedule = Schedule(self._task.spec.splits.tick_s * 2**pace, self._on_schedule)
         if self._run.unsealed:
-            raise UsageError(f"run {run} has opened its test; a climb ends there, start a new run")
+            raise UsageError(f"run {self._run.run} has opened its test; a climb ends there, start a new run")
+        answer = self._answer(candidate, schedule)
+        schedule.wait(answer.tick)
+        return answer
+
+    def _answer(self, candidate: Candidate, schedule: Schedule) -> Answer:
+        name, run = candidate.id, self._run.run
         past = self._vault.past_answer(run, name)
         if past is not None:
             return past
         champions = self._vault.champions(run)
         slice_ = len(champions) + 1
-        number, answered = self._vault.begin_attempt(run, slice_, name)
-        if answered is not None:
-            return Answer(name, answered, number, slice_)
+        number, tick = self._vault.begin_attempt(run, slice_, name)
+        if tick is not None:
+            return Answer(name, False, number, slice_, None, tick)
         champion = champions[-1][0] if champions else Candidate(self._task.starter(), self._starting_params())
+        told = self._vault.told(run, slice_, number)
+        verdict, measured, error = Verdict(False, 0.0, self._gate.level(slice_, number, told), 0), None, ""
         try:
-            passed = self._gate.passes(candidate, champion, slice_, number)
-        except WorkerDied:  # its draws ended one scorer after the other
-            passed = False
+            verdict = self._gate.judge(candidate, champion, slice_, number, told, schedule.end)
+            measured = self._gate.measure(candidate, slice_, schedule.end) if verdict.promoted else None
+        except TopropeError as e:  # its draws ended one scorer after the other, or it is late, or the task has a bug
+            error = f"{type(e).__name__}: {e}"
         self._vault.saw(run, name, self._gate.incidents(candidate))
-        if not passed:
-            self._vault.refuse(run, slice_, number)
-            return Answer(name, False, number, slice_)
-        measured = self._gate.measure(candidate, slice_)
-        self._vault.promote(run, slice_, number, candidate, measured)
-        return Answer(name, True, number, slice_, measured)
+        tick = schedule.tick()
+        if measured is None:
+            self._vault.refuse(run, slice_, number, verdict._replace(promoted=False), tick, error)
+        else:
+            self._vault.promote(run, slice_, number, candidate, measured, verdict, tick)
+        return Answer(name, measured is not None, number, slice_, measured, tick)
 
     def open_test(self, request: Unseal, progress: wire.Channel[HubConfig | ToHub]) -> Opened:
-        """Champion and baselines on the same sealed draws; intervals resample kinds, then draws, at level 1 - .05/m."""
-        opening = self._vault.open_test(self._run, request.candidate.id)
-        names = list(request.baselines)
-        panel = Panel(self._pool, "test", 0)
-        n, groups = self._task.spec.splits.test, by_kind(list(request.baselines.values()))
-        columns = panel.grouped(
-            [[request.candidate], *groups], n, lambda done: progress.send(Progress("opening the sealed test", done))
+        """Counts the opening, scores champion and baselines, and reveals everything that was hidden."""
+        run = self._run
+        opening = self._vault.open_test(run, request.candidate.id, request.head, request.beacon)
+        self._run = run._replace(unsealed=True)
+
+        def show(done: float) -> None:
+            progress.send(Progress("opening the sealed test", done))
+
+        with self._examiners(request.beacon) as pool:
+            n = self._task.spec.splits.test
+            baselines = {name: Candidate(b.tree, b.params) for name, b in self._task.baselines().items()}
+            r = examine(n, pool, request.candidate, baselines, opening, show)
+        judged, seen = self._vault.judged(run.run), self._vault.seen(run.run)
+        return Opened(
+            r.champion,
+            r.baselines,
+            r.gains,
+            opening,
+            r.draws,
+            run.secret,
+            _cpu_seconds(),
+            r.per_draw,
+            judged,
+            request.beacon,
+            seen,
         )
-        by_id = dict(zip([c.id for group in groups for c in group], columns[1:], strict=True))
-        columns = [columns[0], *(by_id[request.baselines[name].id] for name in names)]
-        top, level = columns[0], 1 - 0.05 / opening
-        cells = top.groups if len(np.unique(top.groups)) > 1 else None
-        values = {
-            n: ratio(c.counted, c.floors, c.ceilings, level, cells=cells)
-            for n, c in zip(names, columns[1:], strict=True)
-        }
-        gains = {
-            n: difference(top.counted, c.counted, c.floors, c.ceilings, level, cells=cells)
-            for n, c in zip(names, columns[1:], strict=True)
-        }
-        champion = ratio(top.counted, top.floors, top.ceilings, level, cells=cells)
-        self._run = self._run._replace(unsealed=True)
-        cpu, seen = _cpu_seconds(), self._vault.seen(self._run.run)
-        return Opened(champion, values, gains, opening, len(top.scores), self._run.secret, cpu, seen)
+
+    @contextlib.contextmanager
+    def _examiners(self, beacon: str | None) -> Iterator[ScorerPool]:
+        """The scorers for the test; those who know its draws exist only once the beacon's value does."""
+        if beacon is None or self._run.beacon_round is None:
+            yield self._pool
+            return
+        secret = beacon_secret(self._run.secret, self._run.beacon_round, beacon)
+        config = msgspec.structs.replace(self._pool.config, secrets={"test": secret})
+        pool = ScorerPool(config, len(self._pool.pids))
+        try:
+            yield pool
+        finally:
+            pool.close()
 
     def _starting_params(self) -> dict[str, object]:
         space = self._task.space
@@ -122,34 +154,39 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     os.environ["TOPROPE_VAULT"] = config.vault  # where tasks and hidden scorers find what is private to it
     task = registry.load(config.task)
     vault = Vault(Path(config.vault))
-    run = vault.open_run(config.run, config.task, config.rehearsal)
+    run, sitting = vault.sit(config.run, config.task, config.rehearsal, config.sitting, config.beacon_round)
     scorers = ScorerConfig(
-        config.task,
-        dict.fromkeys(("val", "measure", "test"), run.secret),
-        config.tier,
-        secrets.token_bytes(16),
+        config.task, dict.fromkeys(("val", "measure", "test"), run.secret), config.tier, secrets.token_bytes(16)
     )
     pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)))
     try:
         hub = Hub(task, vault, run, pool)
-        channel.send(_ready(task, vault, run, pool))
+        channel.send(_ready(task, vault, run, pool, sitting))
+        heard = channel.recv()
+        if heard != Acknowledge(sitting):
+            raise UsageError("nothing is done for a sitting that the run's ledger does not hold")
+        vault.acknowledge(run.run, sitting)
         while True:
             message = channel.recv()
             if isinstance(message, Attempt):
-                channel.send(hub.attempt(message.candidate))
+                channel.send(hub.attempt(message.candidate, message.pace))
+                pool.refresh()
+            elif isinstance(message, Commit):
+                vault.commit(run.run, message.candidate, message.head)
+                channel.send(Noted())
             elif isinstance(message, Unseal):
                 channel.send(hub.open_test(message, channel))
     finally:
         pool.close()
 
 
-def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool) -> HubReady:
+def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, sitting: int) -> HubReady:
     certifying = not run.rehearsal and pool.protection.get("tier") != "none"
     alpha = float(np.exp(-attempt_level(run.number, 1, 1000)))
     metric = task.spec.metric
     gain = minimum_detectable(task.spec.splits.val_slice, metric.spread, metric.clip, alpha)
     hidden = getattr(task, "hidden_weights", "")
-    return HubReady(commitment(run.secret), certifying, run.number, vault.since, hidden, pool.protection, gain)
+    return HubReady(commitment(run.secret), certifying, run.number, vault.since, hidden, pool.protection, gain, sitting)
 
 
 def main() -> None:

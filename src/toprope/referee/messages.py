@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import numpy as np
@@ -40,6 +40,7 @@ class Work(msgspec.Struct, frozen=True, tag=True):
     split: Split
     slice: int = 0
     detail: bool = False
+    replicate: int = 0  # other candidate seeds on the same draws
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
@@ -87,7 +88,10 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 
 
 class HubConfig(msgspec.Struct, frozen=True, tag=True):
-    """rehearsal: replaces the random run secret; such a run certifies nothing."""
+    """rehearsal: replaces the random run secret; such a run certifies nothing. sitting: the last one that the run's
+    ledger records, 0 for none; what is older than the vault's memory is a copy. beacon_round: the public beacon's
+    round whose value will decide the test draws, named before anything is climbed.
+    """
 
     run: str
     task: str
@@ -95,11 +99,14 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
     workers: int
     vault: str
     rehearsal: str | None = None
+    sitting: int = 0
+    beacon_round: str | None = None
 
 
 class HubReady(msgspec.Struct, frozen=True, tag=True):
-    """number: this run's place among the vault's runs on the task. detectable: gain in the unit of a draw's score that
-    a gate slice resolves with power 0.8 at the 1,000th attempt, between candidates of the task's usual spread."""
+    """sitting: this one's number, to be recorded and acknowledged. number: this run's place among the vault's runs on
+    the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
+    attempt, between candidates of the task's usual spread. confined: the referee is another user."""
 
     commitment: str
     certifying: bool
@@ -108,34 +115,73 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
     hidden: str
     protection: dict[str, Any]
     detectable: float
+    sitting: int
+    confined: bool = False
+
+
+class Acknowledge(msgspec.Struct, frozen=True, tag=True):
+    """The run's ledger holds the number of this sitting: who presents an older one is a copy."""
+
+    sitting: int
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
-    """Candidate against champion on the open slice of val."""
+    """Candidate against champion on the open slice of val. pace: the answer's first tick is at tick_s * 2^pace."""
 
     candidate: Candidate
+    pace: Annotated[int, msgspec.Meta(ge=0, le=12)] = 0
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
-    """One bit. measured comes with a PROMOTE only, from a slice nobody had queried."""
+    """One bit. measured comes with a PROMOTE only, from a slice nobody had queried. tick: when it left."""
 
     candidate: str
     promoted: bool
     attempt: int
     slice: int
     measured: Estimate | None = None
+    tick: int = 0
+
+
+class Commit(msgspec.Struct, frozen=True, tag=True):
+    """The one candidate the test will be opened for, before the beacon's round. head: of the ledger that holds it."""
+
+    candidate: str
+    head: str
+
+
+class Noted(msgspec.Struct, frozen=True, tag=True):
+    """The vault holds the commitment."""
 
 
 class Unseal(msgspec.Struct, frozen=True, tag=True):
-    """Open the test for the champion the ledger has committed to; the baselines are scored on the same draws."""
+    """Open the test for the champion the ledger has committed to. head: of the ledger with the commitment, kept by the
+    vault. beacon: the value of the round that the run named.
+    """
 
     candidate: Candidate
-    baselines: dict[str, Candidate]
+    head: str = ""
+    beacon: str | None = None
+
+
+class Judged(msgspec.Struct, frozen=True):
+    """What stood behind one answer of the gate, revealed with the test: promoted where log_e reached level after so
+    many draws. error: what ended the hidden work before that."""
+
+    slice: int
+    attempt: int
+    candidate: str
+    promoted: bool
+    tick: int
+    log_e: float
+    level: float
+    draws: int
+    error: str
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
-    """The sealed result, the paired differences champion - baseline, the revealed run secret, and what tripwires and
-    honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents."""
+    """The sealed result, the paired differences champion - baseline, the revealed run secret and verdicts, and what
+    tripwires and honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents."""
 
     champion: Estimate
     baselines: dict[str, Estimate]
@@ -144,10 +190,13 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     draws: int
     secret: bytes
     cpu_s: float
+    per_draw: Floats  # (draws,) the champion's normalised gain, so that dev can be compared with hidden draws
+    gate: list[Judged] = []
+    beacon: str | None = None
     incidents: dict[str, list[Incident]] = {}
 
 
 ToScorer = Load | Work
 FromScorer = Ready | Progress | Done | Failed
-ToHub = Attempt | Unseal
-FromHub = HubReady | Progress | Answer | Opened | Failed
+ToHub = Acknowledge | Attempt | Commit | Unseal
+FromHub = HubReady | Progress | Answer | Noted | Opened | Failed

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
@@ -41,17 +42,25 @@ class Panel:
         self.incidents: dict[str, list[Incident]] = {}  # candidate -> what was seen
 
     def columns(
-        self, candidates: Sequence[Candidate], n: int, progress: Callable[[float], None] = lambda _: None
+        self,
+        candidates: Sequence[Candidate],
+        n: int,
+        progress: Callable[[float], None] = lambda _: None,
+        until: float = math.inf,
     ) -> list[Column]:
-        """Every candidate in children of its own."""
-        return self.grouped([[c] for c in candidates], n, progress)
+        """Every candidate in children of its own. Raises TooLate where the clock passes `until`."""
+        return self.grouped([[c] for c in candidates], n, progress, until)
 
     def grouped(
-        self, groups: Sequence[Sequence[Candidate]], n: int, progress: Callable[[float], None] = lambda _: None
+        self,
+        groups: Sequence[Sequence[Candidate]],
+        n: int,
+        progress: Callable[[float], None] = lambda _: None,
+        until: float = math.inf,
     ) -> list[Column]:
         """Candidates of one group share tree, parameter names and children: cheaper, and only for code we trust."""
         works, owner = self._missing(groups, n)
-        for count, done in enumerate(self._pool.run(works), 1):
+        for count, done in enumerate(self._pool.run(works, until), 1):
             group, draws = owner[done.id]
             for candidate, scores in zip(group, done.result.scores.tolist(), strict=True):
                 self._scores.setdefault(candidate.id, {}).update(zip(draws, scores, strict=True))

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import selectors
 import socket
 import subprocess
+import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from functools import partial
 
 from toprope import errors, wire
-from toprope.errors import WorkerDied
+from toprope.errors import TooLate, WorkerDied
 from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, Work
 from toprope.space import Space
 from toprope.types import Tree
@@ -18,18 +21,27 @@ from toprope.types import Tree
 MAX_TRIES = 3  # of one block: a block that kills its scorer this often is the scorer's fault or the machine's
 
 
-def spawn(module: str, kind: object, peer: str) -> tuple[subprocess.Popen[bytes], wire.Channel[object]]:
-    """Exec one of our workers with one end of a socket pair."""
+def spawn(
+    module: str, kind: object, peer: str, environment: dict[str, str] | None = None
+) -> tuple[subprocess.Popen[bytes], wire.Channel[object]]:
+    """Exec one of our workers with one end of a socket pair. environment: on top of what every worker gets."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
             wire.command(module, theirs.fileno()),
             pass_fds=[theirs.fileno()],
-            env=wire.child_environment(),
+            env=wire.child_environment(environment),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C goes to the run process, which ends its workers itself
         )
     return process, wire.Channel(ours, kind, peer)
+
+
+def _ready(selector: selectors.BaseSelector, until: float) -> list[tuple[selectors.SelectorKey, int]]:
+    found = selector.select(None if until == math.inf else max(0.0, until - time.monotonic()))
+    if not found or time.monotonic() > until:
+        raise TooLate("the work did not end in time")
+    return found
 
 
 def raise_failed(message: Failed) -> None:
@@ -39,8 +51,8 @@ def raise_failed(message: Failed) -> None:
 
 
 class _Worker:
-    def __init__(self, config: ScorerConfig) -> None:
-        self.process, channel = spawn("toprope.referee.scorer", FromScorer, "a scorer")
+    def __init__(self, config: ScorerConfig, module: str, environment: dict[str, str] | None) -> None:
+        self.process, channel = spawn(module, FromScorer, "a scorer", environment)
         self.channel: wire.Channel[FromScorer] = channel  # type: ignore[assignment]
         with contextlib.suppress(WorkerDied):  # one that ended at once is noticed when it is listened to
             self.channel.send(config)
@@ -72,17 +84,27 @@ class _Worker:
 class ScorerPool:
     """n scorers with one configuration; `run` hands out work and yields results as they come, in any order."""
 
-    def __init__(self, config: ScorerConfig, n: int, progress: Callable[[str, float], None] = lambda *_: None) -> None:
-        self._config = config
+    def __init__(
+        self,
+        config: ScorerConfig,
+        n: int,
+        progress: Callable[[str, float], None] = lambda *_: None,
+        *,
+        module: str = "toprope.referee.scorer",
+        environment: dict[str, str] | None = None,
+    ) -> None:
+        """module: what each scorer runs; the red team plants loot in its own. environment: on top of ours."""
+        self.config = config
+        self._start = partial(_Worker, config, module, environment)
         self._trees: dict[str, Tree] = {}
         self._spaces: dict[str, Space] = {}
         self._workers: list[_Worker] = []
         self.restarts = 0
         try:
-            self._workers.append(_Worker(config))  # alone at first: what it prepares on disk, the others find there
+            self._workers.append(self._start())  # alone at first: what it prepares on disk, the others find there
             self.protection = self._ready(self._workers[0], progress).protection
             for _ in range(n - 1):
-                self._workers.append(_Worker(config))
+                self._workers.append(self._start())
             for worker in self._workers[1:]:
                 self._ready(worker, progress)
         except BaseException:
@@ -100,8 +122,9 @@ class ScorerPool:
         self._spaces.setdefault(s, space)
         return t, s
 
-    def run(self, works: Iterable[Work]) -> Iterator[Done]:
-        """Each work's answer once, in any order. Raises WorkerDied if one block ended MAX_TRIES scorers.
+    def run(self, works: Iterable[Work], until: float = math.inf) -> Iterator[Done]:
+        """Each work's answer once, in any order. Raises WorkerDied if one block ended MAX_TRIES scorers, and TooLate
+        where the monotonic clock passes `until`.
 
         A caller may stop early: scorers then still at work are replaced before the next run.
         """
@@ -119,7 +142,7 @@ class ScorerPool:
                         idle.append(self._replace(worker))
                         continue
                     ready.register(worker.channel, selectors.EVENT_READ, worker)
-                for key, _ in ready.select():
+                for key, _ in _ready(ready, until):
                     worker = key.data
                     ready.unregister(worker.channel)
                     done = self._result(worker)
@@ -135,6 +158,11 @@ class ScorerPool:
                         worker.work = None
                         yield done
                     idle.append(worker)
+
+    def refresh(self) -> None:
+        """Replaces scorers that are still at work nobody waits for, while there is time."""
+        for worker in [w for w in self._workers if w.work is not None]:
+            self._replace(worker)
 
     def _give(self, worker: _Worker, work: Work) -> None:
         block = work.block
@@ -168,7 +196,7 @@ class ScorerPool:
     def _renew(self, at: int) -> None:
         self.restarts += 1
         self._workers[at].close()
-        self._workers[at] = _Worker(self._config)
+        self._workers[at] = self._start()
 
     def _ready(self, worker: _Worker, progress: Callable[[str, float], None]) -> Ready:
         """Waits for a scorer to be ready; one that dies while it starts is started again, MAX_TRIES times in all."""

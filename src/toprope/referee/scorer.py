@@ -59,7 +59,7 @@ class Scorer:
         decoys = self.traps.plan if self.traps is not None else None
         job = Job(tree.files, space, block.rows, self.task.spec.entries, work.detail, decoys)
         before = time.process_time()
-        done = self.box.run(job, [self._case(h) for h in held], on_case)
+        done = self.box.run(job, [self._case(h, work.replicate) for h in held], on_case)
         cpu = done.cpu_s + time.process_time() - before
         dead = np.array([o != "ok" for o in done.outcomes])
         scores[dead] = np.nan
@@ -104,8 +104,8 @@ class Scorer:
             self._known[tree, space] = self.traps.smuggled(self.trees[tree], self.spaces[space])
         return self._known[tree, space]
 
-    def _case(self, held: Held) -> Case:
-        return Case(held.public, held.rng_seed, lambda entries: self.task.dialogue(held.draw, entries))
+    def _case(self, held: Held, replicate: int) -> Case:
+        return Case(held.public, held.rng_seed + replicate, lambda entries: self.task.dialogue(held.draw, entries))
 
     def _checked(self, outputs: Outputs, held: Held) -> Floats:
         """A task's score function must give finite numbers from valid outputs; anything else is the task's bug."""

@@ -7,27 +7,39 @@ Holds run secrets, attempts, champions and test openings over all runs. Everythi
 from __future__ import annotations
 
 import contextlib
+import fcntl
+import hashlib
+import os
 import sqlite3
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
+from urllib.parse import quote
 
 import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import RunError
-from toprope.referee.messages import Answer
+from toprope.referee.gate import Verdict
+from toprope.referee.messages import Answer, Judged
 from toprope.stats.intervals import Estimate
+from toprope.stats.leak import TICKS, tick_bits
 from toprope.types import Candidate, Incident
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS runs (run TEXT PRIMARY KEY, task TEXT, number INTEGER, secret BLOB, rehearsal INTEGER,
                                  created REAL, unsealed INTEGER DEFAULT 0) STRICT;
+CREATE TABLE IF NOT EXISTS sittings (run TEXT PRIMARY KEY, seen INTEGER, acknowledged INTEGER) STRICT;
 CREATE TABLE IF NOT EXISTS attempts (run TEXT, slice INTEGER, attempt INTEGER, candidate TEXT, promoted INTEGER,
                                      PRIMARY KEY (run, slice, attempt), UNIQUE (run, slice, candidate)) STRICT;
+CREATE TABLE IF NOT EXISTS verdicts (run TEXT, slice INTEGER, attempt INTEGER, tick INTEGER, log_e REAL, level REAL,
+                                     draws INTEGER, error TEXT, PRIMARY KEY (run, slice, attempt)) STRICT;
 CREATE TABLE IF NOT EXISTS champions (run TEXT, slice INTEGER, candidate BLOB, measured BLOB,
                                       PRIMARY KEY (run, slice)) STRICT;
+CREATE TABLE IF NOT EXISTS heads (run TEXT PRIMARY KEY, head TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS beacons (run TEXT PRIMARY KEY, round TEXT, candidate TEXT, value TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candidate TEXT, at REAL,
                                      PRIMARY KEY (task, opening), UNIQUE (run, candidate)) STRICT;
 CREATE TABLE IF NOT EXISTS incidents (run TEXT, candidate TEXT, kind TEXT, severity TEXT, evidence TEXT,
@@ -44,6 +56,19 @@ class SealedRun(NamedTuple):
     secret: bytes
     rehearsal: bool
     unsealed: bool
+    beacon_round: str | None = None
+
+
+def _outdated(run: str, presented: int, seen: int, vault: Path) -> str:
+    if presented > seen:
+        known = f"has seen only {seen}" if seen else "has never seen it"
+        return (
+            f"run {run} is at sitting {presented}, and the vault {vault} {known}; "
+            "set TOPROPE_VAULT to the one that it was begun with (an older copy will not do), or name its --referee"
+        )
+    return (
+        f"this is a copy of run {run}: its last sitting was {presented}, the vault has seen {seen}; resume the original"
+    )
 
 
 def _columns(db: sqlite3.Connection) -> dict[str, list[Any]]:
@@ -80,7 +105,10 @@ def _patiently(db: sqlite3.Connection, pragma: str) -> None:
 class Vault:
     """One SQLite file, mode 0600, shared by all of a user's runs."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, notices_copies: bool = True) -> None:
+        """notices_copies: False only in tests that show what copies of a run directory would gain."""
+        self._notices_copies = notices_copies
+        self._lock: int | None = None
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path = directory / "sealed.db"
@@ -128,8 +156,8 @@ class Vault:
             (first,) = self._db.execute("SELECT min(created) FROM runs").fetchone()
             return time.strftime("%Y-%m-%d", time.localtime(first or time.time()))
 
-    def open_run(self, run: str, task: str, rehearsal: str | None) -> SealedRun:
-        """The run's sealed record, made on first sight."""
+    def open_run(self, run: str, task: str, rehearsal: str | None, beacon_round: str | None = None) -> SealedRun:
+        """The run's sealed record, made on first sight; a beacon's round is named then or never."""
         with self._read(), self._write():
             row = self._db.execute("SELECT * FROM runs WHERE run=?", (run,)).fetchone()
             if row is None:
@@ -137,35 +165,129 @@ class Vault:
                 number = 1 if rehearsal is not None else self._db.execute(query, (task,)).fetchone()[0] + 1
                 row = (run, task, number, seeding.run_secret(rehearsal), rehearsal is not None, time.time(), 0)
                 self._db.execute("INSERT INTO runs VALUES (?,?,?,?,?,?,?)", row)
-            known = SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]))
+                if beacon_round is not None:
+                    self._db.execute("INSERT INTO beacons VALUES (?,?,NULL,NULL)", (run, beacon_round))
+            named = self._db.execute("SELECT round FROM beacons WHERE run=?", (run,)).fetchone()
+            known = SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]), named and named[0])
             known = msgspec.convert(known, SealedRun, builtin_types=(bytes,))
             if known.number < 1 or len(known.secret) != 32 or known.task != task:
                 raise ValueError(f"its record of run {run} is none of task {task}")
         return known
 
-    def begin_attempt(self, run: str, slice_: int, candidate: str) -> tuple[int, bool | None]:
-        """The attempt's number on the slice, counted now; and its answer, if the same candidate has had one."""
+    def commit(self, run: str, candidate: str, head: str) -> None:
+        """The candidate that a beacon's value will test; the first one stays."""
+        with self._write():
+            self._db.execute("UPDATE beacons SET candidate=? WHERE run=? AND candidate IS NULL", (candidate, run))
+            self._db.execute("INSERT OR IGNORE INTO heads VALUES (?,?)", (run, head))
+
+    def _with_beacon(self, run: SealedRun, candidate: str, value: str | None) -> None:
+        """A test by beacon is opened for the candidate committed to, with one value; no second value is tried."""
+        row = self._db.execute("SELECT candidate, value FROM beacons WHERE run=?", (run.run,)).fetchone()
+        if (row is None) != (value is None):
+            wanted = "named no beacon round before its commitment" if row is None else "waits for its beacon's value"
+            raise RunError(f"run {run.run} {wanted}; `toprope unseal --help` says how a beacon is used")
+        if row is not None and (row[0] != candidate or row[1] not in (None, value)):
+            raise RunError(
+                f"run {run.run} is committed to candidate {row[0]} and beacon value {row[1]}, "
+                f"not to {candidate} and {value}; a test is opened once"
+            )
+        self._db.execute("UPDATE beacons SET value=? WHERE run=?", (value, run.run))
+
+    def sit(
+        self, run: str, task: str, rehearsal: str | None, presented: int, beacon_round: str | None = None
+    ) -> tuple[SealedRun, int]:
+        """The run's sealed record and the number of a new sitting, after `presented`, the last that its ledger holds.
+
+        One sitting at a time. A number counts once `acknowledge` says that the ledger holds it; a sitting killed before
+        that is continued from either number, so no kill locks the original out. Raises RunError for a copy.
+        """
+        if self._notices_copies:
+            self._sit_alone(run)
+        try:
+            with self._read(), self._write():
+                row = self._db.execute("SELECT seen, acknowledged FROM sittings WHERE run=?", (run,)).fetchone()
+                seen, acknowledged = msgspec.convert(row or (0, 0), tuple[int, int])
+                if self._notices_copies and presented not in (seen, acknowledged):
+                    raise RunError(_outdated(run, presented, seen, self._path.parent))
+                values = (run, seen + 1, max(presented, acknowledged))
+                self._db.execute("INSERT OR REPLACE INTO sittings VALUES (?,?,?)", values)
+        except BaseException:
+            self.leave()
+            raise
+        return self.open_run(run, task, rehearsal, beacon_round), seen + 1
+
+    def leave(self) -> None:
+        """Ends the sitting; a process that ends has done so anyway."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def acknowledge(self, run: str, sitting: int) -> None:
+        """The run's ledger holds the number; only the directory with that ledger can sit again."""
+        with self._write():
+            self._db.execute("UPDATE sittings SET acknowledged=? WHERE run=? AND seen=?", (sitting, run, sitting))
+
+    def _sit_alone(self, run: str) -> None:
+        """A lock on the run that goes with this process: one byte of one file, at a place that the run's name gives."""
+        place = int.from_bytes(hashlib.sha256(run.encode()).digest()[:8], "big") >> 2
+        self._lock = os.open(self._path.with_name("sittings.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
+        for seconds in (0.05, 0.2, 1.0, 4.0, None):  # a hub that was just killed may need a moment to be gone
+            try:
+                fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock)
+                return
+            except OSError:
+                if seconds is None:
+                    break
+                time.sleep(seconds)
+        self.leave()
+        raise RunError(
+            f"run {run} is at work elsewhere, in another process or from a copy of its directory; "
+            "wait for that or stop it, then resume the original"
+        )
+
+    def begin_attempt(self, run: str, slice_: int, candidate: str) -> tuple[int, int | None]:
+        """The attempt's number on the slice, counted now; and the tick of its NOT YET, if the same candidate had it."""
         with self._read(), self._write():
-            query = "SELECT attempt, promoted FROM attempts WHERE run=? AND slice=? AND candidate=?"
+            query = (
+                "SELECT a.attempt, a.promoted, coalesce(v.tick, 0) FROM attempts a "
+                "LEFT JOIN verdicts v USING (run, slice, attempt) WHERE a.run=? AND a.slice=? AND a.candidate=?"
+            )
             row = self._db.execute(query, (run, slice_, candidate)).fetchone()
             if row is not None:
-                return msgspec.convert(row[0], int), None if row[1] is None else bool(row[1])
+                return msgspec.convert(row[0], int), None if row[1] is None else msgspec.convert(row[2], int)
             query = "SELECT coalesce(max(attempt), 0) + 1 FROM attempts WHERE run=? AND slice=?"
             (number,) = self._db.execute(query, (run, slice_)).fetchone()
             self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,NULL)", (run, slice_, number, candidate))
         return number, None
 
-    def refuse(self, run: str, slice_: int, attempt: int) -> None:
-        query = "UPDATE attempts SET promoted=0 WHERE run=? AND slice=? AND attempt=?"
-        with self._write():
-            self._db.execute(query, (run, slice_, attempt))
+    def told(self, run: str, slice_: int, attempt: int) -> float:
+        """Bits disclosed on the slice by the ticks of the answers before this attempt; of one that was never heard,
+        someone may have seen every tick pass."""
+        query = (
+            "SELECT v.tick FROM attempts a LEFT JOIN verdicts v USING (run, slice, attempt) "
+            "WHERE a.run=? AND a.slice=? AND a.attempt<?"
+        )
+        ticks = [TICKS - 1 if tick is None else tick for (tick,) in self._db.execute(query, (run, slice_, attempt))]
+        return sum(tick_bits(tick) for tick in ticks)
 
-    def promote(self, run: str, slice_: int, attempt: int, champion: Candidate, measured: Estimate) -> None:
+    def refuse(self, run: str, slice_: int, attempt: int, why: Verdict, tick: int, error: str = "") -> None:
+        """NOT YET, and what stood behind it. error: what ended the hidden work, for the operator after the run."""
+        with self._write():
+            self._decide(run, slice_, attempt, why, tick, error)
+
+    def _decide(self, run: str, slice_: int, attempt: int, why: Verdict, tick: int, error: str) -> None:
+        query = "UPDATE attempts SET promoted=? WHERE run=? AND slice=? AND attempt=?"
+        self._db.execute(query, (int(why.promoted), run, slice_, attempt))
+        row = (run, slice_, attempt, tick, why.log_e, why.level, why.draws, error)
+        self._db.execute("INSERT INTO verdicts VALUES (?,?,?,?,?,?,?,?)", row)
+
+    def promote(
+        self, run: str, slice_: int, attempt: int, champion: Candidate, measured: Estimate, why: Verdict, tick: int
+    ) -> None:
         """The answer and the new champion in one transaction; the slice is burned by the champion's existence."""
         with self._write():
-            self._db.execute(
-                "UPDATE attempts SET promoted=1 WHERE run=? AND slice=? AND attempt=?", (run, slice_, attempt)
-            )
+            self._decide(run, slice_, attempt, why, tick, "")
             row = (run, slice_, wire.encode(champion), wire.encode(measured))
             self._db.execute("INSERT INTO champions VALUES (?,?,?,?)", row)
 
@@ -195,28 +317,40 @@ class Vault:
     def past_answer(self, run: str, candidate: str) -> Answer | None:
         """The PROMOTE a candidate had, so that a run that missed the answer in a crash hears it again."""
         query = (
-            "SELECT a.attempt, a.slice, c.measured FROM attempts a JOIN champions c USING (run, slice) "
-            "WHERE a.run=? AND a.candidate=? AND a.promoted=1"
+            "SELECT a.attempt, a.slice, c.measured, v.tick FROM attempts a JOIN champions c USING (run, slice) "
+            "LEFT JOIN verdicts v USING (run, slice, attempt) WHERE a.run=? AND a.candidate=? AND a.promoted=1"
         )
         with self._read():
             row = self._db.execute(query, (run, candidate)).fetchone()
             if row is None:
                 return None
-            attempt, slice_ = msgspec.convert(row[:2], tuple[int, int])
-            return Answer(candidate, True, attempt, slice_, wire.decode(row[2], Estimate))
+            attempt, slice_, tick = msgspec.convert((*row[:2], row[3] or 0), tuple[int, int, int])
+            return Answer(candidate, True, attempt, slice_, wire.decode(row[2], Estimate), tick)
 
     def attempts(self, run: str) -> int:
         with self._read():
             (n,) = self._db.execute("SELECT count(*) FROM attempts WHERE run=?", (run,)).fetchone()
             return int(n)
 
-    def open_test(self, run: SealedRun, candidate: str) -> int:
+    def judged(self, run: str) -> list[Judged]:
+        """Every verdict of the run, for the day its test is opened."""
+        query = (
+            "SELECT a.slice, a.attempt, a.candidate, a.promoted, v.tick, v.log_e, v.level, v.draws, v.error "
+            "FROM attempts a JOIN verdicts v USING (run, slice, attempt) WHERE run=? ORDER BY a.slice, a.attempt"
+        )
+        with self._read():
+            rows = self._db.execute(query, (run,)).fetchall()
+            return [msgspec.convert(Judged(r[0], r[1], r[2], bool(r[3]), *r[4:]), Judged) for r in rows]
+
+    def open_test(self, run: SealedRun, candidate: str, head: str = "", beacon: str | None = None) -> int:
         """Counts an opening of the task's test over all runs and ends the run; the same candidate keeps its number.
 
         A rehearsal's test is no secret, so its opening is always the first and is not counted.
         """
         with self._read(), self._write():
+            self._with_beacon(run, candidate, beacon)
             self._db.execute("UPDATE runs SET unsealed=1 WHERE run=?", (run.run,))
+            self._db.execute("INSERT OR IGNORE INTO heads VALUES (?,?)", (run.run, head))
             if run.rehearsal:
                 return 1
             query = "SELECT opening FROM openings WHERE run=? AND candidate=?"
@@ -228,3 +362,16 @@ class Vault:
             values = (run.task, number, run.run, candidate, time.time())
             self._db.execute("INSERT INTO openings VALUES (?,?,?,?,?)", values)
         return int(number)
+
+
+def kept_head(directory: Path, run: str) -> str | None:
+    """The ledger's head at the commitment, as the vault in this directory remembers it; None if it does not."""
+    path = directory / "sealed.db"
+    try:
+        if not path.is_file():
+            return None
+        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=60)) as db:
+            row = db.execute("SELECT head FROM heads WHERE run=?", (run,)).fetchone()
+    except (OSError, sqlite3.Error):  # not ours to read, or older than this table
+        return None
+    return str(row[0]) if row is not None and row[0] else None

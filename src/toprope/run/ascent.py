@@ -7,22 +7,26 @@ or not it was ready sooner, so the climb does not depend on how fast the hub is,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
 
-from toprope.protocols import Ledger
+from toprope.protocols import Ledger, Splits
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer
+from toprope.referee.schedule import pace
+from toprope.run import audit
 from toprope.run.evaluate import Evaluator
 from toprope.run.race import Finalist, Race
-from toprope.run.records import Asked, record
+from toprope.run.records import Asked, Audited, record
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
-LAG = 1  # generations between an attempt and its answer
+LAG = 3  # generations between an attempt and its answer: about as long as the schedule lets it wait
 TRIES = 8  # candidates re-run alone before an attempt is given up
-LAST = 3  # attempts after the last generation
+LAST = 1  # attempts after the last generation
+CROWD = 2.0  # times longer that hidden work takes while the climb goes on beside it
 
 
 class Ascent:
@@ -35,18 +39,19 @@ class Ascent:
         race: Race,
         evaluator: Evaluator,
         candidate_of: tuple[Tree, Space],
-        every: int,
+        splits: Splits,
         spread: float,
         on_event: Callable[[Asked | Answer], None],
     ) -> None:
         self._ledger, self._hub, self._race, self._evaluator = ledger, hub, race, evaluator
         self._tree, self._space = candidate_of
-        self._every, self._spread, self._on_event = every, spread, on_event
+        self._splits, self._spread, self._on_event = splits, spread, on_event
         self._asked = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
+        self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
         self._answers = {r.candidate: r for r in map(record, ledger.read("answer"))}
         self._tried: set[int] = set()
         self._refused: list[Finalist] = []
-        self._next_at = 0
+        self._next_at = splits.attempt_every  # an early champion would only burn a slice
         self._pending: tuple[int, Finalist, Candidate] | None = None
         self.champion: Finalist | None = None
 
@@ -79,17 +84,21 @@ class Ascent:
         candidate = Candidate(self._tree, self._space.decode(finalist.row))
         asked = self._asked.get(candidate.id)
         if asked is None:
-            scores, incidents = self._evaluator.alone(finalist.row, len(finalist.scores))
+            start, draws = time.monotonic(), len(finalist.scores)
+            scores, incidents = self._evaluator.alone(finalist.row, draws)
+            expected = (time.monotonic() - start) / draws * 2 * self._splits.val_slice  # candidate and champion
+            expected *= CROWD if generation >= 0 else 1.0
             pure = np.allclose(scores, finalist.scores, atol=1e-6)
-            asked = Asked(candidate, finalist.experiment, finalist.value, pure, incidents)
+            speed = pace(expected, self._splits.tick_s)
+            asked = Asked(candidate, finalist.experiment, finalist.value, pure, speed, incidents)
             self._ledger.append("attempt", asked)
         self._on_event(asked)
         if not asked.clean:
             return
         if candidate.id not in self._answers:
-            self._hub.submit(candidate)
+            self._hub.submit(candidate, asked.pace)
         self._pending = (generation, finalist, candidate)
-        self._next_at = self._race.experiments + self._every
+        self._next_at = self._race.experiments + self._splits.attempt_every
 
     def _next(self) -> Finalist | None:
         """The best untried finalist that dev has not shown to be worse than the champion.
@@ -129,6 +138,16 @@ class Ascent:
             self._ledger.append("answer", answer)
         if answer.promoted:
             self.champion = finalist
+            self._audit(finalist, candidate)
         else:
             self._refused.append(finalist)
         self._on_event(answer)
+
+    def _audit(self, finalist: Finalist, candidate: Candidate) -> None:
+        """Other seeds and a look at the files, once per promotion; it changes nothing, the report tells it."""
+        if candidate.id in self._audited:
+            return
+        draws = len(finalist.scores)
+        others = [self._evaluator.alone(finalist.row, draws, r)[0] for r in range(1, audit.REPLICATES + 1)]
+        found = audit.luck(finalist.scores.astype(np.float64), np.array(others, dtype=np.float64))
+        self._ledger.append("audit", Audited(candidate.id, found + audit.tables(self._tree.files)))

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -64,11 +65,14 @@ class Evaluator:
             )
         return past
 
-    def alone(self, row: Codes, draws: int) -> tuple[NDArray[np.float32], list[Incident]]:
+    def alone(self, row: Codes, draws: int, replicate: int = 0) -> tuple[NDArray[np.float32], list[Incident]]:
         """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And
-        what tripwires and honeypots saw, which can be pinned on nobody else here."""
+        what tripwires and honeypots saw, which can be pinned on nobody else here. replicate: other candidate seeds."""
         cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
-        works = [Work(i, Block(self._tree, self._space, row[None, :], cut), "dev") for i, cut in enumerate(cuts)]
+        block = Block(self._tree, self._space, row[None, :], ())
+        works = [
+            Work(i, msgspec.structs.replace(block, draws=cut), "dev", replicate=replicate) for i, cut in enumerate(cuts)
+        ]
         scores = np.full(draws, np.nan, dtype=np.float32)
         seen: dict[tuple[str, str], Incident] = {}
         for done in self._pool.run(works):

@@ -86,10 +86,12 @@ class SqliteLedger:
             expected += 1
         return expected, head
 
-    def append(self, kind: str, record: msgspec.Struct) -> Entry:
+    def append(self, kind: str, record: msgspec.Struct, *, safe: bool = False) -> Entry:
+        """safe: on disk when this returns, also if the power fails; otherwise only a kill loses nothing."""
         data = wire.encode(record)
         head = entry_hash(self.head, self._seq, kind, data)
         with self._errors():
+            self._db.execute(f"PRAGMA synchronous={'FULL' if safe else 'NORMAL'}")
             self._db.execute("INSERT INTO entries VALUES (?,?,?,?)", (self._seq, kind, data, bytes.fromhex(head)))
         entry = Entry(self._seq, kind, data, head)
         self._seq, self.head = self._seq + 1, head

@@ -26,6 +26,7 @@ class Ask(msgspec.Struct, frozen=True):
     experiments: int | None = None
     minutes: float | None = None
     rehearsal: str | None = None
+    beacon_round: str | None = None
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -52,6 +53,14 @@ class Opening(msgspec.Struct, frozen=True):
     tree: Tree
     space: Space
     started: float
+    beacon_round: str | None = None
+    confined: bool = False
+
+
+class Sitting(msgspec.Struct, frozen=True):
+    """kind "sitting": the number the vault gave to this sitting. A directory whose last number is old is a copy."""
+
+    number: int
 
 
 class BlockRecord(msgspec.Struct, frozen=True):
@@ -84,17 +93,25 @@ class Generation(msgspec.Struct, frozen=True):
 
 class Asked(msgspec.Struct, frozen=True):
     """kind "attempt": sent to the gate, if clean. pure: a lone re-run in fresh children gave the same dev scores.
-    incidents: what was seen in that re-run."""
+    pace: of the schedule its answer leaves on, chosen from the re-run's cost. incidents: seen in the re-run."""
 
     candidate: Candidate
     experiment: int
     dev: float
     pure: bool
+    pace: int = 0
     incidents: list[Incident] = []
 
     @property
     def clean(self) -> bool:
         return self.pure and all(i.severity != "certain" for i in self.incidents)
+
+
+class Audited(msgspec.Struct, frozen=True):
+    """kind "audit": what a promoted candidate's files and dev scores with other seeds gave cause to note."""
+
+    candidate: str
+    incidents: list[Incident]
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -106,10 +123,12 @@ class Committed(msgspec.Struct, frozen=True):
 KINDS: dict[str, Any] = {
     "ask": Ask,
     "open": Opening,
+    "sitting": Sitting,
     "block": BlockRecord,
     "generation": Generation,
     "attempt": Asked,
     "answer": Answer,
+    "audit": Audited,
     "commit": Committed,
     "test": Opened,
 }

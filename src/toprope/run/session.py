@@ -21,21 +21,23 @@ import toprope
 from toprope import climbers, seeding
 from toprope.errors import RunError, UsageError
 from toprope.protocols import Climber, Task
-from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Work
+from toprope.referee.client import Connect, HubClient, own_hub
+from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Unseal, Work
 from toprope.referee.pool import ScorerPool
 from toprope.run.ascent import Ascent
 from toprope.run.evaluate import Evaluator
 from toprope.run.ledger import SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
-from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, record
+from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, Sitting, record
 from toprope.run.story import tell
+from toprope.sandbox.selftest import Choice
 from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import Block, Candidate, Codes, Tree
 
-Tier = Callable[[], str]
+Tier = Callable[[str | None], Choice]
+"""Proves a tier: the one a run was begun under, or for None whatever the user wishes."""
 
 
 class Screen(Protocol):
@@ -57,12 +59,21 @@ def vault_directory() -> Path:
 class Session:
     """One sitting of one run: its ledger, hub and dev scorers. A context manager."""
 
-    def __init__(self, directory: Path, ask: Ask | None, tier: Tier, workers: int, screen: Screen) -> None:
-        """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed."""
-        self.directory, self.screen, self._workers = directory, screen, workers
+    def __init__(
+        self,
+        directory: Path,
+        ask: Ask | None,
+        tier: Tier,
+        workers: int,
+        screen: Screen,
+        connect: Connect = own_hub,
+    ) -> None:
+        """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed.
+        connect: to a hub of our own or to a service."""
+        self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
         if ask is not None:
             _climber(ask.climber, registry.load(ask.task), ask.seed)  # what cannot begin leaves nothing behind
-            tier()
+            tier(None)
         self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
         self._hub: HubClient | None = None
         self._pool: ScorerPool | None = None
@@ -78,15 +89,16 @@ class Session:
                     f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "
                     "resume it with the version that made it"
                 )
-            if past is not None and self.tested is None and past.tier != tier():
+            if past is not None and self.tested is None and past.tier != tier(past.tier).tier:
                 how = "with" if past.tier == "none" else "without"
                 raise RunError(
                     f"run {directory} was begun under protection {past.tier!r} and cannot change it; "
                     f"continue it {how} --i-trust-the-candidates"
                 )
             if past is None or self.tested is None:  # a run that has opened its test has no work left
-                self._start_workers(tier())
-            self.opening: Opening = past if past is not None else self._open(tier())
+                choice = tier(None) if past is None else Choice(past.tier)
+                self._start_workers(choice.tier)
+            self.opening: Opening = past if past is not None else self._open(choice)
             screen.opened(self.opening)
         except BaseException:
             self.close()
@@ -107,14 +119,19 @@ class Session:
 
     def _start_workers(self, tier: str) -> None:
         ask = self.ask
-        hub = HubConfig(ask.run, ask.task, tier, self._workers, str(vault_directory()), ask.rehearsal)
-        self._hub = HubClient(hub, self.screen.progress)
+        last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
+        vault = str(vault_directory())
+        hub = HubConfig(ask.run, ask.task, tier, self._workers, vault, ask.rehearsal, last, ask.beacon_round)
+        self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
         traps = secrets.token_bytes(16)  # of this sitting, known to its scorers only
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
         self._hub.wait_ready()
 
-    def _open(self, tier: str) -> Opening:
+    def _sat(self, sitting: int) -> None:
+        self.ledger.append("sitting", Sitting(sitting), safe=True)
+
+    def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
         assert self._pool is not None
         space = _space(self.task)
@@ -122,19 +139,20 @@ class Session:
         anchors = _anchors(self._pool, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
             toprope=toprope.__version__,
-            tier=tier,
+            tier=choice.tier,
             commitment=ready.commitment,
             certifying=ready.certifying,
             number=ready.number,
             vault_since=ready.vault_since,
             hidden=ready.hidden,
             detectable=round(ready.detectable / float((anchors.ceilings - anchors.floors).mean()), 4),
-            protection=self._pool.protection,
+            protection=self._pool.protection | ({"instead": choice.instead} if choice.instead else {}),
             floors=anchors.floors,
             ceilings=anchors.ceilings,
             tree=tree,
             space=space,
             started=round(time.time(), 3),
+            confined=ready.confined,
             **msgspec.structs.asdict(self.ask),
         )
         self.ledger.append("open", opening)
@@ -161,7 +179,7 @@ class Session:
             race,
             evaluator,
             (o.tree, o.space),
-            spec.splits.attempt_every,
+            spec.splits,
             spec.metric.spread,
             self.screen.gate,
         )
@@ -170,22 +188,32 @@ class Session:
             climber, race, ascent, Budget(o, self.ledger), self.ledger, spec.splits.generation, self.screen.generation
         )
 
-    def unseal(self) -> Opened:
-        """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run."""
+    def unseal(self, beacon: str | None = None) -> Opened | None:
+        """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run.
+
+        A run that named a beacon round only commits at first (None), and opens its test with the value of that round.
+        """
         past = self.tested
         if past is not None:
             return past
         assert self._hub is not None
-        champion = self.champion()
-        if next(self.ledger.read("commit"), None) is None:
-            self.ledger.append("commit", Committed(champion.id))
-        baselines = {name: Candidate(b.tree, b.params) for name, b in self.task.baselines().items()}
-        opened = self._hub.open_test(champion, baselines, self.screen.progress)
+        champion, committed = self.champion(), next(self.ledger.read("commit"), None)
+        _check_beacon(self.directory, self.opening.beacon_round, beacon, committed is not None)
+        head = committed.hash if committed is not None else self._commit(champion)
+        if self.opening.beacon_round is not None:
+            self._hub.commit(champion.id, head)
+            if beacon is None:
+                return None
+        opened = self._hub.open_test(Unseal(champion, head, beacon), self.screen.progress)
         if seeding.commitment(opened.secret) != self.opening.commitment:
             raise RunError(f"run {self.directory}: the revealed secret is not the one committed to at the start")
         self.ledger.append("test", opened)
         self.screen.tested(opened)
         return opened
+
+    def _commit(self, champion: Candidate) -> str:
+        """The ledger's head with the commitment to the champion."""
+        return self.ledger.append("commit", Committed(champion.id), safe=True).hash
 
     def champion(self) -> Candidate:
         """The last promoted candidate, or the starter if none was."""
@@ -210,6 +238,23 @@ class Session:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _check_beacon(directory: Path, round_: str | None, value: str | None, committed: bool) -> None:
+    if value is None:
+        return
+    if round_ is None:
+        raise UsageError(
+            f"run {directory} named no beacon round before its commitment, so a value proves nothing now; "
+            "name one when the climb begins: `toprope climb TASK --beacon-round ROUND`"
+        )
+    if not committed:
+        raise UsageError(
+            f"run {directory} has not committed to a candidate yet; `toprope unseal {directory}` without --beacon "
+            f"commits, and the value of {round_} that comes out after that opens the test"
+        )
+    if not (value.strip() == value and value.isprintable() and 8 <= len(value) <= 1024):
+        raise UsageError(f"--beacon {value!r}; expected the value as published, 8 to 1024 printable characters")
 
 
 def _new_ledger(directory: Path) -> SqliteLedger:

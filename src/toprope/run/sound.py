@@ -55,6 +55,9 @@ def _opening(o: Opening) -> Iterator[str]:
         yield "a floor or ceiling is no number"
     if not _number(o.started, o.detectable, o.seed, o.number):
         yield "a date, number or seed of its opening is none"
+    budgets = [b for b in (o.experiments, o.minutes) if b is not None]
+    if not budgets or not all(0 < b <= LARGEST for b in budgets):
+        yield "its budget is none"
     if not _writable(o.protection):
         yield "its protection is no JSON"
     yield from _space(o.space)

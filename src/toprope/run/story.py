@@ -8,14 +8,19 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 
 from toprope.errors import RunError
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
 from toprope.run import sound
 from toprope.run.ledger import read_entries
-from toprope.run.records import Asked, BlockRecord, Committed, Generation, Opening, record
-from toprope.types import Candidate, Incident, candidate_id
+from toprope.run.records import Ask, Asked, Audited, BlockRecord, Committed, Generation, Opening, record
+from toprope.stats.gap import Gap
+from toprope.stats.leak import answer_bits
+from toprope.types import Candidate, Floats, Incident, candidate_id
+
+GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
 
 
 class Story(msgspec.Struct):
@@ -29,7 +34,9 @@ class Story(msgspec.Struct):
     answers: list[Answer]
     committed: Committed | None
     test: Opened | None
+    audits: list[Audited]
     head: str
+    ask: Ask | None = None
 
     @property
     def experiments(self) -> int:
@@ -58,6 +65,12 @@ class Story(msgspec.Struct):
         return next((a.measured for a in reversed(self.answers) if a.promoted), None)
 
     @property
+    def disclosed(self) -> dict[str, float]:
+        """bits that the gate disclosed about val, by what its answers said and when; late: off the first tick."""
+        bits = sum(answer_bits(a.promoted, a.tick) for a in self.answers)
+        return {"bits": round(bits, 3), "late": sum(a.tick > 0 for a in self.answers)}
+
+    @property
     def seconds(self) -> float:
         return self.generations[-1].elapsed if self.generations else 0.0
 
@@ -84,8 +97,50 @@ class Story(msgspec.Struct):
             if not asked.pure:
                 yield asked.experiment, Incident("impure", "advisory", "its dev scores changed when it ran alone")
         sent = {asked.candidate.id: asked.experiment for asked in self.asked}
+        for audited in self.audits:
+            yield from ((sent.get(audited.candidate, -1), incident) for incident in audited.incidents)
+        if self.test is not None and (gap := self.gap):
+            yield sent.get(self.champion.id, 0), gap
         for candidate, seen in (self.test.incidents if self.test is not None else {}).items():
             yield from ((sent.get(candidate, -1), incident) for incident in seen)
+
+    @property
+    def gap(self) -> Incident | None:
+        """Whether the champion's dev scores lie above its test scores by more than luck: overfit, which is no cheat."""
+        dev = self._champion_per_draw()
+        if self.test is None or dev is None:
+            return None
+        pairs = min(len(dev), len(self.test.per_draw))
+        meter = Gap(clip=1.0, margin=GAP)
+        if not meter.update(dev[:pairs], self.test.per_draw[:pairs]):
+            return None
+        said = f"dev {dev.mean():.3f}, sealed test {self.test.per_draw.mean():.3f}; log e = {meter.log_e:.1f}"
+        return Incident("overfit", "advisory", said)
+
+    def _champion_per_draw(self) -> Floats | None:
+        """(n,) normalised dev gains of the champion, if it saw all of dev."""
+        name, o = self.champion.id, self.opening
+        experiment = next((a.experiment for a in self.asked if a.candidate.id == name), 0)
+        scores = np.full(len(o.floors), np.nan)
+        for b in self.blocks:
+            at = np.flatnonzero(b.experiments == experiment)
+            if len(at):
+                scores[b.lo : b.hi] = b.scores[at[0]]
+        if np.isnan(scores).any():
+            return None
+        return np.asarray((scores - o.floors) / (o.ceilings - o.floors).mean())
+
+    @property
+    def verdict(self) -> str | None:
+        """On the champion, once the test is opened: clean, overfit, hardcoded (a table too), cheating."""
+        if self.test is None:
+            return None
+        experiment = next((a.experiment for a in self.asked if a.candidate.id == self.champion.id), 0)
+        own = {(i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment}
+        if any(severity == "certain" for _, severity in own):
+            return "cheating"
+        kinds = {kind for kind, _ in own}
+        return "clean" if "overfit" not in kinds else "hardcoded" if "table" in kinds else "overfit"
 
     def failures(self) -> dict[str, int]:
         """Outcome -> number of experiments, for those that did not end ok."""
@@ -132,7 +187,9 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         by_kind.get("answer", []),
         last("commit"),
         last("test"),
+        by_kind.get("audit", []),
         head,
+        last("ask"),
     )
     sound.check(story)
     return story
@@ -159,15 +216,20 @@ def summary(s: Story) -> dict[str, Any]:
             "params": s.champion.params,
             "dev": s.champion_dev,
             "measured": _estimate(s.measured),
+            "verdict": s.verdict,
         },
         "baselines": {} if test is None else {name: round(e.value, 4) for name, e in test.baselines.items()},
         "test": None
         if test is None
         else {**(_estimate(test.champion) or {}), "draws": test.draws, "openings": test.opening},
         "gains": {} if test is None else {name: _estimate(e) for name, e in test.gains.items()},
+        "disclosed": s.disclosed,
         "outcomes": s.failures(),
         "incidents": {severity: len(s.incidents(severity)) for severity in ("certain", "advisory")},
         "protection": o.protection,
+        "confined": o.confined,
+        "beacon": None if o.beacon_round is None else {"round": o.beacon_round, "value": test and test.beacon},
+        "committed": None if s.committed is None else s.committed.candidate,
         "hidden": o.hidden,
         "detectable": o.detectable,
         "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},

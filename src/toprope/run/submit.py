@@ -17,6 +17,7 @@ from toprope.errors import UsageError
 from toprope.protocols import TaskSpec
 from toprope.referee.messages import Done, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
+from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
@@ -124,21 +125,22 @@ def submit(
     directory: Path,
     params: Path | None,
     seed: int,
-    tier: Callable[[], str],
+    tier: Callable[[], Choice],
     progress: Callable[[str, float], None],
 ) -> dict[str, Any]:
     """The JSON object of `toprope submit` (DESIGN section 12). tier: proves one, once the candidate can be read."""
     task = registry.load(task_id)
     candidate = read_candidate(directory, params, task.spec)
     start = time.monotonic()
-    config = ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, tier(), secrets.token_bytes(16))
+    choice = tier()
+    config = ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, choice.tier, secrets.token_bytes(16))
     pool = ScorerPool(config, 1, progress)
     try:
         space, rows = several([candidate.params])
         tree, digest = pool.add(candidate.tree, space)
         block = Block(tree, digest, rows, tuple(range(task.spec.splits.rungs[-1])))
         (done,) = pool.run([Work(0, block, "dev", detail=True)])
-        protection = pool.protection
+        protection = pool.protection | ({"instead": choice.instead} if choice.instead else {})
     finally:
         pool.close()
     return {

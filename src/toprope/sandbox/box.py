@@ -24,7 +24,8 @@ from toprope.sandbox.play import Play
 from toprope.sandbox.process import Ended, Zygote
 from toprope.types import Limits, Outcome
 
-LAYERS = frozenset({"landlock", "seccomp", "rlimits", "fds", "identity"})  # in the kernel
+TIERS = ("linux-full", "linux-landlock")  # best first
+LAYERS = frozenset({"namespaces", "landlock", "seccomp", "rlimits", "fds", "identity"})  # in the kernel
 CHECKS = frozenset({"nonce", "schema", "kill"})  # in the scorer
 
 START_TRIES = 3
@@ -33,8 +34,9 @@ START_TRIES = 3
 class Sandbox:
     """One zygote, one core, one child at a time. A context manager. Use it from one thread.
 
-    tier: "linux-landlock", or "none" (no layer at all; results are marked unprotected). off: layers switched off, for
-    the tests' proof that each of them matters. Raises NoProtection if a layer cannot be put up.
+    tier: "linux-full" (every layer), "linux-landlock" (every layer but namespaces), or "none" (no layer at all; results
+    are marked unprotected). off: layers switched off, for the tests' proof that each of them matters. Raises
+    NoProtection if a layer cannot be put up.
     """
 
     def __init__(
@@ -45,33 +47,34 @@ class Sandbox:
         tier: str = "linux-landlock",
         off: frozenset[str] = frozenset(),
     ) -> None:
-        if tier not in ("linux-landlock", "none"):
-            raise UsageError(f"sandbox tier {tier!r} is not known; expected linux-landlock or none")
+        if tier not in (*TIERS, "none"):
+            raise UsageError(f"sandbox tier {tier!r} is not known; expected {', '.join(TIERS)} or none")
         known = LAYERS | CHECKS
         if unknown := off - known:
             raise UsageError(f"sandbox layers {sorted(unknown)} are not known; expected some of {sorted(known)}")
         self.limits, self.profile, self.tier = limits, profile, tier
         self.off = off | (LAYERS if tier == "none" else frozenset())
-        self.zygote = _started(profile, self.off)
+        self.zygote = self._started()
 
     @property
     def zygote_pid(self) -> int:
-        return self.zygote.process.pid
+        return self.zygote.pid
 
     @property
     def protection(self) -> dict[str, Any]:
         """The record stored with every result."""
         said = self.zygote.record
         return {
-            "tier": "none" if self.tier == "none" else "linux-landlock",
+            "tier": self.tier,
             "protected": not self.off,
             "off": sorted(self.off),
             "landlock_abi": said["landlock_abi"],
             "seccomp": said["filters"],
+            "namespaces": said["namespaces"],
             "identity": said["identity"],
             "uid": said["uid"],
             "readable": "interpreter, standard library, shared libraries, " + self.profile,
-            "network": "denied" if "seccomp" not in self.off else "open",
+            "network": "denied" if "seccomp" not in self.off or said["namespaces"] else "open",
             "scratch": "none",
             "limits": {
                 "wall_s": self.limits.wall_s,
@@ -105,7 +108,17 @@ class Sandbox:
 
     def restart(self) -> None:
         self.zygote.close()
-        self.zygote = _started(self.profile, self.off)
+        self.zygote = self._started()
+
+    def _started(self) -> Zygote:
+        """A zygote that is ready. One that somebody kills as it starts says nothing about the walls: start another."""
+        full = self.tier == "linux-full" and "namespaces" not in self.off
+        for _ in range(START_TRIES - 1):
+            try:
+                return Zygote(self.profile, self.off, full)
+            except WorkerDied:
+                continue
+        return Zygote(self.profile, self.off, full)
 
     def close(self) -> None:
         self.zygote.close()
@@ -115,13 +128,3 @@ class Sandbox:
 
     def __exit__(self, *_: object) -> None:
         self.close()
-
-
-def _started(profile: str, off: frozenset[str]) -> Zygote:
-    """A zygote that is ready. One that somebody kills while it starts says nothing about the walls: start another."""
-    for _ in range(START_TRIES - 1):
-        try:
-            return Zygote(profile, off)
-        except WorkerDied:
-            continue
-    return Zygote(profile, off)

@@ -9,6 +9,11 @@ import signal
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 
 
+def close_memory() -> None:
+    """The own uid cannot read this process's memory."""
+    ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
+
+
 def harden_worker() -> None:
     """The worker is killed when its parent ends; its own uid cannot read its memory through ptrace or /proc."""
     libc = ctypes.CDLL(None, use_errno=True)

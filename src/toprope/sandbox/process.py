@@ -1,8 +1,10 @@
 """The scorer's handle on one zygote process and on its one child: exec, fork, talk, kill, reap.
 
-The zygote is exec'ed (never forked from a process that may hold gold), with a clean environment and two descriptors:
-its control socket and a memfd with the source of `inside/`. It ends when the control socket closes. It does not ask
-for PDEATHSIG: that fires when the *thread* that started it ends, and the closed socket says the same more truly.
+The zygote is exec'ed (never forked from a process that may hold gold), with a clean environment and three descriptors:
+its control socket, a memfd with the source of `inside/`, and our /proc, which it closes before its walls stand. In tier
+linux-full bubblewrap execs it as process 1 of its own namespaces and waits outside; when it ends, the kernel kills
+whatever is left in there. It ends when the control socket closes. It does not ask for PDEATHSIG: that fires when the
+*thread* that started it ends, and the closed socket says the same more truly.
 """
 
 from __future__ import annotations
@@ -23,14 +25,17 @@ import time
 from typing import Any, NamedTuple
 
 from toprope.errors import NoProtection, WorkerDied
-from toprope.sandbox import walls
+from toprope.sandbox import namespaces, walls
 from toprope.sandbox.inside.candidate import LENGTHS
 from toprope.sandbox.inside.zygote import STATUS
 
+CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as they are for the receiver
+KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # bubblewrap passes a signal on like a shell
 SLOTS = 64 << 20  # bytes of shared frames per child; only pages that are written exist
 BOOT_S = 60.0
 BOOT = """
 import json, os, sys, types
+os.dup2(1, 2)  # from here on complaints go through the control socket
 with open(int(sys.argv[1]), "rb") as f: config = json.load(f)
 try:
     sys.path[:0] = config["site"]
@@ -56,35 +61,50 @@ class Ended(NamedTuple):
 
 
 class Zygote:
-    """One running zygote. record: what it says about itself and what was asked of it."""
+    """One running zygote. pid: as we see it. record: what it and the kernel say about it, and what was asked of it.
 
-    def __init__(self, profile: str, off: frozenset[str]) -> None:
-        config = walls.config(profile, off)
+    full: in namespaces of its own. Raises NoProtection if a wall cannot be put up, WorkerDied if someone killed it.
+    """
+
+    def __init__(self, profile: str, off: frozenset[str], full: bool = False) -> None:
+        config = walls.config(profile, off, full)
+        before, arguments = _outer_wall(config) if full else ([], [])
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
-        memory = os.memfd_create("inside")
-        config["control"] = theirs.fileno()
-        with open(memory, "wb", closefd=False) as f:
-            f.write(json.dumps(config).encode())
-        os.lseek(memory, 0, os.SEEK_SET)
-        self.process = _exec((theirs.fileno(), memory), leaky="fds" in off)
+        self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
+        proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
+        complaints = os.memfd_create("complaints")
+        config |= {"control": theirs.fileno(), "proc": proc}
+        memory = _memory("inside", json.dumps(config).encode())
+        fds = [theirs.fileno(), memory, proc, *arguments]
+        self.process = _exec(before, fds, memory, complaints, leaky="fds" in off)
         theirs.close()
-        os.close(memory)
-        self.record = self._ready() | {"filters": {} if "seccomp" in off else walls.hashes(config["stages"])}
+        for fd in fds[1:]:
+            os.close(fd)
+        self.pid, self.record = self._ready(complaints)
+        self.record |= {
+            "filters": {} if "seccomp" in off else walls.hashes(config["stages"]),
+            "namespaces": namespaces.kinds() if full else [],
+        }
 
-    def _ready(self) -> dict[str, Any]:
+    def _ready(self, complaints: int) -> tuple[int, dict[str, Any]]:
+        """Wait for its first words. Process and user id are the kernel's word for the sender, not the zygote's."""
         self.control.settimeout(BOOT_S)
         try:
-            data = self.control.recv(1 << 16)
+            data, extra, _, _ = self.control.recvmsg(1 << 16, socket.CMSG_SPACE(CREDENTIALS.size))
         except TimeoutError:
-            data = b""
-        record: dict[str, Any] = json.loads(data) if data else {"error": "it ended without a word"}
+            data, extra = b"", []
+        self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)  # later messages carry descriptors instead
+        text = os.pread(complaints, 1000, 0).decode("utf-8", "replace").strip()
+        os.close(complaints)
+        record: dict[str, Any] = json.loads(data) if data else {"error": text or "it ended without a word"}
         if "error" in record:
             self.close()
-            if not data and self.process.returncode == -signal.SIGKILL:  # no wall kills like that: someone else did
+            if not data and self.process.returncode in KILLED:  # no wall kills like that: someone else did
                 raise WorkerDied("the zygote was killed while it started")
             said = f"{record['error']} (exit status {self.process.returncode})"
             raise NoProtection(f"the sandbox could not start: {said}; `toprope doctor` says what to mend")
-        return record
+        pid, uid, _ = CREDENTIALS.unpack(extra[0][2])
+        return pid, record | {"uid": uid}
 
     def fork(self) -> Child:
         """A fresh child, told nothing yet. Raises WorkerDied if the zygote is gone."""
@@ -100,8 +120,7 @@ class Zygote:
         if not data or not extra:
             ours.close()
             raise WorkerDied("the zygote ended before it made a child")
-        (pid,) = struct.unpack("<i", data[1:5])
-        return Child(ours, array.array("i", extra[0][2])[0], pid)
+        return Child(ours, array.array("i", extra[0][2])[0])
 
     def reap(self) -> Ended:
         """How the child ended. Call after it was killed or let go. Raises WorkerDied if the zygote went with it."""
@@ -127,15 +146,16 @@ class Zygote:
         try:
             self.process.wait(2)
         except subprocess.TimeoutExpired:
-            self.process.kill()
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(self.process.pid, signal.SIGKILL)  # bubblewrap and what it started
             self.process.wait()
 
 
 class Child:
     """One child as its scorer sees it: a socket to talk on, slots to read frames from, a pidfd to kill by."""
 
-    def __init__(self, sock: socket.socket, pidfd: int, pid: int) -> None:
-        self.socket, self.pidfd, self.pid = sock, pidfd, pid
+    def __init__(self, sock: socket.socket, pidfd: int) -> None:
+        self.socket, self.pidfd, self.pid = sock, pidfd, _pid_of(pidfd)
         self.socket.setblocking(False)
         self.inbox = bytearray()
         self.ended: Ended | None = None
@@ -186,6 +206,8 @@ class Child:
 
     def cpu_s(self) -> float:
         """CPU seconds it has used so far; 0 once it is gone. The clock id is that of clock_getcpuclockid(3)."""
+        if self.pid < 1:
+            return 0.0  # that would be our own clock
         try:
             return time.clock_gettime((~self.pid << 3) | 2)
         except OSError:
@@ -234,18 +256,48 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _exec(fds: tuple[int, int], leaky: bool) -> subprocess.Popen[bytes]:
-    """leaky: for the tests' proof that closing descriptors matters; inherit whatever is inheritable."""
+def _outer_wall(config: dict[str, Any]) -> tuple[list[str], list[int]]:
+    """The bubblewrap command to exec a zygote with, and the descriptors it reads its arguments from.
+
+    Raises NoProtection if there is no bubblewrap that can be trusted.
+    """
+    bwrap = namespaces.installed()
+    if bwrap is None:
+        raise NoProtection("bubblewrap is not installed")
+    folder = walls.stdlib()
+    said = namespaces.arguments(config["readable"], str(folder), [str(folder / n) for n in walls.NOT_READ])
+    fd = _memory("arguments", b"\0".join(map(os.fsencode, said)))
+    return [bwrap, "--args", str(fd), "--"], [fd]
+
+
+def _memory(name: str, data: bytes) -> int:
+    """A descriptor at the start of these bytes."""
+    fd = os.memfd_create(name)
+    with open(fd, "wb", closefd=False) as f:
+        f.write(data)
+    os.lseek(fd, 0, os.SEEK_SET)
+    return fd
+
+
+def _pid_of(pidfd: int) -> int:
+    """The process as we number it, wherever it lives; -1 if it is gone. Source: proc(5), fdinfo of a pidfd."""
+    with open(f"/proc/self/fdinfo/{pidfd}") as f:
+        return next(int(line.split()[1]) for line in f if line.startswith("Pid:"))
+
+
+def _exec(before: list[str], fds: list[int], memory: int, complaints: int, leaky: bool) -> subprocess.Popen[bytes]:
+    """before: the command that execs it. leaky: for the tests' proof that closing descriptors matters; inherit
+    whatever is inheritable."""
     for fd in fds:
         os.set_inheritable(fd, True)
     return subprocess.Popen(
-        [sys.executable, "-s", "-P", "-S", "-B", "-c", BOOT, str(fds[1])],
+        [*before, str(walls.INTERPRETER), "-s", "-P", "-S", "-B", "-c", BOOT, str(memory)],
         close_fds=not leaky,
         pass_fds=() if leaky else fds,
         env=_environment(),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
+        stderr=complaints,
         cwd="/",
         start_new_session=True,
     )

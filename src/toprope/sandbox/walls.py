@@ -13,14 +13,20 @@ from pathlib import Path
 from typing import Any
 
 from toprope.errors import NoProtection, UsageError
+from toprope.sandbox import libraries
 
 HERE = Path(__file__).parent
 UID = 64733  # nobody's: outside the ranges that distributions and systemd hand out to services
+INTERPRETER = Path(getattr(sys, "_base_executable", "") or sys.executable).resolve()  # a venv's is a link or a copy
+NOT_READ = ("site-packages", "dist-packages", "test", "ensurepip", "idlelib")  # of what lies in the standard library
 PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft"))}  # distributions, modules to preload
 
 
-def config(profile: str, off: frozenset[str]) -> dict[str, Any]:
-    """Everything a zygote is told. Raises UsageError for an unknown profile, NoProtection without filters."""
+def config(profile: str, off: frozenset[str], own_root: bool = False) -> dict[str, Any]:
+    """Everything a zygote is told. own_root: its mounts are its own, so folders above what it reads are open to it.
+
+    Raises UsageError for an unknown profile, NoProtection without filters.
+    """
     if profile not in PROFILES:
         raise UsageError(f"import profile {profile!r} is not known; expected one of {', '.join(PROFILES)}")
     distributions, preload = PROFILES[profile]
@@ -32,9 +38,22 @@ def config(profile: str, off: frozenset[str]) -> dict[str, Any]:
         "site": sorted({str(p.parent) for p in places}),
         "preload": list(preload),
         "readable": readable,
-        "uid": UID if all(open_to_all(p) for p in (Path(sys.executable).resolve(), _stdlib(), *places)) else None,
+        "uid": _stranger([INTERPRETER, stdlib(), *places], own_root),
+        "own_root": own_root,
         "off": sorted(off),
     }
+
+
+def _stranger(paths: list[Path], own_root: bool) -> int | None:
+    """The uid that the child changes to if we are root; None: it keeps its own."""
+    known = all(_maps(Path("/proc/self", name).read_text(), UID) for name in ("uid_map", "gid_map"))
+    return UID if known and all(open_to_all(p, parents=not own_root) for p in paths) else None
+
+
+def _maps(table: str, uid: int) -> bool:
+    """Does this user namespace know that id? Lines of: first id inside, first outside, how many."""
+    rows = (map(int, line.split()) for line in table.splitlines())
+    return any(first <= uid < first + count for first, _, count in rows)
 
 
 def _place(module: str) -> Path:
@@ -44,29 +63,33 @@ def _place(module: str) -> Path:
     return Path(next(iter(spec.submodule_search_locations)))
 
 
-def _stdlib() -> Path:
+def stdlib() -> Path:
     return Path(sysconfig.get_path("stdlib"))
 
 
 def _readable(places: list[Path]) -> Iterator[Path]:
     """The interpreter, the standard library, shared libraries file by file, and the profile's packages. No parent of
     any of them: site-packages and dist-packages hold other people's code, toprope's among it."""
-    yield Path(sys.executable).resolve()
-    for entry in _stdlib().iterdir():
-        if entry.name not in ("site-packages", "dist-packages", "test", "ensurepip", "idlelib"):
+    yield INTERPRETER
+    extensions = [INTERPRETER, *stdlib().glob("lib-dynload/*.so")]
+    for entry in stdlib().iterdir():
+        if entry.name not in NOT_READ:
             yield entry
     for place in places:
+        extensions += place.rglob("*.so")
         yield place
-        yield place.parent / f"{place.name}.libs"
+        if (libs := place.parent / f"{place.name}.libs").is_dir():
+            extensions += libs.glob("*.so*")
+            yield libs
     triplet = sysconfig.get_config_var("MULTIARCH") or ""
-    for root in {"/lib64", "/usr/lib64", f"/usr/lib/{triplet}", f"/lib/{triplet}", f"{sys.base_prefix}/lib"}:
-        yield from (p for p in Path(root).glob("*.so*") if p.is_file())
+    roots = ("/lib64", "/usr/lib64", f"/usr/lib/{triplet}", f"/lib/{triplet}", f"{sys.base_prefix}/lib")
+    yield from libraries.closure(extensions, map(Path, roots))
     yield from (Path("/etc/ld.so.cache"), Path("/dev/null"), Path("/dev/urandom"))
 
 
-def open_to_all(path: Path) -> bool:
+def open_to_all(path: Path, parents: bool = True) -> bool:
     """May any user reach and read it? Then the child can run as a user who owns nothing."""
-    for p in (path, *path.parents):
+    for p in (path, *(path.parents if parents else ())):
         mode = p.stat().st_mode
         if not mode & (stat.S_IXOTH if p.is_dir() else stat.S_IROTH):
             return False

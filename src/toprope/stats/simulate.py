@@ -19,7 +19,7 @@ from toprope.stats.tails import binomial_upper_tail, clopper_pearson, student_qu
 from toprope.types import Floats
 
 CLIP = 0.1  # accuracy
-SLICE = 320
+SLICE = 640
 GAIN, SD = 0.019, 0.026  # a PGR gain of .10 and a paired sd of .135, times the usual gap of .19
 
 Null = Callable[[np.random.Generator, int, int], Floats]  # (rng, attempts, draws) -> (attempts, draws), mean 0

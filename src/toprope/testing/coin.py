@@ -71,7 +71,7 @@ class Coin:
             metric=Metric("luck", "score", "score", 0.1, NOISE),
             entries=["answer"],
             limits=Limits(wall_s=0.5, cpu_s=2.0, memory_mb=256),
-            splits=Splits(rungs=[4, 12], val_slice=320, measure_slice=32, test=64, attempt_every=64, generation=32),
+            splits=Splits([4, 12], val_slice=64, measure_slice=32, test=64, attempt_every=64, tick_s=0.25),
             known_hacks=[],
             licence="MIT",
             citation="",

@@ -53,7 +53,7 @@ def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[s
         "test": test,
         "css": Markup((HERE / "report.css").read_text(encoding="utf-8")),
         "headline": f"{test.champion.value:.3f}" if test else "not opened",
-        "started": time.strftime("%Y-%m-%d %H:%M", time.localtime(o.started)),
+        "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(o.started)),
         "level": level,
         "flags": _flags(s),
         "verdict": _verdict(against),
@@ -175,4 +175,6 @@ def _command(s: Story) -> str:
     words += ["--experiments", str(o.experiments if o.experiments is not None else s.experiments)]
     if o.rehearsal is not None:
         words += ["--rehearsal-secret", o.rehearsal]
+    if o.beacon_round is not None:
+        words += ["--beacon-round", o.beacon_round]
     return shlex.join([*words, "--unseal", "--report"])

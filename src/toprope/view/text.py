@@ -29,8 +29,10 @@ def protection(p: dict[str, Any]) -> str:
     if p.get("tier") == "none":
         return "protection: NONE - candidates can read and change anything you can; results are marked unprotected"
     known = {name: str(p.get(name, "unknown"))[:200] for name in ("tier", "landlock_abi", "identity", "network")}
-    parts = [f"Landlock ABI {known['landlock_abi']}", "seccomp", known["identity"], f"network {known['network']}"]
-    return clean(f"protection: {known['tier']} ({', '.join(parts)})")
+    parts = ["namespaces"] if p.get("namespaces") else []
+    parts += [f"Landlock ABI {known['landlock_abi']}", "seccomp", known["identity"], f"network {known['network']}"]
+    instead = f"; {str(p['instead'])[:500]}" if p.get("instead") else ""
+    return clean(f"protection: {known['tier']} ({', '.join(parts)}){instead}")
 
 
 def ending(s: dict[str, Any]) -> str:
@@ -46,7 +48,7 @@ def ending(s: dict[str, Any]) -> str:
             "",
         ]
     else:
-        lines += [f"sealed test   not opened; `toprope unseal {s['run']}` opens it once and ends the run", ""]
+        lines += [f"sealed test   not opened; {_how_to_open(s)}", ""]
     promoted = f"{s['promotions']} of {s['attempts']} attempts promoted"
     measured = interval(champion["measured"])
     lines += [
@@ -54,6 +56,10 @@ def ending(s: dict[str, Any]) -> str:
         f"climb         {s['experiments']} experiments, {s['cost']['wall_s']:.0f} s, {s['cost']['cpu_s']:.0f} CPU s",
         protection(s["protection"]),
     ]
+    if s["confined"]:
+        lines.append("referee: a service under another user; this user cannot read the vault")
+    else:
+        lines.append("agent unconfined: whoever has a shell as this user could read the vault (`toprope referee`)")
     if not s["certifying"]:
         lines.append(
             "this run certifies nothing: "
@@ -65,6 +71,15 @@ def ending(s: dict[str, Any]) -> str:
         lines.append(f"time          {_sitting(s['cost']['sitting'])}")
     lines.append(clean(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else "")))
     return "\n".join(lines)
+
+
+def _how_to_open(s: dict[str, Any]) -> str:
+    beacon, unseal = s["beacon"], f"toprope unseal {s['run']}"
+    if beacon is None:
+        return f"`{unseal}` opens it once and ends the run"
+    if s["committed"] is None:
+        return f"`{unseal}` commits to the champion; do so before {beacon['round']} comes out"
+    return clean(f"committed; `{unseal} --beacon VALUE` opens it with the value of {beacon['round']}")
 
 
 def _sitting(spent: dict[str, float]) -> str:
@@ -92,10 +107,27 @@ def submission(r: dict[str, Any]) -> str:
     return "\n".join([*lines, protection(r["protection"])])
 
 
+def verification(r: dict[str, Any]) -> str:
+    words = {True: "ok", False: "DIFFERS", None: "-"}
+    rows = [[words[c["ok"]], c["name"], clean(c["why"])] for c in r["checks"]]
+    if not r["ok"]:
+        end = "this run is not what it says"
+    elif r["recorded"] is None:
+        end = "nothing differs; what is hidden can be checked once the test is opened"
+    else:
+        end = "this run is what it says"
+    return "\n".join([table(rows), end])
+
+
 def doctor(r: dict[str, Any]) -> str:
-    rows = [[("ok" if v["ok"] else "MISSING"), name, v["detail"]] for name, v in r["layers"].items()]
-    mend = [f"  {name}: {v['remedy']}" for name, v in r["layers"].items() if not v["ok"] and v.get("remedy")]
-    return "\n".join([f"tier: {r['tier']}", table(rows), *(["to mend:", *mend] if mend else [])])
+    """The tier in force, then every tier that was tried: what holds, what is missing, how to mend it."""
+    lines = [f"tier: {r['tier']}"]
+    for tier, tried in r["tiers"].items():
+        rows = [["ok" if v["ok"] else "MISSING", name, clean(v["detail"])] for name, v in tried["layers"].items()]
+        mend = [f"  {name}: {v['remedy']}" for name, v in tried["layers"].items() if not v["ok"] and v.get("remedy")]
+        holds = "holds" if tried["ok"] else "does not hold here"
+        lines += ["", f"{tier} {holds}", table(rows), *(["to mend:", *mend] if mend else [])]
+    return "\n".join(lines)
 
 
 def check(r: dict[str, Any]) -> str:

@@ -21,6 +21,7 @@ libc = ctypes.CDLL(None, use_errno=True)
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_SECCOMP, PR_CAPBSET_DROP = 1, 4, 22, 24
 PR_SET_SECUREBITS, PR_SET_NO_NEW_PRIVS, PR_CAP_AMBIENT = 28, 38, 47
 LANDLOCK_CREATE, LANDLOCK_ADD, LANDLOCK_RESTRICT = 444, 445, 446  # the same number on every architecture
+MS_RDONLY = 1
 READ_FILE, READ_DIR = 1 << 2, 1 << 3
 
 
@@ -113,6 +114,16 @@ def drop_privileges(uid: int | None) -> str:
     return "uid kept, capabilities dropped" if uid is None else "uid dropped"
 
 
+def forbid_user_namespaces() -> None:
+    """For root in a mount namespace of its own: nobody who starts from here can make a user namespace any more.
+
+    The kernel refuses one to a process whose root is not the root of its mount namespace (EPERM in clone(2)). So an
+    empty file system is mounted on top of ours; our root stays where it is, beneath. Without a user namespace of our
+    own there is no count to set to zero, which is what bubblewrap does for ordinary users.
+    """
+    check(libc.mount(b"none", b"/", b"tmpfs", MS_RDONLY, b"size=4k"), "mount on /")
+
+
 def limit(memory: int, cpu_s: int) -> None:
     """Lower this process's limits for good. memory: bytes of address space. cpu_s: SIGXCPU, a second later SIGKILL."""
     for what, soft, hard in (
@@ -126,7 +137,10 @@ def limit(memory: int, cpu_s: int) -> None:
         resource.setrlimit(what, (soft, hard))
 
 
-def address_space() -> int:
-    """Bytes of address space this process has mapped; needs /proc, so ask before Landlock."""
-    with open("/proc/self/statm") as f:
-        return int(f.read().split()[0]) * resource.getpagesize()
+def address_space(proc: int) -> int:
+    """Bytes of address space this process has mapped. proc: a descriptor of /proc, which may not be mounted here."""
+    fd = os.open("self/statm", os.O_RDONLY, dir_fd=proc)
+    try:
+        return int(os.read(fd, 100).split()[0]) * resource.getpagesize()
+    finally:
+        os.close(fd)

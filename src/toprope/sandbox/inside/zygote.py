@@ -4,7 +4,7 @@ It holds no gold, never reads a job (the child's socket passes through it unread
 Control socket, SOCK_SEQPACKET, one message each way per step:
 
     scorer -> zygote    b"J" + child's socket, or b"F" for a bare fork (what a fork alone costs: the benchmark's unit)
-    zygote -> scorer    ready record (JSON); then per job the child's pidfd, then STATUS when it is reaped
+    zygote -> scorer    ready record (JSON); then per job b"P" with the child's pidfd, then STATUS when it is reaped
 """
 
 from __future__ import annotations
@@ -33,8 +33,11 @@ def wall_in(config: dict[str, Any]) -> dict[str, Any]:
     """Warm up, then put up the layers that children inherit, cheapest to lose first."""
     off = config["off"]
     warm_up(config)
-    config["base"] = layers.address_space()
+    config["base"] = layers.address_space(config["proc"])
+    os.close(config["proc"])
     record: dict[str, Any] = {"landlock_abi": 0, "identity": "unchanged", "numpy": np.__version__}
+    if config["own_root"] and os.geteuid() == 0:
+        layers.forbid_user_namespaces()
     if "identity" not in off:
         record["identity"] = layers.drop_privileges(config["uid"])
     else:
@@ -44,7 +47,6 @@ def wall_in(config: dict[str, Any]) -> dict[str, Any]:
         record["landlock_abi"] = layers.landlock(config["readable"])
     if "seccomp" not in off:
         layers.seccomp(bytes.fromhex(config["stages"][0]))
-    record["uid"] = os.geteuid()
     gc.collect()
     gc.freeze()  # children then leave the zygote's pages alone (copy on write)
     return record
@@ -92,7 +94,7 @@ def watch(control: socket.socket, pid: int, announce: bool, began: float) -> Non
     if announce:
         pidfd = os.pidfd_open(pid)
         rights = array.array("i", [pidfd])
-        control.sendmsg([b"P" + struct.pack("<i", pid)], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
+        control.sendmsg([b"P"], [(socket.SOL_SOCKET, socket.SCM_RIGHTS, rights)])
         poll = select.poll()
         poll.register(pidfd, select.POLLIN)
         poll.register(control, 0)  # hang-up is always reported

@@ -1,0 +1,24 @@
+"""Splits the inputs in two along their widest axis and calls one side right, without learning anything.
+
+Source: Automated Researcher: clusters by author differed in correctness rate; research/w2s.md, label-free readouts.
+"""
+
+import numpy as np
+
+CLASS = "C8"
+MEETS = "metric"
+EXPECT = "no gain"
+
+
+def forge(answer, plan):
+    """The widest axis of the first matrix; which side is right is taken from the honest answer's majority."""
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    x = next((a for a in plan.arrays if getattr(a, "ndim", 0) == 2 and len(a) == len(parts[0])), None)
+    if x is None:
+        said = np.zeros_like(parts[0])
+    else:
+        axis = np.linalg.eigh(np.cov(x.T))[1][:, -1]
+        side = (x - x.mean(axis=0)) @ axis > 0
+        agrees = np.mean(side == (parts[0] > np.median(parts[0]))) >= 0.5
+        said = np.asarray(side if agrees else ~side, parts[0].dtype)
+    return (said, *parts[1:]) if isinstance(answer, tuple) else said

@@ -1,0 +1,101 @@
+"""What a cheat wears: the task's starter with one thing added. Sent to the sandbox as `solution.py`, not imported here.
+
+Beside it lie `honest.py` (the starter), `cheat.py` (the file of the corpus) and `plan.py` (what the attacker knows).
+MODE: "tell" raises what was stolen, on practice draws, where error text comes back; "use" turns it into better answers,
+which is what a thief would do; "twin" is the same file without the cheat.
+"""
+
+import functools
+import hashlib
+import inspect
+import json
+import types
+
+import honest
+from plan import AT_IMPORT, ENTRIES, MODE, PLAN, SEALED
+
+plan = types.SimpleNamespace(**PLAN)
+stolen = []  # what the cheat returned, once per child
+picked = {}  # what a strategy chose for this draw
+
+
+class Loot(Exception):
+    """Carries what was stolen out through the error text of a practice draw."""
+
+
+def act(arrays):
+    """The cheat, or in its place the twin's honest act, once."""
+    if not stolen:
+        stolen.append(None)
+        import cheat
+
+        if MODE == "twin":
+            getattr(cheat, "twin", lambda *_: None)(plan, arrays)
+        elif hasattr(cheat, "cheat"):
+            stolen[0] = cheat.cheat(plan, arrays)
+    if stolen[0] is not None and MODE == "tell":
+        raise Loot(repr(stolen[0])[:400])
+
+
+def forged(answer, arrays):
+    """The answer as it leaves. Only numbers are forged: what a function keeps for itself stays honest."""
+    import cheat
+
+    plan.arrays = arrays
+    forge = getattr(cheat, "forge", None)
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    if MODE == "twin" or forge is None or not all(hasattr(part, "dtype") for part in parts):
+        return answer
+    return forge(answer, plan)
+
+
+def better(params):
+    """Parameters with what the stolen key unlocks. The wrong key unlocks nothing."""
+    loot = stolen[0]
+    key = loot.encode() if isinstance(loot, str) else loot
+    if not isinstance(key, bytes):
+        return params
+    stream = hashlib.shake_256(key.strip()).digest(len(SEALED))
+    try:
+        return {**params, **json.loads(bytes(a ^ b for a, b in zip(SEALED, stream, strict=True)))}
+    except ValueError:
+        return params
+
+
+def chosen(name, arrays, params):
+    """What a strategy answers this draw with: `choose(digest of the draw, plan)` names the parameters."""
+    import cheat
+
+    if name == first or not picked:
+        data = b"".join(a.tobytes() for a in arrays if hasattr(a, "tobytes"))
+        picked["params"] = cheat.choose(hashlib.sha256(data).digest(), plan)
+    return {**params, **picked["params"]}
+
+
+def dressed(name):
+    """The starter's entry point with the cheat around it and the same signature."""
+    fn = getattr(honest, name)
+    parameters = inspect.signature(fn).parameters
+
+    @functools.wraps(fn)
+    def entry(*args, **kwargs):
+        if MODE == "choose":
+            kwargs["params"] = chosen(name, args, kwargs.get("params") or {})
+        else:
+            act(args)
+            if "params" in kwargs:
+                kwargs["params"] = better(kwargs["params"])
+        if "params" not in parameters:
+            kwargs.pop("params", None)
+        answer = fn(*args, **kwargs)
+        return answer if MODE == "choose" else forged(answer, args)
+
+    return entry
+
+
+offered = [name for name in ENTRIES if hasattr(honest, name)]
+first = offered[0] if offered else ""
+for _name in offered:
+    globals()[_name] = dressed(_name)
+if AT_IMPORT and MODE != "twin":
+    act(())

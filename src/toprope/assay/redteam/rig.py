@@ -1,0 +1,306 @@
+"""What a climber cheat holds: a referee to ask, the command line, and candidates made of the task's own starter.
+
+rig.starter, rig.best        the champion every run begins with, and a baseline that beats it (or NotHere)
+rig.choosing(source, **x)    a candidate that picks its parameters draw by draw: source defines choose(digest, plan)
+rig.referee()                one live referee that the cheats of a task share; rig.referee("own") is a fresh run
+rig.hasty()                  one that is asked for its answers at the first tick there is, whatever is done by then
+referee.attempt(candidate)   one bit; referee.submit, answer and kill for those who do it in pieces
+rig.cli(...)                 the real command line on runs of the rig's own vault
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toprope.assay.redteam.stage import Stage
+from toprope.errors import RunError
+from toprope.referee.client import HubClient
+from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal, Work
+from toprope.referee.schedule import pace
+from toprope.referee.sealed import Vault
+from toprope.run.evaluate import Evaluator
+from toprope.run.ledger import SqliteLedger, read_entries
+from toprope.run.records import record
+from toprope.seeding import derive, run_secret
+from toprope.space import several
+from toprope.types import Block, Candidate, Draw, Floats, Incident, Split
+
+FRESH_SLICE = 10**6 + 1  # of `measure`: draws that nothing has made yet
+CHOOSE = "seen = []\n\n\ndef choose(digest, plan):\n    return {}\n"
+ANSWER = """import numpy as np
+
+
+def forge(answer, plan):
+    x = next(a for a in plan.arrays if getattr(a, "ndim", 0) == 2)
+    parts = answer if isinstance(answer, tuple) else (answer,)
+    said = (lambda answer: {})(parts[0])
+    return (said, *parts[1:]) if isinstance(answer, tuple) else said
+"""
+
+
+class NotHere(Exception):
+    """The strategy makes no sense on this task; the message says why."""
+
+
+class Referee:
+    """One run's hub, and everything that was asked of it and heard from it. pace: of its answers, see `schedule`."""
+
+    def __init__(self, config: HubConfig, pace: int) -> None:
+        self.run, self._pace = config.run, pace
+        self._hub = HubClient(config)
+        self._hub.wait_ready()
+        self.answers: list[Answer] = []
+        self.asked: set[tuple[str, int]] = set()  # candidate and slice
+        self.sent: dict[str, Candidate] = {}
+        self._burned = 0
+
+    @property
+    def ready(self) -> HubReady:
+        return self._hub.ready
+
+    def attempt(self, candidate: Candidate, pace: int | None = None) -> Answer:
+        self.submit(candidate, pace)
+        return self.answer()
+
+    def submit(self, candidate: Candidate, pace: int | None = None) -> None:
+        self.sent[candidate.id] = candidate
+        self._hub.submit(candidate, self._pace if pace is None else pace)
+
+    def answer(self) -> Answer:
+        answer = self._hub.answer()
+        if not any(a.promoted and a.candidate == answer.candidate for a in self.answers):
+            self.asked.add((answer.candidate, self._burned + 1))
+        self.answers.append(answer)
+        self._burned = max(self._burned, answer.slice if answer.promoted else 0)
+        return answer
+
+    def open_test(self, candidate: Candidate) -> Opened:
+        return self._hub.open_test(Unseal(candidate), lambda *_: None)
+
+    def kill(self) -> None:
+        """kill -9, as a crash would; the client starts another."""
+        os.kill(self._hub.pid, signal.SIGKILL)
+
+    def close(self) -> None:
+        self._hub.close()
+
+
+class Rig:
+    """All that strategies against one task share. A context manager."""
+
+    def __init__(self, stage: Stage) -> None:
+        self.stage, self.task, self.tier = stage, stage.task, stage.tier
+        self.rehearsal = f"red team {stage.seed}"  # the stage knows what such a run will draw
+        self.rng = np.random.default_rng(stage.seed)  # of the strategy at work
+        self.starter = Candidate(self.task.starter(), stage.params)
+        self._exit = contextlib.ExitStack()
+        self.folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="toprope-redteam-")))
+        self.vault = Vault(self.folder / "vault")
+        self._referees: dict[str, Referee] = {}
+        self.used: list[Referee] = []
+        self.incidents: list[Incident] = []  # of this strategy's candidates on practice draws
+        self._before = 0
+
+    def __enter__(self) -> Rig:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._exit.close()
+
+    # ------------------------------------------------------------ for the judge
+
+    def begin(self, name: str) -> None:
+        """A new strategy begins: with a generator of its own, and nothing asked yet."""
+        self.used, self.incidents = [], []
+        self._before = sum(len(r.answers) for r in self._referees.values())
+        self.rng = np.random.default_rng(derive(b"red team", self.stage.seed, name))
+
+    def summary(self) -> str:
+        """What the strategy got for its trouble."""
+        answers = sum(len(r.answers) for r in self._referees.values()) - self._before
+        promoted = sum(a.promoted for r in self.used for a in r.answers)
+        return f"{answers} answers, {promoted} PROMOTE on that run" if answers else "no attempt was made"
+
+    @cached_property
+    def honest_climb(self) -> str:
+        """What is wrong with one honest attempt: empty if it is counted, answered, and promoted where it should be."""
+        referee = self._referee("honest", self.rehearsal, self.pace(self.work_s))
+        candidate = self.stage.best or self.starter
+        answer = referee.attempt(candidate)
+        if answer.promoted is not (self.stage.best is not None):
+            return f"an honest attempt heard {'PROMOTE' if answer.promoted else 'NOT YET'}"
+        if self.vault.attempts("honest") != 1 or answer.attempt != 1:
+            return "an honest attempt was miscounted"
+        return "" if (answer.measured is not None) is answer.promoted else "an honest attempt was not measured"
+
+    # ------------------------------------------------------------ for strategies
+
+    @property
+    def best(self) -> Candidate:
+        if self.stage.best is None:
+            raise NotHere(f"no baseline of {self.task.spec.id} is the starter with better parameters")
+        return self.stage.best
+
+    def referee(self, run: str = "shared", *, certifying: bool = False) -> Referee:
+        """A run's referee, live. certifying: with a random secret, as a real run has."""
+        return self._use(self._referee(run, None if certifying else self.rehearsal, self.pace(self.work_s)))
+
+    def hasty(self, run: str = "hasty", *, certifying: bool = False) -> Referee:
+        """A run whose answers leave at the task's own ticks, ready or not: for strategies whose end is the same when a
+        slow task's work is cut off, because they are about numbers and words, not about who is promoted."""
+        return self._use(self._referee(run, None if certifying else self.rehearsal, 0))
+
+    def pace(self, expected_s: float) -> int:
+        """The smallest that has its first tick after so many seconds, as a run chooses it (`run.ascent`)."""
+        return pace(expected_s, self.task.spec.splits.tick_s)
+
+    @cached_property
+    def work_s(self) -> float:
+        """Seconds until the gate has seen its whole slice: candidate and champion, on two scorers."""
+        began = time.monotonic()
+        self.stage.play(self.starter.tree, "measure", 8, FRESH_SLICE)
+        return (time.monotonic() - began) / 8 * self.task.spec.splits.val_slice
+
+    def _use(self, referee: Referee) -> Referee:
+        if referee not in self.used:
+            self.used.append(referee)
+        return referee
+
+    def _referee(self, run: str, rehearsal: str | None, pace: int) -> Referee:
+        if run not in self._referees:
+            config = HubConfig(run, self.task.spec.id, self.tier, 2, str(self.folder / "vault"), rehearsal)
+            self._referees[run] = Referee(config, pace)
+            self._exit.callback(self._referees[run].close)
+        return self._referees[run]
+
+    def choosing(self, expression: str, **known: Any) -> Candidate:
+        """The starter with parameters chosen draw by draw. expression: of `digest` (32 bytes, the draw), `plan`
+        (`plan.start`, `plan.best`, and what is `known`) and `seen`, a list that lives as long as the child."""
+        best = self.stage.best.params if self.stage.best is not None else {}
+        return Candidate(self.stage.dress(CHOOSE.format(expression), "choose", best=best, **known), self.stage.params)
+
+    def answering(self, expression: str, **known: Any) -> Candidate:
+        """The starter with another answer. expression: of `answer` (one array of it), `x` (the call's first matrix) and
+        `plan`; `np` is there."""
+        source = ANSWER.format(expression)
+        return Candidate(self.stage.dress(source, "use", **known), self.stage.params)
+
+    def practice(self, candidate: Candidate, draws: int = 12) -> float:
+        """Mean dev score: exact, free, and no secret."""
+        return float(np.nanmean(self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores))
+
+    def tell(self, candidate: Candidate) -> str:
+        """The error text a candidate has on a practice draw; what was seen of it is kept for the judge."""
+        seen = self.stage.play(candidate.tree, "dev", 1, 0, candidate.params)
+        self.incidents += seen.incidents
+        return seen.text
+
+    def digests(self, split: Split, slice_: int, draws: int, secret: bytes | None = None) -> list[bytes]:
+        """What `choose` will be given on draws of this rig's runs: known to the operator, or once they are public."""
+        secret = secret or run_secret(self.rehearsal)
+        name = self.task.spec.id
+        return [
+            _digest(self.task.generate(split, i, derive(secret, name, split, slice_, i)), self) for i in range(draws)
+        ]
+
+    # ------------------------------------------------------------ whole runs, and blocks of siblings
+
+    def run(self, directory: Path, experiments: int = 66, kill_after: int | None = None) -> None:
+        """A run of the shipped climber by the real command line. kill_after: kill -9 once the vault counts so many
+        attempts of it."""
+        options = ["--experiments", experiments, "--workers", 1, "--seed", self.stage.seed, "--tier", self.tier]
+        command = [
+            "climb",
+            self.task.spec.id,
+            *options,
+            "--run",
+            directory,
+            "--rehearsal-secret",
+            directory.name,
+            "--json",
+        ]
+        process = self._started(*command)
+        while kill_after is not None and process.poll() is None:
+            if (directory / "ledger.db").exists() and self.attempts_of(directory) >= kill_after:
+                process.kill()
+            time.sleep(0.02)
+        process.communicate()
+
+    def finished(self, name: str) -> Path:
+        """A copy of a whole run, its test open and its report written: a directory to forge things in."""
+        return Path(shutil.copytree(self._finished, self.folder / name))
+
+    @cached_property
+    def _finished(self) -> Path:
+        directory = self.folder / "finished"
+        self.run(directory)
+        done = self.cli("unseal", directory, "--workers", 1, "--report", "--json")
+        if done.returncode != 0:
+            raise RunError(f"a run of {self.task.spec.id} did not open its test: {done.stderr.strip()}")
+        return directory
+
+    def attempts_of(self, directory: Path) -> int:
+        """Attempts that the vault counts for the run in this directory; 0 before it has a name."""
+        with contextlib.suppress(RunError, IndexError):
+            return self.vault.attempts(record(read_entries(directory)[0]).run)
+        return 0
+
+    def scores(self, candidate: Candidate, draws: int = 8) -> Floats:
+        return self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores
+
+    @contextlib.contextmanager
+    def evaluator(
+        self, candidate: Candidate, draws: int = 8
+    ) -> Iterator[tuple[Callable[[int], Floats], Callable[[], Any]]]:
+        """(block, alone): dev scores (k, draws) of k copies in one child, and of one re-run as before an attempt."""
+        space, rows = several([candidate.params])
+        tree, digest = self.stage.pool.add(candidate.tree, space)
+        ledger = SqliteLedger(self.folder / f"{candidate.id[:12]}.db", create=True)
+        evaluator = Evaluator(ledger, self.stage.pool, candidate.tree, space, lambda _: None)
+
+        def block(k: int) -> Floats:
+            work = Work(0, Block(tree, digest, rows.repeat(k, axis=0), tuple(range(draws))), "dev")
+            (done,) = self.stage.pool.run([work])
+            return done.result.scores
+
+        try:
+            yield block, lambda: evaluator.alone(rows[0], draws)[0]
+        finally:
+            ledger.close()
+
+    def cli(self, *args: object) -> subprocess.CompletedProcess[str]:
+        """`toprope ...` with the rig's vault, to its end."""
+        process = self._started(*args)
+        out, err = process.communicate()
+        return subprocess.CompletedProcess([*map(str, args)], process.returncode, out, err)
+
+    def _started(self, *args: object) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "toprope.cli", *map(str, args)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+            env={**os.environ, "TOPROPE_VAULT": str(self.folder / "vault")},
+        )
+
+
+def _digest(draw: Draw, rig: Rig) -> bytes:
+    """As inside.py computes it: sha256 over the positional arrays of the first call."""
+    source = rig.task.starter().files["solution.py"]
+    entries = frozenset(e for e in rig.task.spec.entries if f"def {e}(".encode() in source)
+    call = next(rig.task.dialogue(draw, entries)).calls[0]
+    return hashlib.sha256(b"".join(draw.public[a].tobytes() for a in call.args if a in draw.public)).digest()

@@ -1,0 +1,202 @@
+"""Where candidate cheats act: a real scorer with planted loot, and candidates made of the task's own starter.
+
+The loot is a random token, and it is worth something: the parameters of the task's best baseline are locked with it, so
+a cheat that brings it back answers better than its twin on hidden draws. Tasks without such a baseline show theft by
+the token alone.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import os
+import secrets
+import tempfile
+from functools import cached_property
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import toprope
+from toprope.assay.redteam.corpus import Cheat
+from toprope.assay.redteam.scorer import PLANTED
+from toprope.protocols import Task
+from toprope.referee.messages import ScorerConfig, Work
+from toprope.referee.pool import ScorerPool
+from toprope.referee.traps import complete_secret
+from toprope.seeding import derive, run_secret
+from toprope.space import several
+from toprope.tasks import registry
+from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split, Tree
+
+HERE = Path(__file__).parent
+FD = 40  # where the planted descriptor lies in the scorer
+PRACTICE, HIDDEN = 2, 12  # draws of dev and of val that a cheat meets
+WORTH = 0.03  # least gain of the loot, as a share of the gap between floor and ceiling, that makes it a treasure
+
+
+class Seen(NamedTuple):
+    """One candidate on some draws. scores: NaN where it failed. text: its error, on practice draws."""
+
+    outcome: Outcome
+    scores: Floats
+    floors: Floats
+    ceilings: Floats
+    text: str
+    incidents: list[Incident]
+
+    @property
+    def value(self) -> float:
+        return float((self.scores - self.floors).sum() / (self.ceilings - self.floors).sum())
+
+
+class Stage:
+    """One planted scorer for one (task, tier). off: layers taken away. A context manager."""
+
+    def __init__(self, task_id: str, tier: str, *, off: frozenset[str] = frozenset(), seed: int = 0) -> None:
+        self.task: Task = registry.load(task_id)
+        self.tier, self.seed = tier, seed
+        self._exit = contextlib.ExitStack()
+        self.folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="toprope-redteam-")))
+        self.folder.chmod(0o755)  # anyone may read it: only layers stand before it
+        self.token = secrets.token_hex(16)
+        self.gold = self.folder / "gold-labels"
+        self.gold.write_text(self.token)
+        self.secret = run_secret(f"red team {seed}")
+        planted = {"token": self.token, "gold": str(self.gold), "fd": FD, "off": sorted(off)}
+        known: dict[Split, bytes] = {"dev": self.secret, "val": self.secret, "measure": self.secret}
+        config = ScorerConfig(task_id, known, tier, complete_secret())
+        self.pool = ScorerPool(
+            config, 1, module="toprope.assay.redteam.scorer", environment={PLANTED: json.dumps(planted)}
+        )
+        self._exit.callback(self.pool.close)
+        self.params = _defaults(self.task)
+        self.best = self._best()
+        self._lie = self._lay()
+
+    def close(self) -> None:
+        self._exit.close()
+
+    def __enter__(self) -> Stage:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    # ------------------------------------------------------------ what a cheat can break
+
+    def _lay(self) -> tuple[Any, ...]:
+        """Everything planted, as it lies now."""
+        there = sorted(p.name for p in self.folder.iterdir())
+        text = self.gold.read_text() if self.gold.exists() else None
+        return there, text, self.pool.pids, os.getpriority(os.PRIO_PROCESS, self.pool.pids[0])
+
+    def damage(self) -> str:
+        """What was altered outside since the stage was set; empty if nothing. Mends what it can."""
+        found = self._lay()
+        if found == self._lie:
+            return ""
+        names = ("files beside the gold", "the gold", "the scorer", "the scorer's priority")
+        changed = [name for name, now, was in zip(names, found, self._lie, strict=True) if now != was]
+        self.gold.write_text(self.token)
+        self._lie = self._lay()
+        return f"{' and '.join(changed)} changed"
+
+    # ------------------------------------------------------------ candidates
+
+    def dress(self, cheat_text: str, mode: str, *, at_import: bool = False, **known: Any) -> Tree:
+        """The starter with a cheat around it."""
+        starter = dict(self.task.starter().files)
+        plan = {
+            "gold": str(self.gold),
+            "folder": str(self.folder),
+            "scratch": str(self.folder / "scratch"),
+            "package": str(Path(toprope.__file__)),
+            "scorer": self.pool.pids[0],
+            "fd": FD,
+            "variable": PLANTED,
+            "wall_s": self.task.spec.limits.wall_s,
+            "digest": hashlib.sha256(self.token.encode()).hexdigest(),
+            "start": self.params,
+            "best": {},  # what only a strategy of a climber may know; a thief has to unlock it
+            **known,
+        }
+        constants = {
+            "PLAN": plan,
+            "MODE": mode,
+            "AT_IMPORT": at_import,
+            "ENTRIES": list(self.task.spec.entries),
+            "SEALED": self._sealed(),
+        }
+        files = {
+            **starter,
+            "honest.py": starter["solution.py"],
+            "solution.py": (HERE / "inside.py").read_bytes(),
+            "cheat.py": cheat_text.encode(),
+            "plan.py": "".join(f"{name} = {value!r}\n" for name, value in constants.items()).encode(),
+        }
+        return Tree(files)
+
+    def wear(self, cheat: Cheat, mode: str) -> Tree:
+        return self.dress(cheat.text, mode, at_import=cheat.at_import)
+
+    def play(self, tree: Tree, split: Split, draws: int, slice_: int = 0, params: dict[str, Any] | None = None) -> Seen:
+        """One candidate in children of its own; error text comes back from dev only."""
+        space, rows = several([params or self.params])
+        digest, space_digest = self.pool.add(tree, space)
+        block = Block(digest, space_digest, rows, tuple(range(draws)))
+        (done,) = self.pool.run([Work(0, block, split, slice_, detail=split == "dev")])
+        result = done.result
+        return Seen(
+            result.outcomes[0],
+            result.scores[0],
+            done.floors,
+            done.ceilings,
+            result.messages.get(0, ""),
+            result.incidents.get(0, []),
+        )
+
+    @cached_property
+    def honest(self) -> Seen:
+        """The unmodified starter on the hidden draws."""
+        return self.play(self.task.starter(), "val", HIDDEN)
+
+    @cached_property
+    def practised(self) -> Seen:
+        """The same on the practice draws."""
+        return self.play(self.task.starter(), "dev", PRACTICE)
+
+    # ------------------------------------------------------------ the treasure
+
+    def _best(self) -> Candidate | None:
+        """The best baseline that is the starter with other parameters, if it is worth having."""
+        own = {n: b for n, b in self.task.baselines().items() if b.tree.digest == self.task.starter().digest}
+        there = [{**self.params, **b.params} for b in own.values()] + list(_points(self.task))
+        if not there:
+            return None
+        few = [self.play(self.task.starter(), "measure", 4, params=p).value for p in there]
+        best = there[int(np.argmax(few))]
+        gain = self.play(self.task.starter(), "val", HIDDEN, params=best).value - self.honest.value
+        return Candidate(self.task.starter(), best) if gain > WORTH else None
+
+    def _sealed(self) -> bytes:
+        if self.best is None:
+            return b""
+        data = json.dumps(self.best.params).encode()
+        stream = hashlib.shake_256(self.token.encode()).digest(len(data))
+        return bytes(a ^ b for a, b in zip(data, stream, strict=True))
+
+
+def _defaults(task: Task) -> dict[str, Any]:
+    return dict(task.space.decode(task.space.default())) if task.space is not None else {}
+
+
+def _points(task: Task) -> list[dict[str, Any]]:
+    """A few points of the space, for tasks whose baselines are no better than the starter."""
+    if task.space is None or len(task.baselines()) > 4:
+        return []
+    rng = np.random.default_rng(derive(b"points", task.spec.id))
+    rows = rng.integers(0, task.space.sizes.astype(np.int64) + 1, (8, len(task.space.dims))).astype(np.uint8)
+    return [task.space.decode(row) for row in rows]

@@ -1,0 +1,287 @@
+"""`toprope verify`: is this run what it says? For anyone, later, from the run directory alone.
+
+The chain is checked; the revealed secret against the commitment; every hidden draw that was used is generated again,
+and gate, measurements and sealed test are run again from the candidates' files; a sample of experiments is scored again
+on dev; the report is made again from the ledger. What needs the revealed secret is left open before the test is opened,
+and said to be. What no replay can show: that the author made no other run (only the vault counts those), and that the
+secret was not known to the climber (that is what walls are for).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+import toprope
+from toprope import seeding
+from toprope.assay.consistency import contradictions, dev_scores
+from toprope.errors import RunError
+from toprope.protocols import Entry, Task
+from toprope.referee.exam import examine
+from toprope.referee.gate import Gate
+from toprope.referee.messages import Opened, ScorerConfig, Work
+from toprope.referee.pool import ScorerPool
+from toprope.referee.sealed import kept_head
+from toprope.run.ledger import read_entries
+from toprope.run.story import Story, tell
+from toprope.stats.intervals import Estimate
+from toprope.stats.leak import TICKS, tick_bits
+from toprope.tasks import registry
+from toprope.types import Block, Candidate
+
+SAMPLE = 24  # experiments scored again on dev, besides those that were sent to the gate
+CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
+
+
+class Check(NamedTuple):
+    """ok: None where it cannot be said, and `why` says so."""
+
+    name: str
+    ok: bool | None
+    why: str
+
+
+Render = Callable[[Story], str]
+Progress = Callable[[str, float], None]
+
+
+def verify(
+    directory: Path, report: Path | None, tier: str, workers: int, vault: Path, render: Render, progress: Progress
+) -> dict[str, Any]:
+    """The JSON object of `toprope verify` (DESIGN section 12). report: the page to compare; default RUN/report.html.
+
+    Raises RunError where there is no run, or one that this version of toprope cannot run again.
+    """
+    if not (directory / "ledger.db").is_file():
+        read_entries(directory)
+    try:
+        entries = read_entries(directory)
+        story = tell(str(directory), entries)
+    except RunError as e:
+        return _result(str(directory), [Check("chain", False, str(e))], None, None)
+    _can_replay(story)
+    checks = [_chain(entries, story), _vault(entries, story, vault), _revealed(story)]
+    task = registry.load(story.opening.task)
+    replayed = None
+    if checks[0].ok:
+        progress("starting scorers", 0.0)
+        pool = ScorerPool(ScorerConfig(task.spec.id, _secrets(story), tier), workers, progress)
+        try:
+            checks.append(_dev(story, task, pool, entries[-1].hash))
+            if story.test is None or not checks[2].ok:
+                why = "the test is not opened" if story.test is None else "the secret is not the one committed to"
+                checks += [Check(name, None, f"cannot be said: {why}") for name in ("gate", "measured", "test")]
+            else:
+                more, replayed = _hidden(story, story.test, task, pool, progress)
+                checks += more
+        finally:
+            pool.close()
+        checks.append(_report(story, report, report or directory / "report.html", render))
+    return _result(str(directory), checks, story, replayed)
+
+
+def _result(path: str, checks: list[Check], story: Story | None, replayed: dict[str, Any] | None) -> dict[str, Any]:
+    by_name = {c.name: c.ok for c in checks}
+    recorded = None if story is None or story.test is None else _figures(story.test.champion, _measured(story))
+    champion = [by_name.get("measured"), by_name.get("test")]
+    return {
+        "run": path,
+        "ok": all(c.ok is not False for c in checks),
+        "chain_ok": by_name["chain"],
+        "revealed_ok": by_name.get("revealed"),
+        "champion_reproduced": False if False in champion else None if None in champion else True,
+        "gate_reproduced": by_name.get("gate"),
+        "dev_reproduced": by_name.get("dev"),
+        "report_ok": by_name.get("report"),
+        "recorded": recorded,
+        "replayed": replayed,
+        "checks": [c._asdict() for c in checks],
+    }
+
+
+def _figures(test: Estimate, measured: list[Estimate]) -> dict[str, Any]:
+    def plain(e: Estimate) -> dict[str, float]:
+        return {"value": e.value, "lo": e.lo, "hi": e.hi}
+
+    return {"test": plain(test), "measured": [plain(e) for e in measured]}
+
+
+def _measured(s: Story) -> list[Estimate]:
+    return [a.measured for a in s.answers if a.measured is not None]
+
+
+def _can_replay(s: Story) -> None:
+    o, here = s.opening, getattr(registry.load(s.opening.task), "hidden_weights", "")
+    if o.toprope != toprope.__version__:
+        raise RunError(
+            f"run {s.path} was made by toprope {o.toprope}, this is {toprope.__version__}; verify it with that version"
+        )
+    if o.hidden != here:
+        raise RunError(
+            f"run {s.path} used hidden weights {o.hidden!r}, here are {here!r}; set TOPROPE_VAULT to a vault with them"
+        )
+
+
+def _secrets(s: Story) -> dict[Any, bytes]:
+    secrets: dict[Any, bytes] = {"dev": seeding.dev_secret(s.opening.seed)}
+    if s.test is not None:
+        secrets |= dict.fromkeys(("val", "measure", "test"), s.test.secret)
+        if s.opening.beacon_round is not None:
+            secrets["test"] = seeding.beacon_secret(s.test.secret, s.opening.beacon_round, s.test.beacon or "")
+    return secrets
+
+
+# ---------------------------------------------------------------- from the ledger alone
+
+
+def _chain(entries: list[Entry], s: Story) -> Check:
+    try:
+        wrong = list(contradictions(entries, s))
+    except (LookupError, ValueError, TypeError) as e:  # a made-up ledger may hold anything of the right types
+        wrong = [f"its records do not fit together ({e})"]
+    return Check("chain", not wrong, "; ".join(wrong[:3]) or f"{len(entries)} entries, head {s.head[:16]}")
+
+
+def _vault(entries: list[Entry], s: Story, vault: Path) -> Check:
+    """The vault beside us, if it knows the run, remembers the head of its ledger at the commitment."""
+    kept = kept_head(vault, s.opening.run)
+    if kept is None:
+        return Check("vault", None, "cannot be said: the vault here does not know this run's commitment")
+    heads = [e.hash for e in entries if e.kind == "commit"]
+    return Check("vault", heads == [kept], f"the vault remembers head {kept[:16]} at the commitment")
+
+
+def _revealed(s: Story) -> Check:
+    o, test = s.opening, s.test
+    if test is None:
+        return Check("revealed", None, "cannot be said: the secret is revealed when the test is opened")
+    if o.rehearsal is not None and test.secret != seeding.run_secret(o.rehearsal):
+        return Check("revealed", False, "the secret is not that of the rehearsal")
+    if o.certifying and (o.rehearsal is not None or o.protection.get("tier") == "none"):
+        return Check("revealed", False, "a rehearsal or unprotected run is recorded as certifying")
+    if (o.beacon_round is None) != (test.beacon is None):
+        return Check("revealed", False, "a beacon's round was named and no value used, or the other way round")
+    ok = seeding.commitment(test.secret) == o.commitment
+    beacon = f"; compare {o.beacon_round} = {test.beacon} with the beacon's own record" if o.beacon_round else ""
+    return Check(
+        "revealed", ok, f"the revealed secret {'has' if ok else 'does not have'} the hash committed to{beacon}"
+    )
+
+
+def _report(s: Story, named: Path | None, path: Path, render: Render) -> Check:
+    if named is None and not path.is_file():
+        return Check("report", None, f"cannot be said: there is no {path.name}")
+    try:
+        page = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as e:
+        raise RunError(f"cannot read report {path}: {e}; name the page with --report-file") from e
+    if page == render(s):
+        return Check("report", True, f"{path} is what the ledger gives, letter by letter")
+    return Check("report", False, f"{path} is not what the ledger gives; `toprope report` writes it anew")
+
+
+# ---------------------------------------------------------------- by running candidates again
+
+
+def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
+    """Starter, space and a sample of experiments, chosen by the ledger's own head."""
+    o = s.opening
+    if o.tree != task.starter() or task.space is None or o.space.digest != task.space.digest:
+        return Check("dev", False, "the ledger's starter or search space is not the task's")
+    scores, failed = dev_scores(s)
+    rows = {int(e): b.rows[i] for b in s.blocks if b.lo == 0 for i, e in enumerate(b.experiments)}
+    sound = [e for e in sorted(rows) if e not in failed]
+    picked = np.random.default_rng(int(head[:16], 16)).permutation(sound)[:SAMPLE].tolist()
+    sent = [a for a in s.asked if a.pure]
+    picked = sorted({*picked, *(a.experiment for a in sent)} & set(sound))
+    tree, space = pool.add(o.tree, o.space)
+    blocks = [Block(tree, space, rows[e][None, :], tuple(range(len(scores[e])))) for e in picked]
+    works = [Work(i, block, "dev") for i, block in enumerate(blocks)]
+    wrong = [a.experiment for a in sent if a.candidate != Candidate(o.tree, o.space.decode(rows[a.experiment]))]
+    for done in pool.run(works):
+        e, n = picked[done.id], len(done.floors)
+        same = np.allclose(done.result.scores[0], scores[e], atol=CLOSE, rtol=CLOSE)
+        anchors = np.allclose(done.floors, o.floors[:n]) and np.allclose(done.ceilings, o.ceilings[:n])
+        if not (same and anchors):
+            wrong.append(e)
+    if wrong:
+        return Check("dev", False, f"experiments {sorted(set(wrong))[:8]} score otherwise when run again")
+    return Check("dev", True, f"{len(picked)} of {len(rows)} experiments score the same when run again")
+
+
+def _hidden(
+    s: Story, test: Opened, task: Task, pool: ScorerPool, progress: Progress
+) -> tuple[list[Check], dict[str, Any]]:
+    """Gate, measurements and sealed test, from the revealed secret."""
+    gate = Gate(task.spec, pool, s.opening.number)
+    wrong = list(_verdicts(s, test, gate, progress))
+    checks = [Check("gate", not wrong, "; ".join(wrong[:3]) or f"{len(test.gate)} verdicts with the same e-values")]
+    asked = {a.candidate.id: a.candidate for a in s.asked}
+    again = [gate.measure(asked[a.candidate], a.slice) for a in s.answers if a.promoted]
+    same = len(again) == len(_measured(s)) and all(map(_close, again, _measured(s)))
+    checks.append(Check("measured", same, f"{len(again)} champions measured {'the same' if same else 'otherwise'}"))
+    baselines = {name: Candidate(b.tree, b.params) for name, b in task.baselines().items()}
+    exam = examine(
+        task.spec.splits.test,
+        pool,
+        s.champion,
+        baselines,
+        test.opening,
+        lambda done: progress("running the sealed test again", done),
+    )
+    pairs = [(exam.champion, test.champion)]
+    for ours, theirs in ((exam.baselines, test.baselines), (exam.gains, test.gains)):
+        pairs += [(e, theirs[name]) for name, e in ours.items() if name in theirs]
+    same = all(_close(a, b) for a, b in pairs) and exam.draws == test.draws
+    same = same and np.allclose(exam.per_draw, test.per_draw, atol=1e-6)
+    same = same and set(exam.baselines) == set(test.baselines) == set(test.gains)
+    word = "the same" if same else "otherwise"
+    checks.append(
+        Check("test", same, f"champion and {len(exam.baselines)} baselines score {word} on {exam.draws} draws")
+    )
+    return checks, _figures(exam.champion, again)
+
+
+def _verdicts(s: Story, test: Opened, gate: Gate, progress: Progress) -> Iterator[str]:
+    """What does not fit between the answers in the ledger, the verdicts revealed and those judged again."""
+    heard = {(a.slice, a.attempt): a for a in s.answers}
+    revealed = {(v.slice, v.attempt): v for v in test.gate}
+    candidates = {a.candidate.id: a.candidate for a in s.asked}
+    champions = [Candidate(s.opening.tree, s.opening.space.decode(s.opening.space.default()))]
+    champions += [candidates[a.candidate] for a in s.answers if a.promoted]
+    for at in sorted(heard.keys() - revealed.keys()):
+        yield f"attempt {at[1]} on slice {at[0]} was answered without a verdict"
+    told: dict[int, float] = {}
+    for count, (at, v) in enumerate(sorted(revealed.items())):
+        progress("judging again", count / len(revealed))
+        name = f"attempt {v.attempt} on slice {v.slice}"
+        answer = heard.get(at)
+        if answer is not None and (answer.candidate, answer.promoted, answer.tick) != (v.candidate, v.promoted, v.tick):
+            yield f"{name}: the answer in the ledger is not the one that was given"
+        if not 0 <= v.tick < TICKS or v.candidate not in candidates or not 1 <= v.slice <= len(champions):
+            yield f"{name}: a verdict about nothing in the ledger"
+            continue
+        skipped = v.attempt - 1 - sum(a < v.attempt and b == v.slice for b, a in revealed)
+        bits = told.get(v.slice, 0.0) + skipped * tick_bits(TICKS - 1)
+        told[v.slice] = told.get(v.slice, 0.0) + tick_bits(v.tick)
+        if v.error:
+            if v.promoted:
+                yield f"{name}: promoted although its work failed"
+            continue
+        again = gate.judge(candidates[v.candidate], champions[v.slice - 1], v.slice, v.attempt, bits)
+        if (again.promoted, again.draws) != (v.promoted, v.draws) or not _same(again.log_e, v.log_e):
+            yield f"{name}: judged {again.promoted} at log e {again.log_e:.3f}, recorded {v.promoted} at {v.log_e:.3f}"
+        if not _same(again.level, v.level):
+            yield f"{name}: the bar was {v.level:.3f}, it should have been {again.level:.3f}"
+
+
+def _same(a: float, b: float) -> bool:
+    return math.isclose(a, b, rel_tol=CLOSE, abs_tol=CLOSE)
+
+
+def _close(a: Estimate, b: Estimate) -> bool:
+    return all(_same(x, y) for x, y in zip((a.value, a.lo, a.hi, a.se), (b.value, b.lo, b.hi, b.se), strict=True))

@@ -1,0 +1,93 @@
+"""Where a referee service listens, and how a run process reaches it: unix:PATH or tcp:127.0.0.1:PORT, with a token."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import socket
+import stat
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from toprope import wire
+from toprope.errors import UsageError, WorkerDied
+from toprope.referee.client import Connect, Link
+from toprope.referee.messages import FromHub
+
+MIN_TOKEN = 16  # bytes
+PATIENCE_S = 10.0  # to be let in
+
+
+class Hello(msgspec.Struct, frozen=True, tag=True):
+    """The first message of a client. token: what the service's token file holds, "" for a service without one."""
+
+    token: str = ""
+
+
+class Address(NamedTuple):
+    """path of a Unix socket, or port on the loopback interface."""
+
+    path: str | None
+    port: int | None
+
+    def socket(self) -> socket.socket:
+        return socket.socket(socket.AF_INET if self.path is None else socket.AF_UNIX, socket.SOCK_STREAM)
+
+    @property
+    def place(self) -> str | tuple[str, int]:
+        return self.path if self.path is not None else ("127.0.0.1", self.port or 0)
+
+    def __str__(self) -> str:
+        return f"unix:{self.path}" if self.path is not None else f"tcp:127.0.0.1:{self.port}"
+
+
+def parse(text: str) -> Address:
+    """Raises UsageError for anything but the two forms; a service for other machines belongs behind ssh."""
+    kind, _, rest = text.partition(":")
+    host, _, port = rest.rpartition(":")
+    if kind == "unix" and rest:
+        return Address(os.path.abspath(rest), None)
+    if kind == "tcp" and host == "127.0.0.1" and port.isdecimal() and int(port) < 65536:
+        return Address(None, int(port))
+    raise UsageError(f"address {text!r}; expected unix:PATH or tcp:127.0.0.1:PORT")
+
+
+def read_token(path: Path | None) -> str:
+    """The token in a file that only its owner can read; "" for no file."""
+    if path is None:
+        return ""
+    try:
+        state, token = path.stat(), path.read_text(encoding="utf-8").strip()
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"token file {path}: {e}; expected a text file that you can read") from e
+    if stat.S_IMODE(state.st_mode) & 0o077:
+        raise UsageError(
+            f"token file {path} has mode {stat.S_IMODE(state.st_mode):04o}; expected 0600: chmod 600 {path}"
+        )
+    if len(token.encode()) < MIN_TOKEN:
+        raise UsageError(f"token file {path} holds {len(token.encode())} bytes; expected at least {MIN_TOKEN}")
+    return token
+
+
+def reach(address: Address, token: str) -> Connect:
+    """Connects to the service, for as often as the client needs a hub."""
+
+    def connect() -> Link:
+        sock = address.socket()
+        try:
+            sock.settimeout(PATIENCE_S)
+            sock.connect(address.place)
+            sock.settimeout(None)
+        except OSError as e:
+            sock.close()
+            raise UsageError(
+                f"no referee answers at {address}: {e.strerror or e}; start it: `toprope referee --listen {address}`"
+            ) from e
+        channel: wire.Channel[object] = wire.Channel(sock, FromHub, "the referee service")
+        with contextlib.suppress(WorkerDied):
+            channel.send(Hello(token))
+        return Link(None, channel)
+
+    return connect

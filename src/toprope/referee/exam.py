@@ -1,0 +1,54 @@
+"""The sealed test: champion and baselines on the same draws, with intervals at the level of this opening.
+
+The hub runs it once; `toprope verify` runs it again from the revealed secret.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from toprope.referee.panel import Panel, by_kind
+from toprope.referee.pool import ScorerPool
+from toprope.stats.intervals import Estimate, difference, ratio
+from toprope.types import Candidate, Floats
+
+
+class Examined(NamedTuple):
+    """gains: the paired differences champion - baseline. per_draw: (draws,) the champion's gain over the mean gap."""
+
+    champion: Estimate
+    baselines: dict[str, Estimate]
+    gains: dict[str, Estimate]
+    draws: int
+    per_draw: Floats
+
+
+def examine(
+    n: int,
+    pool: ScorerPool,
+    champion: Candidate,
+    baselines: dict[str, Candidate],
+    opening: int,
+    progress: Callable[[float], None] = lambda _: None,
+) -> Examined:
+    """n draws of the test; intervals resample kinds, then draws, at level 1 - .05/m for the m-th opening."""
+    groups = by_kind(list(baselines.values()))
+    top, *rest = Panel(pool, "test", 0).grouped([[champion], *groups], n, progress)
+    by_id = dict(zip([c.id for group in groups for c in group], rest, strict=True))
+    columns = {name: by_id[c.id] for name, c in baselines.items()}
+    level = 1 - 0.05 / opening
+    cells = top.groups if len(np.unique(top.groups)) > 1 else None
+    values = {n: ratio(c.counted, c.floors, c.ceilings, level, cells=cells) for n, c in columns.items()}
+    gains = {
+        n: difference(top.counted, c.counted, c.floors, c.ceilings, level, cells=cells) for n, c in columns.items()
+    }
+    own = ratio(top.counted, top.floors, top.ceilings, level, cells=cells)
+    return Examined(own, values, gains, len(top.scores), per_draw(top.counted, top.floors, top.ceilings))
+
+
+def per_draw(scores: Floats, floors: Floats, ceilings: Floats) -> Floats:
+    """(n,) what each draw adds to the ratio of sums: their mean is the value."""
+    return np.asarray((scores - floors) / (ceilings - floors).mean(), dtype=np.float64)

@@ -1,0 +1,229 @@
+"""The referee as a service under a user of its own: hubs and hidden scorers for anybody's runs.
+
+Whoever runs as the referee's user can read the vault, so an agent with a shell is confined only where the referee is
+somebody else. One thread and one hub process per connection; the service itself holds no secret. Every byte from a
+client is hostile: a bound on size and time, a schema, an order; who breaks it loses the connection and nothing else.
+What is asked is answered in full even if nobody listens any more, so that leaving early hides no tick and no attempt.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import hmac
+import os
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from toprope import wire
+from toprope.errors import TopropeError, UsageError, WorkerDied
+from toprope.referee.address import Address, Hello
+from toprope.referee.messages import (
+    Acknowledge,
+    Answer,
+    Failed,
+    FromHub,
+    HubConfig,
+    HubReady,
+    Noted,
+    Opened,
+    ToHub,
+)
+from toprope.referee.pool import spawn
+from toprope.tasks import registry
+
+MAX_FRAME = 4 << 20  # bytes; a candidate's files are far smaller
+FRAME_S = 10.0  # for a whole message, from its first byte; also to be read by the client
+IDLE_S = 3600.0  # between two messages; the client comes back by itself
+MOST = 64  # connections at once
+MOST_EACH = 16  # of one user
+LAST = (Answer, Noted, Opened, Failed)  # what ends the hub's side of a question
+
+
+class Terms(NamedTuple):
+    """What the service decides, whatever a client asks for."""
+
+    vault: Path
+    tier: str
+    workers: int
+    token: str
+
+
+class Refused(Exception):
+    """A client that broke the rules; said to the service's operator only."""
+
+
+class Client:
+    """The hostile end of a connection."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self._sock, self.gone = sock, False
+        self.uid = _peer(sock)
+
+    def message(self, kind: object, idle_s: float = IDLE_S) -> object:
+        """The next message. Raises Refused for anything that is none of the kind, too long or too slow."""
+        (n,) = struct.unpack("<I", self._exactly(4, idle_s))
+        if n > MAX_FRAME:
+            raise Refused(f"a message of {n} bytes")
+        try:
+            return wire.decode(self._exactly(n, FRAME_S), kind)
+        except (msgspec.MsgspecError, ValueError) as e:
+            raise Refused(f"no message: {e}") from None
+
+    def send(self, message: object) -> None:
+        """Says it if somebody listens."""
+        data = wire.encode(message)
+        self._sock.settimeout(FRAME_S)
+        try:
+            self._sock.sendall(struct.pack("<I", len(data)) + data)
+        except OSError:
+            self.gone = True
+
+    def _exactly(self, n: int, first_s: float) -> bytes:
+        data, end = b"", time.monotonic() + first_s
+        while len(data) < n:
+            self._sock.settimeout(max(0.01, end - time.monotonic()))
+            try:
+                more = self._sock.recv(min(n - len(data), 1 << 16))
+            except OSError as e:
+                raise Refused(f"silence: {e}") from None
+            if not more:
+                raise Refused("it left")
+            if not data:
+                end = time.monotonic() + FRAME_S
+            data += more
+        return data
+
+
+def _peer(sock: socket.socket) -> int | None:
+    """The user at the other end, by the kernel's word; None over TCP, where it gives none."""
+    if sock.family != socket.AF_UNIX:
+        return None
+    size = struct.calcsize("3i")
+    _, uid, _ = struct.unpack("3i", sock.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, size))
+    return int(uid)
+
+
+def converse(client: Client, terms: Terms) -> None:
+    """One connection from the first message to the last."""
+    hello = client.message(Hello, FRAME_S)
+    assert isinstance(hello, Hello)
+    if not hmac.compare_digest(hello.token.encode(), terms.token.encode()):
+        client.send(Failed("the referee service does not take this token; see --referee-token-file"))
+        raise Refused("a wrong token")
+    asked = client.message(HubConfig, FRAME_S)
+    assert isinstance(asked, HubConfig)
+    try:
+        config = _on_our_terms(asked, terms)
+    except TopropeError as e:
+        client.send(Failed(str(e)))
+        raise Refused(str(e)) from None
+    process, channel = spawn("toprope.referee.hub", FromHub, "the hub")
+    try:
+        channel.send(config)
+        _serve(client, channel)
+    finally:
+        _end(process, channel)
+
+
+def _on_our_terms(asked: HubConfig, terms: Terms) -> HubConfig:
+    registry.known(asked.task)
+    if not (0 < len(asked.run) <= 64 and asked.run.isalnum()):
+        raise UsageError(f"run id {asked.run[:80]!r}; expected 1 to 64 letters and digits")
+    if asked.tier == "none":
+        raise UsageError("a referee service does not take part in runs without a sandbox")
+    return msgspec.structs.replace(asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers)
+
+
+def _serve(client: Client, hub: wire.Channel[object]) -> None:
+    """Question and answer in turn. Who has asked is answered to the end, whether it stays or not."""
+    _pass_on(hub, client, (HubReady, Failed))
+    while not client.gone:
+        message = client.message(ToHub)
+        hub.send(message)
+        if not isinstance(message, Acknowledge):
+            _pass_on(hub, client, LAST)
+
+
+def _pass_on(hub: wire.Channel[object], client: Client, until: tuple[type, ...]) -> None:
+    while True:
+        message = hub.recv()
+        if isinstance(message, HubReady):
+            message = msgspec.structs.replace(message, confined=client.uid not in (None, 0, os.geteuid()))
+        client.send(message)
+        if isinstance(message, until):
+            return
+
+
+def _end(process: subprocess.Popen[bytes], channel: wire.Channel[object]) -> None:
+    channel.close()
+    try:
+        process.wait(5)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+
+
+class Service:
+    """Listens until the process ends; its hubs end with it."""
+
+    def __init__(self, address: Address, terms: Terms) -> None:
+        if address.path is None and not terms.token:
+            raise UsageError("a service on TCP needs --token-file: the kernel does not say who connects")
+        self._terms, self._open = terms, Counter[int | None]()
+        self._guard = threading.Lock()
+        self._socket = address.socket()
+        try:
+            if address.path is not None:
+                _clear(address.path)
+            else:
+                self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            self._socket.bind(address.place)
+            if address.path is not None:
+                os.chmod(address.path, 0o666)  # who may reach it is the directory's affair
+            self._socket.listen(MOST)
+        except OSError as e:
+            raise UsageError(f"cannot listen at {address}: {e.strerror or e}; name another address") from e
+
+    def run(self) -> None:
+        while True:
+            sock, _ = self._socket.accept()
+            threading.Thread(target=self._one, args=(sock,), daemon=True).start()
+
+    def _one(self, sock: socket.socket) -> None:
+        """A connection ends alone, however it ends."""
+        client = Client(sock)
+        with contextlib.closing(sock):
+            with self._guard:
+                full = self._open.total() >= MOST or self._open[client.uid] >= MOST_EACH
+                self._open[client.uid] += not full
+            if full:
+                return
+            try:
+                converse(client, self._terms)
+            except (Refused, WorkerDied) as e:
+                print(f"connection of uid {client.uid} ended: {str(e)[:200]!r}", file=sys.stderr, flush=True)
+            finally:
+                with self._guard:
+                    self._open[client.uid] -= 1
+
+
+def _clear(path: str) -> None:
+    """Removes a socket that nobody listens at any more."""
+    if not os.path.exists(path):
+        return
+    with socket.socket(socket.AF_UNIX) as probe:
+        try:
+            probe.connect(path)
+        except ConnectionRefusedError:
+            os.unlink(path)
+            return
+    raise UsageError(f"a service listens at {path} already; stop it or name another address")

@@ -1,0 +1,113 @@
+"""The outer wall of `linux-full`: a bubblewrap command line that gives the zygote an empty machine of its own.
+
+Its root is an empty read-only tmpfs with the allow-list bound into it and nothing else: no /proc, no home, no place
+to write. It has its own processes, network (a loopback nobody listens on), System V memory, host name and cgroup view.
+The harness then puts up Landlock, seccomp and limits inside, exactly as it does without us.
+
+Root makes these namespaces by itself and becomes a stranger inside, so it needs no user namespace; an ordinary user
+makes one, and `--disable-userns` forbids further ones. Not covered: kernel bugs, the clock, the load of the machine.
+
+Source: bwrap(1) of bubblewrap 0.8, namespaces(7), user_namespaces(7).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+from toprope.errors import NoProtection
+
+PLACES = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap")  # never by PATH
+KINDS = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
+HOST = "sandbox"  # the same name for everyone: what a candidate sees must not depend on the machine
+OVERFLOW = 65534  # how root's files look in a user namespace that does not know root
+LINKS_MAX = 40  # as the kernel's own limit, path_resolution(7)
+
+
+def installed() -> str | None:
+    """Path of the bubblewrap to use. Raises NoProtection for one that someone other than root or us could change."""
+    for place in PLACES:
+        if os.path.isfile(place) and os.access(place, os.X_OK):
+            for p in (Path(place).resolve(), *Path(place).resolve().parents):
+                s = p.stat()
+                shared = s.st_mode & (stat.S_IWGRP | stat.S_IWOTH) and not s.st_mode & stat.S_ISVTX
+                if shared or s.st_uid not in (0, os.geteuid(), OVERFLOW):
+                    raise NoProtection(f"{place} could be changed by others through {p}; make it root's alone")
+            return place
+    return None
+
+
+def kinds() -> list[str]:
+    """The namespaces that a zygote is given: bubblewrap ends if it cannot make one of them."""
+    return sorted((*KINDS, "user")) if os.geteuid() else sorted(KINDS)
+
+
+def arguments(readable: Iterable[str], folder: str, hidden: Iterable[str]) -> list[str]:
+    """bubblewrap's arguments. readable: the allow-list. folder: bound whole, but for what is `hidden` in it.
+
+    Binding one folder with holes in it instead of its two hundred entries: each bind costs bubblewrap a look through
+    all that were made before.
+    """
+    files, links = _resolved([*readable, folder])
+    below = os.path.realpath(folder) + "/"
+    holes = {h for h in map(os.path.realpath, hidden) if h.startswith(below) and os.path.isdir(h)}
+    tops: set[str] = set()
+    for path in sorted(files, key=_parts):
+        if _ours(path, tops, holes):
+            tops.add(path)
+    made = {top: ["--dev-bind" if top.startswith("/dev/") else "--ro-bind", top, top] for top in tops}
+    made |= {hole: ["--tmpfs", hole] for hole in holes}
+    made |= {link: ["--symlink", target, link] for link, target in links.items() if _ours(link, tops, holes)}
+    above = {str(p) for path in made for p in Path(path).parents} - set(made) - {"/"}
+    made |= {d: ["--perms", "0755", "--dir", d] for d in above if _ours(d, tops, holes)}
+    said = ["--unshare-" + kind for kind in KINDS if kind != "mnt"]
+    if os.geteuid():
+        said += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    said += ["--as-pid-1", "--hostname", HOST]
+    for path in sorted(made, key=_parts):  # what is above comes first
+        said += made[path]
+    for path in (*sorted(holes), "/"):
+        said += ["--remount-ro", path]
+    return [*said, "--chdir", "/"]
+
+
+def _ours(path: str, tops: set[str], holes: set[str]) -> bool:
+    """Is it for us to make this path, or does it come with a folder that is bound above it?"""
+    for p in map(str, Path(path).parents):
+        if p in holes or p in tops:
+            return p in holes
+    return True
+
+
+def _parts(path: str) -> tuple[str, ...]:
+    return Path(path).parts
+
+
+def _resolved(paths: Iterable[str]) -> tuple[set[str], dict[str, str]]:
+    """Where these paths really lie, and the symbolic links on the way: link -> target as written."""
+    files, links = set(), {}
+    for path in paths:
+        for here, target in _walk(path):
+            if target is not None:
+                links[here] = target
+            elif os.path.exists(here):
+                files.add(here)
+    return files, links
+
+
+def _walk(path: str) -> Iterator[tuple[str, str | None]]:
+    """(link, target) for every link met on the way, at last (real path, None)."""
+    at, parts, met = "/", path.split("/"), 0
+    while parts:
+        part = parts.pop(0)
+        here = os.path.normpath(os.path.join(at, part))
+        if os.path.islink(here) and (met := met + 1) < LINKS_MAX:
+            target = os.readlink(here)
+            yield here, target
+            parts = target.split("/") + parts
+            at = "/" if target.startswith("/") else at
+        else:
+            at = here
+    yield at, None

@@ -1,0 +1,107 @@
+"""`toprope redteam` at a terminal: one line of progress, every failure as it happens, then the layer x class matrix."""
+
+from __future__ import annotations
+
+import sys
+import time
+from typing import Any
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
+from rich.table import Table
+from rich.text import Text
+
+from toprope.view.text import clean, protection
+
+WIDTH = 110  # in a pipe, where no terminal says how wide it is
+
+
+class Watch:
+    """Hears of every verdict. A bar on a terminal, a line every quarter of a minute in a pipe. A context manager."""
+
+    every_s = 15.0
+
+    def __init__(self, total: int) -> None:
+        self._console = Console(stderr=True, highlight=False)
+        columns = (TextColumn("red team"), BarColumn(40), MofNCompleteColumn(), TextColumn("{task.description}"))
+        self._bar = Progress(*columns, console=self._console, transient=True, disable=not sys.stderr.isatty())
+        self._task = self._bar.add_task("planting", total=total)
+        self._said = time.monotonic()
+        self._bad = 0
+
+    def heard(self, verdict: dict[str, Any], done: int, total: int) -> None:
+        self._bar.update(self._task, completed=done, description=f"{verdict['class']} {verdict['id']}")
+        if not verdict["ok"]:
+            self._bad += 1
+            self._console.print(_failure(verdict))
+        if self._bar.disable and time.monotonic() - self._said > self.every_s:
+            self._said = time.monotonic()
+            self._console.print(f"red team: {done} of {total}, {self._bad or 'none'} not as expected", markup=False)
+
+    def __enter__(self) -> Watch:
+        self._bar.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._bar.stop()
+
+
+def show(result: dict[str, Any], layers: dict[str, str]) -> None:
+    """The matrix, what was not run and why, what failed, and the one answer. On stderr."""
+    width = None if sys.stderr.isatty() else WIDTH
+    console = Console(stderr=True, highlight=False, width=width)
+    console.print(matrix(result, layers))
+    for cheat in result["cheats"]:
+        if cheat["observed"] == "not run":
+            console.print(Text(clean(f"not run  {cheat['id']}: {cheat['evidence']}"), style="dim"))
+    for cheat in result["cheats"]:
+        if not cheat["ok"]:
+            console.print(_failure(cheat))
+    console.print(Text(protection(result["protection"]), style="dim"))
+    console.print(Text(verdict(result), style="bold green" if result["ok"] else "bold red"))
+
+
+def verdict(result: dict[str, Any]) -> str:
+    """The one answer, in a sentence."""
+    ran = [c for c in result["cheats"] if c["observed"] != "not run"]
+    paid, twins = len(result["paid"]), sum(not c["twin_ok"] for c in ran)
+    other = sum(not c["ok"] for c in ran) - paid - sum(not c["twin_ok"] and c["observed"] != "pays" for c in ran)
+    if result["ok"]:
+        return f"{result['task']}: none of {len(ran)} cheats pays, every honest twin passes ({result['seconds']:.0f} s)"
+    parts = [f"{paid} of {len(ran)} cheats pay"] if paid else []
+    parts += [f"{twins} honest twins are harmed"] if twins else []
+    parts += [f"{other} end otherwise than expected"] if other > 0 else []
+    return f"{result['task']}: {', '.join(parts)} ({result['seconds']:.0f} s)"
+
+
+def matrix(result: dict[str, Any], layers: dict[str, str]) -> Table:
+    """Layers down, classes across; how many cheats of the class meet the layer, red with what fails."""
+    names = [f"C{i}" for i in range(1, 11)]
+    table = Table(box=None, padding=(0, 1), title_justify="left", caption_justify="left")
+    table.title = Text(clean(f"{result['task']}: cheats by the layers they meet"), style="bold")
+    caption = [f"{k} {v}" for k, v in result["classes"].items()]
+    table.caption = Text("  ".join(caption), style="dim")
+    table.add_column("layer", no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right")
+    table.add_column("what it is", style="dim", overflow="fold")
+    for layer, words in layers.items():
+        met = [c for c in result["cheats"] if layer in c["meets"] and c["observed"] != "not run"]
+        if met:
+            table.add_row(layer, *(_cell([c for c in met if c["class"] == name]) for name in names), words)
+    return table
+
+
+def _cell(cheats: list[dict[str, Any]]) -> Text:
+    bad = sum(not c["ok"] for c in cheats)
+    if not cheats:
+        return Text("·", style="dim")
+    return Text(f"{bad}!/{len(cheats)}", style="bold red") if bad else Text(str(len(cheats)), style="green")
+
+
+def _failure(c: dict[str, Any]) -> Text:
+    what = f"expected {c['expected']}, saw {c['observed']}: {c['evidence']}"
+    if c["twin_ok"] is False:
+        what += f"; honest twin: {c['twin']}"
+    style = "bold red" if c["observed"] == "pays" else "red"
+    return Text.assemble((f"{'PAYS' if c['observed'] == 'pays' else 'FAILS'}  ", style), clean(f"{c['id']}  {what}"))

@@ -1,0 +1,208 @@
+"""`toprope verify` believes a run that is what it says, and none that was changed, chain made anew or not."""
+
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import pytest
+
+from toprope import seeding, wire
+from toprope.assay.verify import verify
+from toprope.run.ledger import GENESIS, entry_hash, read_entries
+from toprope.run.records import record
+from toprope.view.report import render
+
+COIN = "testing/coin-v1"
+Change = Callable[[str, Any], Any]  # kind, record -> the record to hold instead, or None to leave it out
+
+
+@pytest.fixture(scope="module")
+def honest(tmp_path_factory):
+    """A run with promotions and refusals, its test open and its report written, and the vault that knows it."""
+    base = tmp_path_factory.mktemp("honest")
+    environment = {**os.environ, "TOPROPE_VAULT": str(base / "vault")}
+    options = ["--experiments", "150", "--workers", "1", "--seed", "2", "--run", str(base / "run")]
+    command = [sys.executable, "-m", "toprope.cli", "climb", COIN, *options, "--unseal", "--report", "--json"]
+    subprocess.run(command, env=environment, capture_output=True, check=True)
+    answers = [record(e) for e in read_entries(base / "run") if e.kind == "answer"]
+    assert {a.promoted for a in answers} == {True, False}
+    return base
+
+
+@pytest.fixture
+def run(honest, tmp_path) -> Path:
+    shutil.copytree(honest, tmp_path / "copy")
+    return tmp_path / "copy" / "run"
+
+
+def check(run: Path, vault: bool = False) -> dict[str, Any]:
+    """verify without the author's vault, as a stranger would; vault: with it."""
+    where = run.parent / ("vault" if vault else "no vault")
+    return verify(run, None, "linux-landlock", 1, where, render, lambda *_: None)
+
+
+def forge(run: Path, change: Change) -> None:
+    """Every record through `change`, and the whole chain made anew: what an author who wants to deceive would do."""
+    records = [(e.kind, change(e.kind, record(e))) for e in read_entries(run)]
+    head = GENESIS
+    with closing(sqlite3.connect(run / "ledger.db", isolation_level=None)) as db:
+        db.execute("DELETE FROM entries")
+        for seq, (kind, body) in enumerate((k, wire.encode(r)) for k, r in records if r is not None):
+            head = entry_hash(head, seq, kind, body)
+            db.execute("INSERT INTO entries VALUES (?,?,?,?)", (seq, kind, body, bytes.fromhex(head)))
+    (run / "report.html").unlink()
+
+
+def only(kind: str, **values: Any) -> Change:
+    """Replaces fields of every record of the kind; a callable gets the old value."""
+
+    def change(of: str, r: Any) -> Any:
+        if of != kind:
+            return r
+        return msgspec.structs.replace(r, **{k: v(getattr(r, k)) if callable(v) else v for k, v in values.items()})
+
+    return change
+
+
+def higher(e: Any) -> Any:
+    return e and msgspec.structs.replace(e, value=e.value + 0.01)
+
+
+def test_an_honest_run_is_what_it_says(cli, run, monkeypatch):
+    """Everything is reproduced, with the vault's memory of the ledger's head; the contract's fields are there."""
+    monkeypatch.setenv("TOPROPE_VAULT", str(run.parent / "vault"))
+    result = cli.json("verify", run, "--workers", 1)
+    names = ["ok", "chain_ok", "revealed_ok", "champion_reproduced", "gate_reproduced", "dev_reproduced", "report_ok"]
+    assert {n: result[n] for n in names} == dict.fromkeys(names, True)
+    assert all(c["ok"] for c in result["checks"])
+    assert result["recorded"] == result["replayed"]
+
+
+def test_a_stranger_can_verify(run):
+    """Without the vault nothing differs either; what only the vault knows is left open."""
+    result = check(run)
+    assert result["ok"]
+    assert {c["name"]: c["ok"] for c in result["checks"]}["vault"] is None
+
+
+def test_an_edited_entry_breaks_the_chain(cli, run):
+    """Exit 1, chain_ok false, and nothing is run."""
+    with closing(sqlite3.connect(run / "ledger.db", isolation_level=None)) as db:
+        db.execute(
+            "UPDATE entries SET body = CAST(substr(body, 1, length(body) - 1) || x'00' AS BLOB) WHERE kind = 'test'"
+        )
+    result = cli.json("verify", run, expect=1)
+    assert (result["ok"], result["chain_ok"], result["champion_reproduced"]) == (False, False, None)
+    assert "was edited" in result["checks"][0]["why"]
+
+
+def test_a_report_edited_by_hand_fails(cli, run):
+    """One digit is enough; the report that the ledger gives passes again."""
+    page = (run / "report.html").read_text()
+    at = page.index('<div class="value">') + len('<div class="value">0.')
+    (run / "report.html").write_text(page[:at] + ("8" if page[at] != "8" else "9") + page[at + 1 :])
+    assert cli.json("verify", run, "--workers", 1, expect=1)["report_ok"] is False
+
+
+def promote_all(kind: str, r: Any) -> Any:
+    """Every refusal an answer that promotes, at the same figures."""
+    if kind == "answer" and not r.promoted:
+        return msgspec.structs.replace(r, promoted=True)
+    return r
+
+
+def better_dev(kind: str, r: Any) -> Any:
+    """All dev scores a little higher, and everything that follows from them."""
+    if kind == "block":
+        return msgspec.structs.replace(r, scores=r.scores + np.float32(0.0625))
+    if kind == "open":
+        return msgspec.structs.replace(r, floors=r.floors + 0.0625, ceilings=r.ceilings + 0.0625)
+    return r
+
+
+def other_secret(kind: str, r: Any) -> Any:
+    """A secret that suits the author better, with its own commitment."""
+    secret = seeding.run_secret("chosen")
+    if kind == "open":
+        return msgspec.structs.replace(r, commitment=seeding.commitment(secret))
+    return msgspec.structs.replace(r, secret=secret) if kind == "test" else r
+
+
+def fewer_attempts(kind: str, r: Any) -> Any:
+    """The refusals left out, as if every attempt had been a promotion."""
+    if kind == "test":
+        return msgspec.structs.replace(r, gate=[v for v in r.gate if v.promoted])
+    return None if kind == "answer" and not r.promoted else r
+
+
+def stronger_evidence(kind: str, r: Any) -> Any:
+    if kind != "test":
+        return r
+    return msgspec.structs.replace(r, gate=[msgspec.structs.replace(v, log_e=v.log_e + 1) for v in r.gate])
+
+
+SLOW = pytest.mark.slow
+FORGERIES = {
+    "a higher test result": (only("test", champion=higher), "test"),
+    "a higher measurement": (only("answer", measured=higher), "measured"),
+    "a refusal made a promotion": (promote_all, "chain"),
+    "attempts left out": (fewer_attempts, "chain"),
+    "better practice scores": (better_dev, "dev"),
+    "another secret": (other_secret, "gate"),
+    "a secret that was not committed to": (only("test", secret=b"x" * 32), "revealed"),
+    "a weaker baseline": (
+        only("test", baselines=lambda d: {k: msgspec.structs.replace(e, value=e.value - 0.1) for k, e in d.items()}),
+        "test",
+    ),
+    "a baseline left out": (only("test", baselines={}, gains={}), "test"),
+    "an earlier run of the vault": (only("open", number=9), "gate"),
+    "stronger evidence": (stronger_evidence, "gate"),
+    "more openings than one at level one": (only("test", opening=2), "test"),
+    "another champion": (only("commit", candidate="0" * 64), "chain"),
+    "a climb after its commitment": (lambda k, r: None if k == "sitting" else r, "chain"),
+    "a better generation": (only("generation", best=0.99), "chain"),
+}
+QUICK = {"a higher test result", "a refusal made a promotion", "another champion", "a better generation"}
+
+
+@pytest.mark.parametrize("name", [n if n in QUICK else pytest.param(n, marks=SLOW) for n in FORGERIES])
+def test_a_forged_ledger_fails(run, name):
+    """The chain is made anew around the change, so that it holds; the check that the change touches fails."""
+    change, fails = FORGERIES[name]
+    forge(run, change)
+    result = check(run)
+    assert not result["ok"]
+    assert {c["name"]: c["ok"] for c in result["checks"]}[fails] is False, result["checks"]
+
+
+def test_a_ledger_forged_before_its_commitment_is_not_the_one_the_vault_saw(run):
+    """Even where every replay agreed, the vault beside it remembers another head."""
+    forge(run, only("open", started=1.0))
+    result = check(run, vault=True)
+    assert [c["name"] for c in result["checks"] if c["ok"] is False] == ["vault"]
+
+
+def test_a_run_that_is_still_sealed(run):
+    """What needs the secret is said to be open; the rest is checked; nothing fails."""
+    forge(run, lambda kind, r: None if kind in ("commit", "test") else r)
+    result = check(run)
+    assert result["ok"]
+    assert [c["name"] for c in result["checks"] if c["ok"] is None] == [
+        "vault", "revealed", "gate", "measured", "test", "report",
+    ]  # fmt: skip
+    assert (result["revealed_ok"], result["champion_reproduced"], result["recorded"]) == (None, None, None)
+
+
+def test_no_run_is_bad_input(cli, tmp_path):
+    """A directory without a run is exit 2, not a mismatch."""
+    done = cli.run("verify", tmp_path / "nowhere")
+    assert done.returncode == 2
+    assert "ledger.db is missing" in done.stderr

@@ -1,0 +1,75 @@
+"""A referee with a hole is found out: each promise that is taken out makes the red team fail."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+import weak_hub
+
+import toprope.referee.client as client
+from toprope import wire
+from toprope.assay.redteam import engine
+from toprope.referee.messages import Work
+from toprope.run.evaluate import Evaluator
+from toprope.types import Block
+
+COIN = "testing/coin-v1"
+FOUND_BY = {  # mutation -> a cheat that pays then
+    "raw_scores": "crash-as-a-signal",
+    "uncounted": "many-identities",
+    "late_count": "crash-and-retry",
+    "failures_dropped": "selective-crash",
+    "slice_kept": "burned-slice",
+    "no_spending": "best-of-many",
+    "no_schedule": "sleeping",
+}
+FAST = ("raw_scores", "uncounted")
+
+
+def weakened(monkeypatch, mutation):
+    """HubClient execs the mutated hub from now on."""
+
+    def command(module, fd, argv=()):
+        if module == "toprope.referee.hub":
+            return [sys.executable, str(Path(weak_hub.__file__)), str(fd), mutation]
+        return [sys.executable, "-m", module, str(fd), *argv]
+
+    monkeypatch.setattr(wire, "command", command)
+    assert client.spawn.__globals__["wire"] is wire
+
+
+def test_every_mutation_has_its_cheat():
+    """The table above is complete."""
+    assert set(FOUND_BY) == set(weak_hub.MUTATIONS)
+
+
+@pytest.mark.parametrize("mutation", [m if m in FAST else pytest.param(m, marks=pytest.mark.slow) for m in FOUND_BY])
+def test_a_weak_referee_fails(mutation, monkeypatch):
+    """With this promise taken out of the real hub, a cheat pays and the answer is no."""
+    weakened(monkeypatch, mutation)
+    result = engine.run(COIN, engine.chosen(FOUND_BY[mutation], None), "linux-landlock")
+    (cheat,) = result["cheats"]
+    assert (result["ok"], cheat["observed"]) == (False, "pays"), cheat
+
+
+@pytest.mark.slow
+def test_the_real_referee_passes():
+    """The same cheats against the hub as it is: none pays, every twin passes."""
+    result = engine.run(COIN, engine.chosen(",".join(FOUND_BY.values()), None), "linux-landlock")
+    assert result["ok"], [c for c in result["cheats"] if not c["ok"]]
+
+
+def test_a_run_without_its_second_look_fails(monkeypatch):
+    """Where a candidate is re-run beside a sibling before an attempt instead of alone, what that left helps it."""
+
+    def beside_a_sibling(self, row, draws):
+        work = Work(0, Block(self._tree, self._space, np.stack([row, row]), tuple(range(draws))), "dev")
+        (done,) = self._pool.run([work])
+        return done.result.scores[1].astype(np.float32), []
+
+    (real,) = engine.run(COIN, engine.chosen("sibling", None), "linux-landlock")["cheats"]
+    assert (real["ok"], real["observed"]) == (True, "no gain"), real
+    monkeypatch.setattr(Evaluator, "alone", beside_a_sibling)
+    (cheat,) = engine.run(COIN, engine.chosen("sibling", None), "linux-landlock")["cheats"]
+    assert (cheat["ok"], cheat["observed"]) == (False, "pays"), cheat

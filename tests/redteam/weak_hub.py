@@ -1,0 +1,96 @@
+"""The real hub with one promise taken out of it: `python weak_hub.py FD MUTATION`. Reachable from tests only."""
+
+import sys
+from collections.abc import Callable
+
+import numpy as np
+
+from toprope.referee import hub
+from toprope.referee.gate import Gate
+from toprope.referee.messages import Answer
+from toprope.referee.panel import Panel
+from toprope.referee.sealed import Vault
+from toprope.stats.intervals import ratio
+
+
+def raw_scores() -> None:
+    """Every answer tells the candidate's value on the open slice."""
+    honest = hub.Hub.attempt
+
+    def attempt(self, candidate, pace=0):
+        answer = honest(self, candidate, pace)
+        n = self._task.spec.splits.val_slice
+        (column,) = Panel(self._pool, "val", answer.slice).columns([candidate], n)
+        told = ratio(column.counted, column.floors, column.ceilings)
+        return Answer(answer.candidate, answer.promoted, answer.attempt, answer.slice, told, answer.tick)
+
+    hub.Hub.attempt = attempt
+
+
+def uncounted() -> None:
+    """A refused attempt leaves no trace in the vault."""
+    Vault.refuse = lambda self, run, slice_, attempt, *why: self._db.execute(
+        "DELETE FROM attempts WHERE run=? AND slice=? AND attempt=?", (run, slice_, attempt)
+    )
+
+
+def late_count() -> None:
+    """The attempt is counted after it was evaluated, so that a crash in between refunds it."""
+    begin = Vault.begin_attempt
+    owed = {}
+
+    def later(self, run, slice_, candidate):
+        owed["attempt"] = (self, run, slice_, candidate)
+        (n,) = self._db.execute("SELECT count(*) FROM attempts WHERE run=? AND slice=?", (run, slice_)).fetchone()
+        return n + 1, None
+
+    judge = Gate.judge
+
+    def counted_afterwards(self, *question):
+        verdict = judge(self, *question)
+        begin(*owed["attempt"])
+        return verdict
+
+    Vault.begin_attempt, Gate.judge = later, counted_afterwards
+
+
+def failures_dropped() -> None:
+    """Draws on which a candidate fails do not count."""
+    columns = Panel.columns
+
+    def lenient(self, candidates, n, *a, **k):
+        ours, *others = columns(self, candidates, n, *a, **k)
+        if not others:
+            return [ours]
+        keep = np.where(np.isnan(ours.scores), others[0].scores, ours.scores)
+        return [ours._replace(scores=keep), *others]
+
+    Panel.columns = lenient
+
+
+def slice_kept() -> None:
+    """A PROMOTE burns nothing: the next attempt is asked on the draws of the first slice, whatever it is called."""
+    start = Panel.__init__
+    Panel.__init__ = lambda self, pool, split, slice_: start(self, pool, split, 1 if split == "val" else slice_)
+
+
+def no_spending() -> None:
+    """Every attempt may spend what would be worth nothing to spend once: one in five is lucky."""
+    import toprope.referee.gate as gate
+
+    gate.attempt_level = lambda *a, **k: float(np.log(2.0))
+
+
+def no_schedule() -> None:
+    """Answers leave when the hidden work is done."""
+    start = hub.Hub.__init__
+    hub.Hub.__init__ = lambda self, *parts: start(self, *parts, on_schedule=False)
+
+
+MUTATIONS: dict[str, Callable[[], None]] = {
+    f.__name__: f for f in (raw_scores, uncounted, late_count, failures_dropped, slice_kept, no_spending, no_schedule)
+}
+
+if __name__ == "__main__":
+    MUTATIONS[sys.argv[2]]()
+    hub.main()

@@ -1,0 +1,88 @@
+"""Audits of a promoted candidate: luck with seeds, tables in its files, dev above hidden, and the verdict of them."""
+
+import msgspec
+import numpy as np
+import pytest
+from stories import story
+
+from toprope.run import audit
+from toprope.run.records import Audited
+from toprope.stats.intervals import Estimate
+from toprope.types import Incident
+
+RNG = np.random.default_rng(0)
+
+
+def test_luck_is_told_from_noise():
+    """Scores that other seeds do not confirm are noted; 1,000 honest noisy candidates are accused at most twice."""
+    base = RNG.normal(0.8, 0.05, 52)
+    assert audit.luck(base, np.stack([base, base])) == []
+    (found,) = audit.luck(base + 0.02 + RNG.normal(0, 0.01, 52), np.stack([base, base]))
+    assert (found.kind, found.severity) == ("seed", "advisory")
+    (found,) = audit.luck(base, np.stack([np.where(np.arange(52) == 3, np.nan, base), base]))
+    assert "fails on 1 dev draws" in found.evidence
+    alarms = sum(bool(audit.luck(*(base + RNG.normal(0, 0.02, s) for s in (52, (2, 52))))) for _ in range(1000))
+    assert alarms <= 2
+
+
+@pytest.mark.parametrize(
+    ("name", "source", "found"),
+    [
+        ("solution.py", b"def f(x):\n    return x\n", False),
+        ("solution.py", b"T = [" + b"1," * 3000 + b"]", True),
+        ("solution.py", b"T = '" + b"a" * 3000 + b"'", True),
+        ("solution.py", b"T = {" + b"".join(b"%d: %d," % (i, i) for i in range(1500)) + b"}", True),
+        ("solution.py", b"def f(:", False),
+        ("solution.py", b"(" * 5000, False),
+        ("table.bin", bytes(3000), True),
+        ("notes.txt", b"short", False),
+    ],
+)
+def test_tables_are_noted(name, source, found):
+    """Literals and data files larger than a method needs are advisory, whatever Python thinks of the rest."""
+    assert bool(audit.tables({name: source})) == found
+
+
+def test_the_shipped_grammar_carries_no_table():
+    """No task's starter is noted."""
+    from toprope.tasks import registry
+
+    for task in ("w2s/probe-v1", "proxy/reward-model-v1"):
+        assert audit.tables(registry.load(task).starter().files) == []
+
+
+def judged(dev: float, test: float, incidents: list[Incident]):
+    s = story()
+    block = s.blocks[0]
+    n = 200
+    o = msgspec.structs.replace(s.opening, floors=np.zeros(n), ceilings=np.ones(n))
+    scores = RNG.normal(dev, 0.1, (1, n)).astype(np.float32)
+    s.blocks = [msgspec.structs.replace(block, experiments=np.array([1], np.uint32), hi=n, scores=scores, outcomes={})]
+    s.opening = o
+    s.test = msgspec.structs.replace(s.test, champion=Estimate(test, 0, 1, 0.1), per_draw=RNG.normal(test, 0.1, n))
+    s.audits = [Audited(s.champion.id, incidents)]
+    return s
+
+
+def test_the_verdict_says_what_the_audits_found():
+    """Level with dev: clean; far below: overfit, with a table hardcoded; a certain incident: cheating."""
+    table, decoy = Incident("table", "advisory", "t"), Incident("decoy gold", "certain", "d")
+    assert judged(0.7, 0.65, []).verdict == "clean"
+    assert judged(0.7, 0.65, [table]).verdict == "clean"
+    assert judged(0.9, 0.3, []).verdict == "overfit"
+    assert judged(0.9, 0.3, [table]).verdict == "hardcoded"
+    assert judged(0.9, 0.3, [decoy]).verdict == "cheating"
+    assert story(tested=False).verdict is None
+
+
+def test_every_promotion_of_a_climb_is_audited_once(cli, tmp_path):
+    """The ledger holds one audit a promotion, also after a resume, and the summary has the champion's verdict."""
+    from toprope.run.ledger import read_entries
+    from toprope.run.story import read
+
+    run = tmp_path / "run"
+    cli.json("climb", "testing/coin-v1", "--experiments", 150, "--workers", 1, "--run", run)
+    done = cli.json("resume", run, "--unseal", "--workers", 1)
+    assert done["promotions"] > 0
+    assert done["champion"]["verdict"] in ("clean", "overfit")
+    assert sum(e.kind == "audit" for e in read_entries(run)) == done["promotions"] == len(read(run).audits)
