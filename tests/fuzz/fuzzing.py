@@ -31,6 +31,8 @@ SIZES = {  # reader -> cases in the fast form, in the slow form
     "wire: channel": (100, 1000),
     "wire: a real scorer": (3, 24),
     "wire: a real hub": (2, 12),
+    "wire: a real service": (40, 600),
+    "address": (60, 600),
     "wire: what a scorer says": (60, 600),
     "notes": (150, 1500),
     "frames": (120, 1200),

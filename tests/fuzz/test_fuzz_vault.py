@@ -5,12 +5,15 @@ import shutil
 import sqlite3
 from pathlib import Path
 
+import msgspec
 import pytest
 from fuzzing import both_forms, fuzz, outcome, scalars, spoiled
 from hypothesis import strategies as st
+from msgspec import to_builtins
 
-from toprope.referee.messages import Answer
-from toprope.referee.sealed import SealedRun, Vault
+from toprope.referee.gate import Verdict
+from toprope.referee.messages import Answer, Judged
+from toprope.referee.sealed import SealedRun, Vault, kept_head
 from toprope.seeding import commitment
 from toprope.stats.intervals import Estimate
 from toprope.types import Candidate, Incident, Tree
@@ -23,15 +26,19 @@ def good(tmp_path_factory) -> Path:
     """A vault with runs, answers, a champion, an opening and incidents."""
     folder = tmp_path_factory.mktemp("vault")
     vault = Vault(folder)
-    run = vault.open_run("r", "t", None)
+    run, sitting = vault.sit("r", "t", None, 0)
+    vault.acknowledge("r", sitting)
     vault.open_run("dry", "t", "secret")
     vault.begin_attempt("r", 1, "x")
-    vault.refuse("r", 1, 1)
+    vault.refuse("r", 1, 1, Verdict(False, 0.5, 3.0, 64), 2)
     vault.begin_attempt("r", 1, CHAMPION.id)
-    vault.promote("r", 1, 2, CHAMPION, Estimate(0.5, 0.4, 0.6, 0.05))
+    vault.promote("r", 1, 2, CHAMPION, Estimate(0.5, 0.4, 0.6, 0.05), Verdict(True, 3.5, 3.0, 64), 0)
     vault.begin_attempt("r", 2, "y")
     vault.saw("r", "x", [Incident("kind", "certain", "evidence")])
-    vault.open_test(run, CHAMPION.id)
+    vault.open_run("lit", "t", None, "round 7")
+    vault.commit("lit", "x", "head")
+    vault.open_test(run, CHAMPION.id, "head")
+    vault.leave()
     vault._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
     vault._db.close()
     return folder / "sealed.db"
@@ -42,15 +49,17 @@ def used(folder: Path) -> None:
     vault, error = outcome(Vault, folder)
     if error is not None:
         return
+    assert isinstance(kept_head(folder, "r"), str | None)
     with contextlib.closing(vault._db):
         since, _ = outcome(lambda: vault.since)
         assert since is None or isinstance(since, str)
-        for name in ("r", "dry", "new"):
+        for name in ("r", "dry", "lit", "new"):
             run, _ = outcome(vault.open_run, name, "t", "secret" if name == "dry" else None)
             if run is None:
                 continue
             assert isinstance(run, SealedRun)
-            assert [type(v) for v in run] == [str, str, int, bytes, bool, bool]
+            assert [type(v) for v in run[:6]] == [str, str, int, bytes, bool, bool]
+            assert isinstance(run.beacon_round, str | None)
             assert run.number >= 1
             assert commitment(run.secret)
             for ask, kind in (
@@ -60,15 +69,22 @@ def used(folder: Path) -> None:
                 (lambda run=run: vault.seen(run.run), dict),
                 (lambda run=run: vault.begin_attempt(run.run, 1, "x"), tuple),
                 (lambda run=run: vault.begin_attempt(run.run, 2, "z"), tuple),
-                (lambda run=run: vault.refuse(run.run, 2, 2), type(None)),
+                (lambda run=run: vault.told(run.run, 1, 9), float | int),
+                (lambda run=run: vault.sit(run.run, "t", None, 1), tuple),
+                (vault.leave, type(None)),
+                (lambda run=run: vault.judged(run.run), list),
+                (lambda run=run: vault.refuse(run.run, 2, 2, Verdict(False, 0.5, 3.0, 64), 1), type(None)),
                 (lambda run=run: vault.saw(run.run, "x", [Incident("k", "s", "e")]), type(None)),
                 (lambda run=run: vault.open_test(run, "x"), int),
             ):
                 value, error = outcome(ask)
                 assert error is not None or isinstance(value, kind), value
-                if isinstance(value, tuple):
-                    assert isinstance(value[0], int) and value[0] >= 1
-                    assert value[1] in (True, False, None)
+                if isinstance(value, tuple) and not isinstance(value[0], SealedRun):
+                    assert isinstance(value[0], int)
+                    assert value[0] >= 1
+                    assert isinstance(value[1], int | None)
+                for judged in value if isinstance(value, list) else []:
+                    assert not isinstance(judged, Judged) or msgspec.convert(to_builtins(judged), Judged) == judged
 
 
 def cleared(folder: Path) -> Path:
@@ -101,6 +117,10 @@ def test_bytes_of_the_file(form, good, tmp_path):
 
 
 TABLES = {
+    "beacons": ["run", "round", "candidate", "value"],
+    "heads": ["run", "head"],
+    "verdicts": ["run", "slice", "attempt", "tick", "log_e", "level", "draws", "error"],
+    "sittings": ["run", "seen", "acknowledged"],
     "runs": ["run", "task", "number", "secret", "rehearsal", "created", "unsealed"],
     "attempts": ["run", "slice", "attempt", "candidate", "promoted"],
     "champions": ["run", "slice", "candidate", "measured"],

@@ -3,6 +3,7 @@
 import socket
 import struct
 import subprocess
+import threading
 from types import SimpleNamespace
 
 import msgspec
@@ -13,7 +14,9 @@ from hypothesis import strategies as st
 from toprope import wire
 from toprope.errors import WorkerDied
 from toprope.referee import messages as m
+from toprope.referee.address import Address, parse
 from toprope.referee.pool import ScorerPool
+from toprope.referee.service import Hello, Service, Terms
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
 from toprope.tasks import registry
@@ -25,6 +28,7 @@ CANDIDATE = Candidate(TREE, {"a": 1, "b": [1.5, "x"]})
 SPACE = Space([choice("a", [1, 2]), choice("b", ["x", None])])
 BLOCK = Block(TREE.digest, SPACE.digest, np.zeros((2, 2), np.uint8), (0, 1))
 RESULT = BlockResult(np.zeros((2, 2)), [Outcome.OK] * 2, {1: "text"}, 0.1, 0.2, {0: [Incident("k", "certain", "e")]})
+JUDGED = m.Judged(1, 1, "c", True, 0, 1.5, 2.5, 64, "")
 EVERY = {
     m.ToScorer: [m.Load(TREE, SPACE), m.Work(3, BLOCK, "dev", 1, True)],
     m.FromScorer: [
@@ -33,11 +37,23 @@ EVERY = {
         m.Done(1, RESULT, np.zeros(2), np.ones(2), np.zeros(2, np.int64)),
         m.Failed("no", 3),
     ],
-    m.ToHub: [m.Attempt(CANDIDATE), m.Unseal(CANDIDATE, {"b": CANDIDATE})],
+    m.ToHub: [m.Attempt(CANDIDATE), m.Unseal(CANDIDATE, "head", "beacon"), m.Acknowledge(1), m.Commit("c", "head")],
     m.FromHub: [
-        m.HubReady("c", True, 1, "2026-01-01", "", {"tier": "none"}, 0.1),
+        m.HubReady("c", True, 1, "2026-01-01", "", {"tier": "none"}, 0.1, 1),
         m.Answer("c", True, 1, 1, E),
-        m.Opened(E, {"b": E}, {"b": E}, 1, 64, b"secret", 1.0, {"c": [Incident("k", "certain", "e")]}),
+        m.Opened(
+            E,
+            {"b": E},
+            {"b": E},
+            1,
+            64,
+            b"secret",
+            1.0,
+            np.zeros(64),
+            [JUDGED],
+            "b",
+            {"c": [Incident("k", "certain", "e")]},
+        ),
     ],
     m.ScorerConfig: [m.ScorerConfig("t", {"dev": b"s"}, "none", b"t")],
     m.HubConfig: [m.HubConfig("r", "t", "none", 1, "v")],
@@ -222,3 +238,59 @@ def test_what_a_scorer_says(form):
         st.sampled_from(said).flatmap(lambda x: variants(x) | st.just(wire.encode(x))),
         check,
     )
+
+
+@both_forms
+def test_a_real_service(form, tmp_path, monkeypatch):
+    """A referee service that is told anything answers with a refusal or hangs up; no thread of it ends otherwise."""
+    ends = []
+    monkeypatch.setattr(threading, "excepthook", ends.append)
+    address = Address(str(tmp_path / "s"), None)
+    service = Service(address, Terms(tmp_path / "vault", "linux-landlock", 1, "token"))
+    threading.Thread(target=service.run, daemon=True).start()
+    hello, wish = Hello("token"), m.HubConfig("run/", "no/task", "none", 1, "v")  # refused for three reasons at once
+
+    def check(case):
+        data, cut = case
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(30)
+            sock.connect(address.place)
+            try:
+                sock.sendall(data[:cut] if cut is not None else data)
+                sock.shutdown(socket.SHUT_WR)
+            except OSError:  # it has heard enough
+                pass
+            channel = wire.Channel(sock, m.FromHub | m.Noted, "the service")
+            said = []
+            try:
+                while True:
+                    said.append(channel.recv())
+            except WorkerDied:
+                pass
+        assert all(isinstance(message, m.Failed) for message in said)
+        assert not ends
+
+    def framed(*messages):
+        return b"".join(struct.pack("<I", len(x)) + x for x in messages)
+
+    first = variants(hello) | st.just(wire.encode(hello))
+    frames = st.builds(framed, first, variants(wish) | st.just(wire.encode(wish)))
+    cut = st.none() | st.integers(0, 80)
+    fuzz("wire: a real service", form, st.tuples(frames | st.binary(max_size=80), cut), check, spawns=True)
+
+
+@both_forms
+def test_addresses(form):
+    """Any words as the address of a referee: one that can be used, or one line."""
+
+    def check(text):
+        address, _ = outcome(parse, text)
+        assert address is None or (address.path or 0 <= address.port < 65536)
+
+    port = (
+        st.integers(-9, 70_000).map(str)
+        | st.sampled_from(["1" * 5000, "\u0661", "\u00b2", "", " 1"])
+        | st.text(max_size=4)
+    )
+    tcp = port.map("tcp:127.0.0.1:{}".format)
+    fuzz("address", form, tcp | st.text(max_size=9).map("unix:{}".format) | st.text(max_size=20), check)

@@ -49,9 +49,9 @@ def parse(text: str) -> Address:
     host, _, port = rest.rpartition(":")
     if kind == "unix" and rest:
         return Address(os.path.abspath(rest), None)
-    if kind == "tcp" and host == "127.0.0.1" and port.isdecimal() and int(port) < 65536:
+    if kind == "tcp" and host == "127.0.0.1" and port.isdecimal() and len(port) <= 5 and int(port) < 65536:
         return Address(None, int(port))
-    raise UsageError(f"address {text!r}; expected unix:PATH or tcp:127.0.0.1:PORT")
+    raise UsageError(f"address {text[:80]!r}; expected unix:PATH or tcp:127.0.0.1:PORT")
 
 
 def read_token(path: Path | None) -> str:

@@ -268,8 +268,12 @@ class Vault:
             "SELECT v.tick FROM attempts a LEFT JOIN verdicts v USING (run, slice, attempt) "
             "WHERE a.run=? AND a.slice=? AND a.attempt<?"
         )
-        ticks = [TICKS - 1 if tick is None else tick for (tick,) in self._db.execute(query, (run, slice_, attempt))]
-        return sum(tick_bits(tick) for tick in ticks)
+        with self._read():
+            rows = self._db.execute(query, (run, slice_, attempt)).fetchall()
+            ticks = [TICKS - 1 if tick is None else msgspec.convert(tick, int) for (tick,) in rows]
+            if not all(0 <= tick < TICKS for tick in ticks):
+                raise ValueError(f"an answer of run {run} at a tick that there is none of")
+            return sum(tick_bits(tick) for tick in ticks)
 
     def refuse(self, run: str, slice_: int, attempt: int, why: Verdict, tick: int, error: str = "") -> None:
         """NOT YET, and what stood behind it. error: what ended the hidden work, for the operator after the run."""
@@ -370,8 +374,10 @@ def kept_head(directory: Path, run: str) -> str | None:
     try:
         if not path.is_file():
             return None
-        with contextlib.closing(sqlite3.connect(f"file:{quote(str(path))}?mode=ro", uri=True, timeout=60)) as db:
+        with contextlib.closing(
+            sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True, timeout=60)
+        ) as db:
             row = db.execute("SELECT head FROM heads WHERE run=?", (run,)).fetchone()
-    except (OSError, sqlite3.Error):  # not ours to read, or older than this table
+    except (OSError, sqlite3.Error, UnicodeDecodeError):  # damaged, not ours to read, or older than this table
         return None
     return str(row[0]) if row is not None and row[0] else None
