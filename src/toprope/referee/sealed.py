@@ -344,7 +344,8 @@ class Vault:
         )
         with self._read():
             rows = self._db.execute(query, (run,)).fetchall()
-            return [msgspec.convert(Judged(r[0], r[1], r[2], bool(r[3]), *r[4:]), Judged) for r in rows]
+            names = Judged.__struct_fields__
+            return [msgspec.convert(dict(zip(names, (*r[:3], bool(r[3]), *r[4:]), strict=True)), Judged) for r in rows]
 
     def open_test(self, run: SealedRun, candidate: str, head: str = "", beacon: str | None = None) -> int:
         """Counts an opening of the task's test over all runs and ends the run; the same candidate keeps its number.
