@@ -168,8 +168,8 @@ class Vault:
                 if beacon_round is not None:
                     self._db.execute("INSERT INTO beacons VALUES (?,?,NULL,NULL)", (run, beacon_round))
             named = self._db.execute("SELECT round FROM beacons WHERE run=?", (run,)).fetchone()
-            known = SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]), named and named[0])
-            known = msgspec.convert(known, SealedRun, builtin_types=(bytes,))
+            found = (*row[:4], bool(row[4]), bool(row[6]), named and named[0])
+            known = msgspec.convert(found, SealedRun, builtin_types=(bytes,))
             if known.number < 1 or len(known.secret) != 32 or known.task != task:
                 raise ValueError(f"its record of run {run} is none of task {task}")
         return known
