@@ -14,7 +14,7 @@ def counted(record_property):
 
 def pytest_terminal_summary(terminalreporter):
     found: dict[str, int] = {}
-    for report in terminalreporter.getreports("passed") + terminalreporter.getreports("failed"):
+    for report in terminalreporter.stats.get("", []):
         if report.when == "teardown":
             for name, n in report.user_properties:
                 if name.startswith("fuzz: "):

@@ -167,3 +167,17 @@ def test_a_vault_that_is_none(tmp_path):
     (tmp_path / "sealed.db").write_bytes(b"no database" * 1000)
     with pytest.raises(RunError, match="TOPROPE_VAULT"):
         Vault(tmp_path)
+
+
+def test_a_value_of_another_type_is_refused(tmp_path):
+    """One flipped bit makes a text of a secret, which SQLite does not notice when it reads."""
+    Vault(tmp_path).open_run("r", "t", None)
+    with sqlite3.connect(tmp_path / "sealed.db") as db:
+        db.execute("PRAGMA writable_schema=1")
+        db.execute("UPDATE sqlite_master SET sql = replace(sql, ' STRICT', '')")
+    db.close()
+    with sqlite3.connect(tmp_path / "sealed.db") as db:
+        db.execute("UPDATE runs SET secret = ?", ("x" * 32,))
+    db.close()
+    with pytest.raises(RunError, match="restore it from a copy"):
+        Vault(tmp_path).open_run("r", "t", None)

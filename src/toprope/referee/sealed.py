@@ -168,8 +168,8 @@ class Vault:
                 if beacon_round is not None:
                     self._db.execute("INSERT INTO beacons VALUES (?,?,NULL,NULL)", (run, beacon_round))
             named = self._db.execute("SELECT round FROM beacons WHERE run=?", (run,)).fetchone()
-            known = SealedRun(row[0], row[1], row[2], row[3], bool(row[4]), bool(row[6]), named and named[0])
-            known = msgspec.convert(known, SealedRun, builtin_types=(bytes,))
+            found = (*row[:4], bool(row[4]), bool(row[6]), named and named[0])
+            known = msgspec.convert(found, SealedRun, builtin_types=(bytes,))
             if known.number < 1 or len(known.secret) != 32 or known.task != task:
                 raise ValueError(f"its record of run {run} is none of task {task}")
         return known
@@ -344,7 +344,8 @@ class Vault:
         )
         with self._read():
             rows = self._db.execute(query, (run,)).fetchall()
-            return [msgspec.convert(Judged(r[0], r[1], r[2], bool(r[3]), *r[4:]), Judged) for r in rows]
+            names = Judged.__struct_fields__
+            return [msgspec.convert(dict(zip(names, (*r[:3], bool(r[3]), *r[4:]), strict=True)), Judged) for r in rows]
 
     def open_test(self, run: SealedRun, candidate: str, head: str = "", beacon: str | None = None) -> int:
         """Counts an opening of the task's test over all runs and ends the run; the same candidate keeps its number.
