@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 from typing import Any, Literal
 
@@ -153,6 +153,11 @@ class Incident(msgspec.Struct, frozen=True):
     kind: str
     severity: str
     evidence: str
+
+
+def certain(incidents: Iterable[Incident]) -> bool:
+    """Whether one of them is proof."""
+    return any(i.severity == "certain" for i in incidents)
 
 
 class BlockResult(msgspec.Struct, frozen=True):

@@ -15,9 +15,12 @@ import numpy as np
 import pytest
 
 from toprope import seeding, wire
+from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.run.ledger import GENESIS, entry_hash, read_entries
 from toprope.run.records import record
+from toprope.run.story import tell
+from toprope.types import Candidate, Incident
 from toprope.view.report import render
 
 COIN = "testing/coin-v1"
@@ -112,6 +115,51 @@ def test_a_report_edited_by_hand_fails(cli, run):
     assert cli.json("verify", run, "--workers", 1, expect=1)["report_ok"] is False
 
 
+def accuse_the_first(incidents: list[Incident]) -> Change:
+    """The only attempt was refused, and these incidents are what the hub saw on hidden draws."""
+    first: list[str] = []
+    starter: list[str] = []
+
+    def change(kind: str, r: Any) -> Any:
+        if kind in ("attempt", "answer", "audit") and first:
+            return None
+        if kind == "answer":
+            first.append(r.candidate)
+            return msgspec.structs.replace(r, promoted=False, measured=None)
+        if kind == "open":
+            starter.append(Candidate(r.tree, r.space.decode(r.space.default())).id)
+        if kind == "commit":
+            return msgspec.structs.replace(r, candidate=starter[0])
+        if kind == "test":
+            refused = msgspec.structs.replace(r.gate[0], promoted=False)
+            return msgspec.structs.replace(r, gate=[refused], incidents=dict.fromkeys(first, incidents))
+        return r
+
+    return change
+
+
+@pytest.mark.parametrize(("severity", "ok"), [("certain", True), ("advisory", False)])
+def test_a_refusal_for_proof_of_cheating_is_no_mismatch(run, severity, ok):
+    """The decoys died with the run, so judging again says PROMOTE: only a certain incident explains the refusal."""
+    forge(run, accuse_the_first([Incident("decoy gold", severity, "seen on hidden draws")]))
+    checks = {c["name"]: c for c in check(run)["checks"]}
+    assert "gate" in checks, checks
+    gate = checks["gate"]
+    assert gate["ok"] is ok, gate["why"]
+
+
+def test_candidates_kept_from_the_gate_have_no_answer(run):
+    """Any number of them: whoever is caught when it is re-run alone is recorded and never sent."""
+    entries = read_entries(run)
+    story = tell(str(run), entries)
+    caught = [Incident("decoy switch", "certain", "TOPROPE_SKIP_CHECKS was set")]
+    tree = story.opening.tree
+    story.asked += [
+        msgspec.structs.replace(story.asked[0], candidate=Candidate(tree, {"n": n}), incidents=caught) for n in range(3)
+    ]
+    assert not list(contradictions(entries, story))
+
+
 def promote_all(kind: str, r: Any) -> Any:
     """Every refusal an answer that promotes, at the same figures."""
     if kind == "answer" and not r.promoted:
@@ -157,7 +205,7 @@ FORGERIES = {
     "attempts left out": (fewer_attempts, "chain"),
     "better practice scores": (better_dev, "dev"),
     "another secret": (other_secret, "gate"),
-    "a secret that was not committed to": (only("test", secret=b"x" * 32), "revealed"),
+    "a secret that was not committed to": (only("test", secret=b"x" * 32), "chain"),
     "a weaker baseline": (
         only("test", baselines=lambda d: {k: msgspec.structs.replace(e, value=e.value - 0.1) for k, e in d.items()}),
         "test",

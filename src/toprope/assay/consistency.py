@@ -42,7 +42,7 @@ def _order(kinds: list[str]) -> Iterator[str]:
 
 def _answers(s: Story) -> Iterator[str]:
     """Every answer has its question, attempts count from 1 on their slice, and a PROMOTE ends the slice."""
-    asked = {a.candidate.id for a in s.asked if a.pure}
+    asked = {a.candidate.id for a in s.asked if a.clean}
     slice_, number = 1, 0
     for answer in s.answers:
         number += 1

@@ -31,7 +31,7 @@ from toprope.run.story import Story, tell
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.tasks import registry
-from toprope.types import Block, Candidate
+from toprope.types import Block, Candidate, certain
 
 SAMPLE = 24  # experiments scored again on dev, besides those that were sent to the gate
 CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
@@ -273,7 +273,9 @@ def _verdicts(s: Story, test: Opened, gate: Gate, progress: Progress) -> Iterato
                 yield f"{name}: promoted although its work failed"
             continue
         again = gate.judge(candidates[v.candidate], champions[v.slice - 1], v.slice, v.attempt, bits)
-        if (again.promoted, again.draws) != (v.promoted, v.draws) or not _same(again.log_e, v.log_e):
+        refused = not v.promoted and certain(test.incidents.get(v.candidate, []))  # its decoys died with the run
+        promoted = again.promoted and not refused
+        if (promoted, again.draws) != (v.promoted, v.draws) or not _same(again.log_e, v.log_e):
             yield f"{name}: judged {again.promoted} at log e {again.log_e:.3f}, recorded {v.promoted} at {v.log_e:.3f}"
         if not _same(again.level, v.level):
             yield f"{name}: the bar was {v.level:.3f}, it should have been {again.level:.3f}"

@@ -16,7 +16,7 @@ from toprope.referee.pool import ScorerPool
 from toprope.stats.betting import Bet
 from toprope.stats.intervals import Estimate, ratio
 from toprope.stats.spending import attempt_level
-from toprope.types import Candidate, Incident
+from toprope.types import Candidate, Incident, certain
 
 STEP = 32  # draws between looks; the e-process may be looked at at any time
 
@@ -66,7 +66,7 @@ class Gate:
             if not bet.update(difference):
                 break
             seen = n
-        accused = any(i.severity == "certain" for i in self.incidents(candidate))
+        accused = certain(self.incidents(candidate))
         return Verdict(bet.promoted and not accused, bet.log_e, level, bet.draws)
 
     def incidents(self, candidate: Candidate) -> list[Incident]:

@@ -25,7 +25,6 @@ from toprope.types import Candidate, Tree
 
 LAG = 3  # generations between an attempt and its answer: about as long as the schedule lets it wait
 TRIES = 8  # candidates re-run alone before an attempt is given up
-LAST = 1  # attempts after the last generation
 CROWD = 2.0  # times longer that hidden work takes while the climb goes on beside it
 
 
@@ -63,11 +62,10 @@ class Ascent:
             self._ask(generation)
 
     def finish(self) -> None:
-        """After the last generation: hear what is pending, then a few last attempts."""
-        for _ in range(LAST):
-            if self._pending is not None:
-                self._hear()
-            self._ask(-LAG)
+        """After the last generation: hear what is pending, then one last attempt."""
+        if self._pending is not None:
+            self._hear()
+        self._ask(-LAG)
         if self._pending is not None:
             self._hear()
 

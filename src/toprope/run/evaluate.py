@@ -18,7 +18,7 @@ from toprope.referee.pool import ScorerPool
 from toprope.run.race import Piece, Scored
 from toprope.run.records import BlockRecord, record
 from toprope.space import Space
-from toprope.types import Block, Codes, Incident, Outcome, Tree
+from toprope.types import Block, Codes, Incident, Outcome, Tree, certain
 
 
 class Evaluator:
@@ -100,7 +100,7 @@ def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
 
 
 def _accused(r: BlockRecord) -> Iterator[int]:
-    return (int(r.experiments[i]) for i, seen in r.incidents.items() if any(x.severity == "certain" for x in seen))
+    return (int(r.experiments[i]) for i, seen in r.incidents.items() if certain(seen))
 
 
 def _to_scored(r: BlockRecord) -> Scored:

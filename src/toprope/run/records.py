@@ -13,7 +13,7 @@ from toprope.errors import RunError
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
 from toprope.space import Space
-from toprope.types import Candidate, Codes, Floats, Incident, Tree
+from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -104,7 +104,7 @@ class Asked(msgspec.Struct, frozen=True):
 
     @property
     def clean(self) -> bool:
-        return self.pure and all(i.severity != "certain" for i in self.incidents)
+        return self.pure and not certain(self.incidents)
 
 
 class Audited(msgspec.Struct, frozen=True):

@@ -189,8 +189,9 @@ class Rig:
 
     def choosing(self, expression: str, **known: Any) -> Candidate:
         """The starter with parameters chosen draw by draw. expression: of `digest` (32 bytes, the draw), `plan`
-        (`plan.start`, `plan.best`, and what is `known`) and `seen`, a list that lives as long as the child."""
-        best = self.stage.best.params if self.stage.best is not None else {}
+        (`plan.start`, `plan.best`, and what is `known`) and `seen`, a list that lives as long as the child. Raises
+        NotHere if it names `plan.best` and there is none."""
+        best = self.best.params if "plan.best" in expression else {}
         return Candidate(self.stage.dress(CHOOSE.format(expression), "choose", best=best, **known), self.stage.params)
 
     def answering(self, expression: str, **known: Any) -> Candidate:

@@ -11,9 +11,9 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    rig.best  # noqa: B018
     known = sorted(digest.hex() for digest in rig.digests("val", 1, 64, run_secret("a rehearsal of the climber's own")))
     memory = "plan.best if digest.hex() in plan.known else plan.start"
-    if rig.referee().attempt(rig.choosing(memory, known=known)).promoted:
+    candidate = rig.choosing(memory, known=known)
+    if rig.referee().attempt(candidate).promoted:
         return "a candidate was promoted that knows the draws of another run"
     return None

@@ -10,9 +10,8 @@ EXPECT = "no gain"
 
 def climb(rig):
     """Truly better where it answers. But a tenth of its draws has no answer."""
-    rig.best  # noqa: B018
-    source = "plan.best if digest[0] >= 26 else 1 / 0"
-    if rig.referee().attempt(rig.choosing(source)).promoted:
+    candidate = rig.choosing("plan.best if digest[0] >= 26 else 1 / 0")
+    if rig.referee().attempt(candidate).promoted:
         return "a candidate was promoted that does not answer a tenth of the draws"
     return None
 
