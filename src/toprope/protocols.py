@@ -78,12 +78,14 @@ class Decoy(msgspec.Struct, frozen=True):
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """A published method as a candidate: files, parameters, where it comes from."""
+    """A published method as a candidate: files, parameters, where it comes from. own: dimensions of the task's space
+    that are the method's own and may be tuned (`assay.reference --tune`)."""
 
     tree: Tree
     params: dict[str, Any]
     source: str
     tuned: bool = False  # given the climb's own tuning budget; False: published or natural defaults
+    own: tuple[str, ...] = ()
 
 
 class TaskSpec(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,10 @@ from typing import Any
 import msgspec
 
 from toprope.errors import UsageError
-from toprope.protocols import TaskSpec
+from toprope.protocols import Baseline, TaskSpec
 from toprope.types import Tree
+
+TUNED = "tuned.json"
 
 
 def load_spec(path: Path) -> TaskSpec:
@@ -54,6 +57,18 @@ def _useless(spec: TaskSpec) -> Iterator[str]:
     for name, x in sizes.items():
         if not 0 < x < 1e6:
             yield f"{name} {x}; expected a number above 0 and below 1e6"
+
+
+def with_tuned(folder: Path, task_id: str, baselines: dict[str, Baseline]) -> dict[str, Baseline]:
+    """The baselines, each followed by `NAME (tuned)` where tuned.json holds what `assay.reference` found."""
+    path = folder / TUNED
+    chosen = json.loads(path.read_text()).get(task_id, {}) if path.is_file() else {}
+    found = {}
+    for name, b in baselines.items():
+        found[name] = b
+        if name in chosen:
+            found[f"{name} (tuned)"] = msgspec.structs.replace(b, params=chosen[name]["params"], tuned=True)
+    return found
 
 
 def load_tree(folder: Path) -> Tree:

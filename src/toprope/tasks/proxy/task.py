@@ -16,20 +16,33 @@ from toprope.protocols import Baseline, Decoy, Dialogue, Outputs, Progress
 from toprope.space import Space
 from toprope.tasks.proxy import private, public
 from toprope.tasks.proxy.space import SPACE
-from toprope.tasks.spec import load_spec, load_tree
+from toprope.tasks.spec import load_spec, load_tree, with_tuned
 from toprope.types import Draw, Floats, Json, Split, Tree
 
 HERE = Path(__file__).parent
 
-# name -> (parameters of the starter, source)
-OF_STARTER: dict[str, tuple[dict[str, Json], str]] = {
-    "bradley-terry": ({}, "Bradley & Terry 1952; the reward model of Christiano et al. 2017 (arXiv:1706.03741)"),
-    "labeller-weights": ({"labellers": "weigh"}, "agreement weighting after Dawid & Skene 1979"),
+# name -> (parameters of the starter, source, dimensions it may tune)
+OF_STARTER: dict[str, tuple[dict[str, Json], str, tuple[str, ...]]] = {
+    "bradley-terry": (
+        {},
+        "Bradley & Terry 1952; the reward model of Christiano et al. 2017 (arXiv:1706.03741)",
+        ("l2", "clip"),
+    ),
+    "labeller-weights": (
+        {"labellers": "weigh"},
+        "agreement weighting after Dawid & Skene 1979",
+        ("l2", "clip", "labellers"),
+    ),
     "ensemble": (
         {"members": 6, "pessimism": 1.0},
         "uncertainty-weighted ensemble, Coste et al. 2024 (arXiv:2310.02743)",
+        ("l2", "clip", "members", "pessimism"),
     ),
-    "audit-residual": ({"audit": 0.3}, "preferences corrected by audited gold; natural default"),
+    "audit-residual": (
+        {"audit": 0.3},
+        "preferences corrected by audited gold; natural default",
+        ("l2", "clip", "audit", "audit_l2", "audit_bends"),
+    ),
 }
 OF_FILES = {
     "constant": "null: floor by construction",
@@ -94,8 +107,11 @@ class RewardModel:
         return self._starter
 
     def baselines(self) -> Mapping[str, Baseline]:
-        own = {name: Baseline(self._starter, params, source) for name, (params, source) in OF_STARTER.items()}
-        return own | {n: Baseline(load_tree(HERE / "baselines" / n), {}, source) for n, source in OF_FILES.items()}
+        found = {
+            name: Baseline(self._starter, params, source, own=own) for name, (params, source, own) in OF_STARTER.items()
+        }
+        found |= {n: Baseline(load_tree(HERE / "baselines" / n), {}, source) for n, source in OF_FILES.items()}
+        return with_tuned(HERE, self.spec.id, found)
 
     @cached_property
     def _starter(self) -> Tree:

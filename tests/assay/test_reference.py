@@ -1,0 +1,68 @@
+"""The reference table: tuned baselines are the method's own points, chosen on dev alone."""
+
+import json
+
+import msgspec
+import pytest
+
+from toprope.assay.reference import point, points, pool_of, table, tune
+from toprope.errors import UsageError
+from toprope.tasks import registry
+from toprope.tasks.spec import with_tuned
+
+PROXY = "proxy/reward-model-v1"
+
+
+@pytest.fixture(scope="module")
+def task():
+    return registry.load(PROXY)
+
+
+@pytest.fixture(scope="module")
+def pool(task):
+    pool = pool_of(task, 1, 1)
+    yield pool
+    pool.close()
+
+
+def test_points_are_the_default_and_distinct_choices_of_the_methods_own_dimensions(task):
+    """Nothing else of the space moves; a method with few points is not asked for more; the seed fixes them."""
+    baseline = task.baselines()["ensemble"]
+    found = points(task, baseline, 40, 3)
+    assert found[0].params == baseline.params
+    assert len({c.id for c in found}) == 40
+    assert {name for c in found[1:] for name in c.params} == {*baseline.params, *baseline.own}
+    assert [c.id for c in points(task, baseline, 40, 3)] == [c.id for c in found]
+    few = msgspec.structs.replace(baseline, own=("labellers",))
+    assert len(points(task, few, 40, 3)) == 4
+    with pytest.raises(UsageError, match="beauty"):
+        points(task, msgspec.structs.replace(baseline, own=("beauty",)), 4, 3)
+
+
+def test_tuning_never_chooses_worse_on_dev_than_it_could(task, pool):
+    """The record's parameters are one of the points, and its dev value is that point's."""
+    baseline = msgspec.structs.replace(task.baselines()["audit-residual"], own=("audit",))
+    short = msgspec.structs.replace(task.spec, splits=msgspec.structs.replace(task.spec.splits, rungs=[2, 4]))
+    task_ = registry.load(PROXY)
+    task_.spec = short
+    record = tune(task_, baseline, pool, 8, 1)
+    assert record["points"] == 8
+    assert record["params"] in [c.params for c in points(task_, baseline, 8, 1)]
+
+
+def test_the_table_shows_failures_and_added_points(task, pool):
+    """One line each, in order; the starter gains nothing over itself."""
+    lines = list(table(task, pool, 4, {"mine": {"clip": 1.3}}))
+    names = [line.split("|")[1].strip() for line in lines]
+    assert names == ["candidate", "---", "starter", *task.baselines(), "mine"]
+    assert lines[2].endswith("| +0.000 ± 0.000 |")
+    assert point(task, {"clip": 1.29}).params["clip"] == 1.3
+
+
+def test_tuned_points_stand_beside_their_defaults(task, tmp_path):
+    """Only for the task they were found on."""
+    own = {"a": msgspec.structs.replace(task.baselines()["ensemble"], params={"l2": 1.0})}
+    (tmp_path / "tuned.json").write_text(json.dumps({PROXY: {"a": {"params": {"l2": 3.0}}}}))
+    found = with_tuned(tmp_path, PROXY, own)
+    assert [(n, b.tuned, b.params["l2"]) for n, b in found.items()] == [("a", False, 1.0), ("a (tuned)", True, 3.0)]
+    assert with_tuned(tmp_path, "proxy/other-v1", own) == own
