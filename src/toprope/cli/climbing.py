@@ -1,0 +1,205 @@
+"""Commands that climb: tasks, climb, resume, unseal, submit."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toprope.cli.group import (
+    as_json,
+    cores,
+    emit,
+    main,
+    not_both,
+    proven,
+    referee_option,
+    referee_token_option,
+    seed_option,
+    tier_option,
+    trust,
+    workers_option,
+)
+from toprope.errors import UsageError
+
+
+@main.command()
+@as_json
+def tasks(as_json: bool) -> None:
+    """List the tasks that can be climbed."""
+    import msgspec
+
+    from toprope.tasks import registry
+    from toprope.view import text
+
+    rows = [msgspec.structs.asdict(listing) for listing in registry.available()]
+    emit(rows, as_json, lambda: text.tasks(rows))
+
+
+@main.command()
+@click.argument("task")
+@click.option("--climber", default="evolution", show_default=True, help="Who proposes: random, evolution, replay:FILE.")
+@click.option("--experiments", type=int, help="Budget in experiments; exact and reproducible.")
+@click.option("--minutes", type=float, help="Budget in minutes of climbing [2 if no budget is given].")
+@workers_option
+@seed_option
+@click.option("--rehearsal-secret", help="Replace the random run secret; the run then certifies nothing.")
+@click.option("--beacon-round", help="A future round of a public beacon, whose value will decide the test draws.")
+@click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
+@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
+@click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
+@click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@tier_option
+@referee_option
+@referee_token_option
+@trust
+@as_json
+def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
+    """Climb TASK until the budget is spent."""
+    import secrets
+    import time
+
+    from toprope.run.records import Ask
+
+    del executor  # one so far; the option is part of the contract
+    not_both(options["trust"], options["tier"])
+    experiments = _positive("--experiments", options["experiments"])
+    minutes = _positive("--minutes", options["minutes"])
+    ask = Ask(
+        secrets.token_hex(8),
+        task,
+        options["climber"],
+        options["seed"],
+        experiments,
+        2.0 if experiments is None and minutes is None else minutes,
+        options["rehearsal_secret"],
+        options["beacon_round"],
+    )
+    directory = run_dir or Path("runs") / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    _check_names(ask)
+    _sit(directory, ask, as_json, options)
+
+
+def _check_names(ask: Any) -> None:
+    """Unknown names, and what cannot be written into a ledger, end before a directory is made."""
+    from toprope import climbers
+    from toprope.tasks import registry
+
+    for option, value in (("--climber", ask.climber), ("--rehearsal-secret", ask.rehearsal or "")):
+        if not _is_text(value):
+            raise UsageError(f"{option} {value!r} is no text; expected UTF-8")
+    registry.known(ask.task)
+    climbers.known(ask.climber)
+
+
+def _is_text(value: str) -> bool:
+    """Words from the command line may hold bytes that are none, as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _positive(name: str, value: float | None) -> Any:
+    if value is not None and not 0 < value <= 1e9:
+        raise UsageError(f"{name} {value}; expected a number above 0 and at most 1e9")
+    return value
+
+
+def _connect(address: str | None, token_file: Path | None) -> Any:
+    """To a hub of our own, or to the service at this address."""
+    from toprope.referee.address import parse, reach, read_token
+    from toprope.referee.client import own_hub
+
+    return own_hub if address is None else reach(parse(address), read_token(token_file))
+
+
+def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> None:
+    """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
+    import time
+
+    from toprope.run.session import Session
+    from toprope.run.story import read, summary
+    from toprope.view import terminal, text
+
+    screen, began = terminal.screen(), time.monotonic()
+    spent: dict[str, float] = {}
+
+    def lap(phase: str) -> None:
+        spent[phase] = round(time.monotonic() - began - sum(spent.values()), 1)
+
+    workers = options["workers"] or cores()
+
+    def tier(past: str | None) -> Any:
+        return proven(options["trust"], options.get("tier") if past in (None, "none") else past)
+
+    connect = _connect(options["referee"], options["referee_token_file"])
+    with screen, Session(directory, ask, tier, workers, screen, connect) as session:
+        lap("start_s")
+        if options.get("climb", True):
+            session.climb()
+            lap("climb_s")
+        if options["unseal"]:
+            session.unseal(options.get("beacon"))
+            lap("test_s")
+    result = summary(read(directory))
+    if options["report"]:
+        from toprope.view.report import write
+
+        result["report"] = str(write(directory))
+    result["cost"]["sitting"] = {**spent, "total_s": round(time.monotonic() - began, 1)}
+    emit(result, as_json, lambda: text.ending(result))
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@workers_option
+@click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
+@click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
+@trust
+@as_json
+def resume(run: Path, as_json: bool, **options: Any) -> None:
+    """Continue RUN where it stopped."""
+    _sit(run, None, as_json, options)
+
+
+@main.command()
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--beacon", help="Value of the beacon round that RUN named when it began, as published.")
+@workers_option
+@click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@referee_option
+@referee_token_option
+@trust
+@as_json
+def unseal(run: Path, as_json: bool, **options: Any) -> None:
+    """Open RUN's sealed test for its champion as it stands. This ends the run.
+
+    A run that named a beacon round is committed to its champion first; --beacon VALUE then opens the test.
+    """
+    _sit(run, None, as_json, {**options, "climb": False, "unseal": True})
+
+
+@main.command()
+@click.argument("task")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
+@seed_option
+@tier_option
+@trust
+@as_json
+def submit(
+    task: str, directory: Path, params: Path | None, seed: int, tier: str | None, trust: bool, as_json: bool
+) -> None:
+    """Score one candidate DIRECTORY on TASK's dev draws."""
+    from toprope.run.submit import submit as score_one
+    from toprope.view import terminal, text
+
+    not_both(trust, tier)
+    with terminal.screen() as screen:
+        result = score_one(task, directory, params, seed, lambda: proven(trust, tier), screen.progress)
+    emit(result, as_json, lambda: text.submission(result))

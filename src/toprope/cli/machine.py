@@ -1,0 +1,77 @@
+"""Commands about this machine: doctor, bench, referee, vault."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import click
+
+from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, workers_option
+
+
+@main.command()
+@as_json
+def doctor(as_json: bool) -> None:
+    """Prove this machine's protection and say how to mend what is missing."""
+    from toprope.sandbox.selftest import diagnose
+    from toprope.view import text
+
+    result = diagnose()
+    emit(result, as_json, lambda: text.doctor(result))
+    if result["tier"] == "none":
+        sys.exit(3)
+
+
+@main.command()
+@click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@tier_option
+@as_json
+def bench(quick: bool, tier: str | None, as_json: bool) -> None:
+    """Measure what an experiment costs here, as ratios taken side by side."""
+    from toprope.assay.bench import run as measure
+    from toprope.view import text
+
+    result = measure(proven(False, tier).tier, quick)
+    emit(result, as_json, lambda: text.bench(result))
+
+
+@main.command()
+@click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
+@click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
+@click.option("--token-file", type=click.Path(path_type=Path), help="Clients must hold the same token; mode 0600.")
+@workers_option
+def referee(listen: str, vault: Path | None, token_file: Path | None, workers: int | None) -> None:
+    """Serve as the referee of other users' runs, under a user of its own, until stopped.
+
+    `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
+    """
+    from toprope.referee.address import parse, read_token
+    from toprope.referee.service import Service, Terms
+    from toprope.run.session import vault_directory
+    from toprope.sandbox.kernel import close_memory
+
+    close_memory()
+    address, token = parse(listen), read_token(token_file)
+    service = Service(address, Terms(vault or vault_directory(), proven(False, None).tier, workers or cores(), token))
+    click.echo(f"referee at {address}, vault {vault or vault_directory()}; stop it with Ctrl-C", err=True)
+    service.run()
+
+
+@main.group()
+def vault() -> None:
+    """The referee's durable state, and private hidden weights."""
+
+
+@vault.command("pretrain")
+@click.option("--seed", type=int, help="Pretraining seed [random].")
+@as_json
+def vault_pretrain(seed: int | None, as_json: bool) -> None:
+    """Pretrain private hidden weights for w2s tasks (needs the extra [torch]; minutes)."""
+    from toprope.run.session import vault_directory
+    from toprope.tasks.w2s.pretrain import for_vault
+    from toprope.view import terminal
+
+    with terminal.screen() as screen:
+        result = for_vault(vault_directory(), seed, screen.progress)
+    emit(result, as_json, lambda: f"private hidden weights: {result['path']} (sha256 {result['sha256'][:12]})")
