@@ -61,6 +61,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
     import time
 
     from toprope.run.records import Ask
+    from toprope.tasks import registry
 
     del executor  # one so far; the option is part of the contract
     not_both(options["trust"], options["tier"])
@@ -68,7 +69,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
     minutes = _positive("--minutes", options["minutes"])
     ask = Ask(
         secrets.token_hex(8),
-        task,
+        registry.find(task),
         options["climber"],
         options["seed"],
         experiments,
@@ -76,20 +77,18 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
         options["rehearsal_secret"],
         options["beacon_round"],
     )
-    directory = run_dir or Path("runs") / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     _check_names(ask)
+    directory = run_dir or Path("runs") / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     _sit(directory, ask, as_json, options)
 
 
 def _check_names(ask: Any) -> None:
     """Unknown names, and what cannot be written into a ledger, end before a directory is made."""
     from toprope import climbers
-    from toprope.tasks import registry
 
     for option, value in (("--climber", ask.climber), ("--rehearsal-secret", ask.rehearsal or "")):
         if not _is_text(value):
             raise UsageError(f"{option} {value!r} is no text; expected UTF-8")
-    registry.known(ask.task)
     climbers.known(ask.climber)
 
 
@@ -197,9 +196,10 @@ def submit(
 ) -> None:
     """Score one candidate DIRECTORY on TASK's dev draws."""
     from toprope.run.submit import submit as score_one
+    from toprope.tasks import registry
     from toprope.view import terminal, text
 
     not_both(trust, tier)
     with terminal.screen() as screen:
-        result = score_one(task, directory, params, seed, lambda: proven(trust, tier), screen.progress)
+        result = score_one(registry.find(task), directory, params, seed, lambda: proven(trust, tier), screen.progress)
     emit(result, as_json, lambda: text.submission(result))

@@ -22,7 +22,7 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
     from toprope.tasks import registry
     from toprope.view import terminal, text
 
-    registry.known(task)
+    task = registry.find(task)
     with terminal.screen() as screen:
         result = judge(task, probes, proven(False, None).tier, workers or cores(), screen.progress)
     emit(result, as_json, lambda: text.check(result))
@@ -43,7 +43,7 @@ def redteam(task: str, only: str | None, corpus: Path | None, tier: str | None, 
     from toprope.tasks import registry
     from toprope.view import redteam as view
 
-    registry.known(task)
+    task = registry.find(task)
     cheats = engine.chosen(only, corpus)
     with view.Watch(len(cheats)) as watch:
         result = engine.run(task, cheats, proven(False, tier).tier, lambda v, *n: watch.heard(v.as_json(), *n))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
+import os
+import sys
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -28,6 +31,7 @@ TESTING = {  # loadable by id, not listed: they are no alignment tasks
 }
 
 
+OWN = "TOPROPE_TASKS"  # folders with tasks of one's own, separated as in PATH
 NULL = "~null"  # after an id: its null-skill twin
 
 
@@ -42,18 +46,50 @@ class Listing(msgspec.Struct, frozen=True):
     climbable_without_model: bool
 
 
+def find(name: str) -> str:
+    """The id that a user's TASK means: an id, or a folder that holds a task of their own, which from now on (and in the
+    processes we start) is known by its id. Raises UsageError, naming what exists, for anything else."""
+    folder = Path(name)
+    if (folder / "task.toml").is_file():
+        task_id = _id(folder)
+        if task_id in TASKS | TESTING:
+            raise UsageError(
+                f"task folder {folder} has the id {task_id!r} of a shipped task; give it another in task.toml"
+            )
+        folders = [str(folder.resolve()), *filter(None, os.environ.get(OWN, "").split(os.pathsep))]
+        os.environ[OWN] = os.pathsep.join(dict.fromkeys(folders))
+        return task_id
+    known(name)
+    return name
+
+
 def known(task_id: str) -> None:
     """Raises UsageError, naming what exists, for an unknown id."""
-    if task_id.removesuffix(NULL) not in TASKS | TESTING:
-        raise UsageError(f"task {task_id!r} is unknown; there are {', '.join(sorted(TASKS))}")
+    name = task_id.removesuffix(NULL)
+    if name not in TASKS | TESTING and name not in own():
+        there = ", ".join(sorted([*TASKS, *own()]))
+        raise UsageError(
+            f"task {task_id!r} is unknown; there are {there}; one of your own is named by its folder, or {OWN}"
+        )
+
+
+def own() -> dict[str, Path]:
+    """id -> folder of the tasks that TOPROPE_TASKS names. Raises UsageError for a folder without a task.toml."""
+    folders = [Path(f) for f in os.environ.get(OWN, "").split(os.pathsep) if f]
+    return {_id(folder): folder for folder in folders}
+
+
+def _id(folder: Path) -> str:
+    from toprope.tasks.spec import load_spec
+
+    return load_spec(folder / "task.toml").id
 
 
 def load(task_id: str) -> Task:
     """Make a task. Raises UsageError for an unknown id."""
     known(task_id)
     name = task_id.removesuffix(NULL)
-    module, factory, _ = (TASKS | TESTING)[name]
-    task: Task = getattr(import_module(module), factory)(name)
+    task = _own(name, own()[name]) if name not in TASKS | TESTING else _shipped(name)
     if name != task_id:
         from toprope.tasks.null import NullTwin
 
@@ -61,9 +97,39 @@ def load(task_id: str) -> Task:
     return task
 
 
+def _shipped(name: str) -> Task:
+    module, factory, _ = (TASKS | TESTING)[name]
+    task: Task = getattr(import_module(module), factory)(name)
+    return task
+
+
+def _own(name: str, folder: Path) -> Task:
+    """What `make(task_id)` in the folder's task.py gives. It runs in the referee, as its author's own code."""
+    path = folder / "task.py"
+    module_name = "toprope_own_" + "".join(c if c.isalnum() else "_" for c in name)
+    if module_name not in sys.modules:
+        spec = importlib.util.spec_from_file_location(module_name, path)
+        if spec is None or spec.loader is None or not path.is_file():
+            raise UsageError(f"task folder {folder} holds no task.py; `toprope new DIR` writes one that works")
+        module = importlib.util.module_from_spec(spec)
+        sys.modules[module_name] = module  # before it runs: its classes are looked up by it
+        try:
+            spec.loader.exec_module(module)
+        except Exception as e:
+            del sys.modules[module_name]
+            raise UsageError(f"task {path} cannot be loaded: {type(e).__name__}: {e}") from e
+    make = getattr(sys.modules[module_name], "make", None)
+    if make is None:
+        raise UsageError(f"task {path} defines no make(task_id); end it with `make = YourTask`")
+    task: Task = make(name)
+    return task
+
+
 def available() -> list[Listing]:
-    """Every registered task, sorted by id."""
-    return [_listing(task_id, Path(__file__).parent / TASKS[task_id][2]) for task_id in sorted(TASKS)]
+    """Every registered task and the user's own, sorted by id."""
+    paths = {task_id: Path(__file__).parent / toml for task_id, (_, _, toml) in TASKS.items()}
+    paths |= {task_id: folder / "task.toml" for task_id, folder in own().items()}
+    return [_listing(task_id, paths[task_id]) for task_id in sorted(paths)]
 
 
 def _listing(task_id: str, path: Path) -> Listing:

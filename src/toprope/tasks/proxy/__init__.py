@@ -10,6 +10,6 @@ if TYPE_CHECKING:
 
 def make(task_id: str) -> RewardModel:
     """The task of this id; the generator is imported only here, so that reading the family's name stays cheap."""
-    from toprope.tasks.proxy.task import make as build
+    from toprope.tasks.proxy.task import RewardModel
 
-    return build(task_id)
+    return RewardModel(task_id)

@@ -1,0 +1,107 @@
+"""A task in a folder: task.toml, starter/, baselines/NAME/ and one class that says what is particular to it.
+
+A subclass gives `generate`, `dialogue`, `score` and `null` (see `protocols.Task`); the rest stands here. It may be one
+of the shipped tasks or somebody's own: the folder is where its class is written.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Mapping
+from functools import cached_property
+from pathlib import Path
+from typing import Any, ClassVar, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.errors import UsageError
+from toprope.protocols import Baseline, Decoy, Outputs, Progress
+from toprope.space import Space
+from toprope.tasks.spec import load_spec, load_tree, with_tuned
+from toprope.types import Draw, Json, Split, Tree
+
+
+class Coins(NamedTuple):
+    """left, right: (n,) places in pairs. larger: (n,) bool, whether the decoy puts the left one above."""
+
+    left: NDArray[np.int64]
+    right: NDArray[np.int64]
+    larger: NDArray[np.bool_]
+
+
+class Pairs(NamedTuple):
+    """Decoy gold for answers that are an order: `size` numbers under the name `planted`; in random pairs the larger one
+    is decided by a fair coin. `output` (k, size) is what a candidate says of the same places; a tie agrees with
+    nothing."""
+
+    planted: str
+    output: str
+    size: int
+
+    def decoy(self, rng: np.random.Generator) -> Decoy:
+        left, right = rng.permutation(self.size - self.size % 2).reshape(2, -1)
+        values = np.sort(rng.standard_normal((2, len(left))), axis=0)
+        coins = Coins(left, right, rng.integers(0, 2, len(left)) == 1)
+        planted = np.zeros(self.size)
+        planted[left] = np.where(coins.larger, values[1], values[0])
+        planted[right] = np.where(coins.larger, values[0], values[1])
+        return Decoy({self.planted: planted}, coins)
+
+    def agreement(self, outputs: Outputs, coins: Coins) -> tuple[NDArray[np.int64], int]:
+        said = outputs[self.output]
+        gap = said[:, coins.left] - said[:, coins.right]
+        return np.sum(np.where(coins.larger, gap > 0, gap < 0), axis=1), len(coins.left)
+
+
+class Point(NamedTuple):
+    """A baseline that is the starter with parameters. own: dimensions of the space that are the method's to tune."""
+
+    params: dict[str, Json]
+    source: str
+    own: tuple[str, ...] = ()
+
+
+class FolderTask:
+    """What tasks have in common. Subclasses may set the class attributes.
+
+    points: baselines that are points of the space. sources: where baselines that are folders of their own come from.
+    honeypot: decoy gold; None plants none.
+    """
+
+    space: Space | None = None
+    points: ClassVar[Mapping[str, Point]] = {}
+    sources: ClassVar[Mapping[str, str]] = {}
+    honeypot: ClassVar[Pairs | None] = None
+
+    def __init__(self, task_id: str) -> None:
+        """Raises UsageError if the folder's task.toml is malformed or has another id."""
+        self._folder = Path(inspect.getfile(type(self))).parent
+        self.spec = load_spec(self._folder / "task.toml")
+        if task_id != self.spec.id:
+            raise UsageError(f"task {task_id!r} is not in {self._folder.name}; it has {self.spec.id}")
+
+    def prepare(self, split: Split, progress: Progress) -> None:
+        """Nothing to build."""
+        progress("nothing to prepare", 1.0)
+
+    def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy | None:
+        return self.honeypot.decoy(rng) if self.honeypot is not None else None
+
+    def agreement(self, outputs: Outputs, draw: Draw, coins: Any) -> tuple[NDArray[np.int64], int]:
+        assert self.honeypot is not None
+        return self.honeypot.agreement(outputs, coins)
+
+    def starter(self) -> Tree:
+        return self._starter
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        """`points`, then a folder each for `sources`, each with its tuned point beside it if it has one."""
+        found = {name: Baseline(self._starter, p.params, p.source, own=p.own) for name, p in self.points.items()}
+        for name, source in self.sources.items():
+            found[name] = Baseline(load_tree(self._folder / "baselines" / name), {}, source)
+        return with_tuned(self._folder, self.spec.id, found)
+
+    @cached_property
+    def _starter(self) -> Tree:
+        return load_tree(self._folder / "starter")
