@@ -46,6 +46,10 @@ class Space(msgspec.Struct, frozen=True):
         """Levels per dimension, minus one so that 256 fits a byte: the largest legal code. Shape (p,)."""
         return np.array([len(d.levels) - 1 for d in self.dims], dtype=np.uint8)
 
+    @property
+    def points(self) -> int:
+        return math.prod(len(d.levels) for d in self.dims)
+
     def default(self) -> Codes:
         """The point every climb starts from. Shape (p,)."""
         return np.array([d.default for d in self.dims], dtype=np.uint8)

@@ -8,6 +8,7 @@ import pytest
 from toprope.assay.bounty import attacks, odds
 from toprope.assay.bounty.__main__ import DIFFER, games, given_away
 from toprope.assay.bounty.endpoints import Exact, Gate, Ladder, Noisy
+from toprope.stats.betting import log_e_path
 from toprope.stats.tails import binomial_upper_tail, clopper_pearson
 
 
@@ -63,10 +64,10 @@ def test_the_gate_promotes_skill_and_burns_the_labels():
 
 def test_the_odds_are_those_of_counting():
     """Importance sampling agrees with plain simulation where both can see: 20,000 campaigns of one attempt."""
-    levels = np.array([math.log(10), math.log(40)])
+    levels, evidence = np.array([math.log(10), math.log(40)]), odds.table(200)
     for level, p in zip(levels, odds.tail(levels, 200, DIFFER, 8000), strict=True):
         rng = np.random.default_rng(3)
-        wrong = sum(odds._any_promoted(rng, np.full(1, level), 200, DIFFER) for _ in range(4000))
+        wrong = sum(odds._any_promoted(rng, np.full(1, level), evidence, DIFFER) for _ in range(4000))
         low, high = clopper_pearson(wrong, 4000, 0.999)
         assert low <= p <= high
         assert p <= math.exp(-level)
@@ -83,3 +84,11 @@ def test_a_thousand_attempts_item_by_item():
     """No more false promotions among 40 full campaigns than a rate of 5 % would give once in 10,000 times."""
     wrong = odds.direct(1000, 200, DIFFER, 40)
     assert binomial_upper_tail(wrong, 40, 0.05) > 1e-4
+
+
+def test_the_table_is_the_bet():
+    """Looking up counts of won and lost items gives what the gate's own test computes after every item."""
+    signs = np.random.default_rng(0).choice([-1.0, 0.0, 1.0], (20, 200), p=[0.25, 0.5, 0.25])
+    path, _ = log_e_path(signs, 1.0)
+    won, lost = np.cumsum(signs > 0, axis=1), np.cumsum(signs < 0, axis=1)
+    assert np.allclose(odds.table(200)[won, lost], path, atol=1e-12)

@@ -5,7 +5,9 @@ import json
 import cells
 import pytest
 
+from toprope.assay import alarms
 from toprope.assay.redteam import corpus, engine, layers
+from toprope.tasks import registry
 from toprope.view.redteam import verdict
 
 COIN, PROXY = "testing/coin-v1", "proxy/reward-model-v1"
@@ -160,3 +162,11 @@ def test_a_whole_cell(task):
     """Every cheat of the corpus on a shipped task: none pays, every twin passes, all within ten minutes idle."""
     result = engine.run(task, engine.chosen(None, None), TIER)
     assert result["ok"], [c for c in result["cheats"] if not c["ok"]]
+
+
+def test_honest_candidates_set_off_nothing():
+    """Points of the space, as the starter and as the twins of cheats, end without one certain incident."""
+    assert len(alarms.authors(registry.load(COIN))) > 60
+    n, found = alarms.count(COIN, 64, seed=1, workers=1)
+    assert n >= 64
+    assert not [kind for kind, severity in found if severity == "certain"]

@@ -2,18 +2,23 @@
 
     python -m toprope.assay.alarms w2s/probe-v1 --candidates 1000
 
-All baselines, each alone, then random points of the task's space in blocks as a climb sends them. A kind of incident
-may be called certain only while this prints 0 for it.
+All baselines, each alone, then random points of the task's space in blocks as a climb sends them: of the starter, and
+of the honest twin of every candidate cheat (`assay/redteam`). A kind of incident may be called certain only while this
+prints 0 for it.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections import Counter
+from itertools import cycle
 
 import numpy as np
 
 from toprope import seeding
+from toprope.assay.redteam import corpus
+from toprope.assay.redteam.stage import Stage
+from toprope.protocols import Task
 from toprope.referee.messages import ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
 from toprope.referee.traps import complete_secret
@@ -21,7 +26,7 @@ from toprope.sandbox.selftest import best_tier
 from toprope.space import several
 from toprope.stats.tails import clopper_pearson
 from toprope.tasks import registry
-from toprope.types import Block
+from toprope.types import Block, Tree
 
 BLOCK, DRAWS = 8, 4  # candidates to a child, dev draws for each
 
@@ -44,8 +49,9 @@ def count(task_id: str, candidates: int, seed: int, workers: int) -> tuple[int, 
             space, rows = several([baseline.params])
             works.append(Work(len(works), Block(*pool.add(baseline.tree, space), rows, some()), "dev", detail=True))
         if task.space is not None:
-            names = pool.add(task.starter(), task.space)
-            for _ in range(max(0, -(-(candidates - len(works)) // BLOCK))):
+            missing = -(-max(0, candidates - len(works)) // BLOCK)
+            for _, tree in zip(range(missing), cycle(authors(task)), strict=False):
+                names = pool.add(tree, task.space)
                 codes = rng.integers(0, task.space.sizes, (BLOCK, len(task.space.sizes)), endpoint=True)
                 works.append(Work(len(works), Block(*names, codes.astype(np.uint8), some()), "dev", detail=True))
         found: Counter[tuple[str, str]] = Counter()
@@ -57,6 +63,14 @@ def count(task_id: str, candidates: int, seed: int, workers: int) -> tuple[int, 
     return sum(len(w.block.rows) for w in works), found
 
 
+def authors(task: Task) -> list[Tree]:
+    """The starter, and the twin of every candidate cheat: honest, but with a cheat's files beside it and an act that a
+    tripwire might take for one."""
+    cheats = [c for c in corpus.load(corpus.SHIPPED) if c.kind == "candidate" and not c.machine]
+    with Stage(task.spec.id, best_tier().tier) as stage:
+        return [task.starter(), *(stage.wear(cheat, "twin") for cheat in cheats)]
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("task")
@@ -64,6 +78,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args()
+    options.task = registry.find(options.task)
     n, found = count(options.task, options.candidates, options.seed, options.workers)
     certain = sum(k for (_, severity), k in found.items() if severity == "certain")
     _, high = clopper_pearson(certain, n)

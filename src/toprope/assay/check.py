@@ -28,6 +28,7 @@ from toprope.referee.messages import ScorerConfig
 from toprope.referee.panel import Column, Panel, by_kind
 from toprope.referee.pool import ScorerPool
 from toprope.run.submit import read_candidate
+from toprope.seeding import derive
 from toprope.stats.betting import minimum_detectable
 from toprope.stats.intervals import Estimate, difference, ratio
 from toprope.stats.spending import attempt_level
@@ -82,11 +83,16 @@ def _probes(folder: Path, task: Task) -> dict[str, Candidate]:
 # ---------------------------------------------------------------- draws
 
 
+def _draw(task: Task, split: Split, index: int, why: str) -> Draw:
+    """One draw with a seed of its own, as in a run: a task need not mix the index into it."""
+    return task.generate(split, index, derive(why.encode(), split, index))
+
+
 def repeats(task: Task) -> Check:
     """Whether a draw made again, after others, is the same to the byte, gold included."""
 
     def made(split: Split, index: int) -> bytes:
-        d = task.generate(split, index, 7)
+        d = _draw(task, split, index, "repeats")
         return pickle.dumps((d.public, _arrays(d.private), d.floor, d.ceiling, d.group))
 
     wanted: list[tuple[Split, int]] = [(s, i) for s in ("dev", "measure") for i in range(REPEATED)]
@@ -103,7 +109,7 @@ def _arrays(private: Any) -> Any:
 def anchors(task: Task) -> Iterator[Check]:
     """Room between floor and ceiling, and the cost of a draw."""
     began = time.process_time()
-    draws = [task.generate("measure", i, 11) for i in range(NULL_DRAWS)]
+    draws = [_draw(task, "measure", i, "anchors") for i in range(NULL_DRAWS)]
     each = 1000 * (time.process_time() - began) / len(draws)
     gaps = np.array([d.ceiling - d.floor for d in draws])
     z = gaps.mean() / max(gaps.std(ddof=1) / math.sqrt(len(gaps)), 1e-12)
@@ -128,7 +134,7 @@ FILLS: dict[str, Callable[[Array, tuple[int, ...], np.random.Generator], Floats]
 def null_answers(task: Task) -> Check:
     """The best of five ways to answer without looking, over every way to speak to the task."""
     worst, name = -math.inf, ""
-    draws = [task.generate("measure", i, 13) for i in range(NULL_DRAWS)]
+    draws = [_draw(task, "measure", i, "null answers") for i in range(NULL_DRAWS)]
     for entries in _ways(task, draws[0]):
         for fill in FILLS:
             answers = (_answered(task.dialogue(d, entries), fill, i) for i, d in enumerate(draws))

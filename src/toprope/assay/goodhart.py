@@ -91,6 +91,7 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=400)
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     args = parser.parse_args()
+    args.task = registry.find(args.task)
     task = registry.load(args.task)
     with tempfile.TemporaryDirectory() as folder:
         stories = []

@@ -68,6 +68,8 @@ def main() -> None:
     options = parser.parse_args()
     from toprope.tasks import registry
 
+    options.task = registry.find(options.task)
+
     tuned = {name for name, b in registry.load(options.task).baselines().items() if b.tuned}
     rows = []
     with tempfile.TemporaryDirectory() as folder:

@@ -126,6 +126,7 @@ def main() -> None:
     parser.add_argument("--add", action="append", default=[], metavar="NAME=FILE", help="a point of the space to add")
     parser.add_argument("--tune", type=int, metavar="POINTS", help="write tuned.json instead")
     args = parser.parse_args()
+    args.task = registry.find(args.task)
     task = registry.load(args.task)
     pool = pool_of(task, args.seed, args.workers)
     try:

@@ -50,9 +50,11 @@ def climb(
     budget: Budget,
     ledger: Ledger,
     size: int,
+    points: int,
     hears: Callable[[Generation], None],
 ) -> None:
-    """Climbs until the budget is spent. The first proposal of every climber is the unmodified starter."""
+    """Climbs until the budget is spent, or all `points` of the space are known. The first proposal of every climber is
+    the unmodified starter."""
     number, ask = 0, 1
     while ask > 0:
         rows = climber.ask(ask)
@@ -65,7 +67,8 @@ def climb(
         if not budget.recorded(number):
             ledger.append("generation", generation)
         hears(generation)
-        ask = min(size, budget.left(race.experiments, number))
+        known = race.experiments - race.cached
+        ask = min(size, budget.left(race.experiments, number)) if known < points else 0
         number += 1
     ascent.finish()
 

@@ -185,7 +185,14 @@ class Session:
         )
         climber = _climber(o.climber, self.task, o.seed)
         climb(
-            climber, race, ascent, Budget(o, self.ledger), self.ledger, spec.splits.generation, self.screen.generation
+            climber,
+            race,
+            ascent,
+            Budget(o, self.ledger),
+            self.ledger,
+            spec.splits.generation,
+            o.space.points,
+            self.screen.generation,
         )
 
     def unseal(self, beacon: str | None = None) -> Opened | None:

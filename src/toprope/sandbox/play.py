@@ -344,13 +344,13 @@ class Play:
     # -- outcomes ---------------------------------------------------------------------------------------------------
 
     def _fail(self, variant: int, outcome: Outcome, text: str) -> None:
-        """The first outcome stays; only a violation discovered later replaces an ok."""
+        """The first outcome stays, but what came after it is written down: a crash hides no forgery."""
+        if outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
+            self._saw(variant, "tripwire", "advisory", text)
         if not self.alive[variant]:
             return
         self.alive[variant] = False
         self.outcomes[variant] = outcome
-        if outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
-            self._saw(variant, "tripwire", "advisory", text)
         if self.job.detail and text:
             self.messages.setdefault(variant, text)
 

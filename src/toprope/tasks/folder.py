@@ -33,15 +33,17 @@ class Coins(NamedTuple):
 class Pairs(NamedTuple):
     """Decoy gold for answers that are an order: `size` numbers under the name `planted`; in random pairs the larger one
     is decided by a fair coin. `output` (k, size) is what a candidate says of the same places; a tie agrees with
-    nothing."""
+    nothing. chances: the planted numbers lie in [0, 1], as the answers must."""
 
     planted: str
     output: str
     size: int
+    chances: bool = False
 
     def decoy(self, rng: np.random.Generator) -> Decoy:
         left, right = rng.permutation(self.size - self.size % 2).reshape(2, -1)
-        values = np.sort(rng.standard_normal((2, len(left))), axis=0)
+        shape = (2, len(left))
+        values = np.sort(rng.random(shape) if self.chances else rng.standard_normal(shape), axis=0)
         coins = Coins(left, right, rng.integers(0, 2, len(left)) == 1)
         planted = np.zeros(self.size)
         planted[left] = np.where(coins.larger, values[1], values[0])

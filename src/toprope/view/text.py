@@ -146,3 +146,15 @@ def bench(r: dict[str, Any]) -> str:
     for name, f in r.items():
         rows.append([name, f"{f['value']:.4g} {f['unit']}", f"{f['limit']}", f["detail"]])
     return table(rows)
+
+
+def scaffold(task_id: str, folder: str) -> str:
+    where = clean(folder)
+    rows = [
+        [f"{where}/task.py", "a draw, the question put to a candidate, the score: the whole task"],
+        [f"{where}/task.toml", "what it is, its limits, how many draws"],
+        [f"{where}/starter/", "the candidate every climb begins with"],
+        [f"{where}/baselines/", "methods to beat, one folder each"],
+    ]
+    steps = [f"toprope check {where}", f"toprope climb {where} --minutes 1 --unseal", f"toprope redteam {where}"]
+    return "\n".join([f"{task_id}: a task that works, to be changed", table(rows), "next:", *(f"  {s}" for s in steps)])
