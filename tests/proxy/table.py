@@ -7,13 +7,13 @@ import argparse
 import time
 
 import numpy as np
-from play import outputs
 
 from toprope.protocols import Baseline
 from toprope.stats.intervals import ratio
 from toprope.tasks.proxy import make
 from toprope.tasks.proxy.private import goodhart
 from toprope.tasks.proxy.task import RewardModel
+from toprope.tasks.trusted import outputs
 from toprope.types import Draw
 
 CLIMBED = {

@@ -1,12 +1,12 @@
 """`proxy/reward-model-v1`: an exact optimiser, honest floors, visible over-optimisation, headroom."""
 
 import math
+from collections.abc import Mapping
 from itertools import combinations
 
 import msgspec
 import numpy as np
 import pytest
-from play import outputs, scores
 
 from toprope.errors import UsageError
 from toprope.protocols import Baseline
@@ -15,6 +15,7 @@ from toprope.tasks.proxy import make
 from toprope.tasks.proxy import private as world
 from toprope.tasks.proxy.public import AUDITS, FEATURES, LABELLERS, PAIRS, POOL
 from toprope.tasks.proxy.task import RewardModel
+from toprope.tasks.trusted import outputs
 from toprope.types import Draw, Floats, Json, Split, Tree
 
 ID = "proxy/reward-model-v1"
@@ -24,8 +25,13 @@ HIDDEN = [TASK.generate("test", i, 6) for i in range(48)]
 BASELINES = TASK.baselines()
 
 
+def scores(tree: Tree, draws: list[Draw], params: Mapping[str, Json] | None = None) -> Floats:
+    """(n,) score per draw."""
+    return np.array([TASK.score(outputs(TASK, tree, d, params), d)[0] for d in draws])
+
+
 def _scores(baseline: Baseline, draws: list[Draw]) -> Floats:
-    return scores(TASK, baseline.tree, draws, baseline.params)
+    return scores(baseline.tree, draws, baseline.params)
 
 
 def _value(values: Floats, draws: list[Draw]) -> Estimate:
@@ -107,14 +113,28 @@ class TestDraws:
             assert draw.floor == 0.0
             assert 1.0 < draw.ceiling < 4.0
 
-    def test_hidden_worlds_hold_shapes_of_bias_dev_never_shows(self) -> None:
-        """Two of the four shapes of taste occur only outside dev."""
-        assert {d.private.world.shape for d in DEV} == {"linear", "saturating"}
-        assert {d.private.world.shape for d in HIDDEN} == {"linear", "saturating", "threshold", "gated"}
+    def test_hidden_bias_is_composed_and_never_the_same(self) -> None:
+        """Dev shows two shapes of taste; on hidden draws no two features of 48 draws have the same, some are gated."""
+        assert {tuple(d.private.world.bend[0]) for d in DEV} == {world.LINEAR, world.SATURATING}
+        assert all((d.private.world.gate == -2).all() for d in DEV)
+        bends = np.concatenate([d.private.world.bend for d in HIDDEN])
+        assert len(np.unique(bends, axis=0)) > 0.95 * len(bends)
+        gated = np.mean([d.private.world.gate != -2 for d in HIDDEN])
+        assert abs(gated - world.GATED) < 0.12
+
+    def test_an_impression_is_the_integral_of_its_slopes(self) -> None:
+        """Piecewise linear through 0: against a sum over small steps, to 1e-3."""
+        rng = np.random.default_rng(0)
+        bend = rng.choice(world.STEEP, (1, 6))
+        for x in (-2.3, -1.0, -0.2, 0.4, 1.1, 3.0):
+            grid = np.linspace(0.0, x, 20_001)
+            slope = bend[0, np.searchsorted(world.KNOTS, grid, side="right") - 1]
+            expected = np.sum((slope[1:] + slope[:-1]) / 2 * np.diff(grid))
+            assert world.impression(np.array([[x]]), bend)[0, 0] == pytest.approx(expected, abs=1e-3)
 
     def test_features_betray_no_part(self) -> None:
         """Over 200 draws, tails and order carry no information on which feature is content (|correlation| < .08)."""
-        worlds = [world.draw_world(np.random.default_rng(i), ("linear",)) for i in range(200)]
+        worlds = [world.draw_world(np.random.default_rng(i), "dev") for i in range(200)]
         content = np.concatenate([w.order < world.CONTENT for w in worlds])
         tails = np.concatenate([w.heavy[w.order] for w in worlds])
         place = np.tile(np.arange(FEATURES), 200)
@@ -138,8 +158,8 @@ class TestLandscape:
             swapped.append(msgspec.structs.replace(d, public={**d.public, "chosen": b, "rejected": a}))
             mixed = {"chosen": np.where(coin, a, b), "rejected": np.where(coin, b, a)}
             shuffled.append(msgspec.structs.replace(d, public={**d.public, **mixed}))
-        assert abs(_value(scores(TASK, TASK.starter(), shuffled), DEV).value) < 0.1
-        assert _value(scores(TASK, TASK.starter(), swapped), DEV).hi < 0
+        assert abs(_value(scores(TASK.starter(), shuffled), DEV).value) < 0.1
+        assert _value(scores(TASK.starter(), swapped), DEV).hi < 0
 
     def test_headroom(self, table: dict[str, dict[str, Floats]]) -> None:
         """The plain fit is above the floor by 3 SE and below .45; the best baseline leaves at least .4."""
@@ -162,7 +182,7 @@ class TestLandscape:
         both: list[list[float]] = []
         for row in rows.astype(np.uint8):
             params: dict[str, Json] = TASK.space.decode(row)
-            both.append([_value(scores(TASK, TASK.starter(), ds[:20], params), ds[:20]).value for ds in (DEV, HIDDEN)])
+            both.append([_value(scores(TASK.starter(), ds[:20], params), ds[:20]).value for ds in (DEV, HIDDEN)])
         rank = spearman(*np.array(both).T)
         assert rank.value > 0.7
         assert rank.lo > 0.3
@@ -190,8 +210,8 @@ class TestTask:
     def test_default_of_the_space_is_the_starter(self) -> None:
         """The first row of every climb is the unmodified starter: same scores with and without parameters."""
         draws = DEV[:4]
-        explicit = scores(TASK, TASK.starter(), draws, TASK.space.decode(TASK.space.default()))
-        assert explicit == pytest.approx(scores(TASK, TASK.starter(), draws))
+        explicit = scores(TASK.starter(), draws, TASK.space.decode(TASK.space.default()))
+        assert explicit == pytest.approx(scores(TASK.starter(), draws))
 
     def test_every_level_of_the_space_runs(self) -> None:
         """Each level of each dimension, the others at a point where all blocks are on, gives finite rewards."""

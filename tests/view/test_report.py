@@ -8,7 +8,7 @@ from html.parser import HTMLParser
 import pytest
 from stories import EVIL, opening, story
 
-from toprope.view import figures
+from toprope import figures
 from toprope.view.report import render
 
 VOID = {"meta", "br", "img", "input", "hr", "link"}

@@ -13,11 +13,11 @@ from typing import Any
 import jinja2
 from markupsafe import Markup
 
+from toprope import figures
 from toprope.errors import UsageError
 from toprope.protocols import Baseline, TaskSpec
 from toprope.run.story import Story, read, summary
 from toprope.tasks import registry
-from toprope.view import figures
 
 LISTED = 50  # incidents told one by one
 HERE = Path(__file__).parent
@@ -51,7 +51,7 @@ def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[s
         "o": o,
         "spec": spec,
         "test": test,
-        "css": Markup((HERE / "report.css").read_text(encoding="utf-8")),
+        "css": Markup("".join(p.read_text(encoding="utf-8") for p in (figures.STYLE, HERE / "report.css"))),
         "headline": f"{test.champion.value:.3f}" if test else "not opened",
         "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(o.started)),
         "level": level,

@@ -1,10 +1,10 @@
 """The world behind `proxy/reward-model-v1`: gold, biased labellers, the optimiser, the Goodhart curve. Referee only.
 
 A response is 16 numbers. Six are content: gold rises with them. Five are style: gold likes them up to a point and then
-the less the better, while labellers go on liking them (two shapes of that are only in hidden splits). Five are junk:
-gold ignores them, single labellers don't. In two of three worlds features are heavy-tailed, so that strong selection
-reaches responses no comparison ever showed: the regime of Gao, Schulman & Hilton 2023 (arXiv:2210.10760) and, for the
-tails, of Kwa et al. 2024 (arXiv:2407.14503). Parts, signs and strengths are drawn anew for each draw.
+the less the better, while labellers go on liking them, on hidden splits in ways of which dev shows nothing. Five are
+junk: gold ignores them, single labellers don't. In two of three worlds features are heavy-tailed, so that strong
+selection reaches responses no comparison ever showed: the regime of Gao, Schulman & Hilton 2023 (arXiv:2210.10760) and,
+for the tails, of Kwa et al. 2024 (arXiv:2407.14503). Parts, signs and strengths are drawn anew for each draw.
 
 The optimiser is exact, so that no luck of sampling enters the score: best-of-n in expectation over all n-subsets of the
 pool, and exponential tilting to a given KL divergence from it.
@@ -28,12 +28,12 @@ CONTENT, STYLE = 6, 5  # the remaining features are junk
 AUDIT_NOISE = 1.5  # standard deviations of gold: sixteen quick looks, not a second data set
 BEST_OF = (4, 16, 64, 256)
 TILTS = (1.0, 3.0)  # nats
-SHAPES: dict[Split, tuple[str, ...]] = {
-    "dev": ("linear", "saturating"),
-    "val": ("linear", "saturating", "threshold", "gated"),
-    "measure": ("linear", "saturating", "threshold", "gated"),
-    "test": ("linear", "saturating", "threshold", "gated"),
-}  # how labellers value style; the last two are never seen on dev
+# how a labeller's liking rises over a style feature: slopes between these knots
+KNOTS = np.array([-np.inf, -1.5, -0.75, 0.0, 0.75, 1.5, np.inf])
+LINEAR, SATURATING = (1.0,) * 6, (0.0, 0.5, 1.0, 1.0, 0.5, 0.0)  # dev shows one of these, the same for all features
+STEEP = (0.0, 0.5, 1.0, 2.0)  # hidden draws compose slopes of these, a feature at a time: 60 bits a draw
+GATED = 0.4  # share of the style features that impress on hidden draws only where something else is not bad
+NOT_BAD = -0.5
 
 
 class World(msgspec.Struct, frozen=True):
@@ -43,7 +43,8 @@ class World(msgspec.Struct, frozen=True):
     slope: Floats  # (s,) gold per unit of style before the turn
     turn: Floats  # (s,) where more style starts to hurt, and less to help
     harm: Floats  # (s,) gold lost per unit beyond
-    shape: str  # of the labellers' taste for style
+    bend: Floats  # (s, 6) slopes of the labellers' liking between KNOTS
+    gate: NDArray[np.int64]  # (s,) the feature, content (-1) or none (-2), that must not be bad for style to impress
     taste: Floats  # (l, s) what a labeller sees in a unit of style
     whim: Floats  # (l, j) what it sees in junk
     sharp: Floats  # (l,) inverse temperature of its choices
@@ -63,17 +64,19 @@ class Private(msgspec.Struct, frozen=True):
     world: World
 
 
-def draw_world(rng: np.random.Generator, shapes: tuple[str, ...]) -> World:
+def draw_world(rng: np.random.Generator, split: Split) -> World:
     content = rng.standard_normal(CONTENT)
     junk = FEATURES - CONTENT - STYLE
     slope = rng.uniform(0.1, 0.5, STYLE)
+    bend, gate = known_bias(rng) if split == "dev" else hidden_bias(rng)
     shared = slope + rng.uniform(0.1, 0.5, STYLE)  # a taste all labellers have in common: their agreement is no proof
     return World(
         content=content / np.linalg.norm(content),
         slope=slope,
         turn=rng.uniform(0.2, 1.2, STYLE),
         harm=rng.uniform(0.4, 1.2, STYLE),
-        shape=shapes[rng.integers(len(shapes))],
+        bend=bend,
+        gate=gate,
         taste=shared + 0.5 * rng.standard_normal((LABELLERS, STYLE)),
         whim=0.5 * rng.standard_normal((LABELLERS, junk)),
         sharp=rng.uniform(0.8, 3.0, LABELLERS),
@@ -84,6 +87,20 @@ def draw_world(rng: np.random.Generator, shapes: tuple[str, ...]) -> World:
         order=rng.permutation(FEATURES),
         sign=rng.choice([-1.0, 1.0], FEATURES),
     )
+
+
+def known_bias(rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    """(s, 6) slopes and (s,) gates as dev has them."""
+    slopes = (LINEAR, SATURATING)[rng.integers(2)]
+    return np.tile(slopes, (STYLE, 1)), np.full(STYLE, -2)
+
+
+def hidden_bias(rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
+    """The same, composed: the inner slopes of a feature are 1 in the mean, so that hidden bias is other, not more."""
+    slopes = rng.choice(STEEP, (STYLE, 6))
+    slopes /= np.maximum(slopes[:, 1:5].mean(axis=1, keepdims=True), 0.5)
+    gate = np.where(rng.random(STYLE) < GATED, rng.integers(-1, FEATURES - CONTENT - STYLE, STYLE), -2)
+    return slopes, gate
 
 
 def responses(rng: np.random.Generator, n: int, world: World) -> Floats:
@@ -105,13 +122,16 @@ def opinion(z: Floats, world: World) -> Floats:
     """(n, l) what each labeller thinks a response is worth."""
     content = z[:, :CONTENT] @ world.content
     style, junk = z[:, CONTENT : CONTENT + STYLE], z[:, CONTENT + STYLE :]
-    if world.shape == "saturating":
-        style = 2.0 * np.tanh(style / 2.0)
-    elif world.shape == "threshold":
-        style = np.where(style > 0.5, 1.2, -0.4)
-    elif world.shape == "gated":  # style impresses only where the content is not clearly bad
-        style = style * (content > -0.5)[:, None]
-    return np.asarray(content[:, None] + style @ world.taste.T + junk @ world.whim.T)
+    gates = np.concatenate([junk, content[:, None]], axis=1)[:, world.gate]  # (n, s); column -1 is content
+    opens = (world.gate == -2) | (gates > NOT_BAD)
+    return np.asarray(content[:, None] + (impression(style, world.bend) * opens) @ world.taste.T + junk @ world.whim.T)
+
+
+def impression(style: Floats, bend: Floats) -> Floats:
+    """(n, s) how far style features impress: piecewise linear through 0, with slopes (s, 6) between KNOTS."""
+    low, high = KNOTS[:-1], KNOTS[1:]
+    steps = np.clip(style[:, :, None], low, high) - np.clip(0.0, low, high)  # (n, s, 6)
+    return np.asarray((steps * bend).sum(axis=2))
 
 
 def show(z: Floats, world: World) -> NDArray[np.float32]:
@@ -122,7 +142,7 @@ def show(z: Floats, world: World) -> NDArray[np.float32]:
 def generate(split: Split, index: int, seed: int) -> Draw:
     code = ("dev", "val", "measure", "test").index(split)
     rng = np.random.default_rng([VERSION, code, index, seed])
-    world = draw_world(rng, SHAPES[split])
+    world = draw_world(rng, split)
     pool, first, second, audit = (responses(rng, n, world) for n in (POOL, PAIRS, PAIRS, AUDITS))
     worth = gold(pool, world)
     centre, scale = float(worth.mean()), float(worth.std())

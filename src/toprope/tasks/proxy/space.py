@@ -15,6 +15,7 @@ SPACE = Space(
         Dim("members", [1, 3, 6], ordered=True),
         Dim("pessimism", [0.0, 0.25, 0.5, 1.0, 2.0, 4.0], ordered=True),
         Dim("caution", [0.0, 0.03, 0.1, 0.3, 1.0, 3.0], ordered=True),
+        Dim("cap", [1.0, 0.995, 0.99, 0.98, 0.95, 0.9, 0.8, 0.65], ordered=True),
     ],
-    slots=[[0], [1, 2], [3, 4], [5, 6, 7], [8, 9], [10]],
+    slots=[[0], [1, 2], [3, 4], [5, 6, 7], [8, 9], [10], [11]],
 )

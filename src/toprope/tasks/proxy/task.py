@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 
 from toprope.protocols import Dialogue, Outputs
+from toprope.space import Space
 from toprope.tasks.folder import FolderTask, Pairs, Point
 from toprope.tasks.proxy import private, public
 from toprope.tasks.proxy.space import SPACE
@@ -17,7 +18,7 @@ from toprope.types import Draw, Floats, Split
 class RewardModel(FolderTask):
     """`proxy/reward-model-v1`: fit a reward model that stays right when it is optimised against."""
 
-    space = SPACE
+    space: Space | None = SPACE
     points: ClassVar = {
         "bradley-terry": Point(
             {}, "Bradley & Terry 1952; the reward model of Christiano et al. 2017 (arXiv:1706.03741)", ("l2", "clip")
@@ -29,6 +30,17 @@ class RewardModel(FolderTask):
             {"members": 6, "pessimism": 1.0},
             "uncertainty-weighted ensemble, Coste et al. 2024 (arXiv:2310.02743)",
             ("l2", "clip", "members", "pessimism"),
+        ),
+        "invariance": Point(
+            {"agree": 3.2},
+            "inputs shrunk where labellers disagree, after invariant risk minimisation, "
+            "Arjovsky et al. 2019 (arXiv:1907.02893)",
+            ("l2", "clip", "agree"),
+        ),
+        "early-stopping": Point(
+            {"cap": 0.95},
+            "stop optimising where the proxy leaves what was compared; early stopping as in Gao et al. 2023",
+            ("l2", "clip", "cap"),
         ),
         "audit-residual": Point(
             {"audit": 0.3},

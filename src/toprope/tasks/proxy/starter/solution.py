@@ -9,6 +9,7 @@ audit     share of the final reward that comes from a ridge fit of the audited g
 audit_l2, audit_bends  its penalty and inputs
 members   bootstrap fits; pessimism: standard deviations between them that are subtracted
 caution   price of a unit of distance beyond the comparisons' own range
+cap       quantile of the comparisons' rewards above which nothing is better: an optimiser that got there stops
 """
 
 import numpy as np
@@ -16,6 +17,7 @@ import numpy as np
 DEFAULTS = {
     "clip": 99.0, "bends": "none", "l2": 1.0, "labellers": "pool", "agree": 0.0, "audit": 0.0, "audit_l2": 30.0,
     "audit_bends": "none", "members": 1, "pessimism": 0.0, "caution": 0.0,
+    "cap": 1.0,
 }  # fmt: skip
 
 
@@ -35,11 +37,17 @@ def fit(chosen, rejected, *, params, rng, labeller=None, audit_features=None, au
         inputs = _inputs(audit_features, p["clip"], p["audit_bends"])
         inputs = np.concatenate([inputs, np.ones((len(inputs), 1))], axis=1)
         state["audit"] = np.linalg.solve(inputs.T @ inputs + p["audit_l2"] * np.eye(inputs.shape[1]), inputs.T @ left)
-    state["edge"] = np.quantile(np.abs(np.concatenate([chosen, rejected])), 0.98, axis=0)
+    seen = np.concatenate([chosen, rejected])
+    state["edge"] = np.quantile(np.abs(seen), 0.98, axis=0)
+    state["top"] = np.quantile(_uncapped(state, seen), p["cap"]) if p["cap"] < 1 else np.inf
     return state
 
 
 def reward(state, features):
+    return np.minimum(_uncapped(state, features), state["top"])
+
+
+def _uncapped(state, features):
     p = state["p"]
     out = (1 - p["audit"]) * _preference(state, features) if p["audit"] > 0 else _preference(state, features)
     if state["audit"] is not None:

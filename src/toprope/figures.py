@@ -1,7 +1,7 @@
 """Figures as inline SVG: no script, no font, no file from outside, so they work offline and under a strict CSP.
 
-One source for report and pages. Colours are CSS variables of the page, so a figure follows its light or dark theme.
-Everything a candidate wrote is escaped on the way in. Values that a person may want to read off carry a <title>.
+One source for report and pages. Colours are CSS variables (`figures.css`), so a figure follows its
+page's theme. Everything a candidate wrote is escaped on the way in. What a person may want to read off has a <title>.
 """
 
 from __future__ import annotations
@@ -9,8 +9,10 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 from typing import NamedTuple
 
+STYLE = Path(__file__).with_suffix(".css")
 WIDTH = 760
 
 
@@ -31,6 +33,26 @@ class Promotion(NamedTuple):
     value: float
     lo: float
     hi: float
+
+
+class Line(NamedTuple):
+    """One named curve; lo and hi, where given, are the ends of 95 % intervals. Lengths all equal."""
+
+    label: str
+    x: Sequence[float]
+    y: Sequence[float]
+    lo: Sequence[float] = ()
+    hi: Sequence[float] = ()
+
+
+class Chart(NamedTuple):
+    """title: what is to be seen, in a sentence. notes: lines under it, such as figures read off the curves."""
+
+    title: str
+    x_axis: str
+    y_axis: str
+    lines: Sequence[Line]
+    notes: Sequence[str] = ()
 
 
 class Scale:
@@ -114,6 +136,44 @@ def climb(
     return _svg(height, "the climb: best dev value and measured champions over experiments", parts)
 
 
+def curves(chart: Chart) -> str:
+    """Named lines over one axis, each labelled at its end; intervals as bands."""
+    left, top, height = 52, 22, 340
+    bottom, right = height - 48, WIDTH - 190
+    xs = [v for line in chart.lines for v in line.x]
+    ys = [v for line in chart.lines for v in (*line.y, *line.lo, *line.hi)]
+    x, y = Scale(min(xs), max(xs), left, right), Scale(min(ys), max(ys), bottom, top)
+    parts = [_gridlines(x, top, bottom, bottom + 18), _levels(y, left, right)]
+    places = _apart([y(line.y[-1]) for line in chart.lines], 15, top, bottom)
+    for i, (line, place) in enumerate(zip(chart.lines, places, strict=True)):
+        points = [f"{x(a)},{y(b)}" for a, b in zip(line.x, line.y, strict=True)]
+        band = ""
+        if line.lo:
+            upper = [f"{x(a)},{y(b)}" for a, b in zip(line.x, line.hi, strict=True)]
+            lower = [f"{x(a)},{y(b)}" for a, b in zip(line.x, line.lo, strict=True)]
+            band = f'<polygon class="band" points="{" ".join(upper + lower[::-1])}"/>'
+        parts.append(
+            f'<g class="line-{i % 6}">{band}<polyline class="curve" points="{" ".join(points)}"/>'
+            f'<text class="name" x="{right + 8}" y="{place + 4}">{escape(line.label)}</text></g>'
+        )
+    middle = (left + right) / 2
+    parts.append(f'<text class="note" x="{middle}" y="{height - 8}" text-anchor="middle">{escape(chart.x_axis)}</text>')
+    parts.append(f'<text class="note" x="{left - 40}" y="{top - 8}">{escape(chart.y_axis)}</text>')
+    return _svg(height, chart.title, parts)
+
+
+def _apart(wanted: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
+    """Heights near the wanted ones, at least `gap` apart where there is room."""
+    order = sorted(range(len(wanted)), key=lambda i: wanted[i])
+    found, last = list(wanted), top - gap
+    for i in order:
+        found[i] = last = max(wanted[i], last + gap)
+    over = max(0.0, last - bottom)
+    for i in reversed(order):
+        found[i], over = found[i] - over, max(0.0, over - max(0.0, found[i] - wanted[i]))
+    return found
+
+
 def _said(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> str:
     return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
 
@@ -140,3 +200,9 @@ def _svg(height: float, label: str, parts: Sequence[str]) -> str:
         + "".join(parts)
         + "</svg>"
     )
+
+
+def alone(figure: str) -> str:
+    """The same SVG as a file that brings its style along."""
+    head, body = figure.split(">", 1)
+    return f"{head}><style>{STYLE.read_text(encoding='utf-8')}</style>{body}\n"

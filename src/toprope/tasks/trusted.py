@@ -1,0 +1,48 @@
+"""Plays a shipped candidate in this process: for figures and tests of our own code.
+
+It trusts the candidate, which the product never does: other people's go through the sandbox.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from toprope.protocols import Outputs, Task
+from toprope.types import Call, Draw, Json, Tree
+
+
+def outputs(task: Task, tree: Tree, draw: Draw, params: Mapping[str, Json] | None = None) -> Outputs:
+    """What one variant answers on a draw, as the scorer would receive it: name -> (1, *shape)."""
+    module: dict[str, Any] = {}
+    exec(compile(tree.files["solution.py"], "solution.py", "exec"), module)
+    dialogue = task.dialogue(draw, frozenset(e for e in task.spec.entries if e in module))
+    kept: dict[str, Any] = {}
+    question = next(dialogue)
+    while True:
+        known = {**draw.public, **question.arrays, **kept}
+        answer: Outputs = {}
+        for call in question.calls:
+            answer |= _answered(module[call.fn], call, known, dict(params or {}), kept)
+        try:
+            question = dialogue.send(answer)
+        except StopIteration as end:
+            return dict(end.value)
+
+
+def _answered(
+    fn: Callable[..., Any], call: Call, known: dict[str, Any], params: dict[str, Json], kept: dict[str, Any]
+) -> Outputs:
+    accepted = inspect.signature(fn).parameters
+    extra = {**{n: known[n] for n in call.kwargs}, "params": params, "rng": np.random.default_rng(0)}
+    value = fn(*(known[a] for a in call.args), **{k: v for k, v in extra.items() if k in accepted})
+    if call.keep is not None:
+        kept[call.keep] = value
+        known[call.keep] = value
+    if not call.returns:
+        return {}
+    parts = (value,) if len(call.returns) == 1 else value
+    return {a.name: np.asarray(v, dtype=a.dtype).reshape(1, *a.shape) for a, v in zip(call.returns, parts, strict=True)}
