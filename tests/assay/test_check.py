@@ -91,4 +91,5 @@ def test_a_task_that_leaks_is_not_admitted(cli, tmp_path):
     result = msgspec.json.decode(done.stdout)
     assert not result["admitted"]
     failed = {c["name"] for c in result["checks"] if not c["ok"]}
-    assert failed == {"something to find", "null-skill twin", "probe skilled", "resolution"}
+    luck = {"something to find", "resolution"}  # draws are random: one time in forty a face seems better
+    assert {"null-skill twin", "probe skilled"} <= failed <= {"null-skill twin", "probe skilled"} | luck

@@ -28,6 +28,7 @@ from toprope.referee.pool import ScorerPool
 from toprope.referee.sealed import kept_head
 from toprope.run.ledger import read_entries
 from toprope.run.story import Story, tell
+from toprope.space import Space, several
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.tasks import registry
@@ -190,18 +191,16 @@ def _report(s: Story, named: Path | None, path: Path, render: Render) -> Check:
 def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
     """Starter, space and a sample of experiments, chosen by the ledger's own head."""
     o = s.opening
-    if o.tree != task.starter() or task.space is None or o.space.digest != task.space.digest:
+    if o.tree != task.starter() or o.space.digest != (task.space or Space([])).digest:
         return Check("dev", False, "the ledger's starter or search space is not the task's")
     scores, failed = dev_scores(s)
-    rows = {int(e): b.rows[i] for b in s.blocks if b.lo == 0 for i, e in enumerate(b.experiments)}
-    sound = [e for e in sorted(rows) if e not in failed]
+    made = s.candidates()
+    sound = [e for e in sorted(made) if e not in failed]
     picked = np.random.default_rng(int(head[:16], 16)).permutation(sound)[:SAMPLE].tolist()
     sent = [a for a in s.asked if a.pure]
     picked = sorted({*picked, *(a.experiment for a in sent)} & set(sound))
-    tree, space = pool.add(o.tree, o.space)
-    blocks = [Block(tree, space, rows[e][None, :], tuple(range(len(scores[e])))) for e in picked]
-    works = [Work(i, block, "dev") for i, block in enumerate(blocks)]
-    wrong = [a.experiment for a in sent if a.candidate != Candidate(o.tree, o.space.decode(rows[a.experiment]))]
+    works = [Work(i, _block(pool, made[e], len(scores[e])), "dev") for i, e in enumerate(picked)]
+    wrong = [a.experiment for a in sent if a.candidate != made[a.experiment]]
     for done in pool.run(works):
         e, n = picked[done.id], len(done.floors)
         same = np.allclose(done.result.scores[0], scores[e], atol=CLOSE, rtol=CLOSE)
@@ -210,7 +209,12 @@ def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
             wrong.append(e)
     if wrong:
         return Check("dev", False, f"experiments {sorted(set(wrong))[:8]} score otherwise when run again")
-    return Check("dev", True, f"{len(picked)} of {len(rows)} experiments score the same when run again")
+    return Check("dev", True, f"{len(picked)} of {len(made)} experiments score the same when run again")
+
+
+def _block(pool: ScorerPool, candidate: Candidate, draws: int) -> Block:
+    space, rows = several([candidate.params])
+    return Block(*pool.add(candidate.tree, space), rows, tuple(range(draws)))
 
 
 def _hidden(

@@ -17,6 +17,13 @@ CLIMBERS = {
     "replay": "toprope.climbers.replay:Replay",
 }
 
+AUTHORED = ("external", "llm")  # not asked for rows: authors bring candidates to a desk (`run/desk.py`)
+
+
+def authored(name: str) -> bool:
+    """Whether candidates come from authors under this name: `external`, `llm:PROVIDER/MODEL`."""
+    return name.partition(":")[0] in AUTHORED
+
 
 def names() -> list[str]:
     """Names `make` knows."""

@@ -66,20 +66,28 @@ class Evaluator:
         return past
 
     def alone(self, row: Codes, draws: int, replicate: int = 0) -> tuple[NDArray[np.float32], list[Incident]]:
-        """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And
-        what tripwires and honeypots saw, which can be pinned on nobody else here. replicate: other candidate seeds."""
-        cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
-        block = Block(self._tree, self._space, row[None, :], ())
-        works = [
-            Work(i, msgspec.structs.replace(block, draws=cut), "dev", replicate=replicate) for i, cut in enumerate(cuts)
-        ]
-        scores = np.full(draws, np.nan, dtype=np.float32)
-        seen: dict[tuple[str, str], Incident] = {}
-        for done in self._pool.run(works):
-            scores[list(cuts[done.id])] = done.result.scores[0]
-            for incident in done.result.incidents.get(0, []):
-                seen.setdefault((incident.kind, incident.severity), incident)
-        return scores, list(seen.values())
+        """What `lone` says of one row of the run's own space."""
+        return lone(self._pool, (self._tree, self._space), row, draws, replicate)
+
+
+def lone(
+    pool: ScorerPool, names: tuple[str, str], row: Codes, draws: int, replicate: int = 0
+) -> tuple[NDArray[np.float32], list[Incident]]:
+    """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And what
+    tripwires and honeypots saw, which can be pinned on nobody else here. names: digests of tree and space. replicate:
+    other candidate seeds."""
+    cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
+    block = Block(*names, row[None, :], ())
+    works = [
+        Work(i, msgspec.structs.replace(block, draws=cut), "dev", replicate=replicate) for i, cut in enumerate(cuts)
+    ]
+    scores = np.full(draws, np.nan, dtype=np.float32)
+    seen: dict[tuple[str, str], Incident] = {}
+    for done in pool.run(works):
+        scores[list(cuts[done.id])] = done.result.scores[0]
+        for incident in done.result.incidents.get(0, []):
+            seen.setdefault((incident.kind, incident.severity), incident)
+    return scores, list(seen.values())
 
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:

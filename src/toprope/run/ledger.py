@@ -10,6 +10,7 @@ import fcntl
 import hashlib
 import os
 import sqlite3
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import quote
@@ -38,6 +39,7 @@ class SqliteLedger:
         self.path = path
         self._db: sqlite3.Connection = None  # type: ignore[assignment]  # until it is open
         self._lock: int | None = None
+        self._writing = threading.Lock()  # a desk's answer from the gate and its experiments come from two threads
         if not create and not path.is_file():
             raise RunError(
                 f"no run at {path.parent}: {path.name} is missing; name a directory that `toprope climb` made"
@@ -45,7 +47,9 @@ class SqliteLedger:
         self._lock = None if readonly else _take_lock(path.with_name("lock"))
         try:
             with self._errors():
-                self._db = sqlite3.connect(_uri(path, readonly), uri=True, isolation_level=None)
+                self._db = sqlite3.connect(
+                    _uri(path, readonly), uri=True, isolation_level=None, check_same_thread=False
+                )
                 if create:
                     self._create()
                 self._seq, self.head = self._check_chain()
@@ -89,12 +93,12 @@ class SqliteLedger:
     def append(self, kind: str, record: msgspec.Struct, *, safe: bool = False) -> Entry:
         """safe: on disk when this returns, also if the power fails; otherwise only a kill loses nothing."""
         data = wire.encode(record)
-        head = entry_hash(self.head, self._seq, kind, data)
-        with self._errors():
+        with self._writing, self._errors():
+            head = entry_hash(self.head, self._seq, kind, data)
             self._db.execute(f"PRAGMA synchronous={'FULL' if safe else 'NORMAL'}")
             self._db.execute("INSERT INTO entries VALUES (?,?,?,?)", (self._seq, kind, data, bytes.fromhex(head)))
-        entry = Entry(self._seq, kind, data, head)
-        self._seq, self.head = self._seq + 1, head
+            entry = Entry(self._seq, kind, data, head)
+            self._seq, self.head = self._seq + 1, head
         return entry
 
     def read(self, kind: str | None = None) -> Iterator[Entry]:

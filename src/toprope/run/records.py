@@ -63,8 +63,18 @@ class Sitting(msgspec.Struct, frozen=True):
     number: int
 
 
+class Author(msgspec.Struct, frozen=True):
+    """Whose experiment it is, where candidates come from authors and not from the run's space. parent: id of the
+    candidate it was made from, "" if none is named."""
+
+    name: str
+    candidate: Candidate
+    parent: str = ""
+
+
 class BlockRecord(msgspec.Struct, frozen=True):
-    """kind "block": experiments' scores on dev draws lo..hi-1, exactly once per id. rows only in the first rung."""
+    """kind "block": experiments' scores on dev draws lo..hi-1, exactly once per id. rows only in the first rung.
+    author: of a block of one whose candidate is no point of the run's space; its row then says nothing."""
 
     id: str
     experiments: NDArray[np.uint32]
@@ -77,6 +87,7 @@ class BlockRecord(msgspec.Struct, frozen=True):
     cpu_s: float
     wall_s: float
     incidents: dict[int, list[Incident]] = {}  # position in the block -> what tripwires and honeypots saw
+    author: Author | None = None
 
 
 class Generation(msgspec.Struct, frozen=True):

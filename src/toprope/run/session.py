@@ -25,6 +25,7 @@ from toprope.referee.client import Connect, HubClient, own_hub
 from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Unseal, Work
 from toprope.referee.pool import ScorerPool
 from toprope.run.ascent import Ascent
+from toprope.run.desk import Desk, Quota
 from toprope.run.evaluate import Evaluator
 from toprope.run.ledger import SqliteLedger
 from toprope.run.loop import Budget, climb
@@ -72,7 +73,9 @@ class Session:
         connect: to a hub of our own or to a service."""
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
         if ask is not None:
-            _climber(ask.climber, registry.load(ask.task), ask.seed)  # what cannot begin leaves nothing behind
+            task = registry.load(ask.task)
+            if not climbers.authored(ask.climber):
+                _climber(ask.climber, task, ask.seed)  # what cannot begin leaves nothing behind
             tier(None)
         self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
         self._hub: HubClient | None = None
@@ -134,7 +137,7 @@ class Session:
     def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
         assert self._pool is not None
-        space = _space(self.task)
+        space = (self.task.space or Space([])) if climbers.authored(self.ask.climber) else _space(self.task)
         tree, ready = self.task.starter(), self._hub.ready
         anchors = _anchors(self._pool, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
@@ -194,6 +197,22 @@ class Session:
             o.space.points,
             self.screen.generation,
         )
+
+    def desk(self, quota: Quota) -> Desk:
+        """Where authors bring candidates to this run, in place of `climb`. Raises RunError if it is over."""
+        if self._hub is None or next(self.ledger.read("commit"), None) is not None:
+            raise RunError(f"run {self.directory} has committed to its champion; there is nothing left to climb")
+        assert self._pool is not None
+        return Desk(self.opening, self.task.spec, self.ledger, self._pool, self._hub, quota, self._heard)
+
+    def _heard(self, event: BlockRecord | Generation | Asked | Answer) -> None:
+        match event:
+            case BlockRecord():
+                self.screen.block(event)
+            case Generation():
+                self.screen.generation(event)
+            case _:
+                self.screen.gate(event)
 
     def unseal(self, beacon: str | None = None) -> Opened | None:
         """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run.

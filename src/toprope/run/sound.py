@@ -87,6 +87,8 @@ def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
         or not set(b.outcomes.values()) <= FAILED
     ):
         yield f"block {b.id[:80]!r} has an outcome that is none"
+    if (a := b.author) is not None and (k > 1 or b.lo or not _named(a.name) or not _writable(a.candidate.params)):
+        yield f"block {b.id[:80]!r} has an author who is none"
     ended = np.isin(np.arange(k), list(b.outcomes))
     if not (_finite(b.scores[~ended]) and np.isnan(b.scores[ended]).all() and _number(b.cpu_s, b.wall_s)):
         yield f"block {b.id[:80]!r} has a score that is no number, or one where there is none"
@@ -144,3 +146,7 @@ def _writable(value: Any) -> bool:
     except (ValueError, TypeError, RecursionError):
         return False
     return True
+
+
+def _named(name: str) -> bool:
+    return 0 < len(name) <= 64 and name.isprintable()

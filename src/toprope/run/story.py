@@ -78,6 +78,16 @@ class Story(msgspec.Struct):
     def cpu_seconds(self) -> float:
         return sum(b.cpu_s for b in self.blocks) + (self.test.cpu_s if self.test else 0.0)
 
+    def candidates(self) -> dict[int, Candidate]:
+        """Experiment -> its files and parameters."""
+        o, found = self.opening, {}
+        for b in self.blocks:
+            if b.author is not None:
+                found[int(b.experiments[0])] = b.author.candidate
+            elif b.lo == 0:
+                found |= {int(e): Candidate(o.tree, o.space.decode(b.rows[i])) for i, e in enumerate(b.experiments)}
+        return found
+
     def incidents(self, severity: str) -> list[tuple[int, Incident]]:
         """(experiment, what was seen), each kind once per experiment. Other dev scores in a lone re-run are one."""
         found: dict[tuple[int, str], Incident] = {}
@@ -237,6 +247,17 @@ def summary(s: Story) -> dict[str, Any]:
     }
 
 
+def _told(o: Opening, block: BlockRecord, i: int) -> dict[str, Any]:
+    """Who an experiment is: where an author made it, whose it is and the files, too."""
+    experiment = int(block.experiments[i])
+    if (a := block.author) is None:
+        params = o.space.decode(block.rows[i])
+        return {"experiment": experiment, "candidate": candidate_id(o.tree.digest, params), "params": params}
+    files = {name: data.decode("utf-8", "replace") for name, data in a.candidate.tree.files.items()}
+    named = {"experiment": experiment, "candidate": a.candidate.id, "params": a.candidate.params}
+    return {**named, "author": a.name, "parent": a.parent, "files": files}
+
+
 def export(s: Story) -> dict[str, Any]:
     """Everything a run decided, without times: equal for equal seed, secret and budget, on any number of workers."""
     o = s.opening
@@ -244,13 +265,7 @@ def export(s: Story) -> dict[str, Any]:
     for block in sorted(s.blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
         for i, experiment in enumerate(block.experiments.tolist()):
             if block.lo == 0:
-                rows[experiment] = {
-                    "experiment": experiment,
-                    "candidate": candidate_id(o.tree.digest, o.space.decode(block.rows[i])),
-                    "params": o.space.decode(block.rows[i]),
-                    "outcome": "ok",
-                    "scores": [],
-                }
+                rows[experiment] = _told(o, block, i) | {"outcome": "ok", "scores": []}
             row = rows.get(experiment)
             if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
                 continue  # it has failed, or a run that was killed lacks the draws before these

@@ -149,7 +149,7 @@ def generate(split: Split, index: int, seed: int) -> Draw:
     labeller = rng.choice(LABELLERS, PAIRS, p=world.share)
     margin = (opinion(first, world) - opinion(second, world))[np.arange(PAIRS), labeller] * world.sharp[labeller]
     coin = rng.random(PAIRS) < world.careless[labeller]
-    wins = (rng.random(PAIRS) < np.where(coin, 0.5, 1 / (1 + np.exp(-margin))))[:, None]
+    wins = (rng.random(PAIRS) < np.where(coin, 0.5, 1 / (1 + np.exp(-np.clip(margin, -500, 500)))))[:, None]
     public: dict[str, NDArray[np.generic]] = {
         "chosen": show(np.where(wins, first, second), world),
         "rejected": show(np.where(wins, second, first), world),

@@ -1,0 +1,324 @@
+"""The desk: where authors (language models, agents, people) bring candidates of their own to a run.
+
+The same run, ledger, referee and sandbox as a climb without a model. What an author gets is what a climber gets: dev
+scores in full, one bit an attempt, a measurement with a PROMOTE. What an author claims counts nowhere; every figure of
+a leaderboard is the ledger's. Experiments run one after the other, each on all cores: authors think longer
+than candidates run. Safe to call from several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from toprope.errors import UsageError
+from toprope.protocols import Ledger, TaskSpec
+from toprope.referee.client import HubClient
+from toprope.referee.messages import Answer, Done, Work
+from toprope.referee.pool import ScorerPool
+from toprope.referee.schedule import pace
+from toprope.run import audit
+from toprope.run.evaluate import lone
+from toprope.run.race import Anchors
+from toprope.run.records import Asked, Audited, Author, BlockRecord, Generation, Opening, record
+from toprope.space import several
+from toprope.types import Block, Candidate, Floats, Incident, Outcome, certain
+
+STARTER = "starter"  # the author of experiment 0
+CUTS = 8  # pieces of dev that an experiment is cut into, for the scorers to share
+
+
+class Quota(NamedTuple):
+    """What one author may ask. experiments: of its own. attempts: at the gate. apart: its own experiments between two
+    attempts, so that an attempt is a choice among several."""
+
+    experiments: int = 1000
+    attempts: int = 8
+    apart: int = 4
+
+
+class Judged(NamedTuple):
+    """One experiment. value: normalised, NaN if not ok; se: its standard error over dev draws. message: what went
+    wrong, as the candidate's own error text says."""
+
+    experiment: int
+    author: str
+    candidate: Candidate
+    parent: str
+    outcome: Outcome
+    value: float
+    se: float
+    scores: Floats
+    message: str
+    quarantined: bool
+
+    @property
+    def id(self) -> str:
+        return self.candidate.id
+
+
+class Desk:
+    """One sitting's dealings with authors. Everything it knows it has read from the ledger, or writes there first."""
+
+    def __init__(
+        self,
+        opening: Opening,
+        spec: TaskSpec,
+        ledger: Ledger,
+        pool: ScorerPool,
+        hub: HubClient,
+        quota: Quota,
+        hears: Callable[[BlockRecord | Generation | Asked | Answer], None],
+    ) -> None:
+        self.opening, self.spec, self.quota = opening, spec, quota
+        self._ledger, self._pool, self._hub, self._hears = ledger, pool, hub, hears
+        self._lock, self._gate = threading.RLock(), threading.Lock()
+        self.anchors = Anchors(opening.floors, opening.ceilings)
+        self.judged: list[Judged] = []
+        self.asked: dict[str, Asked] = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
+        self.answers: dict[str, Answer] = {r.candidate: r for r in map(record, ledger.read("answer"))}
+        self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
+        past = [r.elapsed for r in map(record, ledger.read("generation"))]
+        self._generations, self._before, self._start = len(past), past[-1] if past else 0.0, time.monotonic()
+        self._replay()
+
+    # ------------------------------------------------------------ what has been
+
+    def _replay(self) -> None:
+        """Everything the ledger holds, then what a killed sitting had begun: a barrier, the starter, an answer."""
+        for block in map(record, self._ledger.read("block")):
+            self._hears(block)
+            self.judged.append(self._of(block))
+            if len(self.judged) > self._generations:
+                self._barrier()
+        if not self.judged:
+            space = self.opening.space
+            self._run(Author(STARTER, Candidate(self.opening.tree, space.decode(space.default()))))
+        for asked in self.asked.values():
+            self._hears(asked)
+            if asked.clean and asked.candidate.id not in self.answers:
+                self._hear(asked)
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of work on this run, over all sittings."""
+        return self._before + time.monotonic() - self._start
+
+    @property
+    def left(self) -> int:
+        """Experiments that the run may still make."""
+        return max(0, 2**31 if self.opening.experiments is None else self.opening.experiments - len(self.judged))
+
+    @property
+    def champion(self) -> Candidate:
+        promoted = [a.candidate for a in self.answers.values() if a.promoted]
+        return self.asked[promoted[-1]].candidate if promoted else self.judged[0].candidate
+
+    def leaderboard(self) -> list[Judged]:
+        """Every distinct candidate that ran on all of dev, best first; equal values: less code, then the earlier."""
+        best: dict[str, Judged] = {}
+        with self._lock:
+            for j in self.judged:
+                if j.outcome is Outcome.OK:
+                    best.setdefault(j.id, j)
+        return sorted(best.values(), key=lambda j: (-j.value, size(j.candidate), j.experiment))
+
+    def find(self, name: str) -> Judged:
+        """By candidate id, or the beginning of one. Raises UsageError if it names none, or several."""
+        with self._lock:
+            found = {j.id: j for j in self.judged if j.id.startswith(name)} if len(name) >= 6 else {}
+        if len(found) != 1:
+            raise UsageError(
+                f"candidate {name[:80]!r} names {len(found)} of this run; give 6 characters or more of an id"
+            )
+        return next(iter(found.values()))
+
+    # ------------------------------------------------------------ experiments
+
+    def evaluate(self, candidate: Candidate, author: str, parent: str = "") -> Judged:
+        """One experiment on all dev draws. Raises UsageError if the author, or the run, has none left."""
+        with self._lock:
+            own = sum(j.author == author for j in self.judged)
+            if own >= self.quota.experiments or not self.left:
+                whose = f"author {author} has made {own}" if self.left else f"this run has made {len(self.judged)}"
+                raise UsageError(f"no experiments left: {whose}, which is all it may")
+            again = next((j for j in self.judged if j.id == candidate.id), None)
+            return again if again is not None else self._run(Author(author, candidate, parent))
+
+    def _run(self, author: Author) -> Judged:
+        candidate, number, draws = author.candidate, len(self.judged), len(self.opening.floors)
+        space, rows = several([candidate.params])
+        names = self._pool.add(candidate.tree, space)
+        cuts = [tuple(c.tolist()) for c in np.array_split(np.arange(draws), min(CUTS, draws))]
+        works = [Work(i, Block(*names, rows, cut, number), "dev", detail=True) for i, cut in enumerate(cuts)]
+        parts = sorted(self._pool.run(works), key=lambda d: d.id)
+        own = number == 0  # the starter is a point of the run's space
+        block = _joined(number, draws, parts, self.opening, None if own else author)
+        self._ledger.append("block", block)
+        self._hears(block)
+        self.judged.append(self._of(block))
+        self._barrier()
+        return self.judged[-1]
+
+    def _of(self, block: BlockRecord) -> Judged:
+        o, scores = self.opening, block.scores[0].astype(np.float64)
+        author = block.author or Author(STARTER, Candidate(o.tree, o.space.decode(block.rows[0])))
+        gaps = (o.ceilings - o.floors).mean()
+        spread = float(np.std(scores - o.floors, ddof=1) / gaps) if len(scores) > 1 else 0.0
+        return Judged(
+            int(block.experiments[0]),
+            author.name,
+            author.candidate,
+            author.parent,
+            Outcome(block.outcomes.get(0, "ok")),
+            float(self.anchors.value(block.scores[0].astype(np.float64))),
+            spread / np.sqrt(len(scores)),
+            scores,
+            block.messages.get(0, ""),
+            certain(block.incidents.get(0, [])),
+        )
+
+    def _barrier(self) -> None:
+        """One generation an experiment: the ledger's record of how far the run is."""
+        done = self.judged[: self._generations + 1]
+        ok = [j for j in done if j.outcome is Outcome.OK]
+        best = min(ok, key=lambda j: (-j.value, j.experiment)) if ok else None
+        generation = Generation(
+            self._generations,
+            len(done),
+            round(self.elapsed, 3),
+            best.value if best else None,
+            best.experiment if best else None,
+            0,
+            0,
+        )
+        self._ledger.append("generation", generation)
+        self._generations += 1
+        self._hears(generation)
+
+    # ------------------------------------------------------------ the gate
+
+    def attempts(self, author: str) -> int:
+        """How many of the author's candidates went to the gate."""
+        mine = {j.id for j in self.judged if j.author == author}
+        return sum(a.candidate.id in mine for a in self.asked.values())
+
+    def attempt(self, name: str, author: str) -> Answer | None:
+        """Sends a candidate of the run to the gate and waits for the answer; the same candidate gets the same answer.
+
+        None: it was not sent, because its dev scores changed when it ran alone; or a NOT YET that cost nothing. Raises
+        UsageError for a candidate that did not run well, or an author with no attempt left or too few new experiments.
+        """
+        with self._gate:
+            with self._lock:
+                judged = self.find(name)
+                if judged.id in self.answers:
+                    return self.answers[judged.id]
+                self._may_ask(judged, author)
+                asked, waits = self._considered(judged)
+            if not asked.clean:
+                time.sleep(waits)  # what a trap saw is not told by an answer that comes at once
+                return None
+            return self._hear(asked)
+
+    def _may_ask(self, judged: Judged, author: str) -> None:
+        if judged.outcome is not Outcome.OK:
+            raise UsageError(f"candidate {judged.id[:12]} ended as {judged.outcome} on dev; only one that runs is sent")
+        if judged.id == self.champion.id:
+            raise UsageError(f"candidate {judged.id[:12]} is the champion already")
+        if judged.id in self.asked:
+            raise UsageError(f"candidate {judged.id[:12]} was considered before and not sent")
+        mine = {j.id: j.experiment for j in self.judged if j.author == author}
+        sent = [mine[a.candidate.id] for a in self.asked.values() if a.candidate.id in mine]
+        if len(sent) >= self.quota.attempts:
+            raise UsageError(f"author {author} has made {len(sent)} attempts, which is all it may")
+        since = sum(e > max(sent, default=-1) for e in mine.values())
+        if since < self.quota.apart:
+            raise UsageError(
+                f"author {author} has {since} experiments since its last attempt; {self.quota.apart} are asked for, "
+                "so that what is sent is the best of several"
+            )
+
+    def _considered(self, judged: Judged) -> tuple[Asked, float]:
+        """The lone re-run, recorded; and the seconds until the first tick of its schedule."""
+        start, draws = time.monotonic(), len(judged.scores)
+        space, rows = several([judged.candidate.params])
+        names = self._pool.add(judged.candidate.tree, space)
+        scores, incidents = lone(self._pool, names, rows[0], draws)
+        cost = (time.monotonic() - start) / draws * 2 * self.spec.splits.val_slice * 2  # experiments go on beside it
+        tick = pace(cost, self.spec.splits.tick_s)
+        pure = bool(np.allclose(scores, judged.scores, atol=1e-6))
+        if judged.quarantined:
+            incidents = [*incidents, Incident("quarantine", "certain", "a certain incident in its dev experiment")]
+        asked = Asked(judged.candidate, judged.experiment, judged.value, pure, tick, incidents)
+        self._ledger.append("attempt", asked)
+        self.asked[judged.id] = asked
+        self._hears(asked)
+        return asked, self.spec.splits.tick_s * 2**tick
+
+    def _hear(self, asked: Asked) -> Answer:
+        self._hub.submit(asked.candidate, asked.pace)
+        answer = self._hub.answer()
+        with self._lock:
+            self._ledger.append("answer", answer)
+            self.answers[answer.candidate] = answer
+            if answer.promoted:
+                self._audit(asked)
+            self._hears(answer)
+        return answer
+
+    def _audit(self, asked: Asked) -> None:
+        """As for every promotion: other seeds, and a look at the files."""
+        candidate = asked.candidate
+        if candidate.id in self._audited:
+            return
+        space, rows = several([candidate.params])
+        names = self._pool.add(candidate.tree, space)
+        scores = next(j.scores for j in self.judged if j.id == candidate.id)
+        others = [lone(self._pool, names, rows[0], len(scores), r)[0] for r in range(1, audit.REPLICATES + 1)]
+        found = audit.luck(scores, np.array(others, dtype=np.float64))
+        self._ledger.append("audit", Audited(candidate.id, found + audit.tables(candidate.tree.files)))
+
+
+def size(candidate: Candidate) -> int:
+    """Bytes of its files: between equal values the shorter wins."""
+    return sum(map(len, candidate.tree.files.values()))
+
+
+def _joined(number: int, draws: int, parts: list[Done], opening: Opening, author: Author | None) -> BlockRecord:
+    """One experiment's pieces as one block: the first failure is the experiment's."""
+    failed = next((d for d in parts if d.result.outcomes[0] is not Outcome.OK), None)
+    scores = np.concatenate([d.result.scores[0] for d in parts]).astype(np.float32)
+    seen: dict[tuple[str, str], Incident] = {}
+    for incident in _incidents(parts):
+        seen.setdefault((incident.kind, incident.severity), incident)
+    outcomes, messages = {}, {}
+    if failed is not None:
+        scores[:] = np.nan
+        outcomes = {0: str(failed.result.outcomes[0])}
+        with contextlib.suppress(KeyError):
+            messages = {0: failed.result.messages[0]}
+    return BlockRecord(
+        id=f"{number}.0.{draws}",
+        experiments=np.array([number], dtype=np.uint32),
+        lo=0,
+        hi=draws,
+        rows=opening.space.default()[None, :],
+        scores=scores[None, :],
+        outcomes=outcomes,
+        messages=messages,
+        cpu_s=round(sum(d.result.cpu_s for d in parts), 6),
+        wall_s=round(max(d.result.wall_s for d in parts), 6),
+        incidents={0: list(seen.values())} if seen else {},
+        author=author,
+    )
+
+
+def _incidents(parts: list[Done]) -> Iterator[Incident]:
+    for d in parts:
+        yield from d.result.incidents.get(0, [])

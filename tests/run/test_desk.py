@@ -1,0 +1,127 @@
+"""The desk: authors bring their own candidates; scores, attempts and quotas are the ledger's; nothing is forgotten."""
+
+import threading
+
+import pytest
+
+from toprope.assay.verify import verify
+from toprope.errors import UsageError
+from toprope.run.desk import Quota
+from toprope.run.records import Ask
+from toprope.run.session import Session, vault_directory
+from toprope.run.story import export, read, summary
+from toprope.sandbox.selftest import Choice
+from toprope.testing.coin import SOURCE
+from toprope.types import Candidate, Outcome, Tree
+from toprope.view.report import render
+
+
+class Nobody:
+    """Watches nothing."""
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
+QUOTA = Quota(experiments=20, attempts=2, apart=2)
+
+
+def sit(run, new=True, experiments=50):
+    ask = Ask("ab" * 8, "testing/coin-v1", "external", 3, experiments, None, None) if new else None
+    return Session(run, ask, lambda past: Choice("linux-landlock"), 1, Nobody())
+
+
+def coin(skill, comment="", **params):
+    return Candidate(
+        Tree({"solution.py": SOURCE + comment.encode()}), {"face": 1, "act": "ok", "skill": skill, **params}
+    )
+
+
+def test_authors_climb_and_the_run_is_a_run(tmp_path):
+    """Two authors' candidates are scored, one is promoted, and summary, export, report and verify know whose it was."""
+    run = tmp_path / "run"
+    with sit(run) as session:
+        desk = session.desk(QUOTA)
+        first = desk.evaluate(coin(0.02, "# ada"), "ada")
+        second = desk.evaluate(coin(0.09, "# bob"), "bob", parent=first.id)
+        assert (first.outcome, second.experiment) == (Outcome.OK, 2)
+        assert second.value > first.value > desk.judged[0].value - 0.1
+        assert desk.evaluate(coin(0.09, "# bob"), "ada").experiment == 2  # the same candidate is no new experiment
+        broken = desk.evaluate(coin(0.0, act="crash"), "bob")
+        assert (broken.outcome, "asked to crash" in broken.message) == (Outcome.CRASH, True)
+        answer = desk.attempt(second.id[:10], "bob")
+        assert answer.promoted
+        assert desk.champion.id == second.id
+        assert [j.author for j in desk.leaderboard()] == ["bob", "ada", "starter"]
+        session.unseal()
+    story = read(run)
+    assert summary(story)["promotions"] == 1
+    rows = export(story)["experiments"]
+    assert [(r.get("author"), r["outcome"]) for r in rows] == [
+        (None, "ok"),
+        ("ada", "ok"),
+        ("bob", "ok"),
+        ("bob", "crash"),
+    ]
+    assert rows[2]["parent"] == first.id
+    assert "# bob" in rows[2]["files"]["solution.py"]
+    checked = verify(run, None, "linux-landlock", 1, vault_directory(), render, lambda *_: None)
+    assert checked["ok"], checked["checks"]
+
+
+def test_quotas_hold_and_say_what_is_wrong(tmp_path):
+    """Too many experiments, too early an attempt, one too many, a failed or unknown candidate: one line each."""
+    with sit(tmp_path / "run", experiments=8) as session:
+        desk = session.desk(Quota(experiments=5, attempts=1, apart=2))
+        ada = [desk.evaluate(coin(0.01 * i), "ada") for i in (1, 2, 3)]
+        bad = desk.evaluate(coin(0.0, act="nan"), "bob")
+        with pytest.raises(UsageError, match="since its last attempt"):
+            desk.attempt(ada[0].id, "bob")
+        with pytest.raises(UsageError, match="ended as invalid"):
+            desk.attempt(bad.id, "ada")
+        with pytest.raises(UsageError, match="names 0"):
+            desk.attempt("0" * 20, "ada")
+        desk.attempt(ada[0].id, "ada")
+        with pytest.raises(UsageError, match="all it may"):
+            desk.attempt(ada[1].id, "ada")
+        desk.evaluate(coin(0.04), "ada")
+        desk.evaluate(coin(0.05), "ada")
+        with pytest.raises(UsageError, match="author ada has made 5"):
+            desk.evaluate(coin(0.06), "ada")
+        desk.evaluate(coin(0.07), "bob")
+        with pytest.raises(UsageError, match="this run has made 8"):
+            desk.evaluate(coin(0.08), "bob")
+
+
+def test_a_desk_goes_on_where_it_was_left(tmp_path):
+    """A new sitting knows every experiment, attempt and quota of the last one and runs none again."""
+    run = tmp_path / "run"
+    with sit(run) as session:
+        desk = session.desk(QUOTA)
+        for i in (1, 2):
+            desk.evaluate(coin(0.01 * i), "ada")
+        desk.attempt(desk.judged[-1].id, "ada")
+        before = desk.judged
+    with sit(run, new=False) as session:
+        desk = session.desk(QUOTA)
+        assert [(j.id, j.author, j.value) for j in desk.judged] == [(j.id, j.author, j.value) for j in before]
+        assert desk.attempts("ada") == 1
+        with pytest.raises(UsageError, match="since its last attempt"):
+            desk.attempt(before[1].id, "ada")
+        assert desk.evaluate(coin(0.03), "ada").experiment == 3
+
+
+def test_experiments_go_on_while_an_answer_is_awaited(tmp_path):
+    """The gate's wait blocks nobody else; both threads' records stand in one good chain."""
+    run = tmp_path / "run"
+    with sit(run) as session:
+        desk = session.desk(QUOTA)
+        for i in (1, 2):
+            desk.evaluate(coin(0.04 * i), "ada")
+        waiting = threading.Thread(target=desk.attempt, args=(desk.judged[-1].id, "ada"))
+        waiting.start()
+        done = [desk.evaluate(coin(0.01 * i, "# b"), "bob").experiment for i in range(3)]
+        waiting.join()
+        assert done == [3, 4, 5]
+        assert len(desk.answers) == 1
+    assert read(run).experiments == 6
