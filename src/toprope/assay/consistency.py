@@ -64,7 +64,7 @@ def _answers(s: Story) -> Iterator[str]:
 def _figures(s: Story) -> Iterator[str]:
     """What the ledger says of experiments follows from the scores it holds."""
     o = s.opening
-    ask = Ask(o.run, o.task, o.climber, o.seed, o.experiments, o.minutes, o.rehearsal, o.beacon_round)
+    ask = Ask(o.run, o.task, o.climber, o.seed, o.experiments, o.minutes, o.rehearsal, o.beacon_round, o.plan)
     if s.ask is not None and any(getattr(s.ask, f) != getattr(ask, f) for f in msgspec.structs.asdict(ask)):
         yield "the run that was opened is not the one that was asked for"
     scores, failed = dev_scores(s)

@@ -39,7 +39,13 @@ def tasks(as_json: bool) -> None:
 
 @main.command()
 @click.argument("task")
-@click.option("--climber", default="evolution", show_default=True, help="Who proposes: random, evolution, replay:FILE.")
+@click.option("--climber", default="evolution", show_default=True, help="random, evolution, replay:FILE or llm.")
+@click.option("--model", help="With --climber llm: PROVIDER/NAME, as Inspect names models.")
+@click.option("--researchers", type=click.IntRange(1, 100), help="With --climber llm: how many, side by side [1].")
+@click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
+@click.option("--attempts", type=click.IntRange(1, 10**6), help="With --climber llm: at the gate, for each [8].")
+@click.option("--tokens", type=click.IntRange(1, 10**12), help="With --climber llm: hard cap for each [2,000,000].")
+@click.option("--dollars", type=float, help="With --climber llm: hard cap for each; needs a price list for the model.")
 @click.option("--experiments", type=int, help="Budget in experiments; exact and reproducible.")
 @click.option("--minutes", type=float, help="Budget in minutes of climbing [2 if no budget is given].")
 @workers_option
@@ -67,19 +73,48 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
     not_both(options["trust"], options["tier"])
     experiments = _positive("--experiments", options["experiments"])
     minutes = _positive("--minutes", options["minutes"])
+    unbounded = experiments is None and minutes is None
+    named = registry.find(task)
+    climber, plan = _planned(named, options)
     ask = Ask(
         secrets.token_hex(8),
-        registry.find(task),
-        options["climber"],
+        named,
+        climber,
         options["seed"],
-        experiments,
-        2.0 if experiments is None and minutes is None else minutes,
+        plan.researchers * plan.experiments if unbounded and plan is not None else experiments,
+        2.0 if unbounded and plan is None else minutes,
         options["rehearsal_secret"],
         options["beacon_round"],
+        plan,
     )
     _check_names(ask)
     directory = run_dir or Path("runs") / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     _sit(directory, ask, as_json, options)
+
+
+RESEARCH = ("model", "researchers", "directions", "attempts", "tokens", "dollars")
+
+
+def _planned(task: str, options: dict[str, Any]) -> tuple[str, Any]:
+    """The climber's name in the ledger, and how researchers share the run; (name, None) for other climbers."""
+    given = {name: options.pop(name) for name in RESEARCH}
+    climber = options["climber"]
+    if climber != "llm":
+        if extra := [name for name, value in given.items() if value is not None]:
+            raise UsageError(f"--{extra[0]} is for --climber llm, not for {climber}")
+        return climber, None
+    from toprope.researchers import team
+    from toprope.run.records import Plan
+    from toprope.tasks import registry
+
+    if given["model"] is None:
+        raise UsageError("--climber llm needs --model PROVIDER/NAME, such as openai/NAME or anthropic/NAME")
+    _positive("--dollars", given["dollars"])
+    team.known(given["model"])
+    chosen = {name: value for name, value in given.items() if value is not None and name != "directions"}
+    return f"llm:{given['model']}", Plan(
+        **{**chosen, "directions": team.directions(registry.load(task).spec, given["directions"])}
+    )
 
 
 def _check_names(ask: Any) -> None:
@@ -89,7 +124,8 @@ def _check_names(ask: Any) -> None:
     for option, value in (("--climber", ask.climber), ("--rehearsal-secret", ask.rehearsal or "")):
         if not _is_text(value):
             raise UsageError(f"{option} {value!r} is no text; expected UTF-8")
-    climbers.known(ask.climber)
+    if not climbers.authored(ask.climber):
+        climbers.known(ask.climber)
 
 
 def _is_text(value: str) -> bool:
@@ -138,7 +174,7 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     with screen, Session(directory, ask, tier, workers, screen, connect) as session:
         lap("start_s")
         if options.get("climb", True):
-            session.climb()
+            _climbed(session)
             lap("climb_s")
         if options["unseal"]:
             session.unseal(options.get("beacon"))
@@ -150,6 +186,28 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
         result["report"] = str(write(directory))
     result["cost"]["sitting"] = {**spent, "total_s": round(time.monotonic() - began, 1)}
     emit(result, as_json, lambda: text.ending(result))
+
+
+def _climbed(session: Any) -> None:
+    """By the climber the run names: one that is asked for rows, or researchers at the run's desk."""
+    from toprope import climbers
+    from toprope.errors import RunError
+
+    o = session.opening
+    if not climbers.authored(o.climber):
+        session.climb()
+        return
+    if o.plan is None or not o.plan.model:
+        raise RunError(f"run {session.directory} is climbed by agents of your own: `toprope mcp --run` goes on with it")
+    from toprope.researchers import team
+    from toprope.run.desk import Quota
+
+    for line in team.forecast(o.plan):
+        session.screen.say(line)
+    desk = session.desk(Quota.of(o.plan))
+    left = None if o.minutes is None else 60 * o.minutes - desk.elapsed
+    if desk.left and (left is None or left > 0):
+        team.work(desk, session.task, o.plan, session.directory, o.seed, left, session.screen.say)
 
 
 @main.command()

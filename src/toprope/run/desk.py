@@ -14,6 +14,7 @@ import time
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 
 from toprope.errors import UsageError
@@ -25,7 +26,18 @@ from toprope.referee.schedule import pace
 from toprope.run import audit
 from toprope.run.evaluate import lone
 from toprope.run.race import Anchors
-from toprope.run.records import Asked, Audited, Author, BlockRecord, Generation, Opening, record
+from toprope.run.records import (
+    Asked,
+    Audited,
+    Author,
+    BlockRecord,
+    Finding,
+    Generation,
+    Opening,
+    Plan,
+    Spent,
+    record,
+)
 from toprope.space import several
 from toprope.types import Block, Candidate, Floats, Incident, Outcome, certain
 
@@ -40,6 +52,11 @@ class Quota(NamedTuple):
     experiments: int = 1000
     attempts: int = 8
     apart: int = 4
+
+    @staticmethod
+    def of(plan: Plan | None) -> Quota:
+        plan = plan or Plan()
+        return Quota(plan.experiments, plan.attempts, plan.apart)
 
 
 class Judged(NamedTuple):
@@ -82,6 +99,8 @@ class Desk:
         self.judged: list[Judged] = []
         self.asked: dict[str, Asked] = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
         self.answers: dict[str, Answer] = {r.candidate: r for r in map(record, ledger.read("answer"))}
+        self.findings: list[Finding] = list(map(record, ledger.read("finding")))
+        self.spent: list[Spent] = list(map(record, ledger.read("spent")))
         self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
         past = [r.elapsed for r in map(record, ledger.read("generation"))]
         self._generations, self._before, self._start = len(past), past[-1] if past else 0.0, time.monotonic()
@@ -200,6 +219,20 @@ class Desk:
         self._ledger.append("generation", generation)
         self._generations += 1
         self._hears(generation)
+
+    # ------------------------------------------------------------ what authors say and cost
+
+    def note(self, finding: Finding) -> Finding:
+        with self._lock:
+            finding = msgspec.structs.replace(finding, number=len(self.findings) + 1)
+            self._ledger.append("finding", finding)
+            self.findings.append(finding)
+            return finding
+
+    def pay(self, spent: Spent) -> None:
+        with self._lock:
+            self._ledger.append("spent", spent)
+            self.spent.append(spent)
 
     # ------------------------------------------------------------ the gate
 

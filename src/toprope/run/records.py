@@ -16,6 +16,21 @@ from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
 
+class Plan(msgspec.Struct, frozen=True):
+    """How authors share a run. model: provider/name, or "" for agents that bring their own. experiments, attempts,
+    apart: for each author (`desk.Quota`). tokens, dollars: hard caps for each researcher, over all its conversations;
+    dollars None: no cap. directions: one for each researcher, in turn."""
+
+    model: str = ""
+    researchers: int = 1
+    directions: list[str] = []
+    experiments: int = 1000
+    attempts: int = 8
+    apart: int = 4
+    tokens: int = 2_000_000
+    dollars: float | None = None
+
+
 class Ask(msgspec.Struct, frozen=True):
     """kind "ask", the first entry: what a user wants of a new run, so that one killed while starting can be resumed."""
 
@@ -27,6 +42,7 @@ class Ask(msgspec.Struct, frozen=True):
     minutes: float | None = None
     rehearsal: str | None = None
     beacon_round: str | None = None
+    plan: Plan | None = None
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -55,6 +71,7 @@ class Opening(msgspec.Struct, frozen=True):
     started: float
     beacon_round: str | None = None
     confined: bool = False
+    plan: Plan | None = None
 
 
 class Sitting(msgspec.Struct, frozen=True):
@@ -125,6 +142,27 @@ class Audited(msgspec.Struct, frozen=True):
     incidents: list[Incident]
 
 
+class Finding(msgspec.Struct, frozen=True):
+    """kind "finding": what an author told the others. text: its own words, hostile to whoever reads them. candidate:
+    id of one of the run's, or ""; its figures are the blocks'."""
+
+    number: int
+    author: str
+    kind: str
+    text: str
+    candidate: str = ""
+
+
+class Spent(msgspec.Struct, frozen=True):
+    """kind "spent": what an author's conversation has used since its last entry. dollars: by the model's price list,
+    0 where it has none. conversation: name of its transcript."""
+
+    author: str
+    tokens: int
+    dollars: float
+    conversation: str
+
+
 class Committed(msgspec.Struct, frozen=True):
     """kind "commit": the one candidate the sealed test will be opened for, named before it is opened."""
 
@@ -140,6 +178,8 @@ KINDS: dict[str, Any] = {
     "attempt": Asked,
     "answer": Answer,
     "audit": Audited,
+    "finding": Finding,
+    "spent": Spent,
     "commit": Committed,
     "test": Opened,
 }

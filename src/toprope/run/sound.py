@@ -43,6 +43,12 @@ def _faults(s: Story) -> Iterator[str]:
     for i, g in enumerate(s.generations):
         if g.number != i or not _number(g.elapsed, g.experiments, g.pruned, g.cached, g.best or 0.0, least=-LARGEST):
             yield f"generation {i} is none"
+    for i, f in enumerate(s.findings):
+        if f.number != i + 1 or not _named(f.author) or not _named(f.kind):
+            yield f"finding {i + 1} is none"
+    for spent in s.spent:
+        if not _named(spent.author) or not _number(spent.tokens, spent.dollars):
+            yield f"what {spent.author[:64]!r} spent is no number"
     yield from _gate(s)
     yield from _test(s)
 

@@ -15,7 +15,18 @@ from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
 from toprope.run import sound
 from toprope.run.ledger import read_entries
-from toprope.run.records import Ask, Asked, Audited, BlockRecord, Committed, Generation, Opening, record
+from toprope.run.records import (
+    Ask,
+    Asked,
+    Audited,
+    BlockRecord,
+    Committed,
+    Finding,
+    Generation,
+    Opening,
+    Spent,
+    record,
+)
 from toprope.stats.gap import Gap
 from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, Floats, Incident, candidate_id
@@ -37,6 +48,8 @@ class Story(msgspec.Struct):
     audits: list[Audited]
     head: str
     ask: Ask | None = None
+    findings: list[Finding] = []
+    spent: list[Spent] = []
 
     @property
     def experiments(self) -> int:
@@ -200,6 +213,8 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         by_kind.get("audit", []),
         head,
         last("ask"),
+        by_kind.get("finding", []),
+        by_kind.get("spent", []),
     )
     sound.check(story)
     return story

@@ -30,7 +30,7 @@ def config(profile: str, off: frozenset[str], own_root: bool = False) -> dict[st
     if profile not in PROFILES:
         raise UsageError(f"import profile {profile!r} is not known; expected one of {', '.join(PROFILES)}")
     distributions, preload = PROFILES[profile]
-    places = [_place(name) for name in distributions]
+    places = [place(name) for name in distributions]
     readable = sorted({str(p) for p in _readable(places)})
     return {
         "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in ("layers", "decoys", "candidate", "zygote")},
@@ -56,7 +56,8 @@ def _maps(table: str, uid: int) -> bool:
     return any(first <= uid < first + count for first, _, count in rows)
 
 
-def _place(module: str) -> Path:
+def place(module: str) -> Path:
+    """Where a package of a profile lies. Raises UsageError if it is not installed."""
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(f"the sandbox's import profile needs {module!r}, which is not installed")
@@ -75,10 +76,10 @@ def _readable(places: list[Path]) -> Iterator[Path]:
     for entry in stdlib().iterdir():
         if entry.name not in NOT_READ:
             yield entry
-    for place in places:
-        extensions += place.rglob("*.so")
-        yield place
-        if (libs := place.parent / f"{place.name}.libs").is_dir():
+    for found in places:
+        extensions += found.rglob("*.so")
+        yield found
+        if (libs := found.parent / f"{found.name}.libs").is_dir():
             extensions += libs.glob("*.so*")
             yield libs
     triplet = sysconfig.get_config_var("MULTIARCH") or ""

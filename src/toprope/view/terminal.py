@@ -148,12 +148,12 @@ class Plain:
     def __exit__(self, *_: object) -> None:
         self._flush()
 
-    def _say(self, line: str) -> None:
+    def say(self, line: str) -> None:
         print(line, file=sys.stderr, flush=True)
 
     def _flush(self) -> None:
         for event in self.state.events[self._events :]:
-            self._say(event)
+            self.say(event)
         self._events = len(self.state.events)
 
     def progress(self, what: str, done: float) -> None:
@@ -161,12 +161,12 @@ class Plain:
         self.state.progress(what, done)
         if (done >= 1 and began) or (done < 1 and time.monotonic() - self._said > self.every_s):
             self._said = time.monotonic()
-            self._say(f"{what}: {100 * done:.0f} %")
+            self.say(f"{what}: {100 * done:.0f} %")
 
     def opened(self, opening: Opening) -> None:
         self.state.opened(opening)
         for line in header(opening):
-            self._say(line)
+            self.say(line)
 
     def block(self, block: BlockRecord) -> None:
         self.state.block(block)
@@ -176,7 +176,7 @@ class Plain:
         self._flush()
         if time.monotonic() - self._said > self.every_s:
             self._said = time.monotonic()
-            self._say("  ".join(f"{k}: {v}" for k, v in self.state.lines()))
+            self.say("  ".join(f"{k}: {v}" for k, v in self.state.lines()))
 
     def gate(self, event: Asked | Answer) -> None:
         self.state.gate(event)
@@ -223,6 +223,9 @@ class Panel:
         for line in rest:
             style = "bold red" if "NONE" in line else "dim"
             self._console.print(line, style=style, markup=False, highlight=False)
+
+    def say(self, line: str) -> None:
+        self._console.print(line, style="dim", markup=False, highlight=False)
 
     def _render(self) -> Any:
         from rich.console import Group

@@ -1,0 +1,44 @@
+"""Writes the public part of a few dev draws to files, for whoever works on candidates by hand.
+
+A process of its own, so that no other one ever holds the private parts: `python -m toprope.referee.handout TASK SEED N
+FOLDER` writes FOLDER/draw-0.npz and so on, the arrays that candidates are given on these draws.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from toprope import wire
+from toprope.errors import RunError
+from toprope.referee.draws import DrawStore
+from toprope.seeding import dev_secret
+from toprope.tasks import registry
+
+
+def hand_out(task_id: str, seed: int, draws: int, folder: Path) -> None:
+    """Runs this module. Raises RunError if it fails."""
+    argv = [sys.executable, "-m", "toprope.referee.handout", task_id, str(seed), str(draws), str(folder)]
+    done = subprocess.run(argv, capture_output=True, text=True, env=wire.child_environment(), check=False)
+    if done.returncode:
+        raise RunError(f"the dev draws of {task_id} could not be written: {done.stderr.strip()[-400:]}")
+
+
+def main() -> None:
+    task_id, seed, draws, folder = sys.argv[1], int(sys.argv[2]), int(sys.argv[3]), Path(sys.argv[4])
+    task = registry.load(task_id)
+    task.prepare("dev", lambda *_: None)
+    store = DrawStore(task, {"dev": dev_secret(seed)})
+    folder.mkdir(parents=True, exist_ok=True)
+    for i in range(draws):
+        arrays: dict[str, Any] = store.get("dev", 0, i).draw.public
+        np.savez(folder / f"draw-{i}.npz", **arrays)
+    store.close()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,6 @@
+"""Language-model researchers and other agents on a run (extra `[llm]`).
+
+`workspace.py` is the walled room one works in, `tools.py` what it can do there, `findings.py` what researchers tell
+each other, `briefing.py` what each is told. `team.py` runs them on Inspect, `server.py` serves the same tools to any
+MCP client. All of it goes through the desk of a run (`run/desk.py`): no figure comes from what a researcher says.
+"""

@@ -1,0 +1,238 @@
+"""Researchers on Inspect: one task, one agent and one transcript each; models, retries, caching and logs are Inspect's.
+
+A researcher ends when it finishes or when its tokens, its money, the run's time or the run's experiments are spent. A
+failing provider ends its own researcher only. Nothing is lost by a kill: experiments, findings and what was spent stand
+in the ledger, and a researcher that is resumed begins a new conversation with its notebook.
+"""
+
+from __future__ import annotations
+
+import functools
+import inspect
+import tomllib
+import typing
+from collections.abc import Awaitable, Callable
+from importlib import resources
+from pathlib import Path
+from typing import Any
+
+from toprope.errors import RunError, UsageError
+from toprope.protocols import Task, TaskSpec
+from toprope.researchers import briefing
+from toprope.researchers.tools import NAMES, Toolbox
+from toprope.researchers.workspace import Workspace
+from toprope.run.desk import Desk
+from toprope.run.records import Plan, Spent
+
+BEGIN = "Begin. Read what is in your room, make a plan, and work until you have nothing left to try; then call finish."
+AGAIN = "You have worked on this before; your conversation begins anew. Your notebook says:\n\n{notebook}\n\nGo on."
+FINISH = "End your work for good, with a sentence on what you found."
+NUDGE = "Go on with your work; call finish only when you have nothing left to try."
+LONG = 120_000  # tokens of a conversation after which it begins anew
+PEOPLE = ("ada", "blaise", "carl", "daniel", "emmy", "fritz", "grace", "henri", "ida", "jerzy", "karl", "lise")
+
+
+def people(n: int) -> list[str]:
+    """n names, distinct."""
+    return [PEOPLE[i] if i < len(PEOPLE) else f"{PEOPLE[i % len(PEOPLE)]}-{i // len(PEOPLE) + 1}" for i in range(n)]
+
+
+def directions(spec: TaskSpec, file: Path | None) -> list[str]:
+    """Of a file of one's own, one a line, or those shipped for the family. Raises UsageError for an empty file."""
+    if file is None:
+        shipped = tomllib.loads((resources.files("toprope.researchers") / "directions.toml").read_text("utf-8"))
+        return list(shipped.get(spec.id.partition("/")[0], shipped["any"]))
+    try:
+        found = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
+    except (OSError, UnicodeDecodeError) as e:
+        raise UsageError(f"--directions {file}: {getattr(e, 'strerror', None) or e}; expected text, one a line") from e
+    if not found:
+        raise UsageError(f"--directions {file} is empty; expected one direction a line")
+    return found
+
+
+def needed() -> None:
+    """Raises UsageError where the extra is not installed."""
+    try:
+        import inspect_ai  # noqa: F401  is it there?
+    except ImportError as e:
+        raise UsageError(f"researchers need the extra [llm] ({e}); `pip install 'toprope[llm]'`") from e
+
+
+def known(model: str) -> None:
+    """Raises UsageError for a model that Inspect cannot make: an unknown provider, a missing package or key."""
+    needed()
+    from inspect_ai.model import get_model
+
+    try:
+        get_model(model)
+    except Exception as e:  # providers raise what they like
+        raise UsageError(f"--model {model}: {' '.join(str(e).split())[:400]}; expected PROVIDER/NAME") from e
+
+
+def forecast(plan: Plan) -> list[str]:
+    """What the run may cost at most, before it begins."""
+    money = "no cap on money" if plan.dollars is None else f"at most ${plan.dollars * plan.researchers:.2f}"
+    return [
+        f"{plan.researchers} researchers on {plan.model}: at most {plan.tokens * plan.researchers:,} tokens, {money}",
+        f"each: {plan.experiments} experiments, {plan.attempts} attempts at the gate, {plan.apart} experiments apart",
+    ]
+
+
+def work(
+    desk: Desk,
+    task: Task,
+    plan: Plan,
+    directory: Path,
+    seed: int,
+    seconds: float | None,
+    say: Callable[[str], None],
+) -> None:
+    """Runs every researcher to its end. directory: the run's; rooms, transcripts and logs of calls go below it.
+
+    Raises RunError if all of them ended by an error."""
+    needed()
+    from inspect_ai import eval as run_eval
+
+    folder = directory / "researchers"
+    boxes = []
+    for name in people(plan.researchers):
+        room = Workspace(folder / name / "room")
+        briefing.furnish(room, task, seed)
+        boxes.append(Toolbox(desk, name, room, folder / name / "calls.jsonl"))
+    tasks = [_task(box, task.spec, plan, i, seconds) for i, box in enumerate(boxes)]
+    tasks = [t for t in tasks if t is not None]
+    if tasks:
+        logs = run_eval(
+            tasks,
+            model=plan.model,
+            log_dir=str(folder / "transcripts"),
+            log_format="eval",
+            display="none",
+            max_tasks=len(tasks),
+            score=False,
+            fail_on_error=False,
+            max_connections=max(10, len(tasks)),
+        )
+        for box in boxes:
+            box.sync()
+        _judged([log for log in logs if log is not None], say)
+
+
+def _judged(logs: list[Any], say: Callable[[str], None]) -> None:
+    """Says who was ended by an error. Raises RunError if everybody was: then it is no matter of one researcher."""
+    failed = {}
+    for log in logs:
+        errors = [log.error, *(sample.error for sample in log.samples or [])]
+        failed |= {log.eval.task: " ".join(e.message.split())[:300] for e in errors if e is not None}
+    for name, why in failed.items():
+        say(f"conversation {name} was ended by an error: {why}")
+    if len(failed) == len(logs):
+        raise RunError(
+            f"every researcher was ended by an error, {next(iter(failed.values()))}; resume when it is mended"
+        )
+
+
+def _task(box: Toolbox, spec: TaskSpec, plan: Plan, number: int, seconds: float | None) -> Any:
+    """One researcher as an Inspect task, with what is left of its budget; None if nothing is."""
+    from inspect_ai import Task as InspectTask
+    from inspect_ai.dataset import Sample
+    from inspect_ai.model import ChatMessageSystem, ChatMessageUser
+
+    tokens, dollars = _spent(box.desk, box.name)
+    left = None if plan.dollars is None else plan.dollars - dollars
+    if plan.tokens - tokens <= 0 or (left is not None and left <= 0):
+        return None
+    direction = plan.directions[number % len(plan.directions)]
+    past = [s.conversation for s in box.desk.spent if s.author == box.name]
+    notes = box.room.read("notebook.md").decode("utf-8", "replace")
+    began = AGAIN.format(notebook=notes or "(nothing)") if past or notes else BEGIN
+    conversation = f"{box.name}-{len(set(past)) + 1}"
+    system = briefing.prompt(spec, box.name, direction, box.quota)
+    return InspectTask(
+        name=conversation,
+        dataset=[Sample(id=box.name, input=[ChatMessageSystem(content=system), ChatMessageUser(content=began)])],
+        solver=_agent(box, conversation),
+        token_limit=plan.tokens - tokens,
+        cost_limit=left,
+        time_limit=None if seconds is None else max(1, int(seconds)),
+        metadata={"researcher": box.name, "direction": direction, "task": spec.id},
+    )
+
+
+def _spent(desk: Desk, author: str) -> tuple[int, float]:
+    own = [s for s in desk.spent if s.author == author]
+    return sum(s.tokens for s in own), sum(s.dollars for s in own)
+
+
+def _agent(box: Toolbox, conversation: str) -> Any:
+    """Inspect's react loop over the tools of one box."""
+    from inspect_ai.agent import AgentSubmit, react
+
+    meter = Meter(box.desk, box.name, conversation)
+    return react(
+        prompt=None,
+        tools=[as_tool(getattr(box, name), meter) for name in NAMES],
+        submit=AgentSubmit(name="finish", description=FINISH),
+        on_continue=_going_on(box),
+    )
+
+
+def _going_on(box: Toolbox) -> Callable[[Any], Awaitable[Any]]:
+    """After every reply: a word where no tool was called, and a new conversation with the notebook where the last one
+    has become long, by the provider's own count (Inspect's compaction would count with a vocabulary from the network).
+    """
+
+    async def go_on(state: Any) -> Any:
+        from inspect_ai.agent import AgentState
+        from inspect_ai.model import ChatMessageUser
+
+        usage = state.output.usage
+        if usage is not None and usage.total_tokens + (usage.input_tokens_cache_read or 0) > LONG:
+            notes = box.notebook()
+            return AgentState(messages=[*state.messages[:1], ChatMessageUser(content=AGAIN.format(notebook=notes))])
+        return True if state.output.message.tool_calls else NUDGE
+
+    return go_on
+
+
+class Meter:
+    """Writes into the ledger what a conversation has used since it was last read."""
+
+    def __init__(self, desk: Desk, author: str, conversation: str) -> None:
+        self._desk, self._author, self._conversation = desk, author, conversation
+        self._tokens, self._dollars = 0, 0.0
+
+    def read(self) -> None:
+        from inspect_ai.util import sample_limits
+
+        limits = sample_limits()
+        tokens, dollars = int(limits.token.usage), float(limits.cost.usage)
+        if tokens > self._tokens or dollars > self._dollars:
+            more = Spent(self._author, tokens - self._tokens, dollars - self._dollars, self._conversation)
+            self._tokens, self._dollars = tokens, dollars
+            self._desk.pay(more)
+
+
+def as_tool(act: Callable[..., str], meter: Meter | None = None) -> Any:
+    """A bound tool of a `Toolbox` as Inspect's: its signature and docstring, run in a thread."""
+    import anyio
+    from inspect_ai.tool import ToolDef
+
+    async def execute(*args: Any, **kwargs: Any) -> str:
+        if meter is not None:
+            meter.read()
+        return await anyio.to_thread.run_sync(functools.partial(act, *args, **kwargs))
+
+    described(execute, act)
+    return ToolDef(execute, name=act.__name__, parallel=False).as_tool()
+
+
+def described(wrapper: Any, act: Callable[..., str]) -> None:
+    """Gives a wrapper the name, types and words of the tool it calls, without `self`."""
+    plain = inspect.unwrap(act)
+    hints = typing.get_type_hints(plain)
+    parameters = [p.replace(annotation=hints[p.name]) for p in inspect.signature(act).parameters.values()]
+    wrapper.__signature__ = inspect.Signature(parameters, return_annotation=str)
+    wrapper.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": str}
+    wrapper.__name__, wrapper.__doc__ = act.__name__, inspect.cleandoc(plain.__doc__ or "")

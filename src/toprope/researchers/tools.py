@@ -1,0 +1,236 @@
+"""What a researcher can do, as plain functions that answer in text: one object for each researcher.
+
+Inspect's tools (`team.py`) and an MCP server's (`server.py`) are these and nothing more. A mistake of the researcher's
+is an answer that says what was wrong; it never ends a run.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec
+
+import numpy as np
+
+from toprope.errors import UsageError
+from toprope.researchers import findings
+from toprope.researchers.workspace import ROOM, Workspace
+from toprope.run.desk import Desk, Judged, Quota
+from toprope.run.submit import read_candidate
+
+P = ParamSpec("P")
+SHOWN = 8000  # characters of a command's output that are told
+ROWS = 15  # of the leaderboard
+KEPT = 2000  # characters of each argument and answer in the log
+NAMES = (
+    "run",
+    "edit",
+    "evaluate",
+    "attempt",
+    "share_finding",
+    "read_findings",
+    "leaderboard",
+    "fetch_snapshot",
+    "notebook",
+)
+
+
+def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[Toolbox, P], str]:
+    """Logged; a UsageError is an answer."""
+
+    @functools.wraps(act)
+    def answered(self: Toolbox, *args: P.args, **kwargs: P.kwargs) -> str:
+        began = time.time()
+        try:
+            answer = act(self, *args, **kwargs)
+        except UsageError as e:
+            answer = f"not done: {str(e).replace(str(self.room.folder), ROOM)}"
+        self.log(act.__name__, {**dict(enumerate(args)), **kwargs}, answer, began)
+        return answer
+
+    return answered  # type: ignore[return-value]  # functools.wraps forgets that it is a method
+
+
+class Toolbox:
+    """One researcher's tools. room: its workspace. record: file that every call is appended to."""
+
+    def __init__(self, desk: Desk, name: str, room: Workspace, record: Path) -> None:
+        self.desk, self.name, self.room, self._record = desk, name, room, record
+
+    @property
+    def quota(self) -> Quota:
+        return self.desk.quota
+
+    @tool
+    def run(self, command: str, timeout_s: int = 60) -> str:
+        """Run a shell command in your room.
+
+        Args:
+            command: for bash; several lines are fine.
+            timeout_s: seconds after which it is stopped, at most 600.
+        """
+        done = self.room.run(["bash", "-c", command], timeout_s=min(max(timeout_s, 1), 600), output_max=4 * SHOWN)
+        said = [done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")]
+        end = f"[stopped after {timeout_s} s]" if done.timed_out else f"[exit status {done.code}]"
+        return "\n".join([*(_shortened(s) for s in said if s), end])
+
+    @tool
+    def edit(self, path: str, content: str | None = None, old: str | None = None, new: str | None = None) -> str:
+        """Write a file, or replace a passage that occurs exactly once in it.
+
+        Args:
+            path: below your room.
+            content: the whole new file; leave out to replace a passage.
+            old: the passage as it stands.
+            new: what takes its place.
+        """
+        if content is None:
+            if old is None or new is None:
+                raise UsageError("edit needs either content, or old and new")
+            text = self.room.read(path).decode("utf-8", "replace")
+            if text.count(old) != 1:
+                raise UsageError(f"the passage stands {text.count(old)} times in {path}; it must stand there once")
+            content = text.replace(old, new)
+        self.room.write(path, content.encode())
+        return f"{path}: {len(content.encode())} bytes"
+
+    @tool
+    def evaluate(self, folder: str = "candidate", parent: str = "") -> str:
+        """Score a candidate folder on all practice draws.
+
+        Args:
+            folder: below your room, with a solution.py and perhaps params.json.
+            parent: id of the candidate it was made from, if it was.
+        """
+        with self.room.lock:
+            candidate = read_candidate(self.room.path(folder), None, self.desk.spec)
+        made_from = self.desk.find(parent).id if parent else ""
+        return self._told(self.desk.evaluate(candidate, self.name, made_from))
+
+    @tool
+    def attempt(self, candidate: str) -> str:
+        """Send a candidate you evaluated to the gate, and wait for PROMOTE or NOT YET.
+
+        Args:
+            candidate: its id, or the first characters of it.
+        """
+        answer = self.desk.attempt(candidate, self.name)
+        left = f"{self.quota.attempts - self.desk.attempts(self.name)} attempts left"
+        if answer is None or not answer.promoted:
+            return f"NOT YET; {left}"
+        m = answer.measured
+        assert m is not None
+        return f"PROMOTE; measured on fresh data {m.value:.4f} [{m.lo:.4f}, {m.hi:.4f}]; {left}"
+
+    @tool
+    def share_finding(self, kind: str, text: str, candidate: str = "") -> str:
+        """Tell the other researchers something. Scores need not be told: they are added from the record.
+
+        Args:
+            kind: result, hypothesis, insight or error.
+            text: in your own words.
+            candidate: id of the candidate it is about, if any.
+        """
+        found = findings.share(self.desk, self.name, kind, text, candidate)
+        return f"finding {found.number} is shared"
+
+    @tool
+    def read_findings(self, since: int = 0) -> str:
+        """Read what others have shared; it also lies in findings/.
+
+        Args:
+            since: only findings with a higher number.
+        """
+        return findings.digest(self.desk, [f for f in self.desk.findings if f.number > since])
+
+    @tool
+    def leaderboard(self) -> str:
+        """The best candidates so far on practice draws, and what became of those sent to the gate."""
+        rows = [f"{'candidate':14}{'author':14}{'dev value':22}gate"]
+        board = self.desk.leaderboard()
+        for j in board[:ROWS]:
+            rows.append(f"{j.id[:12]:14}{j.author[:12]:14}{f'{j.value:.4f} +- {1.96 * j.se:.4f}':22}{self._gate(j)}")
+        rows.append(f"{len(board)} candidates, {len(self.desk.judged)} experiments, {self.desk.left} left to the run")
+        return "\n".join(rows)
+
+    @tool
+    def fetch_snapshot(self, candidate: str) -> str:
+        """Copy a candidate of anybody's into snapshots/ID of your room.
+
+        Args:
+            candidate: its id, or the first characters of it.
+        """
+        judged = self.desk.find(candidate)
+        folder = f"snapshots/{judged.id[:12]}"
+        for name, data in judged.candidate.tree.files.items():
+            self.room.write(f"{folder}/{name}", data)
+        if judged.candidate.params:
+            self.room.write(f"{folder}/params.json", json.dumps(judged.candidate.params, indent=1).encode())
+        return f"{folder}: {', '.join(sorted(judged.candidate.tree.files))}; by {judged.author}, dev {judged.value:.4f}"
+
+    @tool
+    def notebook(self, text: str = "") -> str:
+        """Add to your notebook, and read it back. It is what you will know when your conversation begins anew.
+
+        Args:
+            text: what to add; nothing to read only.
+        """
+        kept = self.room.read("notebook.md").decode("utf-8", "replace") if self._has("notebook.md") else ""
+        if text.strip():
+            kept = f"{kept}{text.strip()}\n"
+            self.room.write("notebook.md", kept.encode())
+        return kept[-SHOWN:] or "the notebook is empty"
+
+    # ------------------------------------------------------------ around them
+
+    def sync(self) -> None:
+        """Puts findings that are not there yet into the room, as files."""
+        for f in self.desk.findings:
+            name = f"findings/{f.number:03d}-{_plain(f.author)}.md"
+            if not self._has(name):
+                self.room.write(name, findings.page(self.desk, f).encode())
+
+    def log(self, name: str, arguments: dict[Any, Any], answer: str, began: float) -> None:
+        told = {str(k): str(v)[:KEPT] for k, v in arguments.items()}
+        line = {"at": round(began, 3), "author": self.name, "tool": name, "arguments": told, "answer": answer[:KEPT]}
+        with self._record.open("a", encoding="utf-8") as f:
+            f.write(json.dumps(line) + "\n")
+        if name != "run":
+            self.sync()
+
+    def _has(self, name: str) -> bool:
+        return (self.room.folder / name).is_file()
+
+    def _told(self, j: Judged) -> str:
+        if j.outcome != "ok":
+            return f"candidate {j.id[:12]} ended as {j.outcome}: {j.message or 'no message'}"
+        floors, ceilings = self.desk.anchors
+        per_draw = (j.scores - floors) / float((ceilings - floors).mean())
+        worst = np.argsort(per_draw)[:3].tolist()
+        best = self.desk.leaderboard()[0]
+        return (
+            f"candidate {j.id[:12]}: dev {j.value:.4f} +- {1.96 * j.se:.4f} over {len(j.scores)} draws; worst draws "
+            + ", ".join(f"{i} ({per_draw[i]:.2f})" for i in worst)
+            + f"; best so far {best.value:.4f} ({best.id[:12]} by {best.author})"
+        )
+
+    def _gate(self, j: Judged) -> str:
+        if j.id == self.desk.champion.id and self.desk.answers:
+            return "champion"
+        answer = self.desk.answers.get(j.id)
+        if answer is not None:
+            return "promoted" if answer.promoted else "not yet"
+        return "not yet" if j.id in self.desk.asked else ""
+
+
+def _plain(name: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_" else "-" for c in name)
+
+
+def _shortened(text: str) -> str:
+    if len(text) <= SHOWN:
+        return text
+    return f"{text[: SHOWN // 2]}\n[... {len(text) - SHOWN} characters left out ...]\n{text[-SHOWN // 2 :]}"

@@ -1,0 +1,210 @@
+"""A researcher's room: one folder to work in, a shell, Python with numpy, and nothing else of the machine.
+
+The slower profile beside the candidates' sandbox: several processes, any program of /usr, files that stay. bubblewrap
+makes namespaces for it (mounts, processes, network, IPC, host name); no capabilities; as root also another user. What
+it may see is /usr read-only, the interpreter, numpy, and its own folder. Not visible: toprope, its weights and vault,
+homes, other rooms, the network. Not covered: kernel bugs, the clock, the load of the machine, the disk's free space.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import toprope
+from toprope.errors import NoProtection, UsageError
+from toprope.sandbox import namespaces, walls
+
+ROOM = "/workspace"  # where the folder lies inside
+PACKAGES = "/opt/packages"  # where numpy lies inside
+OUTPUT_MAX = 10 << 20  # bytes of each stream that are kept; what comes after is read and dropped
+MEMORY_KB, FILE_BLOCKS = 4 << 20, 512 << 10  # ulimit -v in KiB, ulimit -f in blocks of 1,024 bytes
+LIMITED = f'ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f {FILE_BLOCKS}; exec "$@"'
+COVERED = 'mount -n -t tmpfs -o ro,size=4k none / && exec "$@"'  # as `sandbox/inside/layers.py` forbids user namespaces
+
+
+class Ran(NamedTuple):
+    """code: exit status, -1 where it was killed at the limit. cut: a stream was longer than OUTPUT_MAX."""
+
+    code: int
+    stdout: bytes
+    stderr: bytes
+    timed_out: bool
+    cut: bool
+
+
+class Workspace:
+    """One room. Calls from several threads wait for each other, so nothing in it changes while it is read."""
+
+    def __init__(self, folder: Path) -> None:
+        """folder: made if it is not there. Raises NoProtection where bubblewrap is missing or does not work."""
+        self.folder = folder.resolve()
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.lock = threading.RLock()
+        self._prefix = _command(self.folder)
+        self._own()
+        probe = self.run(["true"], timeout_s=20)
+        if probe.code:
+            said = probe.stderr.decode("utf-8", "replace").strip()[:200]
+            raise NoProtection(
+                f"a workspace does not start here ({said}); `toprope doctor` shows what bubblewrap lacks"
+            )
+
+    def run(self, argv: Sequence[str], timeout_s: float = 60.0, given: bytes = b"", cwd: str = ROOM,
+            env: dict[str, str] | None = None, output_max: int = OUTPUT_MAX) -> Ran:  # fmt: skip
+        """Runs a command to its end or its limit; everything it started ends with it."""
+        extra = [part for name, value in (env or {}).items() for part in ("--setenv", name, value)]
+        command = [*self._prefix, *extra, "--chdir", cwd, "--", *_user(), "sh", "-c", LIMITED, "sh", *argv]
+        with self.lock, subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
+        ) as process:  # fmt: skip
+            streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
+            threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
+            timed_out = False
+            try:
+                process.wait(timeout_s)
+            except subprocess.TimeoutExpired:
+                timed_out = True
+            finally:
+                _end(process)
+            out, err = (s.result() for s in streams)
+            cut = any(s.cut for s in streams)
+            return Ran(-1 if timed_out else process.returncode, out, err, timed_out, cut)
+
+    def path(self, name: str) -> Path:
+        """The file or folder of this name, on the host. Raises UsageError if it lies, or leads, outside the room."""
+        inside = name.removeprefix(ROOM).lstrip("/") if name.startswith(ROOM) else name
+        target = self.folder / inside
+        if Path(inside).is_absolute() or not target.resolve().is_relative_to(self.folder):
+            raise UsageError(f"{name[:200]!r} lies outside the workspace; name a path below {ROOM}")
+        return target
+
+    def write(self, name: str, data: bytes) -> None:
+        """Raises UsageError for a path outside, or one that is a folder."""
+        with self.lock, _explained(name):
+            target = self.path(name)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target = self.path(name)  # a folder on the way may have been a link
+            target.unlink(missing_ok=True)  # never through a link that was put there
+            target.write_bytes(data)
+            self._own()
+
+    def read(self, name: str, most: int = OUTPUT_MAX) -> bytes:
+        """Raises UsageError for a path outside, one that is no plain file, or one that is too long."""
+        with self.lock, _explained(name):
+            target = self.path(name)
+            if not target.is_file():
+                raise UsageError(f"{name[:200]!r} is no file in the workspace")
+            if target.stat().st_size > most:
+                raise UsageError(f"{name[:200]!r} holds {target.stat().st_size} bytes; at most {most} are read")
+            return target.read_bytes()
+
+    def _own(self) -> None:
+        """As root the room belongs to the stranger who works in it."""
+        if os.geteuid() == 0:
+            for path in (self.folder, *self.folder.rglob("*")):
+                with contextlib.suppress(OSError):
+                    os.chown(path, walls.UID, walls.UID, follow_symlinks=False)
+
+
+class _Reader(threading.Thread):
+    """Reads a stream to its end, keeps the beginning."""
+
+    def __init__(self, stream: object, most: int) -> None:
+        super().__init__(daemon=True)
+        self._stream, self._most, self._data, self.cut = stream, most, bytearray(), False
+        self.start()
+
+    def run(self) -> None:
+        with contextlib.suppress(ValueError, OSError):
+            while part := self._stream.read1(1 << 16):  # type: ignore[attr-defined]
+                self.cut = self.cut or len(self._data) + len(part) > self._most
+                self._data += part[: max(0, self._most - len(self._data))]
+
+    def result(self) -> bytes:
+        self.join(5)
+        return bytes(self._data)
+
+
+def _write(stream: object, data: bytes) -> None:
+    with contextlib.suppress(OSError, ValueError):
+        stream.write(data)  # type: ignore[attr-defined]
+        stream.close()  # type: ignore[attr-defined]
+
+
+def _end(process: subprocess.Popen[bytes]) -> None:
+    """bubblewrap's first process takes every other of its namespace with it."""
+    with contextlib.suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@contextlib.contextmanager
+def _explained(name: str) -> Iterator[None]:
+    try:
+        yield
+    except (OSError, ValueError) as e:
+        if isinstance(e, UsageError):
+            raise
+        raise UsageError(f"{name[:200]!r}: {getattr(e, 'strerror', None) or e}") from None
+
+
+def _command(folder: Path) -> list[str]:
+    bubblewrap = namespaces.installed()
+    if bubblewrap is None:
+        raise NoProtection("a researcher's workspace needs bubblewrap; install it (`apt install bubblewrap`)")
+    said = [bubblewrap, *(f"--unshare-{kind}" for kind in namespaces.KINDS if kind != "mnt")]
+    said += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "workspace"]
+    if os.geteuid():
+        said += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
+    said += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
+    for made in ("/opt", PACKAGES, "/etc"):
+        said += ["--perms", "0755", "--dir", made]
+    for top in ("bin", "sbin", "lib", "lib64", "lib32"):
+        if Path("/", top).is_symlink():
+            said += ["--symlink", os.readlink(f"/{top}"), f"/{top}"]
+        elif Path("/", top).is_dir():
+            said += ["--ro-bind", f"/{top}", f"/{top}"]
+    for file in ("/etc/ld.so.cache", "/etc/alternatives"):
+        said += ["--ro-bind-try", file, file]
+    if not Path(sys.base_prefix).is_relative_to("/usr"):
+        for above in reversed(Path(sys.base_prefix).parents[:-1]):  # open to all inside, whatever they are outside
+            said += ["--perms", "0755", "--dir", str(above)]
+        said += ["--ro-bind", sys.base_prefix, sys.base_prefix]
+    for package in ("numpy",):
+        place = walls.place(package)
+        for part in (place, place.parent / f"{package}.libs"):
+            if part.is_dir():
+                said += ["--ro-bind", str(part), f"{PACKAGES}/{part.name}"]
+    said += _hidden()
+    said += ["--bind", str(folder), ROOM]
+    paths = f"{sys.base_prefix}/bin:/usr/local/bin:/usr/bin:/bin"
+    settings = {"PATH": paths, "HOME": ROOM, "LANG": "C.UTF-8", "PYTHONPATH": PACKAGES, "OPENBLAS_NUM_THREADS": "1",
+                "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
+    return said + [part for name, value in settings.items() for part in ("--setenv", name, value)]
+
+
+def _hidden() -> list[str]:
+    """toprope itself, where it is installed among what is shown: an empty folder in its place."""
+    package = Path(toprope.__file__).resolve().parent
+    shown = [Path("/usr").resolve(), Path(sys.base_prefix).resolve()]
+    return ["--tmpfs", str(package)] if any(package.is_relative_to(s) for s in shown) else []
+
+
+def _user() -> list[str]:
+    """As root: become a stranger without a capability before anything of the researcher's runs."""
+    if os.geteuid():
+        return []
+    if shutil.which("setpriv", path="/usr/bin:/bin") is None:
+        raise NoProtection("a workspace started by root needs setpriv (util-linux), or start toprope as another user")
+    ids = [f"--reuid={walls.UID}", f"--regid={walls.UID}", "--clear-groups"]
+    less = ["--no-new-privs", "--bounding-set=-all", "--inh-caps=-all", "--ambient-caps=-all"]
+    return ["sh", "-c", COVERED, "sh", "setpriv", *ids, *less]

@@ -1,0 +1,77 @@
+"""An OpenAI-compatible server on loopback whose replies are scripts: real provider code, no model, no network.
+
+A script is a list of steps for a researcher, found by its name in the system prompt; the step is chosen by how many
+replies the conversation holds already. A step is a (tool, arguments) pair, a text, an HTTP status, or a function of the
+messages that returns one of these.
+"""
+
+import json
+import re
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+
+class Server:
+    def __init__(self, scripts):
+        self.scripts, self.requests, self.failed = scripts, [], {}
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def do_POST(self):
+                asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
+                status, body = outer.reply(asked)
+                data = json.dumps(body).encode()
+                self.send_response(status)
+                self.send_header("content-type", "application/json")
+                self.send_header("content-length", str(len(data)))
+                self.end_headers()
+                self.wfile.write(data)
+
+            def log_message(self, *_):
+                pass
+
+        self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.http.serve_forever, daemon=True).start()
+
+    @property
+    def url(self):
+        return f"http://127.0.0.1:{self.http.server_port}/v1"
+
+    def close(self):
+        self.http.shutdown()
+        self.http.server_close()
+
+    def reply(self, asked):
+        self.requests.append(asked)
+        system = next(text(m) for m in asked["messages"] if m["role"] in ("system", "developer"))
+        name = re.search(r"You are ([\w-]+),", system).group(1)
+        at = sum(m["role"] == "assistant" for m in asked["messages"])
+        script = self.scripts[name]
+        step = script[at] if at < len(script) else ("finish", {"answer": "done"})
+        if callable(step):
+            step = step(asked["messages"])
+        if isinstance(step, int):  # an HTTP error, once for each place in the script
+            if self.failed.setdefault((name, at), 0) < 1:
+                self.failed[name, at] += 1
+                return step, {"error": {"message": "scripted", "type": "scripted"}}
+            step = "after an error"
+        message = {"role": "assistant", "content": step if isinstance(step, str) else None}
+        if not isinstance(step, str):
+            tool, arguments = step
+            arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)
+            call = {"id": f"call-{name}-{at}", "type": "function", "function": {"name": tool, "arguments": arguments}}
+            message["tool_calls"] = [call]
+        choice = {"index": 0, "message": message, "finish_reason": "stop" if isinstance(step, str) else "tool_calls"}
+        usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+        return 200, {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice],
+                     "usage": usage}  # fmt: skip
+
+
+def text(message):
+    content = message["content"]
+    return content if isinstance(content, str) else "".join(part.get("text", "") for part in content)
+
+
+def answers(messages):
+    """What the tools answered so far, in order."""
+    return [text(m) for m in messages if m["role"] == "tool"]
