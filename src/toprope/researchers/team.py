@@ -124,7 +124,8 @@ def _judged(logs: list[Any], say: Callable[[str], None]) -> None:
     failed = {}
     for log in logs:
         errors = [log.error, *(sample.error for sample in log.samples or [])]
-        failed |= {log.eval.task: " ".join(e.message.split())[:300] for e in errors if e is not None}
+        if why := next((e.message for e in errors if e is not None), None):
+            failed[log.eval.task] = " ".join(why.split())[:300]
     for name, why in failed.items():
         say(f"conversation {name} was ended by an error: {why}")
     if len(failed) == len(logs):

@@ -1,0 +1,87 @@
+"""A researcher's room: what it can do, what it cannot see, and that it is a sandbox for any Inspect agent."""
+
+import shutil
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from toprope.errors import UsageError
+from toprope.researchers.workspace import Workspace
+
+
+@pytest.fixture
+def room(tmp_path):
+    return Workspace(tmp_path / "room")
+
+
+def out(room, command, **options):
+    done = room.run(["bash", "-c", command], **options)
+    return (done.stdout + done.stderr).decode()
+
+
+def test_one_can_work_in_it(room):
+    """A shell, Python with numpy, files that stay from one command to the next."""
+    assert "2.0" in out(room, "python3 -c 'import numpy as np; print(np.ones(2).sum())' > a; cat a")
+    room.write("b/c.txt", b"text")
+    assert out(room, "cat b/c.txt; pwd") == "text/workspace\n"
+    out(room, "echo more >> b/c.txt")
+    assert room.read("/workspace/b/c.txt") == b"textmore\n"
+
+
+def test_nothing_of_the_machine_is_seen(room, tmp_path):
+    """No home, vault, checkout, toprope, other process, network, capability, user namespace."""
+    secret = tmp_path / "vault"
+    secret.mkdir(exist_ok=True)
+    (secret / "gold").write_text("the gold")
+    assert "the gold" not in out(room, f"cat {secret}/gold; find / -name gold 2>/dev/null | xargs cat")
+    assert "ModuleNotFoundError" in out(room, "python3 -c 'import toprope'")
+    assert "toprope" not in out(room, "find / -path /proc -prune -o -name 'toprope*' -print 2>/dev/null")
+    assert int(out(room, "ls -d /proc/[0-9]* | wc -l")) < 12
+    assert "000000000000000" in out(room, "grep CapEff /proc/self/status")
+    assert "TOPROPE" not in out(room, "env; cat /proc/1/environ")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        said = out(room, f"python3 -c \"import socket; socket.create_connection(('127.0.0.1', {port}))\"")
+        assert "Error" in said
+    if shutil.which("unshare"):
+        assert out(room, "unshare -U true && echo made").find("made") == -1
+
+
+def test_what_is_bound_cannot_be_changed(room):
+    """/usr is read-only; as root the worker is a stranger."""
+    assert "made" not in out(room, "touch /usr/x && echo made; mkdir /new && echo made")
+    assert out(room, "id -u").strip() != "0"
+
+
+def test_no_path_leads_out(room):
+    """Absolute paths, dots and links are refused for reading and writing, and nothing outside is touched."""
+    outside = room.folder.parent / "outside"
+    outside.write_text("mine")
+    out(room, "ln -s .. up; ln -s ../outside link; mkdir d; ln -s / d/root")
+    for name in ("../outside", "/etc/passwd", "up/outside", "link", "d/root/etc/passwd", "/workspace/../outside", "\0"):
+        with pytest.raises(UsageError):
+            room.read(name)
+        with pytest.raises(UsageError):
+            room.write(name, b"forged")
+    assert outside.read_text() == "mine"
+
+
+def test_limits_hold(room):
+    """A command is stopped with all it started; what it says is cut; memory and file sizes have ends."""
+    done = room.run(["bash", "-c", "(sleep 60; touch late) & sleep 60"], timeout_s=0.7)
+    assert (done.timed_out, done.code) == (True, -1)
+    flood = room.run(["bash", "-c", "yes | head -c 3000000"], output_max=1000)
+    assert (flood.cut, len(flood.stdout)) == (True, 1000)
+    assert "MemoryError" in out(room, "python3 -c 'bytearray(1 << 34)'")
+    assert room.run(["bash", "-c", "head -c 700M /dev/zero > big"]).code != 0
+
+
+def test_any_inspect_agent_runs_in_it(tmp_path):
+    """`sandbox="toprope"` is found by its entry point; an agent's bash works there, a scorer reads what it wrote."""
+    script = Path(__file__).with_name("agent_in_room.py")  # a process of its own: Inspect leaves streams unclosed
+    done = subprocess.run([sys.executable, script, tmp_path], capture_output=True, text=True, timeout=200, check=False)
+    status, accuracy = done.stdout.split()[-2:]
+    assert (status, float(accuracy)) == ("success", 1.0), done.stdout + done.stderr
