@@ -143,7 +143,7 @@ def _positive(name: str, value: float | None) -> Any:
     return value
 
 
-def _connect(address: str | None, token_file: Path | None) -> Any:
+def connect(address: str | None, token_file: Path | None) -> Any:
     """To a hub of our own, or to the service at this address."""
     from toprope.referee.address import parse, reach, read_token
     from toprope.referee.client import own_hub
@@ -170,8 +170,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     def tier(past: str | None) -> Any:
         return proven(options["trust"], options.get("tier") if past in (None, "none") else past)
 
-    connect = _connect(options["referee"], options["referee_token_file"])
-    with screen, Session(directory, ask, tier, workers, screen, connect) as session:
+    link = connect(options["referee"], options["referee_token_file"])
+    with screen, Session(directory, ask, tier, workers, screen, link) as session:
         lap("start_s")
         if options.get("climb", True):
             _climbed(session)

@@ -229,11 +229,12 @@ def as_tool(act: Callable[..., str], meter: Meter | None = None) -> Any:
     return ToolDef(execute, name=act.__name__, parallel=False).as_tool()
 
 
-def described(wrapper: Any, act: Callable[..., str]) -> None:
-    """Gives a wrapper the name, types and words of the tool it calls, without `self`."""
+def described(wrapper: Any, act: Callable[..., str], method: bool = False) -> None:
+    """Gives a wrapper the name, types and words of the tool it calls. method: not bound yet, so `self` is left out."""
     plain = inspect.unwrap(act)
     hints = typing.get_type_hints(plain)
-    parameters = [p.replace(annotation=hints[p.name]) for p in inspect.signature(act).parameters.values()]
+    own = list(inspect.signature(act).parameters.values())[int(method) :]
+    parameters = [p.replace(annotation=hints[p.name]) for p in own]
     wrapper.__signature__ = inspect.Signature(parameters, return_annotation=str)
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": str}
     wrapper.__name__, wrapper.__doc__ = act.__name__, inspect.cleandoc(plain.__doc__ or "")

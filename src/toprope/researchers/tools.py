@@ -78,18 +78,18 @@ class Toolbox:
         return "\n".join([*(_shortened(s) for s in said if s), end])
 
     @tool
-    def edit(self, path: str, content: str | None = None, old: str | None = None, new: str | None = None) -> str:
+    def edit(self, path: str, content: str = "", old: str = "", new: str = "") -> str:
         """Write a file, or replace a passage that occurs exactly once in it.
 
         Args:
             path: below your room.
-            content: the whole new file; leave out to replace a passage.
-            old: the passage as it stands.
+            content: the whole new file; leave it out to replace a passage.
+            old: the passage as it stands; leave it out to write the whole file.
             new: what takes its place.
         """
-        if content is None:
-            if old is None or new is None:
-                raise UsageError("edit needs either content, or old and new")
+        if bool(content) == bool(old):
+            raise UsageError("edit needs either content, or old and new")
+        if old:
             text = self.room.read(path).decode("utf-8", "replace")
             if text.count(old) != 1:
                 raise UsageError(f"the passage stands {text.count(old)} times in {path}; it must stand there once")
