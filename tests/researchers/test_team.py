@@ -2,6 +2,8 @@
 
 import json
 import re
+import threading
+import time
 
 import pytest
 import scripted
@@ -150,3 +152,38 @@ def test_wishes_that_make_no_sense_end_in_one_line(cli, tmp_path, options, compl
     assert complaint in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
+
+
+def test_a_killed_team_goes_on(cli, tmp_path, monkeypatch):
+    """kill -9 in the middle: what was scored and paid stays, notebooks are carried over, the run ends as any other."""
+    started = threading.Event()
+
+    def slowly(messages):
+        if len(scripted.answers(messages)) >= 3:
+            started.set()
+            time.sleep(0.3)
+        return ("leaderboard", {})
+
+    before = [("notebook", {"text": "first life"}), better(0.03), ("evaluate", {}), *[slowly] * 200]
+    server = scripted.Server({"ada": before, "blaise": [slowly] * 200})
+    monkeypatch.setenv("LOCAL_API_KEY", "none")
+    monkeypatch.setenv("LOCAL_BASE_URL", server.url)
+    run = tmp_path / "run"
+    llm = ("--climber", "llm", "--model", "openai-api/local/scripted", "--researchers", 2, "--experiments", 30)
+    process = cli.start("climb", TASK, *llm, "--run", run)
+    assert started.wait(120)
+    process.kill()
+    process.communicate()
+    first = read(run)
+    assert [a.name for b in first.blocks if (a := b.author)] == ["ada"]
+    server.scripts = {"ada": [("evaluate", {}), better(0.09), ("evaluate", {})], "blaise": []}
+    server.requests.clear()
+    done = cli.json("resume", run, "--unseal")
+    server.close()
+    story = read(run)
+    assert done["experiments"] == 3  # the same file again is no new experiment
+    assert "first life" in scripted.text(server.requests[0]["messages"][1]) + scripted.text(
+        server.requests[1]["messages"][1]
+    )
+    assert sum(s.tokens for s in story.spent) > sum(s.tokens for s in first.spent) > 0
+    assert done["test"] is not None

@@ -18,6 +18,7 @@ from toprope.errors import UsageError
 from toprope.protocols import Baseline, TaskSpec
 from toprope.run.story import Story, read, summary
 from toprope.tasks import registry
+from toprope.view.team import difference, team
 
 LISTED = 50  # incidents told one by one
 HERE = Path(__file__).parent
@@ -67,10 +68,17 @@ def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[s
         "incidents": [(n, i) for severity in ("certain", "advisory") for n, i in s.incidents(severity)][:LISTED],
         "champion": s.champion,
         "changes": _changes(s),
+        "difference": difference(s),
+        "team": _team(s),
         "secret": test.secret.hex() if test else "",
         "summary": summary(s),
         "command": _command(s),
     }
+
+
+def _team(s: Story) -> dict[str, Any] | None:
+    found = team(s)
+    return None if found is None else {**found, "figure": Markup(found["figure"])}
 
 
 def _flags(s: Story) -> list[tuple[str, str]]:
