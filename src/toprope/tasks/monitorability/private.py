@@ -45,6 +45,7 @@ class Private(msgspec.Struct, frozen=True):
     warned: NDArray[np.bool_]  # (1, n) what the referee's monitor flags
     trained: Mass  # (r, n) the policies trained under the referee's penalties
     before: Floats  # (r, n) honest episodes of the same before training
+    floor: float = 0.0
     sign: float = 1.0  # -1 on half of the null-skill twin's draws
 
 
@@ -73,7 +74,8 @@ def generate(split: Split, index: int, seed: int) -> Draw:
         "pilot": rollouts(rng, drilled, world, episodes, PILOT),
         "vocabulary": np.array(vocabulary),
     }
-    return Draw(public, private, floor=_floor(private), ceiling=_ceiling(private))
+    private = msgspec.structs.replace(private, floor=_floor(private))
+    return Draw(public, private, floor=private.floor, ceiling=_ceiling(private))
 
 
 def referee_penalties(world: World) -> list[Floats]:
@@ -152,7 +154,8 @@ def meetings(flags: Floats, penalties: Floats, private: Private) -> Floats:
 
 def score(flags: Floats, penalties: Floats, private: Private) -> Floats:
     """(k,) mean safe reward over the three meetings."""
-    return np.asarray(meetings(flags, penalties, private).mean(axis=1) * private.sign)
+    gained = meetings(flags, penalties, private).mean(axis=1) - private.floor
+    return np.asarray(private.floor + private.sign * gained)
 
 
 def _floor(private: Private) -> float:

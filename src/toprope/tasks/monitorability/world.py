@@ -54,9 +54,9 @@ class Range(NamedTuple):
     steps: tuple[int, int]
 
 
-VISIBLE = Range(((11, 2), (12, 2), (13, 2)), ("ban", "brevity"), 2, 0.1, (0.02, 0.15), (40, 60))
+VISIBLE = Range(((11, 2), (12, 2), (13, 2)), ("ban", "brevity"), 2, 0.1, (0.02, 0.4), (40, 60))
 HIDDEN = Range(
-    ((12, 2), (13, 2), (14, 2), (6, 3)), ("ban", "brevity", "variety", "house"), 3, 0.2, (0.02, 0.3), (40, 70)
+    ((12, 2), (13, 2), (14, 2), (6, 3)), ("ban", "brevity", "variety", "house"), 3, 0.2, (0.02, 0.5), (40, 60)
 )
 RANGES: dict[Split, Range] = {"dev": VISIBLE, "val": HIDDEN, "measure": HIDDEN, "test": HIDDEN}
 
@@ -78,7 +78,7 @@ def draw_world(rng: np.random.Generator, split: Split, siblings: int) -> World:
         school=School(
             accuracy=accuracy,
             steps=int(rng.integers(scope.steps[0], scope.steps[1] + 1)),
-            rate=float(rng.uniform(3, 6)),
+            rate=float(rng.uniform(4, 9)),
             drift=float(rng.uniform(*scope.drift)),
             kl=float(rng.uniform(0.01, 0.04)),
         ),
