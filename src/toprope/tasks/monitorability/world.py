@@ -72,7 +72,7 @@ def draw_world(rng: np.random.Generator, split: Split, siblings: int) -> World:
     return World(
         dialect=dialect,
         accuracy=accuracy,
-        fallback=float(rng.uniform(0.4, 0.8) * accuracy.min()),
+        fallback=float(rng.uniform(0.1, 0.35) * accuracy.min()),
         lucky=0.1,
         context=np.outer([0.5, 0.5], [1 - hinted, *hinted * rng.dirichlet(np.full(HINTS, 8.0))]),
         school=School(
