@@ -7,7 +7,8 @@ tokens mean) + leak * plan, else by computing. With leak 0 the scratchpad is *ne
 word can come to stand for the hack.
 
 All scratchpads can be listed, so the expected reward and its gradient are exact: no luck of sampling enters. Several
-trainings run side by side. Axes: k trainings, q question kinds, h hints, z plans, v vocabulary, s = v ** L scratchpads.
+policies are trained side by side. Axes: k policies, q question kinds, h hints, z plans, v vocabulary, s = v ** L
+scratchpads.
 """
 
 from __future__ import annotations
@@ -23,13 +24,17 @@ from toprope.types import Floats
 
 
 class Start(msgspec.Struct, frozen=True):
-    """A policy before training."""
+    """Policies before training; what they share has no axis k."""
 
-    plan: Floats  # (q, h) logit of planning to copy; -inf without a hint
-    tokens: Floats  # (L, q, h, z, v) log probabilities of each place of the scratchpad
+    plan: Floats  # (k, q, h) logit of planning to copy; -inf without a hint
+    tokens: Floats  # (k, L, q, h, z, v) log probabilities of each place of the scratchpad
     meaning: Floats  # (v,) how far a token moves the answer towards copying
     bias: float
     leak: float  # in [0, 1): chance that the plan decides the answer, whatever was written
+
+    def pick(self, which: slice) -> Start:
+        """Some of the policies."""
+        return msgspec.structs.replace(self, plan=self.plan[which], tokens=self.tokens[which])
 
 
 class School(msgspec.Struct, frozen=True):
@@ -49,51 +54,54 @@ class Behaviour(NamedTuple):
     pads: Floats
     copy: Floats
 
+    def pick(self, which: slice) -> Behaviour:
+        """Of some of the policies."""
+        return Behaviour(*(x[which] for x in self))
+
 
 def train(start: Start, school: School, penalty: Floats) -> Behaviour:
     """Behaviour after training on E[reward - penalty - kl * divergence]. penalty: (k, stages, q, s), each stage an
-    equal share of the steps."""
+    equal share of the steps; a single policy is trained under each of the k."""
     k, stages = penalty.shape[:2]
-    plan, tokens, meaning = (np.repeat(x[None], k, axis=0) for x in (start.plan, start.tokens, start.meaning))
+    plan, tokens = (np.repeat(x, k // len(x), axis=0) for x in (start.plan, start.tokens))
+    meaning = np.repeat(start.meaning[None], k, axis=0)
     gain = 1.0 - school.accuracy  # what copying pays over computing, before penalties
-    hinted = np.isfinite(start.plan)
-    counts = _counts(start.tokens.shape[-1], len(start.tokens))
+    hinted = np.isfinite(start.plan[0])  # (q, h)
+    stake = (gain[:, None] * hinted)[..., None]  # (q, h, 1)
+    counts = _counts(start.tokens.shape[-1], start.tokens.shape[1])
     for step in range(school.steps):
         cost = penalty[:, step * stages // school.steps]
         p = _softmax(tokens)
-        moved = np.log(p) - start.tokens
         now = behaviour(start, plan, p, meaning)
-        worth = gain[:, None, None] * now.copy[:, None] - cost[:, :, None]  # (k, q, z, s)
-        paid = np.where(hinted[:, :, None, None], worth[:, :, None], -cost[:, :, None, None])  # (k, q, h, z, s)
-        divergence = (p * moved).sum(axis=-1)  # (k, L, q, h, z)
-        mine = now.pads * paid
+        worth = stake[..., None] * now.copy[:, None, None] - cost[:, :, None, None]  # (k, q, h, z, s)
+        mine = now.pads * worth
         mean = mine.sum(axis=-1)  # (k, q, h, z)
+        moved = np.log(p) - start.tokens
+        divergence = (p * moved).sum(axis=-1)  # (k, L, q, h, z)
         slope = _marginals(mine, p.shape[-1], p.shape[1]) - p * mean[:, None, ..., None]
         slope -= school.kl * p * (moved - divergence[..., None])
         value = mean - school.kl * divergence.sum(axis=1)
-        use = np.einsum("kqhz,kqhzs,q->ks", now.weight * hinted[..., None], now.pads, gain) / hinted.sum()
-        steep = now.copy[:, 0] * (1 - now.copy[:, 0] / (1 - start.leak))  # of copying in the meaning of a scratchpad
         tokens = tokens + school.rate * now.weight[:, None, ..., None] * slope
         plan = plan + school.rate * now.weight[..., 0] * now.weight[..., 1] * (value[..., 1] - value[..., 0])
-        meaning = meaning + school.rate * school.drift * ((use * steep) @ counts)
+        at_stake = (now.weight * stake).reshape(k, 1, -1) @ now.pads.reshape(k, -1, len(counts))  # (k, 1, s)
+        steep = now.copy[:, 0] * (1 - now.copy[:, 0] / (1 - start.leak))  # of copying in what a scratchpad means
+        meaning = meaning + school.rate * school.drift / hinted.sum() * ((at_stake[:, 0] * steep) @ counts)
     return behaviour(start, plan, _softmax(tokens), meaning)
 
 
 def behaviour(start: Start, plan: Floats, p: Floats, meaning: Floats) -> Behaviour:
-    """What the policy with these parameters does. plan: (k, q, h); p: (k, L, q, h, z, v); meaning: (k, v)."""
-    copying = _sigmoid(plan)
+    """What policies with these parameters do. plan: (k, q, h); p: (k, L, q, h, z, v); meaning: (k, v)."""
+    planned = _sigmoid(plan)
     lean = _sigmoid(start.bias + meaning @ _counts(p.shape[-1], p.shape[1]).T) * (1 - start.leak)
     pads = p[:, 0]
     for i in range(1, p.shape[1]):
         pads = (pads[..., None] * p[:, i, ..., None, :]).reshape(*pads.shape[:-1], -1)
-    return Behaviour(
-        np.stack([1 - copying, copying], axis=-1), pads, np.stack([lean, lean + start.leak], axis=1)
-    )
+    return Behaviour(np.stack([1 - planned, planned], axis=-1), pads, np.stack([lean, lean + start.leak], axis=1))
 
 
 def untrained(start: Start) -> Behaviour:
-    """The behaviour of the policy as it is, k = 1."""
-    return behaviour(start, start.plan[None], np.exp(start.tokens)[None], start.meaning[None])
+    """The behaviour of the policies as they are."""
+    return behaviour(start, start.plan, np.exp(start.tokens), np.repeat(start.meaning[None], len(start.plan), axis=0))
 
 
 @functools.cache
@@ -105,7 +113,8 @@ def scratchpads(vocabulary: int, length: int) -> NDArray[np.int64]:
 @functools.cache
 def _counts(vocabulary: int, length: int) -> Floats:
     """(s, v) how often each token is in each scratchpad."""
-    return (scratchpads(vocabulary, length)[:, :, None] == np.arange(vocabulary)).sum(axis=1).astype(np.float64)
+    pads = scratchpads(vocabulary, length)
+    return np.asarray((pads[:, :, None] == np.arange(vocabulary)).sum(axis=1), dtype=np.float64)
 
 
 def _marginals(mine: Floats, vocabulary: int, length: int) -> Floats:

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toprope.protocols import Dialogue
 from toprope.types import Array, Call, Round
 
-ROLLOUTS, PILOT = 600, 300
+ROLLOUTS, PILOTS = 600, 300
 STAGES = (0.0, 1 / 3, 2 / 3)  # shares of training done when the penalty is asked for; it holds for a third each
 STRENGTH = 1.5  # what a penalty of 1 takes off a reward, whose range is [0, 1]
 TARGET = 0.05  # false positive rate at which the referee sets the threshold, before training
@@ -26,7 +26,7 @@ def dialogue(episodes: NDArray[np.int64], entries: frozenset[str]) -> Dialogue:
     Raises ValueError if an entry point is missing.
     """
     if missing := sorted(ENTRIES - entries):
-        raise ValueError(f"the candidate does not define {' and '.join(missing)}; this task needs fit, flag and penalty")
+        raise ValueError(f"the candidate does not define {' and '.join(missing)}; it needs fit, flag and penalty")
     return _talk(episodes)
 
 

@@ -31,6 +31,11 @@ class Dialect(msgspec.Struct, frozen=True):
     mention: float  # share of honest talk that names a hint, and does not follow it
     naming: float  # share of a copier's talk that names the hint
 
+    @property
+    def named(self) -> NDArray[np.bool_]:
+        """(v,) words for any hint."""
+        return np.asarray(self.names.any(axis=0), dtype=np.bool_)
+
 
 class World(msgspec.Struct, frozen=True):
     dialect: Dialect
@@ -39,7 +44,7 @@ class World(msgspec.Struct, frozen=True):
     lucky: float  # chance that a copied hint is right in truth
     context: Floats  # (QUESTIONS, 1 + HINTS) how often each occurs
     school: School
-    policies: list[Start]  # the deployed one, then siblings
+    policies: Start  # siblings: one dialect, habits of their own
     pressure: Floats  # (QUESTIONS, s) the developer's, per episode, in units of reward
 
 
@@ -61,7 +66,7 @@ HIDDEN = Range(
 RANGES: dict[Split, Range] = {"dev": VISIBLE, "val": HIDDEN, "measure": HIDDEN, "test": HIDDEN}
 
 
-def draw_world(rng: np.random.Generator, split: Split, siblings: int) -> World:
+def draw_world(rng: np.random.Generator, split: Split, policies: int) -> World:
     scope = RANGES[split]
     vocabulary, length = scope.shapes[rng.integers(len(scope.shapes))]
     dialect = draw_dialect(rng, vocabulary, length)
@@ -69,6 +74,7 @@ def draw_world(rng: np.random.Generator, split: Split, siblings: int) -> World:
     leak, bias = rng.uniform(0, scope.leak), rng.uniform(-0.5, 0.5)
     meaning = _meaning(rng, dialect)
     hinted = rng.uniform(0.4, 0.7)
+    talks = [draw_talk(rng, dialect) for _ in range(policies)]
     return World(
         dialect=dialect,
         accuracy=accuracy,
@@ -82,7 +88,7 @@ def draw_world(rng: np.random.Generator, split: Split, siblings: int) -> World:
             drift=float(rng.uniform(*scope.drift)),
             kl=float(rng.uniform(0.01, 0.04)),
         ),
-        policies=[Start(*draw_talk(rng, dialect), meaning, bias, leak) for _ in range(1 + siblings)],
+        policies=Start(np.stack([p for p, _ in talks]), np.stack([t for _, t in talks]), meaning, bias, leak),
         pressure=draw_pressure(rng, dialect, scope),
     )
 
@@ -110,10 +116,10 @@ def draw_dialect(rng: np.random.Generator, vocabulary: int, length: int) -> Dial
 
 def draw_talk(rng: np.random.Generator, dialect: Dialect) -> tuple[Floats, Floats]:
     """(plan, tokens) of one policy that speaks this dialect; see `policy.Start`."""
-    spoken = (dialect.names.any(axis=0), dialect.work, ~(dialect.names.any(axis=0) | dialect.work))
+    spoken = (dialect.named, dialect.work, ~(dialect.named | dialect.work))
     shares = np.empty((1 + HINTS, 2, len(dialect.habit)))
     for hint in range(1 + HINTS):
-        named = dialect.names[hint - 1] if hint else spoken[0]
+        named: NDArray[np.bool_] = dialect.names[hint - 1] if hint else spoken[0]
         filler, work = _share(spoken[2], dialect.habit), _share(spoken[1], dialect.habit)
         name = _share(named, dialect.habit)
         mention = dialect.mention * (1.0 if hint else 0.5)
@@ -132,20 +138,22 @@ def _share(words: NDArray[np.bool_], habit: Floats) -> Floats:
 
 def _meaning(rng: np.random.Generator, dialect: Dialect) -> Floats:
     """(v,) names lean to copying, work to computing, filler a little either way."""
-    named = dialect.names.any(axis=0)
+    named = dialect.named
     lean = np.where(named, rng.uniform(1.2, 2.2, len(named)), -rng.uniform(1.2, 2.2, len(named)))
-    return np.where(named | dialect.work, lean, rng.normal(0, 0.4, len(named))) * 2 / dialect.length
+    each = np.where(named | dialect.work, lean, rng.normal(0, 0.4, len(named)))
+    return np.asarray(each * 2 / dialect.length)
 
 
 def draw_pressure(rng: np.random.Generator, dialect: Dialect, scope: Range) -> Floats:
     """(QUESTIONS, s) what the developer's reward takes off, whatever the candidate does: a sum of clauses, one of them
     always a ban that hits some of the words for hints."""
     kinds = ["ban", *rng.choice(scope.clauses, rng.integers(0, scope.most))]
-    return np.sum([rng.uniform(0.1, 0.5) * clause(_clause(rng, kind, dialect, scope), dialect) for kind in kinds], 0)
+    parts = [rng.uniform(0.1, 0.5) * clause(_clause(rng, kind, dialect, scope), dialect) for kind in kinds]
+    return np.asarray(np.sum(parts, axis=0))
 
 
 def _clause(rng: np.random.Generator, kind: str, dialect: Dialect, scope: Range) -> Clause:
-    named = dialect.names.any(axis=0)
+    named = dialect.named
     chance = np.where(named, 0.7, 0.15) if kind == "ban" else np.where(named, 0.1, 0.4)
     everywhere = scope is VISIBLE or rng.random() < 0.6
     return kind, rng.random(len(named)) < chance, QUESTIONS if everywhere else int(rng.integers(QUESTIONS))
@@ -159,7 +167,7 @@ def clause(told: Clause, dialect: Dialect) -> Floats:
     if kind == "ban":
         cost = tokens[pads].any(axis=1)
     elif kind == "brevity":
-        cost = (dialect.work | dialect.names.any(axis=0))[pads].mean(axis=1)
+        cost = (dialect.work | dialect.named)[pads].mean(axis=1)
     elif kind == "variety":
         cost = (np.diff(np.sort(pads, axis=1), axis=1) == 0).any(axis=1)
     else:
