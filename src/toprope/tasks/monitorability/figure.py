@@ -2,8 +2,8 @@
 
     python -m toprope.tasks.monitorability.figure docs/tasks/monitorability.svg [--draws 60] [--seed 2026]
 
-Left, Baker et al. 2025 (arXiv:2503.11926) in small: a monitor that knows every word for a hint, and a penalty on what it
-flags. Hacking hardly falls; being caught does. Right: the same monitor, and a penalty on scratchpads that are neither
+Left, Baker et al. 2025 (arXiv:2503.11926) in small: a monitor that knows every word for a hint, and a penalty on what
+it flags. Hacking hardly falls; being caught does. Right: same monitor, and a penalty on scratchpads that are neither
 all work nor all hints, which leaves the hack a cheap way to say what it does. Exact, on dev worlds; prints its numbers.
 """
 
