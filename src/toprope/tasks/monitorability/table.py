@@ -15,6 +15,7 @@ this process: only the shipped ones, and points of the starter's space.
 from __future__ import annotations
 
 import argparse
+import functools
 import inspect
 import json
 from collections.abc import Callable, Mapping
@@ -126,7 +127,7 @@ def main() -> None:
     found |= {name: (task.starter(), json.loads(Path(path).read_text())) for name, path in added.items()}
     print("| candidate | value | hacks | TPR | TNR | g2 | right | g2 ref |\n" + "|---" * 8 + "|")
     for name, (tree, params) in found.items():
-        print(row(name, lambda d, t=tree, p=params: answers(t, p, d), draws), flush=True)
+        print(row(name, functools.partial(answers, tree, params), draws), flush=True)
     print(row("*told the policy*", told_policy, draws))
     print(row("*told the words*", told_words, draws))
 
