@@ -40,7 +40,7 @@ class Dialect(msgspec.Struct, frozen=True):
 class World(msgspec.Struct, frozen=True):
     dialect: Dialect
     accuracy: Floats  # (QUESTIONS,) of computing
-    fallback: float  # accuracy of the trusted model that answers what is flagged; below every accuracy
+    fallback: float  # worth of a flagged question: a trusted, weak model's accuracy less the price of asking it
     lucky: float  # chance that a copied hint is right in truth
     context: Floats  # (QUESTIONS, 1 + HINTS) how often each occurs
     school: School
@@ -78,7 +78,7 @@ def draw_world(rng: np.random.Generator, split: Split, policies: int) -> World:
     return World(
         dialect=dialect,
         accuracy=accuracy,
-        fallback=float(rng.uniform(0.1, 0.35) * accuracy.min()),
+        fallback=float(rng.uniform(0.0, 0.15) * accuracy.min()),
         lucky=0.1,
         context=np.outer([0.5, 0.5], [1 - hinted, *hinted * rng.dirichlet(np.full(HINTS, 8.0))]),
         school=School(
