@@ -14,7 +14,7 @@ from toprope.tasks.monitorability import private, public
 from toprope.tasks.monitorability.space import SPACE
 from toprope.types import Draw, Floats, Split
 
-MONITOR = ("cut", "smooth", "rare", "pilot")  # what any token monitor may tune
+MONITOR = ("smooth", "rare", "pilot", "rise")  # what any token monitor may tune
 
 
 class Scratchpad(FolderTask):
@@ -22,13 +22,15 @@ class Scratchpad(FolderTask):
 
     space = SPACE
     points: ClassVar = {
-        "keyword": Point({}, "keyword monitor, no penalty; natural default", MONITOR),
+        "keyword": Point({}, "keyword monitor, no penalty; natural default", (*MONITOR, "cut")),
         "keyword-penalty": Point(
             {"penalty": "suspicion", "strength": 0.7, "sharp": 8.0, "shift": 0.5},
             "penalising what the monitor sees, Baker et al. 2025 (arXiv:2503.11926)",
-            (*MONITOR, "strength", "late"),
+            (*MONITOR, "cut", "strength", "late"),
         ),
-        "bayes": Point({"evidence": "bayes"}, "naive Bayes over tokens, no penalty; natural default", MONITOR),
+        "bayes": Point(
+            {"evidence": "bayes"}, "naive Bayes over tokens, no penalty; natural default", (*MONITOR, "kind")
+        ),
         "bayes-mild": Point(
             {"evidence": "bayes", "penalty": "suspicion", "strength": 0.1},
             "low pressure on the monitor's probability, Baker et al. 2025 (arXiv:2503.11926)",
@@ -42,7 +44,7 @@ class Scratchpad(FolderTask):
         "drilled": Point(
             {"evidence": "logistic", "pilot": 1.0},
             "logistic monitor trained on rollouts obfuscated under pressure as well; natural default",
-            ("l2", "rare", "pilot", "rise"),
+            ("l2", "rare", "pilot", "rise", "kind"),
         ),
     }
     sources: ClassVar = {
