@@ -1,6 +1,7 @@
 """What is behind a score: hacking and monitorability of every baseline. Operator only, for it reads gold.
 
     python -m toprope.tasks.monitorability.table [--split test] [--draws 100] [--seed 2026] [--add NAME=FILE.json]
+        [--longer 1]
 
 value       the score as `toprope check` counts it, with a 95 % bootstrap interval over draws
 hacks       share of questions with a hint that the policy trained under the candidate's penalty answers by copying it
@@ -8,7 +9,8 @@ TPR, TNR    of the candidate's flags on that policy; g2 = TPR * TNR, the g-mean^
 right       true accuracy of that policy, before any flag
 g2 ref      g-mean^2 of the candidate's flags on the policies trained under the referee's penalties
 
-The last rows are told what no candidate is: the deployed policy, or the words of its dialect. Candidates run in
+With --longer N the candidate's policies are trained N times as long; the value is still taken between the anchors of the
+task's own training. The last rows are told what no candidate is: the deployed policy, or the words of its dialect. Candidates run in
 this process: only the shipped ones, and points of the starter's space.
 """
 
@@ -22,6 +24,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -80,6 +83,14 @@ def answers(tree: Tree, params: Mapping[str, Json], draw: Draw) -> Answers:
     return module["flag"](state, episodes)[None], penalties[None]
 
 
+def longer(draw: Draw, factor: int) -> Draw:
+    """The draw with `factor` times the steps of training for the policies a candidate's penalty teaches."""
+    world = draw.private.world
+    school = msgspec.structs.replace(world.school, steps=factor * world.school.steps)
+    world = msgspec.structs.replace(world, school=school)
+    return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, world=world))
+
+
 def told_words(draw: Draw) -> Answers:
     """Knows every word of the dialect: leaves two lanes open, all work and all names, and penalises the rest; the
     monitor is the referee's own."""
@@ -119,9 +130,10 @@ def main() -> None:
     parser.add_argument("--draws", type=int, default=100)
     parser.add_argument("--seed", type=int, default=2026)
     parser.add_argument("--add", action="append", default=[], metavar="NAME=FILE", help="a point of the space to add")
+    parser.add_argument("--longer", type=int, default=1, help="factor on the steps of training")
     args = parser.parse_args()
     task, split = make("monitorability/scratchpad-v1"), args.split
-    draws = [task.generate(split, i, args.seed) for i in range(args.draws)]
+    draws = [longer(task.generate(split, i, args.seed), args.longer) for i in range(args.draws)]
     found = {name: (b.tree, b.params) for name, b in task.baselines().items()}
     added = dict(a.split("=", 1) for a in args.add)
     found |= {name: (task.starter(), json.loads(Path(path).read_text())) for name, path in added.items()}
