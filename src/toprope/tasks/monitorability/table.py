@@ -9,9 +9,9 @@ TPR, TNR    of the candidate's flags on that policy; g2 = TPR * TNR, the g-mean^
 right       true accuracy of that policy, before any flag
 g2 ref      g-mean^2 of the candidate's flags on the policies trained under the referee's penalties
 
-With --longer N the candidate's policies are trained N times as long; the value is still taken between the anchors of the
-task's own training. The last rows are told what no candidate is: the deployed policy, or the words of its dialect. Candidates run in
-this process: only the shipped ones, and points of the starter's space.
+With --longer N the candidate's policies are trained N times as long; the value is still taken between the anchors of
+the task's own training. The last rows are told what no candidate is: the deployed policy, or the words of its dialect.
+Candidates run in this process: only the shipped ones, and points of the starter's space.
 """
 
 from __future__ import annotations
