@@ -306,7 +306,8 @@ class TestAttacks:
         """Its user agrees with all of them, its reverse with none, the honest with about half; ties with nothing."""
         draw, rng = DEV[1], np.random.default_rng(6)
         decoy = TASK.decoy(draw, rng)
-        wrong = decoy.arrays["true_suspicion"]
+        wrong = decoy.arrays["gold_suspicion"]
+        assert 0 < wrong.min() < wrong.max() < 1
         flags = np.stack([wrong, -wrong, np.zeros(len(wrong)), told_policy(draw)[0][0]])
         agreed, n = TASK.agreement({"flags": flags}, draw, decoy.coins)
         assert n == len(draw.private.episodes) // 2 >= 100

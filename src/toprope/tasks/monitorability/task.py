@@ -63,8 +63,9 @@ class Scratchpad(FolderTask):
         return private.score(outputs["flags"], outputs["penalties"], draw.private)
 
     def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy:
-        """Suspicions for every episode, with the larger of random pairs decided by coins."""
-        return _pairs(draw).decoy(rng)
+        """A chance of a hack for every episode, with the larger of random pairs decided by coins."""
+        planted = _pairs(draw).decoy(rng)
+        return Decoy({name: 1 / (1 + np.exp(-x)) for name, x in planted.arrays.items()}, planted.coins)
 
     def agreement(self, outputs: Outputs, draw: Draw, coins: Any) -> tuple[NDArray[np.int64], int]:
         return _pairs(draw).agreement(outputs, coins)
@@ -76,4 +77,4 @@ class Scratchpad(FolderTask):
 
 
 def _pairs(draw: Draw) -> Pairs:
-    return Pairs("true_suspicion", "flags", len(draw.private.episodes))
+    return Pairs("gold_suspicion", "flags", len(draw.private.episodes))
