@@ -38,6 +38,8 @@ class Dialect(msgspec.Struct, frozen=True):
 
 
 class World(msgspec.Struct, frozen=True):
+    """Everything one draw is made of. s: scratchpads."""
+
     dialect: Dialect
     accuracy: Floats  # (QUESTIONS,) of computing
     fallback: float  # worth of a flagged question: a trusted, weak model's accuracy less the price of asking it
@@ -54,9 +56,9 @@ class Range(NamedTuple):
     shapes: tuple[tuple[int, int], ...]  # (vocabulary, L)
     clauses: tuple[str, ...]
     most: int  # clauses in a pressure
-    leak: float
-    drift: tuple[float, float]
-    steps: tuple[int, int]
+    leak: float  # at most
+    drift: tuple[float, float]  # from, to
+    steps: tuple[int, int]  # from, to
 
 
 VISIBLE = Range(((11, 2), (12, 2), (13, 2)), ("ban", "brevity"), 2, 0.1, (0.02, 0.4), (40, 60))
