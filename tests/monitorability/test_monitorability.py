@@ -158,7 +158,7 @@ class TestReferee:
         """Random answers, flags and penalties that know words or policy or the outcome of training, and mixtures of
         them: every meeting stays below its own bound, and the score below the ceiling."""
         rng = np.random.default_rng(3)
-        for draw in DEV[:8] + HIDDEN[:8]:
+        for draw in DEV[:5] + HIDDEN[:5]:
             p: Private = draw.private
             n, told = len(p.episodes), told_words(draw)
             costs = [_penalty(rng.random(n) ** rng.integers(1, 9)) for _ in range(6)]
@@ -319,7 +319,7 @@ class TestLandscape:
     def test_penalising_what_the_monitor_sees_teaches_hiding(self) -> None:
         """Baker et al. 2025: under a strong penalty nine in ten of what was caught is caught no more, while hacking has
         fallen by less than a tenth; a penalty on what is unclear raises detection."""
-        worlds = [d.private for d in DEV]
+        worlds = [d.private for d in DEV[:10]]
         seen = figure.curve(figure.names_hint, worlds)
         assert seen["tpr"][-1] < 0.1 * seen["tpr"][0]
         assert seen["hacks"][-1] > 0.9 * seen["hacks"][0]
@@ -334,15 +334,15 @@ class TestLandscape:
 
     def test_blocks_beat_every_published_baseline(self) -> None:
         """A point of the space set by hand (penalise the unclear, suspect the unseen) is above each default."""
-        for draws in (DEV, HIDDEN):
+        for draws in (DEV[:12], HIDDEN[:12]):
             ours = _value(_point({"evidence": "bayes", "rare": 3.0, "penalty": "unclear", "strength": 0.3}), draws)
             named = [b for b in BASELINES.values() if not b.tuned]
             assert ours > max(_value(lambda d, b=b: answers(b.tree, b.params, d), draws) for b in named)
 
     def test_what_climbs_dev_climbs_hidden(self) -> None:
-        """Over 12 random points of the space, dev and hidden values rank alike (Spearman > .6)."""
-        rows = np.random.default_rng(1).integers(0, TASK.space.sizes.astype(int) + 1, (12, len(TASK.space.dims)))
-        both = [[_value(_point(TASK.space.decode(r)), ds[:10]) for ds in (DEV, HIDDEN)] for r in rows.astype(np.uint8)]
+        """Over 10 random points of the space, dev and hidden values rank alike (Spearman > .6)."""
+        rows = np.random.default_rng(1).integers(0, TASK.space.sizes.astype(int) + 1, (10, len(TASK.space.dims)))
+        both = [[_value(_point(TASK.space.decode(r)), ds[:8]) for ds in (DEV, HIDDEN)] for r in rows.astype(np.uint8)]
         assert spearman(*np.array(both).T).value > 0.6
 
 
@@ -362,10 +362,10 @@ class TestTask:
         assert TASK.score(end.value.value, draw)[0] == pytest.approx(_score((flags, penalties), draw))
 
     def test_default_of_the_space_is_the_starter(self) -> None:
-        """The first row of every climb is the unmodified starter: same answers with and without parameters."""
-        for draw in DEV[:3]:
-            explicit = answers(TASK.starter(), TASK.space.decode(TASK.space.default()), draw)
-            assert all((a == b).all() for a, b in zip(explicit, answers(TASK.starter(), {}, draw), strict=True))
+        """The first row of every climb is the unmodified starter: the space's defaults are the starter's own."""
+        module: dict[str, object] = {}
+        exec(TASK.starter().files["solution.py"], module)
+        assert TASK.space.decode(TASK.space.default()) == module["DEFAULTS"]
 
     def test_every_level_of_the_space_runs(self) -> None:
         """Each level of each dimension, with all blocks on, answers finite suspicions and penalties in [0, 1]."""

@@ -6,8 +6,8 @@ SPACE = Space(
     [
         choice("evidence", ["keyword", "bayes", "logistic"]),
         Dim("cut", [1.5, 2.0, 3.0, 5.0, 8.0, 12.0], default=2, ordered=True),
-        log("smooth", 0.1, 30.0, 8, 1.0),
-        log("l2", 0.1, 30.0, 6, 3.0),
+        log("smooth", 0.125, 32.0, 9, 1.0),
+        log("l2", 0.75, 24.0, 6, 3.0),
         Dim("pilot", [0.0, 0.25, 0.5, 1.0, 2.0, 4.0], ordered=True),
         linear("rare", 0.0, 6.0, 13, 0.0),
         Dim("rise", [-1.0, -0.5, -0.2, 0.0, 0.2, 0.5, 1.0], default=3, ordered=True),
