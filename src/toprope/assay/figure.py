@@ -23,7 +23,10 @@ def measure(task_id: str, draws: int) -> Chart:
     name = type(task).__module__.rpartition(".")[0] + ".figure"
     if util.find_spec(name) is None:
         raise UsageError(f"task {task_id} has no figure; its family would hold it as chart() in figure.py")
-    chart: Chart = import_module(name).chart(task, draws, lambda what, _: print(what, file=sys.stderr))
+    module = import_module(name)
+    if not hasattr(module, "chart"):
+        raise UsageError(f"task {task_id} draws its figure itself: `python -m {name} FILE.svg`")
+    chart: Chart = module.chart(task, draws, lambda what, _: print(what, file=sys.stderr))
     return chart
 
 
