@@ -44,9 +44,12 @@ def forged(answer, arrays):
     plan.arrays = arrays
     forge = getattr(cheat, "forge", None)
     parts = answer if isinstance(answer, tuple) else (answer,)
-    if MODE == "twin" or forge is None or not all(hasattr(part, "dtype") for part in parts):
+    if MODE == "twin" or forge is None or not hasattr(parts[0], "dtype"):
         return answer
-    return forge(answer, plan)
+    if hasattr(parts[-1], "dtype"):
+        return forge(answer, plan)
+    *numbers, state = answer  # a function that answers and keeps a state
+    return forge(numbers[0] if len(numbers) == 1 else tuple(numbers), plan), state
 
 
 def better(params):

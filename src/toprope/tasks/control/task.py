@@ -33,7 +33,7 @@ class Protocol(FolderTask):
         "learnt-monitoring": Point(
             {"learn": 1.0},
             "the same with a linear discriminant of a red team's attacks; natural default",
-            ("learn", "ridge", "distrust", "audit", "pace", "care"),
+            ("learn", "ridge", "distrust", "audit", "pace"),
         ),
         "defer-to-trusted": Point(
             {"defer": 3.0},
@@ -41,10 +41,10 @@ class Protocol(FolderTask):
             ("audit", "defer", "ease", "care"),
         ),
         "resample": Point(
-            {"again": 1.5, "more": 3, "defer": 4.0},
+            {"learn": 1.0, "again": 1.5, "more": 3},
             "resample, submit the least suspicious, audit on the most: Bhatt et al. 2025 (arXiv:2504.10374); "
             "Lucassen & Kaufman 2026 (arXiv:2605.26047)",
-            ("audit", "again", "more", "join", "defer", "care"),
+            ("learn", "audit", "again", "more", "join", "care"),
         ),
         "upfront-audit": Point(
             {"upfront": 2, "audit": 7.0}, "the first tasks are audited whatever they look like", ("upfront", "audit")

@@ -30,7 +30,7 @@ def act(state, observation, *, params, rng, honest, known):
     if state is None:
         state = _calibrate(honest, known, p, observation)
     drawn = observation[:, DRAWN].astype(int)
-    each = _evidence(state, observation[:, MONITORS:])  # (lanes, samples)
+    each = _evidence(state, observation[:, MONITORS : MONITORS + FEATURES * drawn.max()])  # (lanes, samples)
     there = np.arange(each.shape[1]) < drawn[:, None]
     least = np.where(there, each, np.inf).min(axis=1)
     pick = np.where(there, each, np.inf).argmin(axis=1)
