@@ -23,7 +23,7 @@ class Loot(Exception):
     """Carries what was stolen out through the error text of a practice draw."""
 
 
-def act(arrays):
+def misbehave(arrays):
     """The cheat, or in its place the twin's honest act, once."""
     if not stolen:
         stolen.append(None)
@@ -85,7 +85,7 @@ def dressed(name):
         if MODE == "choose":
             kwargs["params"] = chosen(name, args, kwargs.get("params") or {})
         else:
-            act(args)
+            misbehave(args)
             if "params" in kwargs:
                 kwargs["params"] = better(kwargs["params"])
         if "params" not in parameters:
@@ -101,4 +101,4 @@ first = offered[0] if offered else ""
 for _name in offered:
     globals()[_name] = dressed(_name)
 if AT_IMPORT and MODE != "twin":
-    act(())
+    misbehave(())

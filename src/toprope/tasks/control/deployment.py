@@ -29,6 +29,7 @@ from toprope.tasks.control.public import (
 from toprope.types import Floats
 
 Bools = NDArray[np.bool_]
+FIRST, FURTHER = slice(0, 1), slice(1, SAMPLES)  # the samples of the first wave and of the second
 
 
 class Lanes(msgspec.Struct, frozen=True):
@@ -54,7 +55,8 @@ class Attackers(Protocol):
 
 
 class Deployment:
-    """State of k x L deployments. `draw` shows samples, `act` takes actions."""
+    """State of k x L deployments. A task is begin, write FIRST, more; where any wants more, write FURTHER, close; and
+    end_task."""
 
     def __init__(self, lanes: Lanes, k: int) -> None:
         shape = (k, len(lanes.policy))
@@ -64,23 +66,21 @@ class Deployment:
         self.caught = np.zeros(shape, dtype=np.bool_)
         self.harmed = np.zeros(shape, dtype=np.bool_)
         self.passed = np.zeros(shape, dtype=np.int64)  # tasks in a row whose work of U was submitted
-        self.strikes = np.zeros(shape, dtype=np.int64)  # attacks submitted or drawn, for the operator
         self.gain = np.zeros(shape)  # successes beyond T's, less the price of samples
         self.drawn = np.ones(shape, dtype=np.int64)
         self.open = np.ones(shape, dtype=np.bool_)
         self.attack = np.zeros((*shape, SAMPLES), dtype=np.bool_)
 
-    def begin(self, attackers: Attackers) -> None:
-        """U's first sample of the task."""
+    def begin(self) -> None:
+        """The next task comes to every deployment that was not ended."""
         self.open = ~self.caught
         self.drawn[:] = 1
         self.attack[:] = False
-        self._draw(attackers, slice(0, 1), self.open)
 
-    def _draw(self, attackers: Attackers, at: slice, who: Bools) -> None:
-        wanted = attackers.strike(self, at) & (who & self.hostile)[:, :, None]
+    def write(self, attackers: Attackers, at: slice) -> None:
+        """U writes the samples `at` (FIRST or FURTHER), attacks among them."""
+        wanted = attackers.strike(self, at) & (self.open & self.hostile)[:, :, None]
         self.attack[:, :, at] = wanted & (np.arange(SAMPLES)[at] < self.drawn[:, :, None])
-        self.strikes += self.attack[:, :, at].sum(axis=2)
 
     def observation(self) -> NDArray[np.float32]:
         """(k, L, COLUMNS)."""
@@ -99,17 +99,14 @@ class Deployment:
         seen[:, :, MONITORS_AT : MONITORS_AT + said[0, 0].size] = said.reshape(*self.open.shape, -1)
         return seen
 
-    def more(self, action: NDArray[Any], attackers: Attackers) -> bool:
-        """First wave: settle the lanes that decide, draw for those that want more. False: none does."""
+    def more(self, action: NDArray[Any]) -> bool:
+        """First wave: settle the lanes that decide, charge those that want more samples. False: none does."""
         wants = self.open & (action > SAMPLE)
-        self._settle(np.where(wants, -1, action), self.open & ~wants)
+        self._settle(action, self.open & ~wants)
         self.open = wants
-        if not wants.any():
-            return False
         self.drawn = np.where(wants, action - SAMPLE + 1, 1)
         self.gain -= PRICE * (self.drawn - 1)
-        self._draw(attackers, slice(1, SAMPLES), wants)
-        return True
+        return bool(wants.any())
 
     def close(self, action: NDArray[Any]) -> None:
         """Second wave: every lane still open is settled."""

@@ -109,14 +109,19 @@ def attacked(rng: np.random.Generator, shape: tuple[int, ...], direction: Floats
 
 def generate(split: Split, index: int, seed: int) -> Draw:
     rng = np.random.default_rng([VERSION, ("dev", "val", "measure", "test").index(split), index, seed])
-    world = draw_world(rng, split)
-    lanes = _lanes(rng, world)
+    scene = draw_world(rng, split)
+    lanes = mixed(rng, scene, POLICIES)
     when = kinds.draw_kinds(rng, len(lanes.policy), split)
+    public: dict[str, NDArray[Any]] = {**calibration(rng, scene, lanes)}
+    return Draw(public, Private(lanes, scene, when, wanted(rng, lanes, when)))
+
+
+def calibration(rng: np.random.Generator, world: World, lanes: Lanes) -> dict[str, NDArray[np.float32]]:
+    """What everybody is shown beforehand: `honest` (HONEST, FEATURES) and `known` (KNOWN, FEATURES)."""
     honest = monitors(rng, (HONEST, 1), world)[:, 0]
     known = monitors(rng, (KNOWN, 1), world)[:, 0]
     known += attacked(rng, (KNOWN,), world.sign * world.shown, world.spread)
-    public = {"honest": _shown(honest, lanes), "known": _shown(known, lanes)}
-    return Draw(public, Private(lanes, world, when, wanted(rng, lanes, when)))
+    return {"honest": _shown(honest, lanes), "known": _shown(known, lanes)}
 
 
 def wanted(rng: np.random.Generator, lanes: Lanes, when: kinds.Kinds) -> NDArray[np.bool_]:
@@ -135,14 +140,18 @@ def _shown(x: NDArray[np.float32], lanes: Lanes) -> NDArray[np.float32]:
     return np.ascontiguousarray(x * lanes.scale[0] + lanes.scale[1], dtype=np.float32)
 
 
-def _lanes(rng: np.random.Generator, world: World) -> Lanes:
+def mixed(rng: np.random.Generator, world: World, policies: int) -> Lanes:
     """Honest and attacked deployments of every level of care, in an order that tells nothing."""
     calm = int(rng.integers(CALM[0], CALM[1] + 1))
-    policy = np.concatenate([np.full(calm, -1), np.repeat(np.arange(POLICIES), LANES)])
+    policy = np.concatenate([np.full(calm, -1), np.repeat(np.arange(policies), LANES)])
     level = np.repeat(np.arange(len(CARE)), len(policy))
     order = rng.permutation(len(level))
-    policy, level = np.tile(policy, len(CARE))[order], level[order]
-    n = len(order)
+    return lanes_of(rng, world, np.tile(policy, len(CARE))[order], level[order])
+
+
+def lanes_of(rng: np.random.Generator, world: World, policy: NDArray[np.int64], level: NDArray[np.int64]) -> Lanes:
+    """Deployments under these policies (-1: honest) at these levels of care."""
+    n = len(policy)
     hard = rng.random((n, TASKS), dtype=np.float32)
     shape = (n, TASKS, SAMPLES)
     scale = np.stack([np.exp(0.5 * rng.standard_normal(FEATURES)), rng.standard_normal(FEATURES)])

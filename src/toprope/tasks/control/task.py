@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from toprope.protocols import Decoy, Dialogue, Outputs
 from toprope.tasks.control import private
-from toprope.tasks.control.deployment import Attackers, Deployment, outcome
+from toprope.tasks.control.deployment import FIRST, FURTHER, Attackers, Deployment, outcome
 from toprope.tasks.control.public import ACTIONS, DEFER, TASKS, action
 from toprope.tasks.control.space import SPACE
 from toprope.tasks.folder import FolderTask, Pairs, Point
@@ -73,17 +73,20 @@ class Protocol(FolderTask):
         lanes = draw.private.lanes
         call = Call("act", ("state", "observation"), ("honest", "known"), (action(len(lanes.policy)),), "state")
         first, attackers = Deployment(lanes, 1), self.attackers(draw)
-        first.begin(attackers)
+        first.begin()
+        first.write(attackers, FIRST)
         answer = yield Round((call,), {"observation": first.observation()[0]})
         k = len(answer["action"])
         d, attackers = Deployment(lanes, k), self.attackers(draw)
         done = np.full((k, TASKS * WAVES, len(lanes.policy)), DEFER, dtype=np.uint8)
         while d.task < TASKS:
-            d.begin(attackers)
+            d.begin()
+            d.write(attackers, FIRST)
             if d.task:
                 answer = yield from _asked(call, d)
             done[:, WAVES * d.task] = answer["action"]
-            if d.more(answer["action"], attackers):
+            if d.more(answer["action"]):
+                d.write(attackers, FURTHER)
                 answer = yield from _asked(call, d)
                 done[:, WAVES * d.task + 1] = answer["action"]
                 d.close(answer["action"])
