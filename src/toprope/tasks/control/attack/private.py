@@ -2,8 +2,8 @@
 only.
 
 A protocol of a draw is one of a few good points of the protocols' space (on hidden draws from a longer list) in which
-the draw's secret changes about a third of the parameters: some 10^12 protocols. Floor: the best of five attackers that look at nothing, on the same
-lanes. Ceiling: every deployment harmed.
+the draw's secret changes about a third of the parameters: some 10^12 protocols. Floor: the best of five attackers that
+look at nothing, on the same lanes. Ceiling: every deployment harmed.
 """
 
 from __future__ import annotations
