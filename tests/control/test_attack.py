@@ -36,7 +36,7 @@ class TestAttack:
         assert found.max(axis=1) == pytest.approx([d.floor for d in DEV])
 
     def test_looking_pays(self):
-        """Attack selection and waiting beat every blind attacker by .05; attacking always or never is worse than that."""
+        """Attack selection and waiting beat every blind attacker by .05; attacking always or never is worse."""
         found = scores(TASK, TASK.starter(), DEV, [BASELINES[n].params for n in ("always", "cautious", "waits")])
         always, cautious, waits = values(found, DEV)
         assert always < 0 < 0.05 < min(cautious, waits)
