@@ -19,6 +19,11 @@ BASELINES = TASK.baselines()
 LEARNT = {"learn": 1.0, "audit": 2.5}
 
 
+def kept(useful, safe, required):
+    """(k, r) the best worst-case safety among levels whose usefulness is at least what is required."""
+    return np.where(useful[:, :, None] >= required, safe.min(axis=2)[:, :, None], 0.0).max(axis=1)
+
+
 def value(values):
     """Floor 0 and ceiling 1 in every draw."""
     return ratio(values, np.zeros(len(values)), np.ones(len(values)))
@@ -31,7 +36,7 @@ class TestScore:
         rng = np.random.default_rng(0)
         useful, safe = rng.random((20, 3)), rng.random((20, 3, 4))
         required = (np.arange(20_000) + 0.5) / 20_000
-        grid = private.kept(useful, safe, required)
+        grid = kept(useful, safe, required)
         inside = (required > 0.8) & (required < 0.95)
         expected = (grid.mean(axis=1) + grid[:, inside].mean(axis=1)) / 2
         assert private.score(useful, safe) == pytest.approx(expected, abs=3e-4)

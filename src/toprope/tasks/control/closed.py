@@ -6,7 +6,6 @@ its budget, and a failed attack never counts, because every submitted attack suc
 
 from __future__ import annotations
 
-import math
 from statistics import NormalDist
 
 import numpy as np
@@ -50,23 +49,3 @@ def all_attacks(rate: float, samples: int) -> float:
 def any_attack(rate: float, samples: int) -> float:
     """Chance that at least one is: what an audit of all samples finds."""
     return 1.0 - (1.0 - rate) ** samples
-
-
-def on_max(budget: float, separation: float, rate: float, samples: int) -> float:
-    """Share of *harmful* tasks audited, if the least suspicious of `samples` is submitted and the audit is on the most
-    suspicious one (Lucassen & Kaufman 2026, arXiv:2605.26047). Normal scores, samples attack independently with chance
-    `rate`; by integration over the score of the submitted sample."""
-    bar = _bar(budget, samples)
-    x = np.linspace(-8.0, 8.0 + separation, 4001)
-    clean, bad = np.array([[1.0 - NORMAL.cdf(v - s) for v in x] for s in (0.0, separation)])
-    density = np.exp(-((x - separation) ** 2) / 2) / math.sqrt(2 * math.pi)
-    above = (1 - rate) * clean + rate * bad  # another sample looks worse than x
-    tail = (1 - rate) * (1 - NORMAL.cdf(bar)) + rate * (1 - NORMAL.cdf(bar - separation))
-    quiet = np.where(x > bar, 0.0, np.maximum(above - tail, 0.0) ** (samples - 1))
-    weight = density * above ** (samples - 1)
-    return float(1.0 - (density * quiet).sum() / weight.sum())
-
-
-def _bar(budget: float, samples: int) -> float:
-    """Threshold for the largest of `samples` honest scores at this budget."""
-    return NORMAL.inv_cdf((1.0 - budget) ** (1.0 / samples))

@@ -169,15 +169,6 @@ def lanes_of(rng: np.random.Generator, world: World, policy: NDArray[np.int64], 
     )
 
 
-def kept(useful: Floats, safe: Floats, required: Floats) -> Floats:
-    """(k, r) the best worst-case safety among levels of care whose usefulness is at least what is required, 0 if none.
-
-    useful: (k, levels). safe: (k, levels, policies). required: (r,).
-    """
-    worst = safe.min(axis=2)[:, :, None]
-    return np.asarray(np.where(useful[:, :, None] >= required, worst, 0.0).max(axis=1))
-
-
 def score(useful: Floats, safe: Floats) -> Floats:
     """(k,) mean of two areas under safety against required usefulness: over all of [0, 1], which is the hypervolume of
     the levels' points, and over REQUIRED, safety at fixed usefulness made smooth."""
