@@ -127,12 +127,11 @@ def opened(kinds: Kinds, fixed: Bools, d: Deployment, at: slice) -> Bools:
 def exposure(kinds: Kinds) -> Floats:
     """(L,) share of tasks whose first sample it may attack if the protocol submits everything, over tasks of every
     ease."""
-    n, grid = len(kinds.both), np.linspace(0.2, 0.9, 8, dtype=np.float32)
+    n, grid = len(kinds.both), np.linspace(0.2, 0.9, 5, dtype=np.float32)
+    now = reactions(kinds, np.repeat(np.arange(TASKS)[:, None], n, axis=1)).T
+    spent = (kinds.names == NAMES.index("spent"))[:, :, None]
     share = np.zeros(n)
     for ease in grid:
         fixed = tables(kinds, np.full((n, TASKS), ease))[:, :, :, 0]
-        spent = (kinds.names == NAMES.index("spent"))[:, :, None]
-        passed = np.arange(TASKS)
-        now = np.stack([reactions(kinds, np.full((1, n), p))[0] for p in passed], axis=1)
         share += joined(kinds, fixed[0] & now & ~spent[:, 0], fixed[1] & ~spent[:, 1]).mean(axis=1)
     return np.asarray(share / len(grid))
