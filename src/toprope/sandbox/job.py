@@ -15,7 +15,8 @@ from toprope.sandbox.process import SLOTS
 from toprope.space import Space
 from toprope.types import Codes, Incident, Limits, Outcome, Round
 
-ROUNDS_MAX = 8  # only for the CPU backstop inside the child; the scorer watches CPU per variant and round itself
+# Of a long conversation, for the CPU backstop inside the child only; the scorer watches CPU per variant and round.
+ROUNDS_MAX = 64
 
 
 class Job(NamedTuple):
