@@ -122,3 +122,14 @@ class TestDuel:
             match.duel(tmp_path, match.Duel(2, 65, 0), 1, lambda *_: None)
         assert "blue 2" in view.told(result)
         assert view.picture(result["meeting"]).count("<rect") == 9
+
+
+@pytest.mark.slow
+def test_a_whole_duel(cli, tmp_path):
+    """One round through the whole engine: two climbs, a meeting, a picture; the same command again changes nothing."""
+    folder = tmp_path / "duel"
+    first = cli.json("duel", "--rounds", 1, "--experiments", 32, "--run", folder)
+    assert [(c["round"], c["side"]) for c in first["climbs"]] == [(1, "blue"), (1, "red")]
+    assert len(first["meeting"]["values"]) == 2
+    assert (folder / "duel.svg").read_text().startswith("<svg")
+    assert cli.json("duel", "--rounds", 1, "--experiments", 32, "--run", folder) == first
