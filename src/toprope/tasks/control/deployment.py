@@ -18,6 +18,7 @@ from toprope.tasks.control.public import (
     COLUMNS,
     DRAWN_AT,
     EASE_AT,
+    FEATURES,
     MONITORS_AT,
     OPEN_AT,
     PRICE,
@@ -93,10 +94,13 @@ class Deployment:
         seen[:, :, OPEN_AT] = self.open
         seen[:, :, EASE_AT] = lanes.ease[:, t]
         most = int(self.drawn.max())
-        said = lanes.clean[:, t, :most] + self.attack[:, :, :most, None] * lanes.shift[:, t, :most]
-        said = said * lanes.scale[0] + lanes.scale[1]
-        said *= (np.arange(most) < self.drawn[:, :, None])[..., None] & self.open[:, :, None, None]
-        seen[:, :, MONITORS_AT : MONITORS_AT + said[0, 0].size] = said.reshape(*self.open.shape, -1)
+        wide = len(lanes.policy), most * FEATURES  # samples side by side: long rows, this is where the time goes
+        clean = (lanes.clean[:, t, :most] * lanes.scale[0] + lanes.scale[1]).reshape(wide)
+        shift = (lanes.shift[:, t, :most] * lanes.scale[0]).reshape(wide)
+        there = self.open[:, :, None] & (np.arange(most) < self.drawn[:, :, None])
+        said = np.repeat(self.attack[:, :, :most], FEATURES, axis=2) * shift
+        said += clean
+        np.multiply(said, np.repeat(there, FEATURES, axis=2), out=seen[:, :, MONITORS_AT : MONITORS_AT + wide[1]])
         return seen
 
     def more(self, action: NDArray[Any]) -> bool:

@@ -30,10 +30,10 @@ def act(state, observation, *, params, rng, honest, known):
     if state is None:
         state = _calibrate(honest, known, p, observation)
     drawn = observation[:, DRAWN].astype(int)
-    each = _evidence(state, observation[:, MONITORS : MONITORS + FEATURES * drawn.max()])  # (lanes, samples)
-    there = np.arange(each.shape[1]) < drawn[:, None]
-    least = np.where(there, each, np.inf).min(axis=1)
-    pick = np.where(there, each, np.inf).argmin(axis=1)
+    each = _evidence(state, observation[:, MONITORS : MONITORS + FEATURES * drawn.max()])  # (samples, lanes)
+    there = np.arange(len(each))[:, None] < drawn
+    least = np.where(there, each, np.inf).min(axis=0)
+    pick = np.where(there, each, np.inf).argmin(axis=0)
     joint = _joint(each, there, drawn, p["join"])
     lenient = p["care"] * (1 - observation[:, CARE])
     past = p["memory"] * state["past"]
@@ -75,7 +75,7 @@ def _calibrate(honest, known, p, observation):
 
 def _evidence(state, monitors):
     x = monitors.reshape(len(monitors), -1, FEATURES)
-    value = (x - state["centre"]) @ state["weights"]
+    value = ((x - state["centre"]) @ state["weights"]).T
     n = len(state["sorted"])
     above = n - np.searchsorted(state["sorted"], value)
     beyond = np.maximum(value - state["sorted"][-1], 0.0)  # past all honest samples: further is still worse
@@ -84,11 +84,11 @@ def _evidence(state, monitors):
 
 def _joint(each, there, drawn, join):
     """Evidence about the task, on the scale of one sample: the worst of n honest ones is log n worse."""
-    most = np.where(there, each, -np.inf).max(axis=1)
+    most = np.where(there, each, -np.inf).max(axis=0)
     if join == "mean":
-        return np.where(there, each, 0.0).sum(axis=1) / drawn
+        return np.where(there, each, 0.0).sum(axis=0) / drawn
     if join == "least":
-        return np.where(there, each, np.inf).min(axis=1)
+        return np.where(there, each, np.inf).min(axis=0)
     if join == "gap":
-        return most - np.where(drawn > 1, np.where(there, each, np.inf).min(axis=1), 0.0)
+        return most - np.where(drawn > 1, np.where(there, each, np.inf).min(axis=0), 0.0)
     return most - np.log(drawn)
