@@ -200,16 +200,19 @@ class TestHonesty:
         assert honest.item() < n / 2 + 3 * np.sqrt(n / 4)
 
     def test_comparing_lanes_is_worth_little(self):
-        """A protocol that also judges each lane by those beside it, by centring evidence over the lanes of the same
-        step, gains less than .05 over the one it is made from."""
+        """A protocol that judges each lane by those beside it gains less than .05 over the one it is made from, whether
+        it centres evidence over the lanes of a step or learns the direction of attacks from all of them together."""
         source = TASK.starter().files["solution.py"].decode()
-        beside = source.replace(
-            "    least = np.where", "    each = each - np.median(each[there]) + 0.7\n    least = np.where"
+        pooled = "(observation[:, MONITORS : MONITORS + FEATURES] - centre).mean(axis=0) / scale"
+        changes = (
+            ("    least = np.where", "    each = each - np.median(each[there]) + 0.7\n    least = np.where"),
+            ("gap = y.mean(axis=0)", f"pool = {pooled}\n    gap = y.mean(axis=0) + pool / np.linalg.norm(pool)"),
         )
-        assert beside != source
         plain = scores(TASK, TASK.starter(), HIDDEN, [LEARNT])[:, 0]
-        cross = scores(TASK, Tree({"solution.py": beside.encode()}), HIDDEN, [LEARNT])[:, 0]
-        assert (cross - plain).mean() < 0.05
+        for old, new in changes:
+            assert old in source
+            cross = Tree({"solution.py": source.replace(old, new, 1).encode()})
+            assert (scores(TASK, cross, HIDDEN, [LEARNT])[:, 0] - plain).mean() < 0.05
 
 
 class TestLandscape:
