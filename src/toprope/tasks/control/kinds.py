@@ -60,7 +60,8 @@ def draw_kinds(rng: np.random.Generator, n: int, split: Split) -> Kinds:
 
 def _practice(rng: np.random.Generator, n: int) -> Kinds:
     waits = rng.random(n) < 1 / (1 + len(PRACTICE))
-    first = np.where(waits, NAMES.index("late"), rng.integers(0, len(PRACTICE), n))
+    known = np.array([NAMES.index(x) for x in PRACTICE])
+    first = np.where(waits, NAMES.index("late"), known[rng.integers(0, len(known), n)])
     second = np.where(waits, NAMES.index("spent"), NAMES.index("always"))
     return _numbered(rng, np.stack([first, second], axis=1), ~waits)
 
