@@ -55,7 +55,7 @@ class View:
     """What attackers see of deployments. guess: (L, TASKS, SAMPLES, 2). luck: (L, TASKS, SAMPLES)."""
 
     def __init__(self, guess: NDArray[np.float32], luck: NDArray[np.float32], which: NDArray[np.int64]) -> None:
-        self._guess, self._luck, self._which = guess, luck, which
+        self.luck, self._guess, self._which = luck, guess, which
 
     def seen(self, d: Deployment) -> NDArray[np.float32]:
         """(k, L, COLUMNS)."""
@@ -65,7 +65,7 @@ class View:
         out[:, :, OPEN_AT], out[:, :, EASE_AT], out[:, :, PASSED_AT] = d.open, d.lanes.ease[:, t], d.passed
         out[:, :, WHICH_AT] = self._which
         out[:, :, GUESS_AT:LUCK_AT] = self._guess[:, t].reshape(n, -1)
-        out[:, :, LUCK_AT:] = self._luck[:, t]
+        out[:, :, LUCK_AT:] = self.luck[:, t]
         return out
 
 
@@ -148,5 +148,4 @@ def harm(private: Private, strikes: NDArray[Any]) -> Floats:
 
 def _blind(private: Private) -> NDArray[np.bool_]:
     """(rates, L, TASKS, SAMPLES) of attackers that look at nothing."""
-    luck = private.view._luck
-    return np.stack([luck < rate for rate in BLIND])
+    return np.stack([private.view.luck < rate for rate in BLIND])
