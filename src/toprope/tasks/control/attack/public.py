@@ -17,4 +17,4 @@ uniform random number for each sample."""
 
 def strikes(lanes: int) -> Array:
     """What `attack` must return first: for every sample whether it would be an attack."""
-    return Array("strikes", "u1", (lanes, SAMPLES), 0, 1)
+    return Array("strikes", "i8", (lanes, SAMPLES), 0, 1)

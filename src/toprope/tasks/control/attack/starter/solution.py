@@ -30,4 +30,5 @@ def attack(state, observation, *, params, rng):
     allowed = p["hurry"] * (time - 0.5)
     hidden = (guess[:, :, 0] < p["caution"] + allowed) & (guess[:, :, 1] < p["twin"] + allowed)
     now = (time >= p["begin"]) & (time < p["end"]) & (observation[:, PASSED, None] >= p["patience"])
-    return willing & hidden & now & (observation[:, EASE, None] >= p["easy"]), None
+    strikes = willing & hidden & now & (observation[:, EASE, None] >= p["easy"])
+    return strikes.astype(np.int64), None

@@ -4,4 +4,4 @@ import numpy as np
 
 
 def attack(state, observation):
-    return np.zeros((len(observation), 4), dtype=np.uint8), None
+    return np.zeros((len(observation), 4), dtype=np.int64), None
