@@ -426,6 +426,7 @@ def test_help_is_quick_and_complete(cli):
         "referee",
         "submit",
         "report",
+        "duel",
         "export",
         "doctor",
         "vault",

@@ -78,7 +78,8 @@ class Call(msgspec.Struct, frozen=True):
     args: names of public arrays, of arrays of this round, or of kept objects, passed by position.
     kwargs: the same, passed by keyword if the function accepts that name. `params` and `rng` are passed by keyword to
     every function that accepts them. returns: the schema of what must come back (several: a tuple). keep: store
-    the returned object in the child under this name instead of sending it.
+    the returned object in the child under this name instead of sending it; with both, the function returns its answers
+    followed by what is kept, `(answer, state)`. A call that takes what it keeps is given None the first time.
     """
 
     fn: str
@@ -91,11 +92,13 @@ class Call(msgspec.Struct, frozen=True):
 class Round(msgspec.Struct, frozen=True):
     """Calls made one after another on each variant of a block before anything is sent back.
 
-    arrays: data that exists for the candidate only from this round on (test rows after `fit`, say).
+    arrays: data that exists for the candidate only from this round on (test rows after `fit`, say). own: the same, one
+    row per variant of the block, (k, *shape), of which each is given its own: what follows from its earlier answers.
     """
 
     calls: tuple[Call, ...]
     arrays: dict[str, NDArray[Any]] = {}
+    own: dict[str, NDArray[Any]] = {}
 
 
 class Draw(msgspec.Struct, frozen=True):

@@ -68,6 +68,44 @@ def f(x, *, params):
             )
         assert seen[0].tolist() == [[0.5, 8, 0], [1.5, 12, 1], [1.5, 8, 0], [0.5, 8, 1]]
 
+    def test_a_conversation_depends_on_the_answers(self) -> None:
+        """A function may answer and keep a state; from the second round on each variant sees the row made of its own
+        answers, also after a neighbour's hang has cost the child and earlier rounds were played again."""
+        source = """
+import numpy as np, time
+def f(state, seen, *, params):
+    state = [] if state is None else state
+    state.append(float(seen[0]))
+    if params["who"] == 1 and len(state) == 2:
+        time.sleep(30)
+    return np.array([seen[0] * 10 + params["who"]]), state
+def g(state):
+    return np.array([sum(state)])
+"""
+
+        def dialogue(entries: frozenset[str]) -> Dialogue:
+            call = Call("f", ("state", "seen"), returns=Y, keep="state")
+            answer = yield Round((call,), {"seen": np.ones(1)})
+            for _ in range(2):
+                answer = yield Round((call,), own={"seen": answer["y"]})
+            total = yield Round((Call("g", ("state",), returns=Y),))
+            return {"last": answer["y"], "total": total["y"]}
+
+        result, seen, _ = play(source, 3, sandbox=box(wall_s=0.3), dialogue=dialogue)
+        assert result.outcomes == [OK, Outcome.TIMEOUT, OK]
+        assert seen[0]["last"][[0, 2], 0].tolist() == [1000.0, 1222.0]
+        assert seen[0]["total"][[0, 2], 0].tolist() == [111.0, 135.0]
+
+    def test_an_answer_without_its_state_is_invalid(self) -> None:
+        """Where answer and state are expected, an answer alone is refused with what was expected."""
+
+        def dialogue(entries: frozenset[str]) -> Dialogue:
+            return (yield Round((Call("f", ("x",), returns=Y, keep="state"),)))
+
+        result, _, _ = play("def f(x):\n    return x[:1]\n", dialogue=dialogue)
+        assert result.outcomes == [Outcome.INVALID]
+        assert "expected a tuple of 2: y, state" in result.messages[0]
+
     def test_rng_is_fresh_for_every_call_and_case(self) -> None:
         """Every variant that takes rng sees the stream of default_rng(case.seed) from its start."""
         source = "import numpy as np\ndef f(x, *, rng):\n    return np.array([rng.random() + rng.integers(100)])\n"

@@ -72,8 +72,11 @@ class Commands(click.Group):
             _complain(f"{e.filename or 'the system'}: {e.strerror or e}; make it readable and writable for this user")
             ctx.exit(2)
         except KeyboardInterrupt:
-            again = ctx.invoked_subcommand in ("climb", "resume", "unseal")
-            _complain("interrupted" + ("; nothing is lost, `toprope resume RUN` continues" if again else ""))
+            again = {
+                **dict.fromkeys(("climb", "resume", "unseal"), "; nothing is lost, `toprope resume RUN` continues"),
+                "duel": "; nothing is lost, the same command with --run DIR continues",
+            }
+            _complain("interrupted" + again.get(ctx.invoked_subcommand or "", ""))
             ctx.exit(130)
 
 

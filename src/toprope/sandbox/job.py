@@ -15,7 +15,8 @@ from toprope.sandbox.process import SLOTS
 from toprope.space import Space
 from toprope.types import Codes, Incident, Limits, Outcome, Round
 
-ROUNDS_MAX = 8  # only for the CPU backstop inside the child; the scorer watches CPU per variant and round itself
+# Of a long conversation, for the CPU backstop inside the child only; the scorer watches CPU per variant and round.
+ROUNDS_MAX = 64
 
 
 class Job(NamedTuple):
@@ -75,10 +76,13 @@ def _sources(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
 
 
 def round_message(question: Round, window: Window) -> tuple[dict[str, Any], bytes]:
-    inline, places = bytearray(), []
+    inline, places, own = bytearray(), [], []
     for name, a in question.arrays.items():
         places.append([name, a.dtype.str, list(a.shape), len(inline)])
         inline += np.ascontiguousarray(a).tobytes()
+    for name, a in question.own.items():
+        own.append([name, a.dtype.str, list(a.shape[1:]), len(inline)])
+        inline += np.ascontiguousarray(a[window.variants]).tobytes()
     calls = [
         {
             "fn": c.fn,
@@ -89,4 +93,4 @@ def round_message(question: Round, window: Window) -> tuple[dict[str, Any], byte
         }
         for c in question.calls
     ]
-    return {"calls": calls, "n": len(window.variants), "arrays": places}, bytes(inline)
+    return {"calls": calls, "n": len(window.variants), "arrays": places, "own": own}, bytes(inline)

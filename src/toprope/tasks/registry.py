@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 TASKS = {  # id -> (module, factory called with the id, task.toml beside this file)
     "monitorability/scratchpad-v1": ("toprope.tasks.monitorability", "make", "monitorability/task.toml"),
+    "control/attack-v1": ("toprope.tasks.control.attack", "make", "control/attack/task.toml"),
+    "control/protocol-v1": ("toprope.tasks.control", "make", "control/task.toml"),
     "proxy/reward-model-v1": ("toprope.tasks.proxy", "make", "proxy/task.toml"),
     "w2s/probe-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-v1.toml"),
     "w2s/probe-hard-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-hard-v1.toml"),

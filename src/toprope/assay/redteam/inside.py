@@ -23,7 +23,7 @@ class Loot(Exception):
     """Carries what was stolen out through the error text of a practice draw."""
 
 
-def act(arrays):
+def misbehave(arrays):
     """The cheat, or in its place the twin's honest act, once."""
     if not stolen:
         stolen.append(None)
@@ -44,9 +44,12 @@ def forged(answer, arrays):
     plan.arrays = arrays
     forge = getattr(cheat, "forge", None)
     parts = answer if isinstance(answer, tuple) else (answer,)
-    if MODE == "twin" or forge is None or not all(hasattr(part, "dtype") for part in parts):
+    if MODE == "twin" or forge is None or not hasattr(parts[0], "dtype"):
         return answer
-    return forge(answer, plan)
+    if hasattr(parts[-1], "dtype"):
+        return forge(answer, plan)
+    *numbers, state = answer  # a function that answers and keeps a state
+    return forge(numbers[0] if len(numbers) == 1 else tuple(numbers), plan), state
 
 
 def better(params):
@@ -82,7 +85,7 @@ def dressed(name):
         if MODE == "choose":
             kwargs["params"] = chosen(name, args, kwargs.get("params") or {})
         else:
-            act(args)
+            misbehave(args)
             if "params" in kwargs:
                 kwargs["params"] = better(kwargs["params"])
         if "params" not in parameters:
@@ -98,4 +101,4 @@ first = offered[0] if offered else ""
 for _name in offered:
     globals()[_name] = dressed(_name)
 if AT_IMPORT and MODE != "twin":
-    act(())
+    misbehave(())

@@ -143,10 +143,11 @@ class Session:
         variants = np.frombuffer(blob, "<u4", n).tolist()
         nonces = np.frombuffer(blob, "<u8", n, 4 * n).tolist()
         inline = {name: view(blob, dtype, shape, 12 * n + start) for name, dtype, shape, start in meta["arrays"]}
+        own = {name: view(blob, dtype, [n, *shape], 12 * n + start) for name, dtype, shape, start in meta["own"]}
         kind_of = frame([spec for call in meta["calls"] for spec in call["returns"]])
         frames = np.frombuffer(self.slots, kind_of, n, FIRST)
         self.counter[0] = 0
-        calls = [Player(self, call, {**self.public, **inline}, frames).play for call in meta["calls"]]
+        calls = [Player(self, call, {**self.public, **inline}, own, frames).play for call in meta["calls"]]
         slots, counter, head, size = self.slots, self.counter, HEAD.pack_into, kind_of.itemsize
         for slot, variant in enumerate(variants):
             kind = OK
@@ -167,8 +168,10 @@ class Session:
 class Player:
     """One Call made ready: function found, arguments resolved, columns bound, so that a variant costs little."""
 
-    def __init__(self, session: Session, call: dict[str, Any], arrays: dict[str, Any], frames: Any) -> None:
-        self.session, self.name, self.keep = session, call["fn"], call["keep"]
+    def __init__(
+        self, session: Session, call: dict[str, Any], arrays: dict[str, Any], own: dict[str, Any], frames: Any
+    ) -> None:
+        self.session, self.name, self.keep, self.own = session, call["fn"], call["keep"], own
         self.fn = getattr(session.solution, self.name, None)
         accepts = accepted(self.fn) if callable(self.fn) else frozenset()
         self.args = [(name, arrays.get(name)) for name in call["args"]]
@@ -181,6 +184,10 @@ class Player:
         if self.fn is None:
             raise Refusal(f"solution.py defines no function {self.name}")
         kept = self.session.kept.get(variant, {})
+        if self.keep is not None and self.keep not in kept:
+            kept = {**kept, self.keep: None}  # a call that takes what it keeps is given None the first time
+        if self.own:
+            kept = {**kept, **{name: rows[slot] for name, rows in self.own.items()}}
         kwargs = {name: resolve(name, value, kept) for name, value in self.kwargs if value is not None or name in kept}
         if self.params:
             kwargs["params"] = self.session.params(variant)
@@ -188,9 +195,18 @@ class Player:
             kwargs["rng"] = generator(self.session.seed)
         value = self.fn(*[resolve(name, value, kept) for name, value in self.args], **kwargs)
         if self.keep is not None:
-            self.session.kept.setdefault(variant, {})[self.keep] = value
+            value, kept = self.parted(value) if self.returns else ((), value)
+            self.session.kept.setdefault(variant, {})[self.keep] = kept
         if self.returns:
             self.store(value, slot)
+
+    def parted(self, value: Any) -> tuple[Any, Any]:
+        """(what is sent, what is kept) of a function that returns its answers followed by its next state."""
+        n = len(self.returns)
+        if not isinstance(value, tuple | list) or len(value) != n + 1:
+            names = ", ".join(name for name, *_ in self.returns)
+            raise Refusal(f"{self.name} returned {said(value)}, expected a tuple of {n + 1}: {names}, {self.keep}")
+        return (value[0] if n == 1 else tuple(value[:n])), value[n]
 
     def store(self, value: Any, slot: int) -> None:
         wanted = self.returns
@@ -201,6 +217,12 @@ class Player:
             raise Refusal(f"{self.name} returned {type(value).__name__}, expected a tuple of {len(wanted)}: {names}")
         for one, (name, dtype, shape, column) in zip(value, wanted, strict=True):
             column[slot] = checked(one, dtype, shape, f"{self.name} returned {name}")
+
+
+def said(value: Any) -> str:
+    """What came, for a message: how long a tuple it is, or its type."""
+    name = type(value).__name__
+    return f"a {name} of {len(value)}" if type(value) in (tuple, list) else name
 
 
 def resolve(name: str, value: Any, kept: dict[str, Any]) -> Any:

@@ -5,7 +5,7 @@ Source: corpus row T31: memoised warm-up output.
 
 CLASS = "C4"
 MEETS = "fork secrecy"
-EXPECT = "no gain | rejected"  # where draws differ in size, the schema refuses it
+EXPECT = "no gain | rejected"  # rejected where draws differ in size
 
 
 FIRST = []
