@@ -78,7 +78,9 @@ class Call(msgspec.Struct, frozen=True):
     args: names of public arrays, of arrays of this round, or of kept objects, passed by position.
     kwargs: the same, passed by keyword if the function accepts that name. `params` and `rng` are passed by keyword to
     every function that accepts them. returns: the schema of what must come back (several: a tuple). keep: store
-    the returned object in the child under this name instead of sending it.
+    the returned object in the child under this name instead of sending it. each: name of an array of packed cases
+    (sandbox/inside/cases.py): the function is called once for each, `fn(argv, stdin, files)`, bytes in and bytes out,
+    and all answers come back in the one u1 array (cases, width) that `returns` declares.
     """
 
     fn: str
@@ -86,6 +88,7 @@ class Call(msgspec.Struct, frozen=True):
     kwargs: tuple[str, ...] = ()
     returns: tuple[Array, ...] = ()
     keep: str | None = None
+    each: str | None = None
 
 
 class Round(msgspec.Struct, frozen=True):
