@@ -55,6 +55,7 @@ class Opening(msgspec.Struct, frozen=True):
     started: float
     beacon_round: str | None = None
     confined: bool = False
+    partial: bool = False  # dev scores give partial credit, hidden ones do not
 
 
 class Sitting(msgspec.Struct, frozen=True):

@@ -127,6 +127,12 @@ class Session:
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
         self._hub.wait_ready()
+        hidden = getattr(self.task, "hidden_weights", "")
+        if getattr(self.task, "one_secret", False) and hidden != self._hub.ready.hidden:
+            raise RunError(
+                f"practice draws here are of the {hidden}, the referee's are of the {self._hub.ready.hidden}; "
+                f"{ask.task} needs one and the same: copy the vault's dialect file here, or climb without --referee"
+            )
 
     def _sat(self, sitting: int) -> None:
         self.ledger.append("sitting", Sitting(sitting), safe=True)
@@ -153,6 +159,7 @@ class Session:
             space=space,
             started=round(time.time(), 3),
             confined=ready.confined,
+            partial=self.task.spec.metric.partial,
             **msgspec.structs.asdict(self.ask),
         )
         self.ledger.append("open", opening)
@@ -171,7 +178,7 @@ class Session:
             return
         assert self._pool is not None
         o, spec = self.opening, self.task.spec
-        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block)
+        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block, hasattr(self.task, "tally"))
         race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
         ascent = Ascent(
             self.ledger,
