@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from toprope.protocols import Task
 
 TASKS = {  # id -> (module, factory called with the id, task.toml beside this file)
+    "mirror/calgrid-v1": ("toprope.tasks.mirror.calgrid", "make", "mirror/calgrid/task.toml"),
     "mirror/rpn-v1": ("toprope.tasks.mirror.rpn", "make", "mirror/rpn/task.toml"),
     "proxy/reward-model-v1": ("toprope.tasks.proxy", "make", "proxy/task.toml"),
     "w2s/probe-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-v1.toml"),

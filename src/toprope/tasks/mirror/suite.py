@@ -26,7 +26,7 @@ from toprope.tasks.mirror.programs import Leaves, Program
 from toprope.types import Draw, Split
 
 CASES = 8  # a draw; on dev four pairs
-WIDTH = 768  # bytes of a packed answer
+WIDTH = 1024  # bytes of a packed answer
 ERRATA = 0.125  # of practice draws have one, where some shown answer has digits enough
 ALTERATIONS = 10**8  # equally likely ways to be wrong: the chance of having one right is at most 1e-8
 TRIES = 12

@@ -134,6 +134,8 @@ class Mirror(FolderTask):
         found = dict(super().baselines())
         source = "shortcut: the documentation's own examples, and nothing else"
         found["examples"] = Baseline(paper.lookup(self.examples), {}, source)
+        last = self.examples[-1].answer
+        found["constant"] = Baseline(paper.constant(last), {}, "null: one and the same error, the commonest answer")
         first = {name: getattr(self.dialect, name) for name in self.read}
         found["first page"] = Baseline(self.starter(), first, "the sketch after reading one section of the manual")
         return found
