@@ -17,7 +17,7 @@ from toprope.errors import UsageError
 from toprope.protocols import Baseline, TaskSpec
 from toprope.run.story import Story, read, summary
 from toprope.tasks import registry
-from toprope.view import figures
+from toprope.view import figures, text
 
 LISTED = 50  # incidents told one by one
 HERE = Path(__file__).parent
@@ -84,8 +84,8 @@ def _flags(s: Story) -> list[tuple[str, str]]:
         )
     if "public" in s.opening.hidden:
         flags.append(
-            ("", f"Hidden weights: {s.opening.hidden}. Somebody who studies them could gain an edge; "
-                 "toprope vault pretrain makes private ones.")
+            ("", f"{text.hidden(s.opening.hidden).capitalize()}. Somebody who studies it could gain an edge; "
+                 f"{text.private(s.opening.hidden)} makes it private.")
         )  # fmt: skip
     if certain := s.incidents("certain"):
         flags.append(

@@ -1,8 +1,8 @@
 """The one secret of an instance: which dialect the reference speaks, and which practice cases are which.
 
 Every installation comes with the public demo; a vault that certifies holds 32 random bytes of its own, made by
-`toprope vault dialect`. All splits of a task share it (the program does not change between practice and test), so practice
-scorers read it too: it is kept from candidates by their sandbox, and from a climber by nothing but file permissions.
+`toprope vault dialect`. All splits of a task share it (the program does not change between practice and test), so
+practice scorers read it too: it is kept from candidates by their sandbox, from a climber by file permissions alone.
 """
 
 from __future__ import annotations

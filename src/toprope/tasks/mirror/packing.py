@@ -1,7 +1,7 @@
 """Cases on their way to a candidate, answers on their way back, and what an answer is worth. Scorer's side.
 
-The layout is that of sandbox/inside/cases.py. Rows that come back were written by the candidate's process: `parse` takes
-what has exactly the layout and nothing else, and a row that has not is a wrong answer.
+The layout is that of sandbox/inside/cases.py. Rows that come back were written by the candidate's process: `parse`
+takes what has exactly the layout and nothing else, and a row that has not is a wrong answer.
 """
 
 from __future__ import annotations

@@ -39,7 +39,9 @@ def answer_json(answer: Answer) -> dict[str, Any]:
     return {"stdout": answer.out.decode("latin-1"), "stderr": answer.err.decode("latin-1"), "exit_code": answer.code}
 
 
-def brief(spec: TaskSpec, docs: str, examples: Sequence[Example], dev: Sequence[Draw], starter: Tree) -> dict[str, bytes]:
+def brief(
+    spec: TaskSpec, docs: str, examples: Sequence[Example], dev: Sequence[Draw], starter: Tree
+) -> dict[str, bytes]:
     """File name -> content."""
     lines = [
         json.dumps(case_json(p.cases[i]) | answer_json(p.gold[i]))
@@ -48,23 +50,24 @@ def brief(spec: TaskSpec, docs: str, examples: Sequence[Example], dev: Sequence[
         if p.shown[i]
     ]
     denied = ", ".join(f"import {name}" for name in spec.denied_imports) or "nothing is forbidden"
+    name = spec.id.split("/")[1].rpartition("-")[0]
     files = {
         "README.md": README.format(id=spec.id, title=spec.title, n=len(lines), denied=denied).encode(),
-        "DOCS.md": (docs + "\n## Examples\n\n" + "\n".join(map(shown, examples))).encode(),
+        "DOCS.md": (docs + "\n## Examples\n\n" + "\n".join(shown(name, e) for e in examples)).encode(),
         "cases.jsonl": ("\n".join(lines) + "\n").encode(),
-        "check.py": (Path(__file__).parent / "check_cases.py").read_bytes(),
+        "check.py": (Path(__file__).parent / "starter" / "check.py").read_bytes(),
     }
     return files | starter.files | {f"starter/{name}": data for name, data in starter.files.items()}
 
 
-def shown(example: Example) -> str:
-    """An example as a session in a shell."""
+def shown(name: str, example: Example) -> str:
+    """An example as a session in a shell. name: of the program."""
     case, answer = example
     parts = [f"'{a.decode()}'" if set(a) & set(b" *;$[]()\"'~`!?<>|&#") or not a else a.decode() for a in case.argv]
     typed = "".join(f"    | {line}\n" for line in case.stdin.decode().splitlines())
     said = "".join(f"    {line}\n" for text in (answer.out, answer.err) for line in text.decode().splitlines())
     code = f"    (exit code {answer.code})\n" if answer.code else ""
-    return f"    $ {' '.join(['main', *parts])}\n{typed}{said}{code}"
+    return f"    $ {' '.join([name, *parts])}\n{typed}{said}{code}"
 
 
 def constant(answer: Answer) -> Tree:

@@ -2,9 +2,9 @@
 
 Practice draws hold pairs: two cases of one template with other values. A coin decides which of the two an author is
 shown (with its answer) and is scored; the other, its *dual*, is run beside it and only counted. Nothing but that coin
-tells them apart, so whoever passes the shown ones more often than their duals has been taught the answers (MirrorCode's
-duals; with a coin the test is exact). A few shown answers are wrong on purpose: *errata*, made by a uniform choice among
-at least `ALTERATIONS` equally good ones, so a program that answers what it computes cannot have them right.
+tells them apart, so whoever passes the shown ones more often than their duals has been taught the answers (these are
+MirrorCode's duals; with a coin the test is exact). A few shown answers are wrong on purpose: *errata*, each a uniform
+choice among at least `ALTERATIONS` equally good ones, so a program that answers what it computes cannot have it right.
 
 Coins and errata come from the instance's secret, never from the seed of practice draws, which is public.
 """
@@ -33,8 +33,8 @@ TRIES = 12
 
 
 class Private(msgspec.Struct, frozen=True):
-    """What only the scorer holds, by case. dual: (n,) the sibling on practice draws, -1 on hidden ones. shown: (n,) what
-    counts; on hidden draws all. erratum: the case whose gold is wrong, or -1. key: of the null twin's random gold."""
+    """What only the scorer holds, by case. dual: (n,) the sibling on practice draws, -1 on hidden ones. shown: (n,)
+    what counts; on hidden draws all. erratum: the case whose gold is wrong, or -1. key: of the null twin's gold."""
 
     cases: tuple[Case, ...]
     gold: tuple[Answer, ...]

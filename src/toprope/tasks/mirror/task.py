@@ -1,7 +1,7 @@
 """The mirror tasks as the engine sees them: make a draw, run its cases, judge the bytes that come back.
 
-Hidden score: the share of a draw's cases answered to the byte (stdout, stderr, exit code). Practice score: the same on the
-shown cases, with partial credit for those that are not exact, so that there is a slope to climb.
+Hidden score: the share of a draw's cases answered to the byte (stdout, stderr, exit code). Practice score: the same on
+the shown cases, with partial credit for those that are not exact, so that there is a slope to climb.
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Mirror(FolderTask):
         return np.asarray(worth[:, gold.shown].mean(axis=1))
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """Whether an answer is right is a coin that hangs on a random key and the answer: the mean is one half for all."""
+        """Whether an answer is right is a coin that hangs on a random key and the answer: mean one half for all."""
         private = msgspec.structs.replace(draw.private, key=rng.bytes(16))
         return msgspec.structs.replace(draw, private=private)
 
@@ -125,7 +125,7 @@ class Mirror(FolderTask):
         return [Example(c, self.program.run(self.dialect, c)) for c in self.program.examples(self.dialect)]
 
     @cached_property
-    def _starter(self) -> Tree:  # type: ignore[override]
+    def _starter(self) -> Tree:
         """The sketch, with the tables of the documentation beside it."""
         words = f'"""Copied from the documentation."""\n\nWORDS = {dict(self.program.words(self.dialect))!r}\n'
         return Tree({**super()._starter.files, "words.py": words.encode()})
@@ -145,7 +145,7 @@ class Mirror(FolderTask):
         return self.program.run(self.dialect, Case(tuple(argv), stdin, tuple(files.items())))
 
     def brief(self, dev: Sequence[Draw]) -> dict[str, bytes]:
-        """The public part: documentation, shown cases (some of them wrong), the sketch, and a script that runs cases."""
+        """The public part: documentation, shown cases (some wrong), the sketch, and a script that runs cases."""
         return paper.brief(self.spec, self.program.docs(self.dialect), self.examples, dev, self.starter())
 
 
@@ -158,5 +158,9 @@ def _talk() -> Dialogue:
 def _coins(answers: NDArray[np.uint8], key: bytes) -> Floats:
     """(k, n) zeros and ones: a bit of a keyed hash of the answer and its place."""
     k, n, _ = answers.shape
-    bits = [hashlib.blake2b(answers[i, j].tobytes(), key=key, salt=b"%d" % j).digest()[0] & 1 for i in range(k) for j in range(n)]
+    bits = [
+        hashlib.blake2b(answers[i, j].tobytes(), key=key, salt=b"%d" % j).digest()[0] & 1
+        for i in range(k)
+        for j in range(n)
+    ]
     return np.array(bits, np.float64).reshape(k, n)

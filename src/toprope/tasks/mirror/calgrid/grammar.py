@@ -14,7 +14,8 @@ STRATA = (
     "wrong value", "wrong name",
 )  # fmt: skip
 OPTIONS = {
-    "month": (), "weeks": ("-w",), "in year": ("-j",), "mark": ("-d",), "start": ("-s",), "several": ("-n",), "names": (),
+    "month": (), "weeks": ("-w",), "in year": ("-j",), "mark": ("-d",), "start": ("-s",), "several": ("-n",),
+    "names": (),
 }  # fmt: skip
 
 
@@ -42,7 +43,7 @@ def _month(d: Dialect, dice: Dice, options: tuple[str, ...], named: bool) -> Lea
         argv: list[bytes] = []
         month = leaf.below(len(d.months)) if edge != "long" else d.long
         for option in options:
-            argv += [option.encode(), *VALUES.get(option, lambda *_: [])(d, leaf, month)]
+            argv += [option.encode(), *(VALUES[option](d, leaf, month) if option in VALUES else [])]
         return Case((*argv, _name(d, leaf, month, named), b"%d" % _year(d, leaf, edge)))
 
     return leaves
@@ -120,15 +121,36 @@ def _bad_day(d: Dialect, dice: Dice) -> Leaves:
     return leaves
 
 
+def _shared(d: Dialect, leaf: Dice) -> bytes:
+    """The beginning of more than one month's name, or of none."""
+    names = [name.lower() for name, _ in d.months]
+    several = [n for name in names for k in (1, 2, 3) if sum(x.startswith(n := name[:k]) for x in names) > 1]
+    return leaf.pick(several or ["zz"]).encode()
+
+
 WRONG_VALUES: tuple[Callable[[Dialect, Dice], Leaves], ...] = (
     lambda d, dice: lambda leaf: Case((b"%d" % (len(d.months) + leaf.between(1, 80)), _year_text(leaf))),
     lambda d, dice: lambda leaf: Case((b"%d" % leaf.between(1, 8), b"%d" % leaf.between(10000, 99999))),
-    lambda d, dice: lambda leaf: Case((b"-y", leaf.pick((b"0", b"x%d" % leaf.below(99), b"%d" % leaf.between(10**4, 10**6))))),
+    lambda d, dice: (
+        lambda leaf: Case((b"-y", leaf.pick((b"0", b"x%d" % leaf.below(99), b"%d" % leaf.between(10**4, 10**6)))))
+    ),
     _bad_day,
 )
 WRONG_NAMES: tuple[Callable[[Dialect, Dice], Leaves], ...] = (
-    lambda d, dice: lambda leaf: Case((_name(d, leaf, leaf.below(len(d.months)), True) + leaf.pick((b"x", b"zz")), _year_text(leaf))),
-    lambda d, dice: lambda leaf: Case((b"-s", leaf.pick((b"zz", b"xa", b"yy")), b"%d" % leaf.between(1, 8), _year_text(leaf))),
-    lambda d, dice: lambda leaf: Case((leaf.pick((b"-x", b"-z", b"--help", b"-ww")), b"%d" % leaf.between(1, 8), _year_text(leaf))),
+    lambda d, dice: (
+        lambda leaf: Case(
+            (_name(d, leaf, leaf.below(len(d.months)), True) + leaf.pick((b"x", b"zz")), _year_text(leaf))
+        )
+    ),
+    lambda d, dice: (
+        lambda leaf: Case((b"-s", leaf.pick((b"zz", b"xa", b"yy")), b"%d" % leaf.between(1, 8), _year_text(leaf)))
+    ),
+    lambda d, dice: (
+        lambda leaf: Case((leaf.pick((b"-x", b"-z", b"--help", b"-ww")), b"%d" % leaf.between(1, 8), _year_text(leaf)))
+    ),
     lambda d, dice: lambda leaf: Case((b"%d" % leaf.between(1, 8), _year_text(leaf), b"%d" % leaf.below(100))),
+    lambda d, dice: (
+        lambda leaf: Case((b"-n", b"%d" % leaf.between(3, 99), b"%d" % leaf.between(1, 8), _year_text(leaf)))
+    ),
+    lambda d, dice: lambda leaf: Case((_shared(d, leaf), _year_text(leaf))),
 )

@@ -8,7 +8,9 @@ from toprope.tasks.mirror.packing import Answer, Case
 NAME = "calgrid"
 LAST = 9999  # year
 MOST = 2  # months at once
-USAGE = "usage: calgrid [-j] [-w] [-s DAY] [-d DAY] [-n COUNT] MONTH YEAR | -y YEAR | -q DAY MONTH YEAR | -t DATE DATE\n"
+USAGE = (
+    "usage: calgrid [-j] [-w] [-s DAY] [-d DAY] [-n COUNT] MONTH YEAR | -y YEAR | -q DAY MONTH YEAR | -t DATE DATE\n"
+)
 
 
 class Wrong(Exception):
@@ -82,7 +84,7 @@ def _only(rest: list[str], n: int) -> list[str]:
 
 
 def _number(word: str, low: int, high: int, kind: str) -> int:
-    if not (word.isascii() and word.isdigit() and low <= int(word) <= high):
+    if not (word.isascii() and word.isdigit() and len(word) < 10 and low <= int(word) <= high):
         raise Wrong(kind, word)
     return int(word)
 
@@ -165,9 +167,7 @@ def _grid(d: Dialect, month: int, year: int, start: int, marked: int, in_year: b
     first = (_number_of(d, 1, month, year) + d.epoch - start) % size
     width = max(3 if in_year else 2, d.head)
     offset = _in_year(d, 0, month, year) if in_year else 0
-    cells = [d.blank * width] * first + [
-        _cell(d, day + offset, width, day == marked) for day in range(1, length + 1)
-    ]
+    cells = [d.blank * width] * first + [_cell(d, day + offset, width, day == marked) for day in range(1, length + 1)]
     longest = max(n for _, n in d.months) + 1
     rows = -(-len(cells) // size) if d.rows == "needed" else -(-(size - 1 + longest) // size)
     cells += [d.blank * width] * (rows * size - len(cells))
@@ -198,8 +198,8 @@ def _beside(d: Dialect, number: str, line: str) -> str:
 
 
 def _week_numbers(d: Dialect, month: int, year: int, start: int, rows: int) -> list[int]:
-    """By row. first: week 1 holds the first day of the year; full: it is the first that lies in the year whole (0 before
-    it); month: counted anew in each month."""
+    """By row. first: week 1 holds the first day of the year; full: it is the first that lies in the year whole, 0 is
+    before it; month: counted anew in each month."""
     if d.weeks == "month":
         return list(range(1, rows + 1))
     size = len(d.days)

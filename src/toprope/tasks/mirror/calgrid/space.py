@@ -2,7 +2,17 @@
 
 from toprope.space import Dim, Space, choice
 from toprope.tasks.mirror.calgrid.dialect import (
-    ALIGN, BLANKS, CASES, CODES, GAPS, LEAPS, MARKS, MESSAGES, PLACES, TITLES, WEEKS,
+    ALIGN,
+    BLANKS,
+    CASES,
+    CODES,
+    GAPS,
+    LEAPS,
+    MARKS,
+    MESSAGES,
+    PLACES,
+    TITLES,
+    WEEKS,
 )  # fmt: skip
 
 SPACE = Space(

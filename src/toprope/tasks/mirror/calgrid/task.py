@@ -21,7 +21,7 @@ class Program:
     """programs.Program."""
 
     name = "calgrid"
-    strata = grammar.STRATA
+    strata: tuple[str, ...] = grammar.STRATA
 
     def dialect(self, dice: Dice) -> Dialect:
         return dialect.draw(dice)

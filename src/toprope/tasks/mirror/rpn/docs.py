@@ -18,12 +18,16 @@ REMAINDER = {
     "positive": "is never negative",
 }
 MINUS = {
-    "before": "a minus before the first digit",
-    "after": "a minus after the last digit",
+    "before": "with a minus before the first digit",
+    "after": "with a minus after the last digit",
     "paren": "in parentheses, without a sign",
     "sign": "with the sign that is typed, before the first digit",
 }
-DUMP = {"lines": "one to a line", "spaced": "on one line, with a space between", "numbered": "one to a line as `1: NUMBER`"}
+DUMP = {
+    "lines": "one to a line",
+    "spaced": "on one line, with a space between",
+    "numbered": "one to a line as `1: NUMBER`",
+}
 AFTER = {
     "stop": "An error ends the program; later words are not read.",
     "keep": "After an error the stack is as it was before the word, and the program goes on with the next one.",
@@ -39,6 +43,10 @@ MESSAGE = {
     "word": "`rpn: word N: MESSAGE`, where words are counted from 1 over all programs",
     "token": "`WORD: MESSAGE`, with the word that went wrong",
     "mark": "`? MESSAGE`",
+}
+JOINED = {
+    "fresh": "Each begins with an empty stack; registers stay.",
+    "one": "The stack stays from one to the next.",
 }
 DOES = {
     "print": "print the top number{takes}",
@@ -65,29 +73,31 @@ def docs(d: Dialect) -> str:
     commands = "\n".join(f"| `{d.letters[name]}` | {DOES[name].format(**fill)} |" for name in COMMANDS)
     errors = "\n".join(f"| {kind} | {d.words[kind]} | {d.codes_of[kind]} |" for kind in KINDS)
     first, second = ("under", "top") if d.order == "under" else ("top", "under")
+    groups = f"Groups of three digits are separated by `{d.group}`." if d.group else ""
     names = {"under": "the number below the top", "top": "the top number"}
     return f"""# rpn: a stack of numbers
 
     rpn [-k DECIMALS] [-e PROGRAM]... [FILE]...
 
 A program is words with white space between. It is read from every -e and FILE in turn, or from standard input if there
-is none. {"Each begins with an empty stack; registers stay." if d.joined == "fresh" else "The stack stays from one to the next."}
+is none. {JOINED[d.joined]}
 
 ## Numbers
 
 A number is digits with at most one point; a negative one is typed with `{d.sign}` before it. All numbers have {d.scale}
-decimals, or as many as `-k` says (one digit). What has more, typed or computed, is {ROUNDING[d.rounding]}.
+decimals, or as many as `-k` says (one digit).
+What has more, typed or computed, is {ROUNDING[d.rounding]}.
 
 Numbers are printed with {"all their decimals" if d.zeros == "keep" else "no zeros at the end of their decimals"};
 a number below one with decimals is printed {"with a zero" if d.lead == "zero" else "without a zero"} before its point.
-Negative numbers are printed {MINUS[d.minus]}. {f"Groups of three digits are separated by `{d.group}`." if d.group else ""}
+Negative numbers are printed {MINUS[d.minus]}. {groups}
 
 ## Arithmetic
 
 `+ - * / % ^` take two numbers and push one. The left operand is {names[first]}, the right one {names[second]}.
 A remainder {REMAINDER[d.remainder]}. Exponents are whole, {64} at most in size; a power is rounded
-{"at every multiplication" if d.power == "each" else "once, at the end"}; one with a negative exponent is 1 divided by that
-with the positive one. `v` takes a number and pushes its square root, cut.
+{"at every multiplication" if d.power == "each" else "once, at the end"}; one with a negative exponent is 1 divided by
+that with the positive one. Numbers of more than 60 digits are too large. `v` takes a number and pushes its square root, cut.
 
 ## Commands
 
@@ -115,6 +125,6 @@ def examples(d: Dialect) -> list[Case]:
         f"{s}7.5 2 % {c['print']}",
         f"1234567 0.25 * {c['print']} {c['dump']}",
         f"1 {c['store']}a {c['load']}a {c['load']}b {c['dump']}",
-        f"1 0 / {c['print']}",
+        f"{'1 0' if d.order == 'under' else '0 1'} / {c['print']}",
     ]
     return [Case((b"-e", p.encode())) for p in programs]

@@ -98,8 +98,14 @@ def _registers(dice: Dice) -> list[str]:
 
 def _trouble(dice: Dice) -> list[str]:
     first = dice.pick(([], ["N"], ["N", "N"]))
-    return [*first, *dice.pick((["N", "Z", "/"], ["N", "Z", "%"], ["Z", "N", "/"], ["M", "v"], ["N", "F", "^"], ["?"],
-                                ["F", "N", "^"], ["load q"])), dice.pick(("print", "dump", "print")), "N", "print"]  # fmt: skip
+    wrong = dice.pick(("N Z /", "N Z %", "Z N /", "M v", "N F ^", "F N ^", "?", "load_q"))
+    return [
+        *first,
+        *(word.replace("_", " ") for word in wrong.split()),
+        dice.pick(("print", "dump", "print")),
+        "N",
+        "print",
+    ]
 
 
 PHRASES: dict[str, Callable[[Dice], list[str]]] = {

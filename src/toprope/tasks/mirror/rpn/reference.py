@@ -12,7 +12,7 @@ from toprope.tasks.mirror.packing import Answer, Case
 from toprope.tasks.mirror.rpn.dialect import Dialect
 
 NAME = "rpn"
-MOST = 64  # largest exponent
+MOST, SIZE = 64, 60  # largest exponent, most digits before the point
 USAGE = b"usage: rpn [-k DECIMALS] [-e PROGRAM]... [FILE]...\n"
 
 
@@ -82,7 +82,7 @@ class Machine:
             top = self.take()
             under = self.take()
             a, b = (under, top) if self.d.order == "under" else (top, under)
-            self.stack.append(self.binary(word, a, b))
+            self.stack.append(self.sized(self.binary(word, a, b)))
         elif word == "v":
             self.stack.append(self.root(self.take()))
         elif len(word) == 2 and word[1].isalpha() and self.commands.get(word[0]) in ("store", "load"):
@@ -98,6 +98,8 @@ class Machine:
         whole, _, part = digits.partition(".")
         if not (whole + part).isascii() or not (whole + part).isdigit() or digits.count(".") > 1:
             return None
+        if len(digits) > SIZE:
+            raise Trouble("large")
         size = int(whole + part) * (-1 if digits != word else 1)
         return rounded(size * self.unit, 10 ** len(part), self.d.rounding)
 
@@ -105,6 +107,11 @@ class Machine:
         if not self.stack:
             raise Trouble("short")
         return self.stack.pop()
+
+    def sized(self, number: int) -> int:
+        if abs(number) >= 10**SIZE * self.unit:
+            raise Trouble("large")
+        return number
 
     # ------------------------------------------------------------ arithmetic
 
@@ -121,11 +128,9 @@ class Machine:
             raise Trouble("zero")
         if op == "/":
             return rounded(a * self.unit, b, self.d.rounding)
-        return {
-            "dividend": lambda: a - b * rounded(a, b, "zero"),
-            "divisor": lambda: a % b,
-            "positive": lambda: a % abs(b),
-        }[self.d.remainder]()
+        if self.d.remainder == "dividend":
+            return a - b * rounded(a, b, "zero")
+        return a % b if self.d.remainder == "divisor" else a % abs(b)
 
     def power(self, a: int, b: int) -> int:
         if b % self.unit:
@@ -138,7 +143,7 @@ class Machine:
             for _ in range(n):
                 result = rounded(result * a, self.unit, self.d.rounding)
         elif n:
-            result = rounded(a**n, self.unit ** (n - 1), self.d.rounding)
+            result = rounded(int(a**n), int(self.unit ** (n - 1)), self.d.rounding)
         if b >= 0:
             return result
         if result == 0:

@@ -132,7 +132,7 @@ def grid(month, year, start, marked, flags, p):
     lines = [head] + [p["gap"].join(cells[i : i + SIZE]) for i in range(0, len(cells), SIZE)]
     if "-w" in flags:
         numbers = ["  "] + [f"{n:2d}" for n in week_numbers(month, year, start, rows, p)]
-        lines = [f"{n} {x}" if p["side"] == "left" else f"{x} {n}" for n, x in zip(numbers, lines)]
+        lines = [f"{n} {x}" if p["side"] == "left" else f"{x} {n}" for n, x in zip(numbers, lines, strict=True)]
     text = [placed(title(month, year, p), len(lines[0]), p["place"]), *lines]
     if p["trail"] == "strip":
         text = [line.rstrip(" ") for line in text]

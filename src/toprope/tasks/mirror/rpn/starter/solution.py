@@ -68,7 +68,7 @@ def message(kind, place, word, p):
 def step(word, stack, registers, out, p):
     unit = 10 ** p["scale"]
     digits = word.removeprefix(SIGN)
-    whole, dot, part = digits.partition(".")
+    whole, _, part = digits.partition(".")
     if (whole + part).isdigit():
         size = int(whole + part) * (-1 if word != digits else 1)
         stack.append(divide(size * unit, 10 ** len(part), p["rounding"]))

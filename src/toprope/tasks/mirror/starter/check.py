@@ -4,11 +4,12 @@ import json
 import sys
 
 sys.path.insert(0, ".")
-import solution  # noqa: E402
+import solution
 
 
 def main(show: int) -> None:
-    cases = [json.loads(line) for line in open("cases.jsonl")]
+    with open("cases.jsonl") as f:
+        cases = [json.loads(line) for line in f]
     right = 0
     for number, case in enumerate(cases, 1):
         argv, stdin = [a.encode("latin-1") for a in case["argv"]], case["stdin"].encode("latin-1")
