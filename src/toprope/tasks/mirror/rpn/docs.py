@@ -95,9 +95,10 @@ Negative numbers are printed {MINUS[d.minus]}. {groups}
 ## Arithmetic
 
 `+ - * / % ^` take two numbers and push one. The left operand is {names[first]}, the right one {names[second]}.
-A remainder {REMAINDER[d.remainder]}. Exponents are whole, {64} at most in size; a power is rounded
+A remainder {REMAINDER[d.remainder]}. Exponents are whole, 64 at most in size; a power is rounded
 {"at every multiplication" if d.power == "each" else "once, at the end"}; one with a negative exponent is 1 divided by
-that with the positive one. Numbers of more than 60 digits are too large. `v` takes a number and pushes its square root, cut.
+that with the positive one. Numbers of more than 60 digits are too large. `v` takes a number and pushes its square
+root, cut.
 
 ## Commands
 

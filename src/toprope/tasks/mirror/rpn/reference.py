@@ -50,7 +50,8 @@ class Machine:
     """Stack, registers, and what was said so far."""
 
     def __init__(self, d: Dialect, scale: int) -> None:
-        self.d, self.scale, self.unit = d, scale, 10**scale
+        self.d, self.scale = d, scale
+        self.unit: int = 10**scale
         self.stack: list[int] = []
         self.registers: dict[str, int] = {}
         self.out: list[str] = []
@@ -143,7 +144,7 @@ class Machine:
             for _ in range(n):
                 result = rounded(result * a, self.unit, self.d.rounding)
         elif n:
-            result = rounded(int(a**n), int(self.unit ** (n - 1)), self.d.rounding)
+            result = rounded(a**n, self.unit ** (n - 1), self.d.rounding)
         if b >= 0:
             return result
         if result == 0:
