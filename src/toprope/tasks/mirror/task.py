@@ -24,6 +24,7 @@ from toprope.tasks.mirror.dice import Dice
 from toprope.tasks.mirror.packing import Answer, Case, credit, exact, parse, row
 from toprope.tasks.mirror.programs import Example, Program
 from toprope.tasks.mirror.suite import CASES, WIDTH, Private
+from toprope.tasks.spec import with_tuned
 from toprope.types import Array, Call, Draw, Floats, Incident, Round, Split, Tree
 
 PROOF = 1e-12  # chance that an honest candidate is accused, as for the other honeypots (referee/traps.py)
@@ -131,14 +132,18 @@ class Mirror(FolderTask):
         return Tree({**super()._starter.files, "words.py": words.encode()})
 
     def baselines(self) -> Mapping[str, Baseline]:
-        found = dict(super().baselines())
+        found = {name: b for name, b in super().baselines().items() if not b.tuned}
         source = "shortcut: the documentation's own examples, and nothing else"
         found["examples"] = Baseline(paper.lookup(self.examples), {}, source)
         last = self.examples[-1].answer
         found["constant"] = Baseline(paper.constant(last), {}, "null: one and the same error, the commonest answer")
         first = {name: getattr(self.dialect, name) for name in self.read}
-        found["first page"] = Baseline(self.starter(), first, "the sketch after reading one section of the manual")
-        return found
+        source = "the sketch after reading one section of the manual"
+        assert self.space is not None
+        rest = tuple(d.name for d in self.space.dims if d.name not in first)
+        found["first page"] = Baseline(self.starter(), first, source, own=rest)
+        public = self._own.secret == instance.DEMO  # what is tuned for one dialect says nothing of another
+        return with_tuned(self._folder, self.spec.id, found) if public else found
 
     def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> Answer:
         """What the reference says."""

@@ -47,7 +47,7 @@ class Rpn(Mirror):
 
     program = Program()
     space = SPACE
-    read = ("scale", "rounding", "zeros", "lead")
+    read = ("scale", "zeros", "lead", "minus", "group", "order")
     points: ClassVar = {
         "dc": Point({}, "the tool that everybody knows: dc(1), POSIX bc(1)'s ancestor; the sketch's defaults", HOLES),
         "accountant": Point(
