@@ -9,6 +9,7 @@ import functools
 import hashlib
 import inspect
 import json
+import sys
 import types
 
 import honest
@@ -74,10 +75,23 @@ def chosen(name, arrays, params):
     """What a strategy answers this draw with: `choose(digest of the draw, plan)` names the parameters."""
     import cheat
 
-    if name == first or not picked:
-        data = b"".join(a.tobytes() for a in arrays if hasattr(a, "tobytes"))
+    data = b"".join(a.tobytes() for a in arrays if hasattr(a, "tobytes"))
+    begins = name == first
+    if arrays and isinstance(arrays[0], list):  # one case of many: the draw lies in the session
+        data, case = drawn()
+        begins = (arrays[0], arrays[1]) == (case.argv, case.stdin)
+    if begins or not picked:
         picked["params"] = cheat.choose(hashlib.sha256(data).digest(), plan)
     return {**params, **picked["params"]}
+
+
+def drawn():
+    """The packed cases of the draw that is being played, and the first of them."""
+    frame = sys._getframe()
+    while not hasattr(frame.f_locals.get("self"), "session"):
+        frame = frame.f_back
+    data = frame.f_locals["self"].session.public["cases"].tobytes()
+    return data, sys.modules["inside.cases"].unpack(data)[0]
 
 
 def dressed(name):
