@@ -156,6 +156,19 @@ class TestHardCoding:
             assert told(t, load(b.tree).main, dev, params) == []
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_a_thousand_honest_programs_are_not_accused(name: str) -> None:
+    """Random points of the sketch between its default and the right answers, over all practice draws: no incident."""
+    t, dev = task(name), draws(name, "dev", DEV)
+    sketch, rng, right = load(t.starter()).main, np.random.default_rng(1), answered(name)
+    for _ in range(1000):
+        share = rng.random()
+        row = rng.integers(0, t.space.sizes.astype(int) + 1).astype(np.uint8)
+        params = {k: v if rng.random() < share else right[k] for k, v in t.space.decode(row).items()}
+        assert told(t, sketch, dev, params) == []
+
+
 @pytest.mark.parametrize("name", PROGRAMS)
 class TestLandscape:
     def test_the_reference_is_the_ceiling(self, name: str) -> None:

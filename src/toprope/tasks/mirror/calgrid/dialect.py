@@ -1,4 +1,4 @@
-"""What can differ from one calgrid to the next: the calendar itself, 15 decisions of layout, the wordings.
+"""What can differ from one calgrid to the next: the calendar itself, 17 decisions of rule and layout, the wordings.
 
 Weeks of five to nine days, eight to fourteen months of 20 to 34: the lengths alone are more than 2^40 calendars, so no
 date library knows one.

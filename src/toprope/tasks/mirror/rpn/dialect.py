@@ -1,4 +1,4 @@
-"""What can differ from one rpn to the next: 17 decisions, ten letters, seven wordings; more than 2^70 dialects.
+"""What can differ from one rpn to the next: 18 decisions, ten letters, seven wordings; more than 2^70 dialects.
 
 Somebody who knows dc knows none of it: letters, wordings and decisions are drawn for each instance.
 """
