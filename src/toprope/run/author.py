@@ -19,7 +19,7 @@ from toprope.referee.sealed import Vault
 from toprope.tasks import registry
 
 QUERIES = 2000  # answers of an oracle per task and vault, over all runs
-MOST_WORDS, MOST_BYTES = 32, 1 << 16
+MOST_WORDS, MOST_BYTES = 32, 1 << 12  # of a question
 
 
 def brief(task_id: str, directory: Path, seed: int) -> dict[str, Any]:
