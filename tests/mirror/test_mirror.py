@@ -71,6 +71,17 @@ class TestDraws:
         sets = [[{c for c, s in zip(p.cases, p.shown, strict=True) if s} for p in ps] for ps in shown]
         assert sets[0] != sets[1]
 
+    def test_what_is_left_out_leaves_the_coins_fair(self, name: str) -> None:
+        """Among the pairs that are counted, the shown one has the shorter answer as often as its dual, over 300 draws:
+        errata are chosen without a look at the coin."""
+        t, signs = task(name), []
+        for d in (t.generate("dev", i, 7) for i in range(300)):
+            p = d.private
+            for i in np.flatnonzero(p.shown & (np.arange(CASES) != p.erratum)).tolist():
+                signs.append(np.sign(len(p.gold[i].out) - len(p.gold[p.dual[i]].out)))
+        decided = [s for s in signs if s]
+        assert abs(np.mean(decided)) < 4 / math.sqrt(len(decided))
+
     def test_twins_differ(self, name: str) -> None:
         """Most pairs have different answers with the same exit code, so that a dual tells something."""
         pairs = [(d.private.gold[i], d.private.gold[d.private.dual[i]]) for d in draws(name, "dev", DEV)

@@ -72,11 +72,13 @@ def _practice(program: Program, dialect: Any, leaves: Leaves, dice: Dice, coins:
     where = np.argsort(order)
     flat = [pairs[m // 2][m % 2] for m in order]
     shown, dual = np.zeros(CASES, bool), np.empty(CASES, np.int64)
+    spoiled, erratum = _spoiled(pairs, coins), -1
     for i in range(CASES // 2):
         first, second = int(where[2 * i]), int(where[2 * i + 1])
         dual[first], dual[second] = second, first
-        shown[first if coins.chance(0.5) else second] = True
-    erratum = _erratum(flat, shown, coins)
+        seen = first if coins.chance(0.5) else second
+        shown[seen] = True
+        erratum = seen if i == spoiled else erratum
     if erratum >= 0:
         flat[erratum] = flat[erratum][0], altered(flat[erratum][1], coins)
     return _private(flat, shown, dual, erratum, program.strata[stratum], True)
@@ -102,11 +104,12 @@ def _private(
 # ---------------------------------------------------------------- errata
 
 
-def _erratum(flat: list[tuple[Case, Answer]], shown: NDArray[np.bool_], coins: Dice) -> int:
-    """The shown case with the most digits, in one draw of 1 / ERRATA, if they are enough."""
-    wanted = coins.chance(ERRATA)
-    best = max(np.flatnonzero(shown).tolist(), key=lambda i: len(_digits(flat[i][1].out)))
-    return best if wanted and changes(len(_digits(flat[best][1].out))) else -1
+def _spoiled(pairs: list[list[tuple[Case, Answer]]], coins: Dice) -> int:
+    """The pair of which the shown answer will be wrong, in one draw of 1 / ERRATA; -1 for none. Chosen by its poorer
+    member, before the coin: were it left out of the count for what is shown, the coins of the others were not fair."""
+    fewest = [min(len(_digits(answer.out)) for _, answer in pair) for pair in pairs]
+    best = int(np.argmax(fewest))
+    return best if coins.chance(ERRATA) and changes(fewest[best]) else -1
 
 
 def _digits(text: bytes) -> list[int]:
