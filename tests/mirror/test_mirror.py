@@ -136,7 +136,7 @@ class TestHardCoding:
         """It scores on practice what it shows, nothing on hidden draws, and both errata and duals are certain."""
         t, dev = task(name), draws(name, "dev", DEV)
         main = by_heart(dev)
-        assert scores(t, main, dev).mean() == 1.0
+        assert scores(t, main, dev).mean() > 0.98  # a case may be shown twice, once with a wrong answer
         assert scores(t, main, draws(name, "test", HIDDEN)).mean() < 0.05
         assert {(i.kind, i.severity) for i in told(t, main, dev)} == {("errata", "certain"), ("dual gap", "certain")}
 
