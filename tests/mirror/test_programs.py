@@ -60,6 +60,13 @@ def test_the_manual_is_true(name: str) -> None:
 
 
 class TestRpn:
+    def test_no_command_takes_the_letter_of_another_word(self) -> None:
+        """Ten different letters, none of them the root's, in 300 dialects."""
+        for i in range(300):
+            letters = rpn.draw(Dice("letters", i)).letters
+            assert len(set(letters.values())) == len(rpn.COMMANDS)
+            assert rpn.ROOT not in letters.values()
+
     def test_rounding_is_what_its_name_says(self) -> None:
         """Against the definition by exact fractions, for all small quotients of either sign, in all five modes."""
         for n in range(-12, 13):

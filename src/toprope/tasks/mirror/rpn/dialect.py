@@ -11,6 +11,7 @@ from typing import NamedTuple
 from toprope.tasks.mirror.dice import Dice
 
 COMMANDS = ("print", "dump", "dup", "swap", "drop", "depth", "clear", "store", "load", "sum")
+ROOT = "v"  # the square root's word, in every dialect
 ROUNDINGS = ("zero", "floor", "away", "half away", "half even")
 REMAINDERS = ("dividend", "divisor", "positive")
 MINUS = ("before", "after", "paren", "sign")
@@ -59,7 +60,9 @@ class Dialect(NamedTuple):
 
 
 def draw(dice: Dice) -> Dialect:
-    letters = dict(zip(COMMANDS, dice.sample(string.ascii_lowercase, len(COMMANDS)), strict=True))
+    chosen = dice.sample(string.ascii_lowercase, len(COMMANDS))
+    spare = next(x for x in string.ascii_lowercase if x not in chosen and x != ROOT)
+    letters = {name: spare if x == ROOT else x for name, x in zip(COMMANDS, chosen, strict=True)}
     words = {kind: dice.pick(options) for kind, options in WORDINGS.items()}
     codes_of = dict(zip(KINDS, dice.sample(range(3, 30), len(KINDS)), strict=True))
     return Dialect(
