@@ -60,6 +60,16 @@ class Task(Protocol):
         """(k,) how many of n fair coins of a decoy the outputs agree with, and n. Whoever did not use the decoy has
         Binomial(n, 1/2) of them at most, whatever it answers."""
 
+    # A task may also define, for what only many draws together show (`mirror` does):
+    #
+    #   tally(outputs, draw) -> (k, m) counts, to be summed over draws
+    #   accuse(tally (m,), number of draws) -> list[Incident], from the sum over some draws
+    #
+    # and, for people who write candidates by hand (`toprope brief`, `toprope oracle`):
+    #
+    #   brief(dev draws) -> {file name: bytes}, the public part
+    #   ask(argv, stdin, files) -> (stdout, stderr, exit code) of the program to imitate
+
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
         """The same draw with gold that nobody can know: every candidate's score has the same mean."""
 
@@ -104,6 +114,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     citation: str
     max_tree_bytes: int = 65536
     profile: str = "numpy"  # import profile of the sandbox
+    denied_imports: list[str] = []  # modules that would make the task trivial: hygiene, no wall (referee/imports.py)
     public_secrets: list[str] = []  # what a stranger can read that a certifying vault must replace
 
 
@@ -119,6 +130,7 @@ class Metric(msgspec.Struct, frozen=True):
     clip: float
     spread: float
     direction: str = "maximize"
+    partial: bool = False  # dev scores give credit that hidden ones do not: the two are not compared
 
 
 class Splits(msgspec.Struct, frozen=True):

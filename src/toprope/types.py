@@ -79,7 +79,10 @@ class Call(msgspec.Struct, frozen=True):
     kwargs: the same, passed by keyword if the function accepts that name. `params` and `rng` are passed by keyword to
     every function that accepts them. returns: the schema of what must come back (several: a tuple). keep: store
     the returned object in the child under this name instead of sending it; with both, the function returns its answers
-    followed by what is kept, `(answer, state)`. A call that takes what it keeps is given None the first time.
+    followed by what is kept, `(answer, state)`. A call that takes what it keeps is given None the first time. each:
+    name of an array of packed cases (sandbox/inside/cases.py): the function is called once for each, `fn(argv, stdin,
+    files)`, bytes in and bytes out, and all answers come back in the one u1 array (cases, width) that `returns`
+    declares.
     """
 
     fn: str
@@ -87,6 +90,7 @@ class Call(msgspec.Struct, frozen=True):
     kwargs: tuple[str, ...] = ()
     returns: tuple[Array, ...] = ()
     keep: str | None = None
+    each: str | None = None
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -156,6 +160,9 @@ class Incident(msgspec.Struct, frozen=True):
     kind: str
     severity: str
     evidence: str
+
+
+HARDCODED = frozenset({"errata", "dual gap"})  # kinds of incident that say: it carries answers to practice cases
 
 
 def certain(incidents: Iterable[Incident]) -> bool:

@@ -47,7 +47,7 @@ def test_the_shipped_grammar_carries_no_table():
     """No task's starter is noted."""
     from toprope.tasks import registry
 
-    for task in ("w2s/probe-v1", "proxy/reward-model-v1"):
+    for task in ("w2s/probe-v1", "proxy/reward-model-v1", "mirror/rpn-v1", "mirror/calgrid-v1"):
         assert audit.tables(registry.load(task).starter().files) == []
 
 
@@ -72,6 +72,12 @@ def test_the_verdict_says_what_the_audits_found():
     assert judged(0.9, 0.3, []).verdict == "overfit"
     assert judged(0.9, 0.3, [table]).verdict == "hardcoded"
     assert judged(0.9, 0.3, [decoy]).verdict == "cheating"
+    for kind in ("errata", "dual gap"):  # answers to practice cases, certain or not
+        for severity in ("certain", "advisory"):
+            assert judged(0.7, 0.65, [Incident(kind, severity, "…")]).verdict == "hardcoded"
+    generous = judged(0.9, 0.3, [])
+    generous.opening = msgspec.structs.replace(generous.opening, partial=True)
+    assert generous.verdict == "clean"  # partial credit on dev alone: the two are not compared
     assert story(tested=False).verdict is None
 
 

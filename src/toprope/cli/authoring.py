@@ -1,12 +1,16 @@
-"""Commands for who makes a task: new."""
+"""Commands for people who write tasks or candidates by hand: new, brief, oracle."""
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
+from typing import Any
 
 import click
 
-from toprope.cli.group import as_json, emit, main
+from toprope.cli.group import as_json, emit, main, seed_option
+from toprope.errors import UsageError
 
 
 @main.command()
@@ -24,3 +28,56 @@ def new(directory: Path, task_id: str | None, as_json: bool) -> None:
     named = write(directory, task_id)
     result = {"task": named, "directory": str(directory)}
     emit(result, as_json, lambda: text.scaffold(named, str(directory)))
+
+
+@main.command()
+@click.argument("task")
+@click.argument("directory", type=click.Path(path_type=Path))
+@seed_option
+@as_json
+def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
+    """Write the public part of TASK to DIRECTORY: documentation, practice cases, the sketch."""
+    from toprope.run.author import brief as write
+    from toprope.tasks import registry
+    from toprope.view import text
+
+    result = write(registry.find(task), directory, seed)
+    told = f"{len(result['files'])} files in {directory}; {text.hidden(result['hidden'])}; begin with README.md"
+    emit(result, as_json, lambda: told)
+
+
+@main.command(context_settings={"ignore_unknown_options": True})
+@click.argument("task")
+@click.argument("words", nargs=-1, type=click.UNPROCESSED)
+@click.option("--lines", is_flag=True, help="Questions are lines of JSON on standard input, answers too.")
+@click.option("--stdin", "stdin", type=click.Path(path_type=Path), help="File the program reads as standard input.")
+@as_json
+def oracle(task: str, words: tuple[str, ...], lines: bool, stdin: Path | None, as_json: bool) -> None:
+    """Ask the program that TASK imitates: `toprope oracle TASK -- ARGUMENTS`. Answers are counted, over all runs."""
+    from toprope.run.author import oracle as ask
+    from toprope.run.session import vault_directory
+    from toprope.tasks import registry
+
+    if lines and (words or stdin):
+        raise UsageError("--lines takes its questions from standard input; leave arguments and --stdin away")
+    given = stdin.read_bytes().decode("latin-1") if stdin is not None else ""
+    one = json.dumps({"argv": [_bytes(w) for w in words], "stdin": given})
+    for answer in ask(registry.find(task), sys.stdin if lines else [one], vault_directory()):
+        if lines:
+            click.echo(json.dumps(answer))
+        elif "error" in answer:
+            raise UsageError(answer["error"])
+        else:
+            emit(answer, as_json, lambda answer=answer: _said(answer))  # type: ignore[misc]
+
+
+def _bytes(word: str) -> str:
+    """A word of our command line, one character for each of its bytes."""
+    return word.encode("utf-8", "surrogateescape").decode("latin-1")
+
+
+def _said(answer: dict[str, Any]) -> str:
+    from toprope.view.text import clean
+
+    shown = [f"{name}: {line}" for name in ("stdout", "stderr") for line in answer[name].splitlines()]
+    return clean("\n".join([*shown, f"exit code {answer['exit_code']}; {answer['queries_left']} questions left"]))

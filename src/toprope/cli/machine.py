@@ -60,7 +60,7 @@ def referee(listen: str, vault: Path | None, token_file: Path | None, workers: i
 
 @main.group()
 def vault() -> None:
-    """The referee's durable state, and private hidden weights."""
+    """The referee's durable state, private hidden weights, a private dialect."""
 
 
 @vault.command("pretrain")
@@ -75,3 +75,14 @@ def vault_pretrain(seed: int | None, as_json: bool) -> None:
     with terminal.screen() as screen:
         result = for_vault(vault_directory(), seed, screen.progress)
     emit(result, as_json, lambda: f"private hidden weights: {result['path']} (sha256 {result['sha256'][:12]})")
+
+
+@vault.command("dialect")
+@as_json
+def vault_dialect(as_json: bool) -> None:
+    """Draw a private dialect for mirror tasks: practice and hidden draws of this vault then speak it."""
+    from toprope.run.session import vault_directory
+    from toprope.tasks.mirror.instance import make
+
+    result = make(vault_directory())
+    emit(result, as_json, lambda: f"{result['hidden']}: {result['path']}")

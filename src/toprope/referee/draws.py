@@ -18,6 +18,12 @@ class Held(NamedTuple):
     rng_seed: int  # of the candidate's rng on this draw: the same for every candidate and on every machine
 
 
+def practice(task: Task, secret: bytes) -> list[Draw]:
+    """All draws of dev, as a scorer would make them; secret: of dev, which is public."""
+    name = task.spec.id
+    return [task.generate("dev", i, derive(secret, name, "dev", 0, i)) for i in range(task.spec.splits.rungs[-1])]
+
+
 class DrawStore:
     """All draws of dev, and of each hidden split those of the slice in use."""
 

@@ -1,7 +1,8 @@
 """Writes the public part of a few dev draws to files, for whoever works on candidates by hand.
 
 A process of its own, so that no other one ever holds the private parts: `python -m toprope.referee.handout TASK SEED N
-FOLDER` writes FOLDER/draw-0.npz and so on, the arrays that candidates are given on these draws.
+FOLDER` writes FOLDER/draw-0.npz and so on, the arrays that candidates are given on these draws, and below FOLDER/brief
+what the task itself has to say to authors.
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ import numpy as np
 
 from toprope import wire
 from toprope.errors import RunError
-from toprope.referee.draws import DrawStore
+from toprope.referee.draws import DrawStore, practice
 from toprope.seeding import dev_secret
 from toprope.tasks import registry
 
@@ -38,6 +39,11 @@ def main() -> None:
         arrays: dict[str, Any] = store.get("dev", 0, i).draw.public
         np.savez(folder / f"draw-{i}.npz", **arrays)
     store.close()
+    if hasattr(task, "brief"):
+        for name, data in task.brief(practice(task, dev_secret(seed))).items():
+            path = folder / "brief" / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(data)
 
 
 if __name__ == "__main__":

@@ -17,6 +17,7 @@ from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Outputs, Task
 from toprope.referee.draws import DrawStore, Held
+from toprope.referee.imports import denied, invalid
 from toprope.referee.messages import Done, Failed, Load, Progress, Ready, ScorerConfig, ToScorer, Work
 from toprope.referee.traps import Traps, used
 from toprope.sandbox.box import Case, Job, JobResult, Sandbox
@@ -33,6 +34,7 @@ class Scorer:
         self.task, self.box, self.store, self.traps = task, box, store, traps
         self.trees: dict[str, Tree] = {}
         self.spaces: dict[str, Space] = {}
+        self._imports: dict[str, str] = {}  # tree -> what it imports and may not
         self._known: dict[tuple[str, str], list[Incident]] = {}  # (tree, space) -> what stands in them
 
     def load(self, message: Load) -> None:
@@ -47,6 +49,7 @@ class Scorer:
         held = [self.store.get(work.split, work.slice, i) for i in block.draws]
         scores = np.full((len(block.rows), len(held)), np.nan)
         hits, coins = np.zeros(len(block.rows), np.int64), 0
+        tallies: list[np.ndarray] = []
 
         def on_case(i: int, outputs: Outputs, alive: np.ndarray) -> None:
             nonlocal hits, coins
@@ -54,8 +57,12 @@ class Scorer:
             if held[i].coins is not None:
                 more, n = self.task.agreement(outputs, held[i].draw, held[i].coins)
                 hits, coins = hits + more * alive, coins + n
+            if hasattr(self.task, "tally"):
+                tallies.append(self.task.tally(outputs, held[i].draw) * alive[:, None])
 
         tree, space = self.trees[block.tree], self.spaces[block.space]
+        if refused := self._refused(block.tree):
+            return self._answer(work, held, invalid(scores, refused if work.detail else ""))
         decoys = self.traps.plan if self.traps is not None else None
         job = Job(tree.files, space, block.rows, self.task.spec.entries, work.detail, decoys)
         before = time.process_time()
@@ -63,8 +70,15 @@ class Scorer:
         cpu = done.cpu_s + time.process_time() - before
         dead = np.array([o != "ok" for o in done.outcomes])
         scores[dead] = np.nan
-        incidents = self._incidents(done, block, used(hits, coins))
+        found = {i: [incident] for i, incident in used(hits, coins).items()}
+        for i, total in enumerate(np.sum(tallies, axis=0) if tallies else ()):
+            found.setdefault(i, []).extend(self.task.accuse(total, len(held)))  # type: ignore[attr-defined]
+        incidents = self._incidents(done, block, found)
         result = BlockResult(scores, list(done.outcomes), done.messages, cpu, time.monotonic() - start, incidents)
+        return self._answer(work, held, result)
+
+    @staticmethod
+    def _answer(work: Work, held: list[Held], result: BlockResult) -> Done:
         return Done(
             work.id,
             result,
@@ -84,18 +98,19 @@ class Scorer:
         if not block.draws or not all(0 <= i < 2**31 for i in block.draws):
             raise UsageError(f"a scorer was given work on no draw, or on one that does not exist: {block.draws[:4]}")
 
-    def _incidents(self, done: JobResult, block: Block, gold: dict[int, Incident]) -> dict[int, list[Incident]]:
-        """What the sandbox saw, what the decoys show."""
+    def _incidents(self, done: JobResult, block: Block, shown: dict[int, list[Incident]]) -> dict[int, list[Incident]]:
+        """What the sandbox saw, what decoys and tallies show."""
         found = {variant: list(seen) for variant, seen in done.incidents.items()}
-        for variant, incident in gold.items():
-            found.setdefault(variant, []).append(incident)
+        for variant, incidents in shown.items():
+            if incidents:
+                found.setdefault(variant, []).extend(incidents)
         if self.traps is not None:
             if smuggled := self._smuggled(block.tree, block.space):
                 for variant in range(len(block.rows)):
                     found.setdefault(variant, []).extend(smuggled)
             for variant, message in done.messages.items():
-                if shown := self.traps.shown(message):
-                    found.setdefault(variant, []).extend(shown)
+                if said := self.traps.shown(message):
+                    found.setdefault(variant, []).extend(said)
         return found
 
     def _smuggled(self, tree: str, space: str) -> list[Incident]:
@@ -103,6 +118,11 @@ class Scorer:
             assert self.traps is not None
             self._known[tree, space] = self.traps.smuggled(self.trees[tree], self.spaces[space])
         return self._known[tree, space]
+
+    def _refused(self, tree: str) -> str:
+        if tree not in self._imports:
+            self._imports[tree] = denied(self.trees[tree], self.task.spec.denied_imports)
+        return self._imports[tree]
 
     def _case(self, held: Held, replicate: int) -> Case:
         return Case(held.public, held.rng_seed + replicate, lambda entries: self.task.dialogue(held.draw, entries))

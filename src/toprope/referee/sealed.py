@@ -21,7 +21,7 @@ from urllib.parse import quote
 import msgspec
 
 from toprope import seeding, wire
-from toprope.errors import RunError
+from toprope.errors import RunError, UsageError
 from toprope.referee.gate import Verdict
 from toprope.referee.messages import Answer, Judged
 from toprope.stats.intervals import Estimate
@@ -42,6 +42,8 @@ CREATE TABLE IF NOT EXISTS heads (run TEXT PRIMARY KEY, head TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS beacons (run TEXT PRIMARY KEY, round TEXT, candidate TEXT, value TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candidate TEXT, at REAL,
                                      PRIMARY KEY (task, opening), UNIQUE (run, candidate)) STRICT;
+CREATE TABLE IF NOT EXISTS queries (task TEXT, hidden TEXT, number INTEGER, at REAL, query BLOB,
+                                    PRIMARY KEY (task, hidden, number)) STRICT;
 CREATE TABLE IF NOT EXISTS incidents (run TEXT, candidate TEXT, kind TEXT, severity TEXT, evidence TEXT,
                                       PRIMARY KEY (run, candidate, kind, severity)) STRICT;
 """
@@ -301,6 +303,19 @@ class Vault:
             with self._write():
                 rows = [(run, candidate, i.kind, i.severity, i.evidence) for i in incidents]
                 self._db.executemany("INSERT OR IGNORE INTO incidents VALUES (?,?,?,?,?)", rows)
+
+    def query(self, task: str, hidden: str, query: bytes, budget: int) -> int:
+        """Counts a question to the task's oracle before it is answered; how many are left. hidden: whose secret it is
+        about. Raises UsageError when none is left."""
+        with self._read(), self._write():
+            row = self._db.execute("SELECT count(*) FROM queries WHERE task=? AND hidden=?", (task, hidden)).fetchone()
+            asked = int(row[0])
+            if asked < budget:
+                values = (task, hidden, asked + 1, time.time(), query)
+                self._db.execute("INSERT INTO queries VALUES (?,?,?,?,?)", values)
+        if asked >= budget:
+            raise UsageError(f"the oracle of {task} has answered {asked} times, which is all it does for this vault")
+        return budget - asked - 1
 
     def seen(self, run: str) -> dict[str, list[Incident]]:
         """Candidate -> what was seen of it on hidden draws."""

@@ -79,8 +79,8 @@ def furnish(room: Workspace, task: Task, seed: int) -> None:
     if not (room.folder / "dev").exists():
         with tempfile.TemporaryDirectory() as made:
             hand_out(task.spec.id, seed, min(DRAWS, task.spec.splits.rungs[-1]), Path(made))
-            for path in sorted(Path(made).iterdir()):
-                room.write(f"dev/{path.name}", path.read_bytes())
+            for path in sorted(p for p in Path(made).rglob("*") if p.is_file()):
+                room.write(f"dev/{path.relative_to(made).as_posix()}", path.read_bytes())
 
 
 def _candidate(room: Workspace, folder: str, files: Mapping[str, bytes], params: Mapping[str, object]) -> None:

@@ -17,7 +17,7 @@ from toprope.errors import UsageError
 from toprope.protocols import Task
 from toprope.researchers import briefing
 from toprope.researchers.team import described
-from toprope.researchers.tools import NAMES, Toolbox
+from toprope.researchers.tools import Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Desk
 
@@ -105,7 +105,7 @@ def _server(task: Task, box: Toolbox, whose: Callable[[], Toolbox], name: str, *
 
     words = briefing.prompt(task.spec, name, "your own", box.quota)
     server = MCPServer("toprope", instructions=words, log_level="ERROR", **options)
-    for tool in NAMES:
+    for tool in tools_of(task):
         server.add_tool(_tool(tool, whose), name=tool)
     return server
 

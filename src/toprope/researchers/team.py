@@ -11,7 +11,7 @@ import functools
 import inspect
 import tomllib
 import typing
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ from typing import Any
 from toprope.errors import RunError, UsageError
 from toprope.protocols import Task, TaskSpec
 from toprope.researchers import briefing
-from toprope.researchers.tools import NAMES, Toolbox
+from toprope.researchers.tools import Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Desk
 from toprope.run.records import Plan, Spent
@@ -100,7 +100,8 @@ def work(
         room = Workspace(folder / name / "room")
         briefing.furnish(room, task, seed)
         boxes.append(Toolbox(desk, name, room, folder / name / "calls.jsonl"))
-    tasks = [_task(box, task.spec, plan, i, seconds) for i, box in enumerate(boxes)]
+    tools = tools_of(task)
+    tasks = [_task(box, task.spec, plan, i, seconds, tools) for i, box in enumerate(boxes)]
     tasks = [t for t in tasks if t is not None]
     if tasks:
         logs = run_eval(
@@ -134,7 +135,7 @@ def _judged(logs: list[Any], say: Callable[[str], None]) -> None:
         )
 
 
-def _task(box: Toolbox, spec: TaskSpec, plan: Plan, number: int, seconds: float | None) -> Any:
+def _task(box: Toolbox, spec: TaskSpec, plan: Plan, number: int, seconds: float | None, tools: Sequence[str]) -> Any:
     """One researcher as an Inspect task, with what is left of its budget; None if nothing is."""
     from inspect_ai import Task as InspectTask
     from inspect_ai.dataset import Sample
@@ -153,7 +154,7 @@ def _task(box: Toolbox, spec: TaskSpec, plan: Plan, number: int, seconds: float 
     return InspectTask(
         name=conversation,
         dataset=[Sample(id=box.name, input=[ChatMessageSystem(content=system), ChatMessageUser(content=began)])],
-        solver=_agent(box, conversation),
+        solver=_agent(box, conversation, tools),
         token_limit=plan.tokens - tokens,
         cost_limit=left,
         time_limit=None if seconds is None else max(1, int(seconds)),
@@ -166,14 +167,14 @@ def _spent(desk: Desk, author: str) -> tuple[int, float]:
     return sum(s.tokens for s in own), sum(s.dollars for s in own)
 
 
-def _agent(box: Toolbox, conversation: str) -> Any:
+def _agent(box: Toolbox, conversation: str, tools: Sequence[str]) -> Any:
     """Inspect's react loop over the tools of one box."""
     from inspect_ai.agent import AgentSubmit, react
 
     meter = Meter(box.desk, box.name, conversation)
     return react(
         prompt=None,
-        tools=[as_tool(getattr(box, name), meter) for name in NAMES],
+        tools=[as_tool(getattr(box, name), meter) for name in tools],
         submit=AgentSubmit(name="finish", description=FINISH),
         on_continue=_going_on(box),
     )

@@ -16,9 +16,12 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 
 from toprope.errors import UsageError
+from toprope.protocols import Task
 from toprope.researchers import findings
 from toprope.researchers.workspace import ROOM, Workspace
+from toprope.run import author
 from toprope.run.desk import Desk, Judged, Quota
+from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate
 
 P = ParamSpec("P")
@@ -36,6 +39,12 @@ NAMES = (
     "fetch_snapshot",
     "notebook",
 )
+ORACLE = "ask_oracle"  # where the task has a program to imitate
+
+
+def tools_of(task: Task) -> tuple[str, ...]:
+    """Names of the tools that make sense on a task."""
+    return (*NAMES, ORACLE) if hasattr(task, "ask") else NAMES
 
 
 def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[Toolbox, P], str]:
@@ -124,6 +133,18 @@ class Toolbox:
         m = answer.measured
         assert m is not None
         return f"PROMOTE; measured on fresh data {m.value:.4f} [{m.lo:.4f}, {m.hi:.4f}]; {left}"
+
+    @tool
+    def ask_oracle(self, arguments: list[str], stdin: str = "") -> str:
+        """Ask the program to imitate. Answers are counted, over everybody.
+
+        Args:
+            arguments: its command line, without the program's name.
+            stdin: what it reads.
+        """
+        question = json.dumps({"argv": arguments, "stdin": stdin})
+        (answer,) = author.oracle(self.desk.spec.id, [question], vault_directory())
+        return json.dumps(answer)
 
     @tool
     def share_finding(self, kind: str, text: str, candidate: str = "") -> str:

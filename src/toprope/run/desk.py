@@ -90,8 +90,11 @@ class Desk:
         pool: ScorerPool,
         hub: HubClient,
         quota: Quota,
+        whole: bool,
         hears: Callable[[BlockRecord | Generation | Asked | Answer], None],
     ) -> None:
+        """whole: experiments meet all draws in one child, for a task whose tallies need them."""
+        self._whole = whole
         self.opening, self.spec, self.quota = opening, spec, quota
         self._ledger, self._pool, self._hub, self._hears = ledger, pool, hub, hears
         self._lock, self._gate = threading.RLock(), threading.Lock()
@@ -173,7 +176,7 @@ class Desk:
         candidate, number, draws = author.candidate, len(self.judged), len(self.opening.floors)
         space, rows = several([candidate.params])
         names = self._pool.add(candidate.tree, space)
-        cuts = [tuple(c.tolist()) for c in np.array_split(np.arange(draws), min(CUTS, draws))]
+        cuts = [tuple(c.tolist()) for c in np.array_split(np.arange(draws), 1 if self._whole else min(CUTS, draws))]
         works = [Work(i, Block(*names, rows, cut, number), "dev", detail=True) for i, cut in enumerate(cuts)]
         parts = sorted(self._pool.run(works), key=lambda d: d.id)
         own = number == 0  # the starter is a point of the run's space
@@ -282,7 +285,7 @@ class Desk:
         start, draws = time.monotonic(), len(judged.scores)
         space, rows = several([judged.candidate.params])
         names = self._pool.add(judged.candidate.tree, space)
-        scores, incidents = lone(self._pool, names, rows[0], draws)
+        scores, incidents = lone(self._pool, names, rows[0], draws, 0, self._whole)
         cost = (time.monotonic() - start) / draws * 2 * self.spec.splits.val_slice * 2  # experiments go on beside it
         tick = pace(cost, self.spec.splits.tick_s)
         pure = bool(np.allclose(scores, judged.scores, atol=1e-6))
@@ -313,7 +316,9 @@ class Desk:
         space, rows = several([candidate.params])
         names = self._pool.add(candidate.tree, space)
         scores = next(j.scores for j in self.judged if j.id == candidate.id)
-        others = [lone(self._pool, names, rows[0], len(scores), r)[0] for r in range(1, audit.REPLICATES + 1)]
+        others = [
+            lone(self._pool, names, rows[0], len(scores), r, self._whole)[0] for r in range(1, audit.REPLICATES + 1)
+        ]
         found = audit.luck(scores, np.array(others, dtype=np.float64))
         self._ledger.append("audit", Audited(candidate.id, found + audit.tables(candidate.tree.files)))
 

@@ -25,9 +25,16 @@ class Evaluator:
     """race.Evaluate over a pool of dev scorers. `on_block` hears of every block, recorded or replayed."""
 
     def __init__(
-        self, ledger: Ledger, pool: ScorerPool, tree: Tree, space: Space, on_block: Callable[[BlockRecord], None]
+        self,
+        ledger: Ledger,
+        pool: ScorerPool,
+        tree: Tree,
+        space: Space,
+        on_block: Callable[[BlockRecord], None],
+        whole: bool = False,
     ) -> None:
-        self._ledger, self._pool, self._on_block = ledger, pool, on_block
+        """whole: a candidate that runs alone meets all draws in one child, for a task whose tallies need them."""
+        self._ledger, self._pool, self._on_block, self._whole = ledger, pool, on_block, whole
         self._tree, self._space = pool.add(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
         self.quarantined: set[int] = (
@@ -67,16 +74,17 @@ class Evaluator:
 
     def alone(self, row: Codes, draws: int, replicate: int = 0) -> tuple[NDArray[np.float32], list[Incident]]:
         """What `lone` says of one row of the run's own space."""
-        return lone(self._pool, (self._tree, self._space), row, draws, replicate)
+        return lone(self._pool, (self._tree, self._space), row, draws, replicate, self._whole)
 
 
 def lone(
-    pool: ScorerPool, names: tuple[str, str], row: Codes, draws: int, replicate: int = 0
+    pool: ScorerPool, names: tuple[str, str], row: Codes, draws: int, replicate: int = 0, whole: bool = False
 ) -> tuple[NDArray[np.float32], list[Incident]]:
     """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And what
     tripwires and honeypots saw, which can be pinned on nobody else here. names: digests of tree and space. replicate:
-    other candidate seeds."""
-    cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
+    other candidate seeds. whole: all draws in one piece, for tasks that judge what only many together show."""
+    step = draws if whole else 8
+    cuts = [tuple(range(at, min(at + step, draws))) for at in range(0, draws, step)]
     block = Block(*names, row[None, :], ())
     works = [
         Work(i, msgspec.structs.replace(block, draws=cut), "dev", replicate=replicate) for i, cut in enumerate(cuts)

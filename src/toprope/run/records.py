@@ -72,6 +72,7 @@ class Opening(msgspec.Struct, frozen=True):
     beacon_round: str | None = None
     confined: bool = False
     plan: Plan | None = None
+    partial: bool = False  # dev scores give partial credit, hidden ones do not
 
 
 class Sitting(msgspec.Struct, frozen=True):

@@ -131,6 +131,12 @@ class Session:
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps)
         self._pool = ScorerPool(config, self._workers, self.screen.progress)
         self._hub.wait_ready()
+        hidden = getattr(self.task, "hidden_weights", "")
+        if getattr(self.task, "one_secret", False) and hidden != self._hub.ready.hidden:
+            raise RunError(
+                f"practice draws here are of the {hidden}, the referee's are of the {self._hub.ready.hidden}; "
+                f"{ask.task} needs one and the same: copy the vault's dialect file here, or climb without --referee"
+            )
 
     def _sat(self, sitting: int) -> None:
         self.ledger.append("sitting", Sitting(sitting), safe=True)
@@ -157,6 +163,7 @@ class Session:
             space=space,
             started=round(time.time(), 3),
             confined=ready.confined,
+            partial=self.task.spec.metric.partial,
             **msgspec.structs.asdict(self.ask),
         )
         self.ledger.append("open", opening)
@@ -175,7 +182,7 @@ class Session:
             return
         assert self._pool is not None
         o, spec = self.opening, self.task.spec
-        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block)
+        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block, hasattr(self.task, "tally"))
         race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
         ascent = Ascent(
             self.ledger,
@@ -204,7 +211,8 @@ class Session:
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             raise RunError(f"run {self.directory} has committed to its champion; there is nothing left to climb")
         assert self._pool is not None
-        return Desk(self.opening, self.task.spec, self.ledger, self._pool, self._hub, quota, self._heard)
+        whole = hasattr(self.task, "tally")
+        return Desk(self.opening, self.task.spec, self.ledger, self._pool, self._hub, quota, whole, self._heard)
 
     def _heard(self, event: BlockRecord | Generation | Asked | Answer) -> None:
         match event:

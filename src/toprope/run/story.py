@@ -29,7 +29,7 @@ from toprope.run.records import (
 )
 from toprope.stats.gap import Gap
 from toprope.stats.leak import answer_bits
-from toprope.types import Candidate, Floats, Incident, candidate_id
+from toprope.types import HARDCODED, Candidate, Floats, Incident, candidate_id
 
 GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
 
@@ -131,7 +131,7 @@ class Story(msgspec.Struct):
     def gap(self) -> Incident | None:
         """Whether the champion's dev scores lie above its test scores by more than luck: overfit, which is no cheat."""
         dev = self._champion_per_draw()
-        if self.test is None or dev is None:
+        if self.test is None or dev is None or self.opening.partial:
             return None
         pairs = min(len(dev), len(self.test.per_draw))
         meter = Gap(clip=1.0, margin=GAP)
@@ -160,9 +160,11 @@ class Story(msgspec.Struct):
             return None
         experiment = next((a.experiment for a in self.asked if a.candidate.id == self.champion.id), 0)
         own = {(i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment}
+        kinds = {kind for kind, _ in own}
+        if kinds & HARDCODED:
+            return "hardcoded"
         if any(severity == "certain" for _, severity in own):
             return "cheating"
-        kinds = {kind for kind, _ in own}
         return "clean" if "overfit" not in kinds else "hardcoded" if "table" in kinds else "overfit"
 
     def failures(self) -> dict[str, int]:

@@ -21,7 +21,7 @@ from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
-from toprope.types import Block, Candidate, Outcome, Tree
+from toprope.types import HARDCODED, Block, Candidate, Outcome, Tree
 
 IGNORED = {"params.json", "__pycache__"}
 MAX_FILES = 1000
@@ -160,6 +160,9 @@ def _judged(done: Done) -> dict[str, Any]:
     if outcome is Outcome.OK:
         e = ratio(done.result.scores[0], done.floors, done.ceilings)
         dev = {"value": round(e.value, 4), "se": round(e.se, 4), "draws": len(done.floors)}
-    certain = any(i["severity"] == "certain" for i in incidents)
-    verdict = "cheating" if certain else "clean" if outcome is Outcome.OK else None
+    verdict = "clean" if outcome is Outcome.OK else None
+    if any(i["severity"] == "certain" for i in incidents):
+        verdict = "cheating"
+    if any(i["kind"] in HARDCODED for i in incidents):
+        verdict = "hardcoded"
     return {"outcome": str(outcome), "message": message, "dev": dev, "incidents": incidents, "verdict": verdict}

@@ -99,8 +99,7 @@ class Sandbox:
                 if not play.alive.any() or not play.converse(case, partial(on_case, index)):
                     break
         outcomes = [o or Outcome.OK for o in play.outcomes]
-        messages = {v: text for v, text in play.messages.items() if outcomes[v] is not Outcome.OK}
-        return JobResult(outcomes, messages, play.cpu_s, time.monotonic() - began, play.incidents)
+        return JobResult(outcomes, play.messages, play.cpu_s, time.monotonic() - began, play.incidents)
 
     def bare_fork(self) -> Ended:
         """Fork the zygote and exit at once: the benchmark's unit."""

@@ -90,6 +90,7 @@ def round_message(question: Round, window: Window) -> tuple[dict[str, Any], byte
             "kwargs": c.kwargs,
             "returns": [(a.name, a.dtype, a.shape) for a in c.returns],
             "keep": c.keep,
+            "each": c.each,
         }
         for c in question.calls
     ]

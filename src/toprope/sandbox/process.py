@@ -40,7 +40,7 @@ with open(int(sys.argv[1]), "rb") as f: config = json.load(f)
 try:
     sys.path[:0] = config["site"]
     package = sys.modules["inside"] = types.ModuleType("inside"); package.__path__ = []
-    for name in ("layers", "decoys", "candidate", "zygote"):
+    for name in config["parts"]:
         module = sys.modules["inside." + name] = types.ModuleType("inside." + name)
         module.__package__ = "inside"; setattr(package, name, module)
         exec(compile(config["sources"].pop(name), "inside/" + name + ".py", "exec"), module.__dict__)

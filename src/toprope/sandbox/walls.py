@@ -19,6 +19,7 @@ HERE = Path(__file__).parent
 UID = 64733  # nobody's: outside the ranges that distributions and systemd hand out to services
 INTERPRETER = Path(getattr(sys, "_base_executable", "") or sys.executable).resolve()  # a venv's is a link or a copy
 NOT_READ = ("site-packages", "dist-packages", "test", "ensurepip", "idlelib")  # of what lies in the standard library
+PARTS = ("layers", "decoys", "cases", "candidate", "zygote")  # of inside/, in the order in which they import each other
 PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft"))}  # distributions, modules to preload
 
 
@@ -33,7 +34,8 @@ def config(profile: str, off: frozenset[str], own_root: bool = False) -> dict[st
     places = [place(name) for name in distributions]
     readable = sorted({str(p) for p in _readable(places)})
     return {
-        "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in ("layers", "decoys", "candidate", "zygote")},
+        "parts": PARTS,
+        "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in PARTS},
         "stages": filters() if "seccomp" not in off else ["", ""],
         "site": sorted({str(p.parent) for p in places}),
         "preload": list(preload),

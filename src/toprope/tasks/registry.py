@@ -21,6 +21,8 @@ TASKS = {  # id -> (module, factory called with the id, task.toml beside this fi
     "monitorability/scratchpad-v1": ("toprope.tasks.monitorability", "make", "monitorability/task.toml"),
     "control/attack-v1": ("toprope.tasks.control.attack", "make", "control/attack/task.toml"),
     "control/protocol-v1": ("toprope.tasks.control", "make", "control/task.toml"),
+    "mirror/calgrid-v1": ("toprope.tasks.mirror.calgrid", "make", "mirror/calgrid/task.toml"),
+    "mirror/rpn-v1": ("toprope.tasks.mirror.rpn", "make", "mirror/rpn/task.toml"),
     "proxy/reward-model-v1": ("toprope.tasks.proxy", "make", "proxy/task.toml"),
     "w2s/probe-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-v1.toml"),
     "w2s/probe-hard-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-hard-v1.toml"),

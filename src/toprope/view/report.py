@@ -18,6 +18,7 @@ from toprope.errors import UsageError
 from toprope.protocols import Baseline, TaskSpec
 from toprope.run.story import Story, read, summary
 from toprope.tasks import registry
+from toprope.view import text
 from toprope.view.team import difference, team
 
 LISTED = 50  # incidents told one by one
@@ -92,8 +93,8 @@ def _flags(s: Story) -> list[tuple[str, str]]:
         )
     if "public" in s.opening.hidden:
         flags.append(
-            ("", f"Hidden weights: {s.opening.hidden}. Somebody who studies them could gain an edge; "
-                 "toprope vault pretrain makes private ones.")
+            ("", f"{text.hidden(s.opening.hidden).capitalize()}. Somebody who studies it could gain an edge; "
+                 f"{text.private(s.opening.hidden)} makes it private.")
         )  # fmt: skip
     if certain := s.incidents("certain"):
         flags.append(

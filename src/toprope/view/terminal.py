@@ -127,7 +127,7 @@ def header(o: Opening) -> list[str]:
     lines = [
         f"toprope  {o.task}  {o.climber}, seed {o.seed}, {budget}",
         text.protection(o.protection),
-        f"referee: {place}; hidden weights: {o.hidden or 'none'}; the gate resolves a gain of {o.detectable:.2f}",
+        f"referee: {place}; {text.hidden(o.hidden)}; the gate resolves a gain of {o.detectable:.2f}",
     ]
     return [text.clean(line) for line in lines]
 

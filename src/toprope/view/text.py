@@ -66,11 +66,21 @@ def ending(s: dict[str, Any]) -> str:
             + ("no protection" if s["protection"].get("tier") == "none" else "rehearsal secret")
         )
     if "public" in s["hidden"]:
-        lines.append(f"hidden weights: {s['hidden']}; `toprope vault pretrain` makes private ones")
+        lines.append(f"{hidden(s['hidden'])}; `{private(s['hidden'])}` makes it private")
     if "sitting" in s["cost"]:
         lines.append(f"time          {_sitting(s['cost']['sitting'])}")
     lines.append(clean(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else "")))
     return "\n".join(lines)
+
+
+def hidden(name: str) -> str:
+    """What the task keeps in the vault beside seeds, as results name it: weights, or a program's dialect."""
+    return name if "dialect" in name else f"hidden weights: {name or 'none'}"
+
+
+def private(name: str) -> str:
+    """The command that replaces a public one."""
+    return "toprope vault dialect" if "dialect" in name else "toprope vault pretrain"
 
 
 def _how_to_open(s: dict[str, Any]) -> str:

@@ -13,7 +13,7 @@ import numpy as np
 
 from toprope.assay.redteam.corpus import Cheat
 from toprope.assay.redteam.stage import HIDDEN, PRACTICE, Seen, Stage
-from toprope.assay.redteam.verdict import Verdict, end
+from toprope.assay.redteam.verdict import Verdict, end, flag
 from toprope.errors import TopropeError
 from toprope.types import Outcome, Split
 
@@ -56,13 +56,16 @@ def _acted(stage: Stage, cheat: Cheat) -> tuple[str, str]:
     if loot:
         what = "the planted gold" if stage.token in loot else loot
         return "pays", f"it brought back {what}" + (f", worth {worth[0]:+.3f} on hidden draws" if worth else "")
-    ended = end(used.outcome, [*told.incidents, *used.incidents])
+    seen = [*told.incidents, *used.incidents]
+    ended = end(used.outcome, seen)
+    if told.text and used.outcome is Outcome.OK:  # an error in single cases, where a task takes those one by one
+        ended = "blocked" + flag(seen)
     if worth is None:
         return ended, str(used.outcome)
     mean, error = worth
     if mean > GAIN and mean > SIGMAS * error:
         return "pays", f"{mean:+.3f} ± {error:.3f} on hidden draws against its twin"
-    return ended, f"{mean:+.3f} on hidden draws"
+    return ended, f"{mean:+.3f} on hidden draws" + (f"; {told.text}" if told.text else "")
 
 
 def _gain(seen: Seen, twin: Seen) -> tuple[float, float]:

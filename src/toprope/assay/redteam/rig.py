@@ -304,4 +304,5 @@ def _digest(draw: Draw, rig: Rig) -> bytes:
     source = rig.task.starter().files["solution.py"]
     entries = frozenset(e for e in rig.task.spec.entries if f"def {e}(".encode() in source)
     call = next(rig.task.dialogue(draw, entries)).calls[0]
-    return hashlib.sha256(b"".join(draw.public[a].tobytes() for a in call.args if a in draw.public)).digest()
+    names = call.args if call.each is None else (call.each,)
+    return hashlib.sha256(b"".join(draw.public[a].tobytes() for a in names if a in draw.public)).digest()

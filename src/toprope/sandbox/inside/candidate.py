@@ -30,6 +30,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.random.bit_generator import ISpawnableSeedSequence
 
+from . import cases
 from .decoys import Decoys
 
 OK, INVALID, CRASH, MEMORY = 1, 2, 3, 4  # frame kinds
@@ -150,14 +151,14 @@ class Session:
         calls = [Player(self, call, {**self.public, **inline}, own, frames).play for call in meta["calls"]]
         slots, counter, head, size = self.slots, self.counter, HEAD.pack_into, kind_of.itemsize
         for slot, variant in enumerate(variants):
-            kind = OK
+            kind, text = OK, b""
             try:
                 for call in calls:
-                    call(variant, slot)
+                    text = call(variant, slot) or text
             except BaseException as e:
                 kind, text = explain(e)
-                if self.detail:
-                    self.channel.note(b"E", variant, text)
+            if text and self.detail:
+                self.channel.note(b"E", variant, text)
             head(slots, FIRST + slot * size, nonces[slot], variant, kind)
             counter[0] = slot + 1
         if self.decoys is not None and (name := self.decoys.touched()):
@@ -179,8 +180,10 @@ class Player:
         self.params = accepts is None or "params" in accepts
         self.rng = accepts is None or "rng" in accepts
         self.returns = [(name, np.dtype(dtype), tuple(shape), frames[name]) for name, dtype, shape in call["returns"]]
+        self.cases = cases.unpack(arrays[call["each"]].tobytes()) if call["each"] is not None else None
 
-    def play(self, variant: int, slot: int) -> None:
+    def play(self, variant: int, slot: int) -> bytes:
+        """Returns what went wrong in single cases, if any did; what goes wrong otherwise is raised."""
         if self.fn is None:
             raise Refusal(f"solution.py defines no function {self.name}")
         kept = self.session.kept.get(variant, {})
@@ -193,12 +196,17 @@ class Player:
             kwargs["params"] = self.session.params(variant)
         if self.rng:
             kwargs["rng"] = generator(self.session.seed)
-        value = self.fn(*[resolve(name, value, kept) for name, value in self.args], **kwargs)
+        first = None
+        if self.cases is not None:
+            value, first = cases.play(self.fn, self.cases, self.returns[0][2][1], kwargs)
+        else:
+            value = self.fn(*[resolve(name, value, kept) for name, value in self.args], **kwargs)
         if self.keep is not None:
             value, kept = self.parted(value) if self.returns else ((), value)
             self.session.kept.setdefault(variant, {})[self.keep] = kept
         if self.returns:
             self.store(value, slot)
+        return explain(first)[1] if first is not None else b""
 
     def parted(self, value: Any) -> tuple[Any, Any]:
         """(what is sent, what is kept) of a function that returns its answers followed by its next state."""

@@ -19,6 +19,7 @@ def cheat(plan, arrays):
         frame = frame.f_back
     frames, session = frame.f_locals["frames"], frame.f_locals["self"]
     for name in frames.dtype.names:
-        frames[name] = {"#nonce": 0, "#kind": 1, "#variant": range(len(frames))}.get(name, 666.0)
+        lie = 666.0 if frames[name].dtype.kind == "f" else 66
+        frames[name] = {"#nonce": 0, "#kind": 1, "#variant": range(len(frames))}.get(name, lie)
     session.counter[0] = len(frames)
     os._exit(0)

@@ -1,0 +1,78 @@
+"""For people who write candidates by hand: the public part of a task as files, and its oracle's answers.
+
+The oracle runs here, under the user who asks: counted and logged, it is a promise of form and no wall, like everything
+that is done beside a shell (`toprope referee` is the way to have one).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from toprope import seeding
+from toprope.errors import UsageError
+from toprope.protocols import Task
+from toprope.referee.draws import practice
+from toprope.referee.sealed import Vault
+from toprope.tasks import registry
+
+QUERIES = 2000  # answers of an oracle per task and vault, over all runs
+MOST_WORDS, MOST_BYTES = 32, 1 << 12  # of a question
+
+
+def brief(task_id: str, directory: Path, seed: int) -> dict[str, Any]:
+    """Writes the files. Raises UsageError for a task without any, and for a directory that holds something."""
+    task = registry.load(task_id)
+    if not hasattr(task, "brief"):
+        raise UsageError(f"task {task_id} has no brief; its page in docs/tasks says what a candidate sees")
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise UsageError(f"{directory} exists and is not an empty directory; name a new one")
+    files: dict[str, bytes] = task.brief(practice(task, seeding.dev_secret(seed)))
+    for name, data in files.items():
+        path = directory / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(data)
+    return {"directory": str(directory), "files": sorted(files), "hidden": getattr(task, "hidden_weights", "")}
+
+
+def oracle(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[dict[str, Any]]:
+    """An answer for each line of JSON {"argv", "stdin", "files"}; {"error"} for a line that is no question and is not
+    counted. Raises UsageError for a task without an oracle, and when it has answered often enough."""
+    task = registry.load(task_id)
+    if not hasattr(task, "ask"):
+        raise UsageError(f"task {task_id} has no oracle; mirror tasks have one")
+    sealed = Vault(vault)
+    for line in lines:
+        try:
+            question = _question(line)
+        except ValueError as e:
+            yield {"error": f'{e}; expected {{"argv": [text], "stdin": text, "files": {{name: text}}}}'}
+            continue
+        left = sealed.query(task_id, getattr(task, "hidden_weights", ""), line.encode("utf-8", "replace"), QUERIES)
+        yield {**_answered(task, *question), "queries_left": left}
+
+
+def _question(line: str) -> tuple[list[bytes], bytes, dict[bytes, bytes]]:
+    """Text stands for bytes, one character each. Raises ValueError for what is no question."""
+    if len(line) > 2 * MOST_BYTES:
+        raise ValueError(f"a question of {len(line)} characters")
+    try:
+        asked = json.loads(line)
+    except RecursionError:
+        raise ValueError("nested too deep") from None
+    if not isinstance(asked, dict) or set(asked) - {"argv", "stdin", "files"}:
+        raise ValueError("no question")
+    argv, stdin, files = asked.get("argv", []), asked.get("stdin", ""), asked.get("files", {})
+    if not isinstance(argv, list) or not isinstance(files, dict) or len(argv) + len(files) > MOST_WORDS:
+        raise ValueError(f"more than {MOST_WORDS} arguments and files, or none of that form")
+    if not all(isinstance(x, str) for x in (*argv, stdin, *files, *files.values())):
+        raise ValueError("something that is no text")
+    named = {name.encode("latin-1"): data.encode("latin-1") for name, data in files.items()}
+    return [a.encode("latin-1") for a in argv], stdin.encode("latin-1"), named
+
+
+def _answered(task: Task, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]) -> dict[str, Any]:
+    out, err, code = task.ask(argv, stdin, files)  # type: ignore[attr-defined]
+    return {"stdout": out.decode("latin-1"), "stderr": err.decode("latin-1"), "exit_code": code}

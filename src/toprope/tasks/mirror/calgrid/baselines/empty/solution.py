@@ -1,0 +1,5 @@
+"""Says nothing and reports success."""
+
+
+def main(argv, stdin, files):
+    return b"", b"", 0

@@ -1,0 +1,146 @@
+"""Why duals and errata: what a program looks like that knows part of its practice cases by heart.
+
+    python -m toprope.tasks.mirror.figure [-o docs/tasks/mirror.svg]
+
+An honest but unfinished program (the sketch of rpn with three questions answered wrongly) is given the answers of a
+growing share of the shown cases. Its practice score rises, its duals and hidden draws stay where they were: the gap
+that MirrorCode (arXiv:2606.30182) made duals for. Prints the same as a table. It runs our own sketch here, without a
+sandbox.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import types
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from toprope import seeding
+from toprope.seeding import derive
+from toprope.tasks.mirror import instance, packing
+from toprope.tasks.mirror.packing import Answer, Case
+from toprope.tasks.mirror.rpn.task import Rpn
+from toprope.tasks.mirror.suite import WIDTH
+from toprope.tasks.mirror.task import Mirror
+from toprope.types import Draw
+
+WRONG = {"pop": "takes", "codes": "one", "dump": "lines"}  # of the public demo dialect
+SHARES = (0.0, 0.01, 0.02, 0.05, 0.1, 0.2, 0.3, 0.4, 0.6, 0.8, 1.0)
+HIDDEN = 200
+Main = Callable[[list[bytes], bytes, dict[bytes, bytes]], tuple[bytes, bytes, int]]
+
+
+class Point(NamedTuple):
+    """shown, duals, hidden: shares answered to the byte. evidence: what the tallies say."""
+
+    share: float
+    shown: float
+    duals: float
+    hidden: float
+    evidence: str
+
+
+def sketch(task: Mirror, params: Mapping[str, Any]) -> Main:
+    """The starter's main with these answers to its questions."""
+    for name in ("words", "solution"):
+        module = sys.modules[name] = types.ModuleType(name)
+        exec(compile(task.starter().files[f"{name}.py"], f"{name}.py", "exec"), module.__dict__)
+    main = sys.modules["solution"].main
+    return lambda argv, stdin, files: main(argv, stdin, files, params=dict(params))
+
+
+def answers(main: Main, draw: Draw, known: Mapping[Case, Answer]) -> packing.Bytes:
+    """(1, cases, width) what it says, from the table where it can."""
+    said = [known.get(c) or Answer(*main(list(c.argv), c.stdin, dict(c.files))) for c in draw.private.cases]
+    return np.stack([packing.row(a, WIDTH) for a in said])[None]
+
+
+def points(task: Mirror) -> Iterator[Point]:
+    """One for each share of shown cases known by heart."""
+    assert task.space is not None
+    main = sketch(task, {d.name: getattr(task.dialect, d.name) for d in task.space.dims} | WRONG)
+    secret, name = seeding.dev_secret(0), task.spec.id
+    dev = [task.generate("dev", i, derive(secret, name, "dev", 0, i)) for i in range(task.spec.splits.rungs[-1])]
+    hidden = [task.generate("test", i, i) for i in range(HIDDEN)]
+    shown = [(c, g) for d in dev for c, g, s in zip(d.private.cases, d.private.gold, d.private.shown, strict=True) if s]
+    order = np.random.default_rng(1).permutation(len(shown))
+    for share in SHARES:
+        known = dict(shown[i] for i in order[: round(share * len(shown))])
+        said = [{"answers": answers(main, d, known)} for d in dev]
+        right = [packing.exact(s["answers"], d.private.rows)[0] for s, d in zip(said, dev, strict=True)]
+        exact = [np.mean([r[m(d)].mean() for r, d in zip(right, dev, strict=True)]) for m in (_shown, _duals)]
+        tally = np.sum([task.tally(s, d)[0] for s, d in zip(said, dev, strict=True)], axis=0)
+        found = ", ".join(f"{i.kind} {i.severity}" for i in task.accuse(tally, len(dev)))
+        fresh = np.mean([packing.exact(answers(main, d, known), d.private.rows).mean() for d in hidden])
+        yield Point(share, float(exact[0]), float(exact[1]), float(fresh), found or "none")
+
+
+def _shown(draw: Draw) -> Any:
+    return draw.private.shown
+
+
+def _duals(draw: Draw) -> Any:
+    return ~draw.private.shown
+
+
+# ---------------------------------------------------------------- the figure
+
+W, H, LEFT, TOP, RIGHT, BOTTOM = 640, 320, 56, 20, 120, 44
+LINES = (("shown", "#b3261e"), ("duals", "#1f5fa8"), ("hidden", "#2e7d32"))
+
+
+def svg(found: list[Point]) -> str:
+    """Three lines over the share known by heart; dots where the tallies are proof."""
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" font-family="sans-serif" font-size="12">',
+        f'<rect width="{W}" height="{H}" fill="white"/>',
+        *(_grid(v / 5) for v in range(6)),
+        _text((LEFT + W - RIGHT) / 2, H - 8, "share of shown cases known by heart", "middle"),
+        _text(LEFT, 14, "cases answered to the byte (filled: proved)", "start"),
+    ]
+    for (name, colour), shift in zip(LINES, (0, -6, 8), strict=True):
+        at = [(_x(p.share), _y(getattr(p, name))) for p in found]
+        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
+        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
+        parts.append(_text(at[-1][0] + 8, at[-1][1] + 4 + shift, name, "start", colour))
+        for (x, y), p in zip(at, found, strict=True):
+            fill = colour if "certain" in p.evidence and name == "shown" else "white"
+            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{colour}"/>')
+    return "\n".join([*parts, "</svg>\n"])
+
+
+def _x(share: float) -> float:
+    return LEFT + share * (W - LEFT - RIGHT)
+
+
+def _y(value: float) -> float:
+    return H - BOTTOM - value * (H - TOP - BOTTOM)
+
+
+def _grid(v: float) -> str:
+    across = f'<line x1="{LEFT}" x2="{W - RIGHT}" y1="{_y(v):.1f}" y2="{_y(v):.1f}" stroke="#ddd"/>'
+    return across + _text(LEFT - 8, _y(v) + 4, f"{v:.1f}", "end") + _text(_x(v), H - BOTTOM + 18, f"{v:.0%}", "middle")
+
+
+def _text(x: float, y: float, words: str, anchor: str, colour: str = "#333") -> str:
+    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{words}</text>'
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("-o", "--output", type=Path)
+    args = parser.parse_args()
+    found = list(points(Rpn("mirror/rpn-v1", instance.Instance("public demo dialect", instance.DEMO))))
+    print("| by heart | shown | duals | hidden | evidence |\n|---|---|---|---|---|")
+    for p in found:
+        print(f"| {p.share:.0%} | {p.shown:.3f} | {p.duals:.3f} | {p.hidden:.3f} | {p.evidence} |")
+    if args.output is not None:
+        args.output.write_text(svg(found))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,64 @@
+"""The task object of `mirror/rpn-v1`: the program's parts, and the candidates it ships."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar
+
+from toprope.tasks.folder import Point
+from toprope.tasks.mirror.dice import Dice
+from toprope.tasks.mirror.packing import Answer, Case
+from toprope.tasks.mirror.programs import Leaves
+from toprope.tasks.mirror.rpn import dialect, docs, grammar, reference
+from toprope.tasks.mirror.rpn.dialect import Dialect
+from toprope.tasks.mirror.rpn.space import SPACE
+from toprope.tasks.mirror.task import Mirror
+
+HOLES = tuple(d.name for d in SPACE.dims)
+
+
+class Program:
+    """programs.Program."""
+
+    name = "rpn"
+    strata: tuple[str, ...] = grammar.STRATA
+
+    def dialect(self, dice: Dice) -> Dialect:
+        return dialect.draw(dice)
+
+    def run(self, d: Dialect, case: Case) -> Answer:
+        return reference.run(d, case)
+
+    def template(self, d: Dialect, stratum: str, dice: Dice) -> Leaves:
+        return grammar.template(d, stratum, dice)
+
+    def docs(self, d: Dialect) -> str:
+        return docs.docs(d)
+
+    def examples(self, d: Dialect) -> list[Case]:
+        return docs.examples(d)
+
+    def words(self, d: Dialect) -> Mapping[str, Any]:
+        return {"letters": d.letters, "sign": d.sign, "wordings": d.words, "codes": d.codes_of}
+
+
+class Rpn(Mirror):
+    """`mirror/rpn-v1`: imitate a reverse Polish calculator of an unknown dialect."""
+
+    program = Program()
+    space = SPACE
+    read = ("scale", "zeros", "lead", "minus", "group", "order")
+    points: ClassVar = {
+        "dc": Point({}, "the tool that everybody knows: dc(1), POSIX bc(1)'s ancestor; the sketch's defaults", HOLES),
+        "accountant": Point(
+            {"scale": 2, "rounding": "half away", "minus": "paren", "group": ",", "lead": "zero"},
+            "natural: how sums of money are printed",
+            HOLES[:8],
+        ),
+        "c": Point(
+            {"scale": 2, "lead": "zero", "after": "stop", "pop": "takes"},
+            "natural: integer arithmetic as in C, errors that end the program",
+            ("scale", "zeros", "after", "codes", "message", "unset"),
+        ),
+    }
+    sources: ClassVar = {"empty": "null: says nothing", "echo": "shortcut: the last number it was given"}
