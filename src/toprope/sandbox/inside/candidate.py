@@ -196,14 +196,15 @@ class Player:
             kwargs["params"] = self.session.params(variant)
         if self.rng:
             kwargs["rng"] = generator(self.session.seed)
+        value: Any = None
         first = None
         if self.cases is not None:
             value, first = cases.play(self.fn, self.cases, self.returns[0][2][1], kwargs)
         else:
             value = self.fn(*[resolve(name, value, kept) for name, value in self.args], **kwargs)
         if self.keep is not None:
-            value, kept = self.parted(value) if self.returns else ((), value)
-            self.session.kept.setdefault(variant, {})[self.keep] = kept
+            value, state = self.parted(value) if self.returns else (None, value)
+            self.session.kept.setdefault(variant, {})[self.keep] = state
         if self.returns:
             self.store(value, slot)
         return explain(first)[1] if first is not None else b""
