@@ -151,6 +151,11 @@ class Vault:
                 f"the vault {self._path} cannot be read: {e}; restore it from a copy, then `toprope resume` the run"
             ) from e
 
+    def close(self) -> None:
+        """The file, and the sitting if there is one."""
+        self.leave()
+        self._db.close()
+
     @property
     def since(self) -> str:
         """Date of the first run the vault knows."""

@@ -6,6 +6,7 @@ that is done beside a shell (`toprope referee` is the way to have one).
 
 from __future__ import annotations
 
+import contextlib
 import json
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -43,15 +44,15 @@ def oracle(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[dict[str
     task = registry.load(task_id)
     if not hasattr(task, "ask"):
         raise UsageError(f"task {task_id} has no oracle; mirror tasks have one")
-    sealed = Vault(vault)
-    for line in lines:
-        try:
-            question = _question(line)
-        except ValueError as e:
-            yield {"error": f'{e}; expected {{"argv": [text], "stdin": text, "files": {{name: text}}}}'}
-            continue
-        left = sealed.query(task_id, getattr(task, "hidden_weights", ""), line.encode("utf-8", "replace"), QUERIES)
-        yield {**_answered(task, *question), "queries_left": left}
+    with contextlib.closing(Vault(vault)) as sealed:
+        for line in lines:
+            try:
+                question = _question(line)
+            except ValueError as e:
+                yield {"error": f'{e}; expected {{"argv": [text], "stdin": text, "files": {{name: text}}}}'}
+                continue
+            left = sealed.query(task_id, getattr(task, "hidden_weights", ""), line.encode("utf-8", "replace"), QUERIES)
+            yield {**_answered(task, *question), "queries_left": left}
 
 
 def _question(line: str) -> tuple[list[bytes], bytes, dict[bytes, bytes]]:
