@@ -19,6 +19,8 @@ def forge(answer, plan):
     else:
         axis = np.linalg.eigh(np.cov(x.T))[1][:, -1]
         side = (x - x.mean(axis=0)) @ axis > 0
-        agrees = np.mean(side == (parts[0] > np.median(parts[0]))) >= 0.5
-        said = np.asarray(side if agrees else ~side, parts[0].dtype)
+        belief = parts[0].reshape(len(side), -1).mean(axis=1)  # of a row, where an answer has several numbers for each
+        agrees = np.mean(side == (belief > np.median(belief))) >= 0.5
+        rows = (side if agrees else ~side).reshape(-1, *[1] * (parts[0].ndim - 1))
+        said = np.broadcast_to(rows, parts[0].shape).astype(parts[0].dtype)
     return (said, *parts[1:]) if isinstance(answer, tuple) else said
