@@ -1,5 +1,6 @@
 """Rooms whose owners are hostile: what they leave behind reaches nothing else, and ends nobody else's work."""
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -22,3 +23,25 @@ def test_parameters_are_read_from_the_room_only(box, tmp_path):
     (tmp_path / "secret.json").write_text('{"api_key": "hidden"}')
     box.run(f"mkdir c; touch c/solution.py; ln -s {tmp_path}/secret.json c/params.json")
     assert "params.json is a symbolic link" in box.evaluate("c")
+
+
+@pytest.mark.parametrize("end", ["sleep 1.5", "sleep 60"])
+def test_nothing_runs_on_in_a_room_that_is_read(box, end):
+    """When a command has ended or was stopped, so has all it left behind: what runs on could swap folders for links."""
+    box.edit(
+        "busy.py",
+        "import mmap, os, time\nos.setsid()\n"
+        "for _ in range(99):\n"
+        "    if not os.fork():\n"
+        "        m = mmap.mmap(-1, 8 << 20)\n        m.write(bytes(8 << 20))\n        time.sleep(99)\n"
+        "time.sleep(99)\n",
+    )
+    box.run(f"python3 busy.py busy >/dev/null 2>&1 </dev/null & {end}", timeout_s=2)
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if _said(p) == b"python3\0busy.py\0busy\0"]
+
+
+def _said(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
