@@ -1,10 +1,14 @@
 """Rooms whose owners are hostile: what they leave behind reaches nothing else, and ends nobody else's work."""
 
+import os
+import subprocess
 from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
+from cells import NOBODY
 
+from toprope.errors import UsageError
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Quota
@@ -45,3 +49,44 @@ def _said(path):
         return path.read_bytes()
     except OSError:
         return b""
+
+
+AS_USER = """
+import sys
+import os
+import subprocess
+from pathlib import Path
+from toprope.researchers.workspace import Workspace
+room = Workspace(Path(sys.argv[1]) / "room")
+room.write("a", b"mine")
+print(room.run(["bash", "-c", "cat a /proc/1/environ /proc/*/environ; ls -ld .; unshare -Ur true && echo nested"]))
+print(room.run(["bash", "-c", "sleep 60 & sleep 60"], timeout_s=0.5).timed_out)
+"""
+
+
+def test_an_ordinary_users_room_holds_nothing_of_its_environment(home, python, packages):
+    """Keys of providers stand there; without root, bubblewrap's own process is of the researcher's user."""
+    root = os.geteuid() == 0
+    done = subprocess.run(
+        [str(python), "-s", "-c", AS_USER, str(home / "home")],
+        env={"PYTHONPATH": str(packages), "HOME": str(home / "home"), "PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "sk1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}),
+    )
+    assert "mine" in done.stdout, done.stderr
+    assert done.stdout.endswith("True\n")
+    assert "sk1" not in done.stdout
+    assert "nested" not in done.stdout
+
+
+def test_a_setting_is_the_strangers_and_not_roots(tmp_path):
+    """What an agent's framework sets for a command (a PATH into the room, say) is set once root's rights are gone."""
+    room = Workspace(tmp_path / "room")
+    room.write("mount", b"#!/bin/sh\nid -u > /tmp/../workspace/who\nexec /usr/bin/mount \"$@\"\n")
+    room.run(["chmod", "+x", "mount"])
+    done = room.run(["sh", "-c", "echo $PATH $A"], env={"PATH": "/workspace:/usr/bin:/bin", "A": "b=c"})
+    assert done.stdout == b"/workspace:/usr/bin:/bin b=c\n"
+    with pytest.raises(UsageError):
+        room.read("who")

@@ -63,8 +63,8 @@ class Workspace:
     def run(self, argv: Sequence[str], timeout_s: float = 60.0, given: bytes = b"", cwd: str = ROOM,
             env: dict[str, str] | None = None, output_max: int = OUTPUT_MAX) -> Ran:  # fmt: skip
         """Runs a command to its end or its limit; everything it started ends with it."""
-        extra = [part for name, value in (env or {}).items() for part in ("--setenv", name, value)]
-        command = [*self._prefix, *extra, "--chdir", cwd, "--", *_user(), "sh", "-c", LIMITED, "sh", *argv]
+        own = ["env", "--", *(f"{name}={value}" for name, value in env.items())] if env else []  # set by the stranger
+        command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", LIMITED, "sh", *own, *argv]
         with self.lock, _started(command) as (process, first):
             streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
             threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
@@ -154,6 +154,7 @@ def _started(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], int 
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 pass_fds=[tell],
+                env={},  # bubblewrap's own process is seen inside, by an ordinary user with what it was started with
             )
         finally:
             os.close(tell)
