@@ -125,3 +125,35 @@ def test_experiments_go_on_while_an_answer_is_awaited(tmp_path):
         assert done == [3, 4, 5]
         assert len(desk.answers) == 1
     assert read(run).experiments == 6
+
+
+def test_attempts_are_whose_sent_them(tmp_path):
+    """Another's candidate costs the sender, not its author; and a choice among several is asked for between any two."""
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(Quota(experiments=20, attempts=2, apart=2))
+        ada = [desk.evaluate(coin(0.01 * i, "# ada"), "ada") for i in range(1, 5)]
+        for i in range(2):
+            desk.evaluate(coin(0.01 * i, "# bob"), "bob")
+        desk.attempt(ada[0].id, "bob")
+        assert (desk.attempts("ada"), desk.attempts("bob")) == (0, 1)
+        with pytest.raises(UsageError, match="bob has 0 experiments since"):
+            desk.attempt(ada[1].id, "bob")
+        desk.attempt(ada[2].id, "ada")
+        with pytest.raises(UsageError, match="ada has 0 experiments since"):
+            desk.attempt(ada[3].id, "ada")  # made before the last attempt
+    with sit(tmp_path / "run", new=False) as session:
+        desk = session.desk(Quota(experiments=20, attempts=1, apart=0))
+        with pytest.raises(UsageError, match="bob has made 1 attempts"):
+            desk.attempt(ada[1].id, "bob")
+
+
+def test_a_candidate_that_was_caught_hears_what_others_hear(tmp_path):
+    """However often it asks: NOT YET, and nothing that says why."""
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(Quota(experiments=20, attempts=2, apart=1))
+        caught = desk.evaluate(coin(0.0, act="tamper"), "ada")
+        assert caught.outcome == Outcome.OK
+        assert desk.attempt(caught.id, "ada") is None
+        assert desk.attempt(caught.id, "ada") is None
+        assert desk.attempt(caught.id, "bob") is None
+        assert desk.attempts("ada") == 1
