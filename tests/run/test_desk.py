@@ -2,12 +2,15 @@
 
 import threading
 
+import msgspec
 import pytest
 
+from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.errors import UsageError
 from toprope.run.desk import Quota
-from toprope.run.records import Ask
+from toprope.run.ledger import read_entries
+from toprope.run.records import Ask, Plan
 from toprope.run.session import Session, vault_directory
 from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
@@ -157,3 +160,23 @@ def test_a_candidate_that_was_caught_hears_what_others_hear(tmp_path):
         assert desk.attempt(caught.id, "ada") is None
         assert desk.attempt(caught.id, "bob") is None
         assert desk.attempts("ada") == 1
+
+
+def test_forged_authors_are_noticed(tmp_path):
+    """A parent that nobody had made yet, an attempt or an experiment more than the plan allows: no desk writes these."""
+    run = tmp_path / "run"
+    with sit(run) as session:
+        desk = session.desk(QUOTA)
+        for i in (1, 2):
+            first = desk.evaluate(coin(0.01 * i), "ada", parent=desk.judged[0].id)
+        desk.attempt(first.id, "ada")
+    honest, entries = read(run), read_entries(run)
+    assert not list(contradictions(entries, honest))
+    orphan = msgspec.structs.replace(honest.blocks[1].author, parent=first.id)
+    blocks = [honest.blocks[0], msgspec.structs.replace(honest.blocks[1], author=orphan), honest.blocks[2]]
+    assert "parent" in " ".join(contradictions(entries, msgspec.structs.replace(honest, blocks=blocks)))
+    for few in (Plan(experiments=1), Plan(attempts=0)):
+        story = msgspec.structs.replace(honest, opening=msgspec.structs.replace(honest.opening, plan=few), ask=None)
+        assert "all it may" in " ".join(contradictions(entries, story))
+    early = [msgspec.structs.replace(honest.asked[0], made=1)]
+    assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))
