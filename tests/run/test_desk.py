@@ -2,12 +2,15 @@
 
 import threading
 
+import msgspec
 import pytest
 
+from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.errors import UsageError
 from toprope.run.desk import Quota
-from toprope.run.records import Ask
+from toprope.run.ledger import read_entries
+from toprope.run.records import Ask, Plan
 from toprope.run.session import Session, vault_directory
 from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
@@ -125,3 +128,55 @@ def test_experiments_go_on_while_an_answer_is_awaited(tmp_path):
         assert done == [3, 4, 5]
         assert len(desk.answers) == 1
     assert read(run).experiments == 6
+
+
+def test_attempts_are_whose_sent_them(tmp_path):
+    """Another's candidate costs the sender, not its author; and a choice among several is asked for between any two."""
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(Quota(experiments=20, attempts=2, apart=2))
+        ada = [desk.evaluate(coin(0.01 * i, "# ada"), "ada") for i in range(1, 5)]
+        for i in range(2):
+            desk.evaluate(coin(0.01 * i, "# bob"), "bob")
+        desk.attempt(ada[0].id, "bob")
+        assert (desk.attempts("ada"), desk.attempts("bob")) == (0, 1)
+        with pytest.raises(UsageError, match="bob has 0 experiments since"):
+            desk.attempt(ada[1].id, "bob")
+        desk.attempt(ada[2].id, "ada")
+        with pytest.raises(UsageError, match="ada has 0 experiments since"):
+            desk.attempt(ada[3].id, "ada")  # made before the last attempt
+    with sit(tmp_path / "run", new=False) as session:
+        desk = session.desk(Quota(experiments=20, attempts=1, apart=0))
+        with pytest.raises(UsageError, match="bob has made 1 attempts"):
+            desk.attempt(ada[1].id, "bob")
+
+
+def test_a_candidate_that_was_caught_hears_what_others_hear(tmp_path):
+    """However often it asks: NOT YET, and nothing that says why."""
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(Quota(experiments=20, attempts=2, apart=1))
+        caught = desk.evaluate(coin(0.0, act="tamper"), "ada")
+        assert caught.outcome == Outcome.OK
+        assert desk.attempt(caught.id, "ada") is None
+        assert desk.attempt(caught.id, "ada") is None
+        assert desk.attempt(caught.id, "bob") is None
+        assert desk.attempts("ada") == 1
+
+
+def test_forged_authors_are_noticed(tmp_path):
+    """A parent that nobody had made yet, an attempt or an experiment more than the plan allows: no desk writes these."""
+    run = tmp_path / "run"
+    with sit(run) as session:
+        desk = session.desk(QUOTA)
+        for i in (1, 2):
+            first = desk.evaluate(coin(0.01 * i), "ada", parent=desk.judged[0].id)
+        desk.attempt(first.id, "ada")
+    honest, entries = read(run), read_entries(run)
+    assert not list(contradictions(entries, honest))
+    orphan = msgspec.structs.replace(honest.blocks[1].author, parent=first.id)
+    blocks = [honest.blocks[0], msgspec.structs.replace(honest.blocks[1], author=orphan), honest.blocks[2]]
+    assert "parent" in " ".join(contradictions(entries, msgspec.structs.replace(honest, blocks=blocks)))
+    for few in (Plan(experiments=1), Plan(attempts=0)):
+        story = msgspec.structs.replace(honest, opening=msgspec.structs.replace(honest.opening, plan=few), ask=None)
+        assert "all it may" in " ".join(contradictions(entries, story))
+    early = [msgspec.structs.replace(honest.asked[0], made=1)]
+    assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))

@@ -13,11 +13,13 @@ import msgspec
 import numpy as np
 
 from toprope.protocols import Entry
+from toprope.run.desk import Quota
 from toprope.run.race import Anchors
 from toprope.run.records import Ask
 from toprope.run.story import Story
 from toprope.types import Floats
 
+LATE = 2**63
 ONCE = ("ask", "open", "commit", "test")
 
 
@@ -25,6 +27,7 @@ def contradictions(entries: list[Entry], story: Story) -> Iterator[str]:
     """One line for everything that does not fit; none for a ledger that toprope wrote."""
     yield from _order([e.kind for e in entries])
     yield from _answers(story)
+    yield from _authors(story)
     yield from _figures(story)
 
 
@@ -59,6 +62,31 @@ def _answers(s: Story) -> Iterator[str]:
         yield f"{len(unheard)} questions to the gate have no answer"
     if s.committed is not None and s.committed.candidate != s.champion.id:
         yield f"the candidate committed to is not the champion {s.champion.id[:12]}"
+
+
+def _authors(s: Story) -> Iterator[str]:
+    """What a desk would not have written: a candidate made from one that came later, more than an author may ask for."""
+    if all(b.author is None for b in s.blocks):
+        return
+    quota = Quota.of(s.opening.plan)
+    when: dict[str, int] = {c.id: e for e, c in reversed(sorted(s.candidates().items()))}
+    experiments: dict[str, int] = {}
+    attempts: dict[str, int] = {}
+    for b in s.blocks:
+        if (a := b.author) is None:
+            continue
+        experiments[a.name] = experiments.get(a.name, 0) + 1
+        if a.parent and when.get(a.parent, LATE) >= int(b.experiments[0]):
+            yield f"experiment {b.experiments[0]} names a parent that nobody had made"
+    for x in s.asked:
+        if x.author:
+            attempts[x.author] = attempts.get(x.author, 0) + 1
+            if x.made <= x.experiment:
+                yield f"experiment {x.experiment} went to the gate before it was made"
+    for what, most, counts in (("experiments", quota.experiments, experiments), ("attempts", quota.attempts, attempts)):
+        for name, n in counts.items():
+            if n > most:
+                yield f"author {name} made {n} {what}, and {most} are all it may"
 
 
 def _figures(s: Story) -> Iterator[str]:

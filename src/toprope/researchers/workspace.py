@@ -9,7 +9,9 @@ homes, other rooms, the network. Not covered: kernel bugs, the clock, the load o
 from __future__ import annotations
 
 import contextlib
+import json
 import os
+import select
 import shutil
 import signal
 import subprocess
@@ -61,11 +63,9 @@ class Workspace:
     def run(self, argv: Sequence[str], timeout_s: float = 60.0, given: bytes = b"", cwd: str = ROOM,
             env: dict[str, str] | None = None, output_max: int = OUTPUT_MAX) -> Ran:  # fmt: skip
         """Runs a command to its end or its limit; everything it started ends with it."""
-        extra = [part for name, value in (env or {}).items() for part in ("--setenv", name, value)]
-        command = [*self._prefix, *extra, "--chdir", cwd, "--", *_user(), "sh", "-c", LIMITED, "sh", *argv]
-        with self.lock, subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, start_new_session=True
-        ) as process:  # fmt: skip
+        own = ["env", "--", *(f"{name}={value}" for name, value in env.items())] if env else []  # set by the stranger
+        command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", LIMITED, "sh", *own, *argv]
+        with self.lock, _started(command) as (process, first):
             streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
             threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
             timed_out = False
@@ -74,7 +74,7 @@ class Workspace:
             except subprocess.TimeoutExpired:
                 timed_out = True
             finally:
-                _end(process)
+                _end(process, first)
             out, err = (s.result() for s in streams)
             cut = any(s.cut for s in streams)
             return Ran(-1 if timed_out else process.returncode, out, err, timed_out, cut)
@@ -140,11 +140,45 @@ def _write(stream: object, data: bytes) -> None:
         stream.close()  # type: ignore[attr-defined]
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
-    """bubblewrap's first process takes every other of its namespace with it."""
+@contextlib.contextmanager
+def _started(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], int | None]]:
+    """bubblewrap at its command, and a pidfd of the first process of its namespace; None where it made none."""
+    listen, tell = os.pipe()
+    first = None
+    try:
+        try:
+            process = subprocess.Popen(
+                [command[0], "--info-fd", str(tell), *command[1:]],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                start_new_session=True,
+                pass_fds=[tell],
+                env={},  # bubblewrap's own process is seen inside, by an ordinary user with what it was started with
+            )
+        finally:
+            os.close(tell)
+        with process:
+            said = b""
+            while not said.endswith(b"}\n") and (part := os.read(listen, 4096)):
+                said += part
+            with contextlib.suppress(ProcessLookupError, ValueError):  # it is over already, or was never there
+                first = os.pidfd_open(json.loads(said)["child-pid"])
+            yield process, first
+    finally:
+        os.close(listen)
+        if first is not None:
+            os.close(first)
+
+
+def _end(process: subprocess.Popen[bytes], first: int | None) -> None:
+    """The first process of the namespace takes every other with it. bubblewrap does not wait for that; we do, because
+    what still runs could move a folder away under whoever reads or owns files here as root."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+    if first is not None:
+        select.select([first], [], [])
 
 
 @contextlib.contextmanager

@@ -138,8 +138,9 @@ class Desk:
 
     @property
     def champion(self) -> Candidate:
-        promoted = [a.candidate for a in self.answers.values() if a.promoted]
-        return self.asked[promoted[-1]].candidate if promoted else self.judged[0].candidate
+        with self._lock:  # an answer may come while somebody looks
+            promoted = [a.candidate for a in self.answers.values() if a.promoted]
+            return self.asked[promoted[-1]].candidate if promoted else self.judged[0].candidate
 
     def leaderboard(self) -> list[Judged]:
         """Every distinct candidate that ran on all of dev, best first; equal values: less code, then the earlier."""
@@ -240,23 +241,25 @@ class Desk:
     # ------------------------------------------------------------ the gate
 
     def attempts(self, author: str) -> int:
-        """How many of the author's candidates went to the gate."""
-        mine = {j.id for j in self.judged if j.author == author}
-        return sum(a.candidate.id in mine for a in self.asked.values())
+        """How many candidates the author sent to the gate, its own or another's."""
+        with self._lock:
+            return sum(a.author == author for a in self.asked.values())
 
     def attempt(self, name: str, author: str) -> Answer | None:
         """Sends a candidate of the run to the gate and waits for the answer; the same candidate gets the same answer.
 
-        None: it was not sent, because its dev scores changed when it ran alone; or a NOT YET that cost nothing. Raises
-        UsageError for a candidate that did not run well, or an author with no attempt left or too few new experiments.
+        None, told as a NOT YET: it was not sent, because its dev scores changed when it ran alone, or for what was seen of
+        it. Raises UsageError for a candidate that did not run well, or an author with no attempt left or too few new experiments.
         """
         with self._gate:
             with self._lock:
                 judged = self.find(name)
                 if judged.id in self.answers:
                     return self.answers[judged.id]
+                if judged.id in self.asked and not self.asked[judged.id].clean:
+                    return None  # as any other that is asked about again: at once, and without a reason
                 self._may_ask(judged, author)
-                asked, waits = self._considered(judged)
+                asked, waits = self._considered(judged, author)
             if not asked.clean:
                 time.sleep(waits)  # what a trap saw is not told by an answer that comes at once
                 return None
@@ -268,19 +271,18 @@ class Desk:
         if judged.id == self.champion.id:
             raise UsageError(f"candidate {judged.id[:12]} is the champion already")
         if judged.id in self.asked:
-            raise UsageError(f"candidate {judged.id[:12]} was considered before and not sent")
-        mine = {j.id: j.experiment for j in self.judged if j.author == author}
-        sent = [mine[a.candidate.id] for a in self.asked.values() if a.candidate.id in mine]
+            raise UsageError(f"candidate {judged.id[:12]} was sent and not answered; it will be when the run is resumed")
+        sent = [a.made for a in self.asked.values() if a.author == author]
         if len(sent) >= self.quota.attempts:
             raise UsageError(f"author {author} has made {len(sent)} attempts, which is all it may")
-        since = sum(e > max(sent, default=-1) for e in mine.values())
+        since = sum(j.author == author and j.experiment >= max(sent, default=0) for j in self.judged)
         if since < self.quota.apart:
             raise UsageError(
                 f"author {author} has {since} experiments since its last attempt; {self.quota.apart} are asked for, "
                 "so that what is sent is the best of several"
             )
 
-    def _considered(self, judged: Judged) -> tuple[Asked, float]:
+    def _considered(self, judged: Judged, author: str) -> tuple[Asked, float]:
         """The lone re-run, recorded; and the seconds until the first tick of its schedule."""
         start, draws = time.monotonic(), len(judged.scores)
         space, rows = several([judged.candidate.params])
@@ -291,7 +293,8 @@ class Desk:
         pure = bool(np.allclose(scores, judged.scores, atol=1e-6))
         if judged.quarantined:
             incidents = [*incidents, Incident("quarantine", "certain", "a certain incident in its dev experiment")]
-        asked = Asked(judged.candidate, judged.experiment, judged.value, pure, tick, incidents)
+        made = len(self.judged)
+        asked = Asked(judged.candidate, judged.experiment, judged.value, pure, tick, incidents, author, made)
         self._ledger.append("attempt", asked)
         self.asked[judged.id] = asked
         self._hears(asked)

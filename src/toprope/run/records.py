@@ -122,7 +122,8 @@ class Generation(msgspec.Struct, frozen=True):
 
 class Asked(msgspec.Struct, frozen=True):
     """kind "attempt": sent to the gate, if clean. pure: a lone re-run in fresh children gave the same dev scores.
-    pace: of the schedule its answer leaves on, chosen from the re-run's cost. incidents: seen in the re-run."""
+    pace: of the schedule its answer leaves on, chosen from the re-run's cost. incidents: seen in the re-run. author: who
+    sent it, where authors do, when the run had made so many experiments."""
 
     candidate: Candidate
     experiment: int
@@ -130,6 +131,8 @@ class Asked(msgspec.Struct, frozen=True):
     pure: bool
     pace: int = 0
     incidents: list[Incident] = []
+    author: str = ""
+    made: int = 0
 
     @property
     def clean(self) -> bool:

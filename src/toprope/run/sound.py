@@ -103,7 +103,8 @@ def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
 def _gate(s: Story) -> Iterator[str]:
     asked: dict[str, Asked] = {}
     for a in s.asked:
-        if not _writable(a.candidate.params) or not _number(a.dev, least=-LARGEST) or not _number(a.experiment):
+        sent = (a.made, a.experiment) if a.author == "" or _named(a.author) else (-1,)
+        if not _writable(a.candidate.params) or not _number(a.dev, least=-LARGEST) or not _number(*sent):
             yield f"the attempt of experiment {a.experiment} holds no candidate"
             return
         if asked.setdefault(a.candidate.id, a) is not a:

@@ -42,6 +42,8 @@ def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Cand
     own = directory / "params.json"
     if params is None and not os.path.lexists(own):
         return Candidate(Tree(files), {})
+    if params is None and own.is_symlink():  # it may lead to where only who reads it here may look
+        raise UsageError(f"candidate file {own} is a symbolic link; a candidate is plain files only")
     return Candidate(Tree(files), _read_params(params or own, spec.max_tree_bytes))
 
 

@@ -39,9 +39,8 @@ def _rows(s: Story, made: list[tuple[int, Any]], numbers: list[int]) -> Iterator
     """One an author, by name."""
     values = _values(s)
     promoted = {a.candidate for a in s.answers if a.promoted}
-    for name in sorted(
-        {author.name for _, author in made} | {f.author for f in s.findings} | {x.author for x in s.spent}
-    ):
+    named = {author.name for _, author in made} | {x.author for x in (*s.findings, *s.spent, *s.asked)}
+    for name in sorted(named - {""}):
         own = [(e, a, f) for (e, a), f in zip(made, numbers, strict=True) if a.name == name]
         ids = {a.candidate.id for _, a, _ in own}
         best = max(((values[e], a) for e, a, _ in own if e in values), key=lambda x: x[0], default=None)
@@ -51,7 +50,7 @@ def _rows(s: Story, made: list[tuple[int, Any]], numbers: list[int]) -> Iterator
             "families": len({f for _, _, f in own}),
             "best": None if best is None else best[0],
             "complexity": None if best is None else ideas.complexity(best[1].candidate),
-            "attempts": sum(x.candidate.id in ids for x in s.asked),
+            "attempts": sum(x.author == name for x in s.asked),
             "promotions": len(ids & promoted),
             "findings": sum(f.author == name for f in s.findings),
             "tokens": sum(x.tokens for x in s.spent if x.author == name),

@@ -1,0 +1,92 @@
+"""Rooms whose owners are hostile: what they leave behind reaches nothing else, and ends nobody else's work."""
+
+import os
+import subprocess
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from cells import NOBODY
+
+from toprope.errors import UsageError
+from toprope.researchers.tools import Toolbox
+from toprope.researchers.workspace import Workspace
+from toprope.run.desk import Quota
+from toprope.tasks import registry
+
+
+@pytest.fixture
+def box(tmp_path):
+    """Tools at a desk that knows the task and nothing else."""
+    desk = SimpleNamespace(spec=registry.load("testing/coin-v1").spec, findings=[], quota=Quota())
+    return Toolbox(desk, "ada", Workspace(tmp_path / "ada" / "room"), tmp_path / "ada" / "calls.jsonl")
+
+
+def test_parameters_are_read_from_the_room_only(box, tmp_path):
+    """A params.json that is a link to a file of the host would come back with the candidate's snapshot."""
+    (tmp_path / "secret.json").write_text('{"api_key": "hidden"}')
+    box.run(f"mkdir c; touch c/solution.py; ln -s {tmp_path}/secret.json c/params.json")
+    assert "params.json is a symbolic link" in box.evaluate("c")
+
+
+@pytest.mark.parametrize("end", ["sleep 1.5", "sleep 60"])
+def test_nothing_runs_on_in_a_room_that_is_read(box, end):
+    """When a command has ended or was stopped, so has all it left behind: what runs on could swap folders for links."""
+    box.edit(
+        "busy.py",
+        "import mmap, os, time\nos.setsid()\n"
+        "for _ in range(99):\n"
+        "    if not os.fork():\n"
+        "        m = mmap.mmap(-1, 8 << 20)\n        m.write(bytes(8 << 20))\n        time.sleep(99)\n"
+        "time.sleep(99)\n",
+    )
+    box.run(f"python3 busy.py busy >/dev/null 2>&1 </dev/null & {end}", timeout_s=2)
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if _said(p) == b"python3\0busy.py\0busy\0"]
+
+
+def _said(path):
+    try:
+        return path.read_bytes()
+    except OSError:
+        return b""
+
+
+AS_USER = """
+import sys
+import os
+import subprocess
+from pathlib import Path
+from toprope.researchers.workspace import Workspace
+room = Workspace(Path(sys.argv[1]) / "room")
+room.write("a", b"mine")
+print(room.run(["bash", "-c", "cat a /proc/1/environ /proc/*/environ; ls -ld .; unshare -Ur true && echo nested"]))
+print(room.run(["bash", "-c", "sleep 60 & sleep 60"], timeout_s=0.5).timed_out)
+"""
+
+
+def test_an_ordinary_users_room_holds_nothing_of_its_environment(home, python, packages):
+    """Keys of providers stand there; without root, bubblewrap's own process is of the researcher's user."""
+    root = os.geteuid() == 0
+    done = subprocess.run(
+        [str(python), "-s", "-c", AS_USER, str(home / "home")],
+        env={"PYTHONPATH": str(packages), "HOME": str(home / "home"), "PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "sk1"},
+        capture_output=True,
+        text=True,
+        check=False,
+        **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}),
+    )
+    assert "mine" in done.stdout, done.stderr
+    assert done.stdout.endswith("True\n")
+    assert "sk1" not in done.stdout
+    assert "nested" not in done.stdout
+
+
+def test_a_setting_is_the_strangers_and_not_roots(tmp_path):
+    """What an agent's framework sets for a command (a PATH into the room, say) is set once root's rights are gone."""
+    room = Workspace(tmp_path / "room")
+    room.write("mount", b"#!/bin/sh\nid -u > /tmp/../workspace/who\nexec /usr/bin/mount \"$@\"\n")
+    room.run(["chmod", "+x", "mount"])
+    done = room.run(["sh", "-c", "echo $PATH $A"], env={"PATH": "/workspace:/usr/bin:/bin", "A": "b=c"})
+    assert done.stdout == b"/workspace:/usr/bin:/bin b=c\n"
+    with pytest.raises(UsageError):
+        room.read("who")
