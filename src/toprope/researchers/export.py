@@ -20,6 +20,7 @@ from toprope.protocols import Task
 from toprope.referee.messages import ScorerConfig
 from toprope.referee.panel import Panel
 from toprope.referee.pool import ScorerPool
+from toprope.referee.traps import complete_secret
 from toprope.researchers import briefing
 from toprope.researchers.team import FINISH, needed
 from toprope.researchers.workspace import ROOM, Workspace
@@ -29,7 +30,7 @@ from toprope.run.submit import read_candidate, submit
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
-from toprope.types import Candidate, certain
+from toprope.types import Candidate, Split, certain
 
 FOLDER = "candidate"  # in the room: what is scored at the end
 EXPERIMENTS, DRAWS, MESSAGES = 100, 64, 500
@@ -146,8 +147,8 @@ def practised(task: Task, room: Workspace, folder: str, seed: int) -> str:
 def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
     """value, se and 95 % interval on hidden draws of a fresh secret, how it ended, and what was seen. An interval
     resamples kinds, then draws, where the draws are of several kinds."""
-    secret = {"measure": secrets.token_bytes(32)}
-    pool = ScorerPool(ScorerConfig(task.spec.id, secret, best_tier().tier, secrets.token_bytes(16)), 1)  # type: ignore[arg-type]
+    fresh: dict[Split, bytes] = {"measure": secrets.token_bytes(32)}
+    pool = ScorerPool(ScorerConfig(task.spec.id, fresh, best_tier().tier, complete_secret()), 1)
     try:
         panel = Panel(pool, "measure", 0)
         (c,) = panel.columns([candidate], draws)
