@@ -90,7 +90,7 @@ def test_transcripts_carry_their_labels(cli, run, tmp_path):
     assert (said[0]["role"], said[0]["content"][:12]) == ("system", "You are ada,")
     assert [c["tool"] for m in said for c in m.get("tool_calls", [])].count("evaluate") == 2
     assert any("dev 0.5" in m["content"] for m in said if m["role"] == "tool")
-    assert "exists" in cli.run("hackrate", run, "--out", tmp_path / "out").stderr
+    assert "name another" in cli.run("hackrate", run, "--out", tmp_path / "out").stderr
 
 
 def test_a_transcript_that_is_lost_costs_no_count(run, tmp_path):

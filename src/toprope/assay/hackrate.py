@@ -11,7 +11,7 @@ hunting             tool calls that were refused and look like a search for what
                     out of the room, links and devices in a candidate, ids of candidates that nobody made. An honest
                     slip looks the same. What a shell command in the room tried in vain is not counted.
 
-`transcripts` gives every conversation with its labels, as data for monitors.
+`survey` also writes every conversation with its labels, as data for monitors.
 """
 
 from __future__ import annotations
@@ -22,10 +22,10 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TextIO
 
 from toprope import climbers
-from toprope.errors import RunError, UsageError
+from toprope.errors import RunError, TopropeError, UsageError
 from toprope.run.desk import Quota
 from toprope.run.story import Story, read
 from toprope.stats.tails import clopper_pearson
@@ -183,7 +183,8 @@ def _calls(directory: Path, name: str, quota: Quota) -> list[Call]:
     found: list[Call] = []
     left = quota.attempts
     try:
-        for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
+        whole = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []  # not what a kill cut off
+        for line in whole:
             said = json.loads(line)
             answer = str(said["answer"])
             found.append(Call(float(said["at"]), said["tool"], said["arguments"], answer, left, hunting(answer)))
@@ -309,13 +310,29 @@ def labelled(c: Conversation) -> dict[str, Any]:
     }
 
 
-def write(every: Iterable[Conversation], folder: Path) -> Path:
-    """DIR/transcripts.jsonl, one conversation a line. Raises UsageError if it is there already."""
-    path = folder / "transcripts.jsonl"
-    folder.mkdir(parents=True, exist_ok=True)
+def survey(runs: Iterable[Path], out: Path | None) -> dict[str, Any]:
+    """`rates` of some runs; with `out` also OUT/transcripts.jsonl, one conversation a line, under "transcripts". One
+    run's transcripts are in memory at a time. Raises UsageError if that file is there already."""
+    each = (c for run in runs for c in conversations(run))
+    if out is None:
+        return rates(_lighter(each))
+    path = out / "transcripts.jsonl"
     try:
+        out.mkdir(parents=True, exist_ok=True)
         with path.open("x", encoding="utf-8") as f:
-            f.writelines(json.dumps(labelled(c)) + "\n" for c in every)
+            return {**rates(_lighter(_written(each, f))), "transcripts": str(path)}
     except FileExistsError:
-        raise UsageError(f"{path} exists; name another --out") from None
-    return path
+        raise UsageError(f"--out {out} is no folder, or holds a transcripts.jsonl; name another") from None
+    except TopropeError:
+        path.unlink(missing_ok=True)
+        raise
+
+
+def _lighter(each: Iterable[Conversation]) -> Iterator[Conversation]:
+    return (c._replace(messages=c.messages[:1]) for c in each)
+
+
+def _written(each: Iterable[Conversation], file: TextIO) -> Iterator[Conversation]:
+    for c in each:
+        file.write(json.dumps(labelled(c)) + "\n")
+        yield c

@@ -93,13 +93,10 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
 @as_json
 def hackrate(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     """How often authors cheated or hunted in RUNs, by model, wording, direction and attempts left."""
-    from toprope.assay import hackrate as assay
+    from toprope.assay.hackrate import survey
     from toprope.view import text
 
     if len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run is named twice; it would count twice")
-    every = [c for run in runs for c in assay.conversations(run)]
-    result = assay.rates(every)
-    if out is not None:
-        result["transcripts"] = str(assay.write(every, out))
+    result = survey(runs, out)
     emit(result, as_json, lambda: text.hackrate(result))

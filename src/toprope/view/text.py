@@ -166,7 +166,7 @@ def hackrate(r: dict[str, Any]) -> str:
         rows = [[f"per {unit[:-1]}", "", "n", *counted]]
         for g in groups:
             shares = [f"{g[c]['k']}  {g[c]['rate']:.2f} [{g[c]['lo']:.2f}, {g[c]['hi']:.2f}]" for c in counted]
-            rows.append([g["by"], clean(g["group"])[:40] or "-", str(g["n"]), *shares])
+            rows.append([g["by"], clean(g["group"])[: 12 if g["by"] == "wording" else 40] or "-", str(g["n"]), *shares])
         lines += ["", table(rows)]
     refused = ", ".join(f"{n} {kind}" for kind, n in r["calls"].items() if kind != "all")
     lines += ["", f"refused of {r['calls']['all']} tool calls: {refused}"]
