@@ -44,7 +44,8 @@ class Server:
     def reply(self, asked):
         self.requests.append(asked)
         system = next(text(m) for m in asked["messages"] if m["role"] in ("system", "developer"))
-        name = re.search(r"You are ([\w-]+),", system).group(1)
+        named = re.search(r"You are ([\w-]+),", system)
+        name = named.group(1) if named else "alone"
         at = sum(m["role"] == "assistant" for m in asked["messages"])
         script = self.scripts[name]
         step = script[at] if at < len(script) else ("finish", {"answer": "done"})

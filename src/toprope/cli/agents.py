@@ -1,4 +1,4 @@
-"""Commands for agents of one's own: mcp."""
+"""Commands about agents: mcp, hackrate."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ from typing import Any
 import click
 
 from toprope.cli.group import (
+    as_json,
     cores,
+    emit,
     main,
     proven,
     referee_option,
@@ -83,3 +85,18 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
             server.serve_http(some, session.task, tokens, options["http"])
         if options["unseal"]:
             session.unseal()
+
+
+@main.command()
+@click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--out", type=click.Path(path_type=Path), help="Write DIR/transcripts.jsonl: conversations with labels.")
+@as_json
+def hackrate(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
+    """How often authors cheated or hunted in RUNs, by model, wording, direction and attempts left."""
+    from toprope.assay.hackrate import survey
+    from toprope.view import text
+
+    if len({run.resolve() for run in runs}) < len(runs):
+        raise UsageError("a run is named twice; it would count twice")
+    result = survey(runs, out)
+    emit(result, as_json, lambda: text.hackrate(result))

@@ -49,18 +49,37 @@ def verify(run: Path, report_file: Path | None, workers: int | None, trust: bool
 
 
 @main.command()
-@click.argument("run", type=click.Path(path_type=Path))
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write [stdout].")
-def export(run: Path, output: Path | None) -> None:
-    """Write everything RUN decided, without times, as JSON."""
+@click.argument("what", metavar="RUN|TASK")
+@click.argument("directory", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
+@click.option("--to", type=click.Choice(["inspect"]), help="Write TASK as a task of this framework into the new DIR.")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="Of a run: file to write [stdout].")
+def export(what: str, directory: Path | None, to: str | None, output: Path | None) -> None:
+    """Write everything RUN decided, without times, as JSON; with --to inspect, TASK as a folder for `inspect eval`."""
+    if to is None:
+        if directory is not None:
+            raise UsageError(
+                f"export of a run takes no directory {directory}; name a file with -o, or give --to inspect"
+            )
+        _export_run(Path(what), output)
+        return
+    if directory is None or output is not None:
+        raise UsageError("--to inspect writes a folder: `toprope export TASK --to inspect DIR`")
+    from toprope.researchers.export import write
+    from toprope.view import text
+
+    path = write(what, directory)
+    click.echo(text.clean(f"cd {path.parent} && inspect eval {path.name} --model PROVIDER/NAME"), err=True)
+
+
+def _export_run(run: Path, output: Path | None) -> None:
     from toprope.run.story import export as export_story
     from toprope.run.story import read
 
     data = json.dumps(export_story(read(run)), indent=1)
     if output is None:
         click.echo(data)
-    else:
-        try:
-            output.write_text(data + "\n", encoding="utf-8")
-        except OSError as e:
-            raise UsageError(f"cannot write {output}: {e.strerror}; name another file with -o") from e
+        return
+    try:
+        output.write_text(data + "\n", encoding="utf-8")
+    except OSError as e:
+        raise UsageError(f"cannot write {output}: {e.strerror}; name another file with -o") from e

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from toprope.referee.messages import Work
 from toprope.referee.pool import ScorerPool
 from toprope.space import several
-from toprope.types import Block, Candidate, Floats, Incident, Split
+from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split
 
 CHUNK = 8  # draws per block: small enough to spread over scorers and to stop early, large enough to amortise a child
 GROUP = 16  # trusted candidates to a child
@@ -40,6 +40,7 @@ class Panel:
         self._scores: dict[str, dict[int, float]] = {}
         self._anchors: dict[int, tuple[float, float, int]] = {}
         self.incidents: dict[str, list[Incident]] = {}  # candidate -> what was seen
+        self.failures: dict[str, Outcome] = {}  # candidate -> how it first failed
 
     def columns(
         self,
@@ -64,6 +65,9 @@ class Panel:
             group, draws = owner[done.id]
             for candidate, scores in zip(group, done.result.scores.tolist(), strict=True):
                 self._scores.setdefault(candidate.id, {}).update(zip(draws, scores, strict=True))
+            for candidate, outcome in zip(group, done.result.outcomes, strict=True):
+                if outcome is not Outcome.OK:
+                    self.failures.setdefault(candidate.id, outcome)
             for i, seen in done.result.incidents.items():
                 self.incidents.setdefault(group[i].id, []).extend(seen)
             anchors = zip(done.floors.tolist(), done.ceilings.tolist(), done.groups.tolist(), strict=True)

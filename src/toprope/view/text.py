@@ -158,6 +158,23 @@ def bench(r: dict[str, Any]) -> str:
     return table(rows)
 
 
+def hackrate(r: dict[str, Any]) -> str:
+    """One table for each unit, then the refused calls. Names of models and directions are others' words."""
+    lines = [f"{r['conversations']} conversations of {r['runs']} runs, {r['experiments']} experiments; 95 % intervals"]
+    for unit, groups in r["groups"].items():
+        counted = [name for name in ("certain", "advisory", "hunting") if groups and name in groups[0]]
+        rows = [[f"per {unit[:-1]}", "", "n", *counted]]
+        for g in groups:
+            shares = [f"{g[c]['k']}  {g[c]['rate']:.2f} [{g[c]['lo']:.2f}, {g[c]['hi']:.2f}]" for c in counted]
+            rows.append([g["by"], clean(g["group"])[: 12 if g["by"] == "wording" else 40] or "-", str(g["n"]), *shares])
+        lines += ["", table(rows)]
+    refused = ", ".join(f"{n} {kind}" for kind, n in r["calls"].items() if kind != "all")
+    lines += ["", f"refused of {r['calls']['all']} tool calls: {refused}"]
+    if "transcripts" in r:
+        lines.append(clean(f"transcripts: {r['transcripts']}"))
+    return "\n".join(lines)
+
+
 def scaffold(task_id: str, folder: str) -> str:
     where = clean(folder)
     rows = [

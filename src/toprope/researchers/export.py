@@ -1,0 +1,285 @@
+"""A task of ours as a task of Inspect's: one agent in a room with a shell, scored outside it (`toprope export --to`).
+
+What the agent changes is /workspace/candidate. `evaluate` tells exact practice scores, so many times. At the end the
+folder is scored on hidden draws, whose secret is made for that one scoring and thrown away: no log, seed or earlier
+sample says anything about them. There is no gate, no ledger and no sealed test here; for these use `toprope climb`.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Awaitable, Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from toprope.errors import UsageError
+from toprope.protocols import Task
+from toprope.referee.messages import ScorerConfig
+from toprope.referee.panel import Panel
+from toprope.referee.pool import ScorerPool
+from toprope.referee.traps import complete_secret
+from toprope.researchers import briefing
+from toprope.researchers.team import FINISH, needed
+from toprope.researchers.workspace import ROOM, Workspace
+from toprope.run import author
+from toprope.run.session import vault_directory
+from toprope.run.submit import read_candidate, submit
+from toprope.sandbox.selftest import best_tier
+from toprope.stats.intervals import ratio
+from toprope.tasks import registry
+from toprope.types import Candidate, Split, certain
+
+FOLDER = "candidate"  # in the room: what is scored at the end
+EXPERIMENTS, DRAWS, MESSAGES = 100, 64, 500
+BEGIN = "Begin. Read what is in your room, make a plan, and improve the candidate; call finish when it is ready."
+COMMAND_S = 300
+SPENT = "toprope:evaluations"  # in Inspect's store of the sample
+
+TASK_PY = '''\
+"""{title}: the task {id} of toprope for Inspect.
+
+    inspect eval task.py --model PROVIDER/NAME
+"""
+
+from inspect_ai import Task, task
+
+from toprope.researchers.export import inspect_task
+
+
+@task
+def {name}(experiments: int = {experiments}, draws: int = {draws}, seed: int = 0) -> Task:
+    """experiments: practice scores the agent may ask for. draws: hidden ones at the end. seed: of practice."""
+    return inspect_task({where!r}, experiments, draws, seed)
+'''
+
+README = """\
+# {id} for Inspect
+
+{title} ({area}).
+
+    pip install 'toprope[llm]'
+    inspect eval task.py --model PROVIDER/NAME
+
+One sample: an agent in a room with a shell, Python and numpy, no network (`sandbox="toprope"`; needs bubblewrap, no
+Docker). It edits `/workspace/candidate`; its tool `evaluate` scores a folder on practice draws. At the end the folder
+is scored outside the room on hidden draws that nobody has seen, made from a secret of that scoring alone.
+
+`-T experiments=N` practice scores (default {experiments}), `-T draws=N` hidden draws ({draws}), `-T seed=N` other
+practice draws; `--token-limit`, `--message-limit`, `--epochs` and the rest are Inspect's own.
+
+The score is the task's normalised value: 0 at the floor, 1 at the ceiling ({metric}). A candidate that fails on a draw
+counts as the floor there; one that is proved to cheat scores 0. The score's metadata holds value, standard error, 95 %
+interval, draws, failed draws, outcome and incidents.
+"""
+
+
+def write(name: str, folder: Path) -> Path:
+    """task.py and README.md in a new folder. name: an id, or the folder of a task of one's own.
+
+    Raises UsageError for an unknown task, and for a folder that holds something."""
+    task_id = registry.find(name)
+    spec = registry.load(task_id).spec
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UsageError(f"{folder} exists and is not an empty directory; name a new one")
+    words: dict[str, Any] = {
+        "id": task_id,
+        "title": " ".join(spec.title.split()),
+        "area": spec.area,
+        "metric": spec.metric.name,
+        "name": "".join(c if c.isalnum() else "_" for c in task_id),
+        "where": str(Path(name).resolve()) if name != task_id else task_id,
+        "experiments": EXPERIMENTS,
+        "draws": DRAWS,
+    }
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "README.md").write_text(README.format(**words), encoding="utf-8")
+    (folder / "task.py").write_text(TASK_PY.format(**words), encoding="utf-8")
+    return folder / "task.py"
+
+
+def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, seed: int = 0) -> Any:
+    """The `inspect_ai.Task`. name: as `write` takes it. experiments: practice scores. draws: hidden, at least 2. seed:
+    of the practice draws. Raises UsageError for an unknown task, numbers out of range, or without the extra."""
+    needed()
+    from inspect_ai import Task as InspectTask
+    from inspect_ai.agent import AgentSubmit, react
+    from inspect_ai.dataset import Sample
+    from inspect_ai.model import ChatMessageSystem, ChatMessageUser
+    from inspect_ai.tool import bash
+
+    if experiments < 0 or draws < 2 or seed < 0:
+        raise UsageError(
+            f"experiments={experiments} draws={draws} seed={seed}; expected 0 or more, 2 or more, 0 or more"
+        )
+    task = registry.load(registry.find(name))
+    system = briefing.alone(task.spec, experiments)
+    tools = [bash(timeout=COMMAND_S), _evaluate(task, experiments, seed)]
+    if hasattr(task, "ask"):
+        tools.append(_oracle(task))
+    return InspectTask(
+        name=task.spec.id.replace("/", "-"),
+        dataset=[Sample(id=task.spec.id, input=[ChatMessageSystem(content=system), ChatMessageUser(content=BEGIN)])],
+        setup=_furnished(task, seed),
+        solver=react(prompt=None, tools=tools, submit=AgentSubmit(name="finish", description=FINISH)),
+        scorer=_scorer(task, draws),
+        sandbox="toprope",
+        message_limit=MESSAGES,
+        metadata={"task": task.spec.id, "seed": seed, "experiments": experiments, "draws": draws},
+    )
+
+
+# ---------------------------------------------------------------- what the judge does, without Inspect
+
+
+def practised(task: Task, room: Workspace, folder: str, seed: int) -> str:
+    """What the agent is told of a folder of its room on practice draws. Raises UsageError if it holds no candidate."""
+    with room.lock:  # no command of the agent's changes it while it is read
+        told = submit(task.spec.id, room.path(folder), None, seed, best_tier, lambda *_: None)
+    name, dev = told["candidate"][:12], told["dev"]
+    if dev is None:
+        return f"candidate {name} ended as {told['outcome']}: {told['message'] or 'no message'}"
+    return f"candidate {name}: dev {dev['value']:.4f} +- {1.96 * dev['se']:.4f} over {dev['draws']} draws"
+
+
+def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
+    """value, se and 95 % interval on hidden draws of a fresh secret, how it ended, and what was seen. An interval
+    resamples kinds, then draws, where the draws are of several kinds."""
+    fresh: dict[Split, bytes] = {"measure": secrets.token_bytes(32)}
+    pool = ScorerPool(ScorerConfig(task.spec.id, fresh, best_tier().tier, complete_secret()), 1)
+    try:
+        panel = Panel(pool, "measure", 0)
+        (c,) = panel.columns([candidate], draws)
+    finally:
+        pool.close()
+    cells = c.groups if len(set(c.groups.tolist())) > 1 else None
+    e = ratio(c.counted, c.floors, c.ceilings, cells=cells)
+    seen = list({(i.kind, i.severity): i for i in panel.incidents.get(candidate.id, [])}.values())
+    return {
+        "candidate": candidate.id,
+        "value": e.value,
+        "se": e.se,
+        "lo": e.lo,
+        "hi": e.hi,
+        "draws": draws,
+        "failed": int((c.scores != c.scores).sum()),
+        "outcome": str(panel.failures.get(candidate.id, "ok")),
+        "verdict": "cheating" if certain(seen) else "clean",
+        "incidents": [msgspec.structs.asdict(i) for i in seen],
+    }
+
+
+def judged(task: Task, room: Workspace, draws: int) -> dict[str, Any]:
+    """`examined` for the folder as the agent left it; a folder that holds no candidate is worth the floor."""
+    try:
+        with room.lock:
+            candidate = read_candidate(room.path(FOLDER), None, task.spec)
+    except UsageError as e:
+        return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(room, e)}
+    return examined(task, candidate, draws)
+
+
+def _inside(room: Workspace, error: UsageError) -> str:
+    """A complaint without a path of this machine."""
+    return str(error).replace(str(room.folder), ROOM)
+
+
+# ---------------------------------------------------------------- the same as Inspect's parts
+
+
+def _room() -> Workspace:
+    from inspect_ai.util import sandbox
+
+    from toprope.researchers.provider import Room
+
+    return sandbox().as_type(Room).workspace
+
+
+def _furnished(task: Task, seed: int) -> Any:
+    import anyio
+    from inspect_ai.solver import solver
+
+    @solver(name="toprope_room")
+    def furnish() -> Any:
+        async def solve(state: Any, generate: Any) -> Any:
+            await anyio.to_thread.run_sync(briefing.furnish, _room(), task, seed)
+            return state
+
+        return solve
+
+    return furnish()
+
+
+def _evaluate(task: Task, experiments: int, seed: int) -> Any:
+    """The tool. What it has spent stands in the sample's store, and so in the log."""
+    from inspect_ai.util import store
+
+    async def evaluate(folder: str = FOLDER) -> str:
+        """Score a candidate folder on all practice draws.
+
+        Args:
+            folder: below your room, with a solution.py and perhaps params.json.
+        """
+        spent = int(store().get(SPENT, 0))
+        if spent >= experiments:
+            return f"not done: no practice scores left, {spent} are spent"
+        said = await _answered(lambda room: practised(task, room, folder, seed))
+        if said.startswith("not done"):
+            return said
+        store().set(SPENT, spent + 1)
+        return f"{said}; {experiments - spent - 1} left"
+
+    return _tool(evaluate)
+
+
+def _oracle(task: Task) -> Any:
+    """The tool for a task with a program to imitate."""
+
+    async def ask_oracle(question: str) -> str:
+        """Ask the program to imitate. Answers are counted.
+
+        Args:
+            question: JSON {"argv": [text], "stdin": text, "files": {name: text}}.
+        """
+        return await _answered(lambda _: json.dumps(*author.oracle(task.spec.id, [question], vault_directory())))
+
+    return _tool(ask_oracle)
+
+
+def _tool(act: Callable[..., Awaitable[str]]) -> Any:
+    from inspect_ai.tool import ToolDef
+
+    from toprope.researchers.team import described
+
+    described(act, act)  # type: ignore[arg-type]  # annotations as types, which Inspect wants
+    return ToolDef(act, parallel=False).as_tool()
+
+
+async def _answered(act: Callable[[Workspace], str]) -> str:
+    """In a thread; a mistake of the agent's is an answer."""
+    import anyio
+
+    room = _room()
+    try:
+        return await anyio.to_thread.run_sync(act, room)
+    except UsageError as e:
+        return f"not done: {_inside(room, e)}"
+
+
+def _scorer(task: Task, draws: int) -> Any:
+    import anyio
+    from inspect_ai.scorer import Score, mean, scorer, stderr
+
+    @scorer(metrics=[mean(), stderr()], name="toprope")
+    def hidden() -> Any:
+        async def score(state: Any, target: Any) -> Score:
+            found = await anyio.to_thread.run_sync(judged, task, _room(), draws)
+            cheated = found["verdict"] == "cheating"
+            said = f"value {found['value']:.4f} on hidden draws, {found['outcome']}, {found['verdict']}"
+            return Score(value=0.0 if cheated else found["value"], explanation=said, metadata=found)
+
+        return score
+
+    return hidden()
