@@ -84,7 +84,7 @@ def test_an_ordinary_users_room_holds_nothing_of_its_environment(home, python, p
 def test_a_setting_is_the_strangers_and_not_roots(tmp_path):
     """What an agent's framework sets for a command (a PATH into the room, say) is set once root's rights are gone."""
     room = Workspace(tmp_path / "room")
-    room.write("mount", b"#!/bin/sh\nid -u > /tmp/../workspace/who\nexec /usr/bin/mount \"$@\"\n")
+    room.write("mount", b'#!/bin/sh\nid -u > /tmp/../workspace/who\nexec /usr/bin/mount "$@"\n')
     room.run(["chmod", "+x", "mount"])
     done = room.run(["sh", "-c", "echo $PATH $A"], env={"PATH": "/workspace:/usr/bin:/bin", "A": "b=c"})
     assert done.stdout == b"/workspace:/usr/bin:/bin b=c\n"

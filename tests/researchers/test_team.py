@@ -113,6 +113,7 @@ def test_three_researchers_climb_a_task(climb, tmp_path):
     assert all(t.status == "success" for t in transcripts)
 
 
+@pytest.mark.slow
 def test_a_budget_ends_a_researcher_cleanly(climb, tmp_path):
     """Tokens run out in the middle: what was scored stays, the run ends with 0, another sitting has nothing left."""
     forever = [("leaderboard", {})] * 200

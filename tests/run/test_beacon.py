@@ -18,6 +18,7 @@ def refused(done, *words: str) -> None:
         assert word in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_round_commitment_value_test(cli, tmp_path):
     """In this order and no other; the value decides the draws, and verify recomputes them from it."""
     run = tmp_path / "all" / "run"

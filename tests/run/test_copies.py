@@ -66,6 +66,7 @@ def test_copies_gain_nothing(cli, tmp_path, copies):
     assert cli.json("unseal", run, "--workers", 1)["test"]["openings"] == 1
 
 
+@pytest.mark.slow
 def test_copies_side_by_side(cli, tmp_path):
     """While the original climbs, a copy taken of it at that moment is refused; the original does not notice."""
     run = tmp_path / "run"

@@ -85,6 +85,7 @@ def test_pairing_finds_permuted_and_mirrored_components():
     assert sign[0].tolist() == signs.tolist()
 
 
+@pytest.mark.slow
 def test_command_prints_every_kind_and_attack(cache, tmp_path, capsys):
     """A tiny run prints the champion, and six attacks for each of three kinds of knowledge, all with paired errors."""
     params = tmp_path / "params.json"
