@@ -70,6 +70,7 @@ def test_an_agent_is_scored_on_hidden_draws(inspect):
     score = sample.scores["toprope"]
     found = score.metadata
     assert (found["outcome"], found["verdict"], found["draws"], found["failed"]) == ("ok", "clean", 40, 0)
+    assert found["practice"]["value"] == pytest.approx(0.6, abs=0.03)
     assert score.value == found["value"] == pytest.approx(0.6, abs=0.03)
     assert found["lo"] < found["value"] < found["hi"]
     assert 0 < found["se"] < 0.02
