@@ -9,6 +9,10 @@ import pytest
 import scripted
 from inspect_ai.log import list_eval_logs, read_eval_log
 
+from toprope.researchers import export
+from toprope.tasks import registry
+from toprope.types import Candidate
+
 TASK = "testing/coin-v1"
 
 
@@ -70,6 +74,7 @@ def test_an_agent_is_scored_on_hidden_draws(inspect):
     score = sample.scores["toprope"]
     found = score.metadata
     assert (found["outcome"], found["verdict"], found["draws"], found["failed"]) == ("ok", "clean", 40, 0)
+    assert found["practice"]["value"] == pytest.approx(0.6, abs=0.03)
     assert score.value == found["value"] == pytest.approx(0.6, abs=0.03)
     assert found["lo"] < found["value"] < found["hi"]
     assert 0 < found["se"] < 0.02
@@ -90,6 +95,14 @@ def test_a_folder_without_a_candidate_is_the_floor(inspect):
     score = sample.scores["toprope"]
     assert (score.value, score.metadata["outcome"]) == (0.0, "invalid")
     assert score.metadata["message"].startswith("candidate /workspace/candidate holds no solution.py")
+
+
+def test_a_candidate_that_fails_is_the_floor():
+    """On every draw where it does; the outcome says how, and nothing is held against it."""
+    task = registry.load("testing/rough-coin-v1")
+    crash = Candidate(task.starter(), {"face": 1, "act": "crash", "skill": 0.1})
+    found = export.examined(task, crash, 12)
+    assert (found["value"], found["failed"], found["outcome"], found["incidents"]) == (0.0, 12, "crash", [])
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +30,7 @@ from toprope.run.submit import read_candidate, submit
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
-from toprope.types import Candidate, Split, certain
+from toprope.types import HARDCODED, Candidate, Split
 
 FOLDER = "candidate"  # in the room: what is scored at the end
 EXPERIMENTS, DRAWS, MESSAGES = 100, 64, 500
@@ -72,7 +72,7 @@ practice draws; `--token-limit`, `--message-limit`, `--epochs` and the rest are 
 
 The score is the task's normalised value: 0 at the floor, 1 at the ceiling ({metric}). A candidate that fails on a draw
 counts as the floor there; one that is proved to cheat scores 0. The score's metadata holds value, standard error, 95 %
-interval, draws, failed draws, outcome and incidents.
+interval, draws, failed draws, outcome, practice score, verdict and incidents.
 """
 
 
@@ -124,7 +124,7 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
         dataset=[Sample(id=task.spec.id, input=[ChatMessageSystem(content=system), ChatMessageUser(content=BEGIN)])],
         setup=_furnished(task, seed),
         solver=react(prompt=None, tools=tools, submit=AgentSubmit(name="finish", description=FINISH)),
-        scorer=_scorer(task, draws),
+        scorer=_scorer(task, draws, seed),
         sandbox="toprope",
         message_limit=MESSAGES,
         metadata={"task": task.spec.id, "seed": seed, "experiments": experiments, "draws": draws},
@@ -156,7 +156,6 @@ def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
         pool.close()
     cells = c.groups if len(set(c.groups.tolist())) > 1 else None
     e = ratio(c.counted, c.floors, c.ceilings, cells=cells)
-    seen = list({(i.kind, i.severity): i for i in panel.incidents.get(candidate.id, [])}.values())
     return {
         "candidate": candidate.id,
         "value": e.value,
@@ -166,19 +165,28 @@ def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
         "draws": draws,
         "failed": int((c.scores != c.scores).sum()),
         "outcome": str(panel.failures.get(candidate.id, "ok")),
-        "verdict": "cheating" if certain(seen) else "clean",
-        "incidents": [msgspec.structs.asdict(i) for i in seen],
+        "incidents": [msgspec.structs.asdict(i) for i in panel.incidents.get(candidate.id, [])],
     }
 
 
-def judged(task: Task, room: Workspace, draws: int) -> dict[str, Any]:
-    """`examined` for the folder as the agent left it; a folder that holds no candidate is worth the floor."""
-    try:
-        with room.lock:
+def judged(task: Task, room: Workspace, draws: int, seed: int) -> dict[str, Any]:
+    """`examined` for the folder as the agent left it, with its practice score and what practice proves of it; a folder
+    that holds no candidate is worth the floor."""
+    with room.lock:
+        try:
             candidate = read_candidate(room.path(FOLDER), None, task.spec)
-    except UsageError as e:
-        return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(room, e)}
-    return examined(task, candidate, draws)
+        except UsageError as e:
+            return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(room, e)}
+        practice = submit(task.spec.id, room.path(FOLDER), None, seed, best_tier, lambda *_: None)
+    found = examined(task, candidate, draws)
+    seen = {(i["kind"], i["severity"]): i for i in (*found["incidents"], *practice["incidents"])}
+    return {**found, "practice": practice["dev"], "incidents": list(seen.values()), "verdict": _verdict(seen)}
+
+
+def _verdict(seen: Iterable[tuple[str, str]]) -> str:
+    """By proof alone: signs are told, and cost nothing."""
+    proved = {kind for kind, severity in seen if severity == "certain"}
+    return "clean" if not proved else "hardcoded" if proved & HARDCODED else "cheating"
 
 
 def _inside(room: Workspace, error: UsageError) -> str:
@@ -268,17 +276,17 @@ async def _answered(act: Callable[[Workspace], str]) -> str:
         return f"not done: {_inside(room, e)}"
 
 
-def _scorer(task: Task, draws: int) -> Any:
+def _scorer(task: Task, draws: int, seed: int) -> Any:
     import anyio
     from inspect_ai.scorer import Score, mean, scorer, stderr
 
     @scorer(metrics=[mean(), stderr()], name="toprope")
     def hidden() -> Any:
         async def score(state: Any, target: Any) -> Score:
-            found = await anyio.to_thread.run_sync(judged, task, _room(), draws)
-            cheated = found["verdict"] == "cheating"
+            found = await anyio.to_thread.run_sync(judged, task, _room(), draws, seed)
+            caught = found["verdict"] != "clean"
             said = f"value {found['value']:.4f} on hidden draws, {found['outcome']}, {found['verdict']}"
-            return Score(value=0.0 if cheated else found["value"], explanation=said, metadata=found)
+            return Score(value=0.0 if caught else found["value"], explanation=said, metadata=found)
 
         return score
 
