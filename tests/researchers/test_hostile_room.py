@@ -9,9 +9,11 @@ import pytest
 from cells import NOBODY
 
 from toprope.errors import UsageError
+from toprope.researchers.briefing import furnish
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Quota
+from toprope.run.records import Finding
 from toprope.tasks import registry
 
 
@@ -19,7 +21,9 @@ from toprope.tasks import registry
 def box(tmp_path):
     """Tools at a desk that knows the task and nothing else."""
     desk = SimpleNamespace(spec=registry.load("testing/coin-v1").spec, findings=[], quota=Quota())
-    return Toolbox(desk, "ada", Workspace(tmp_path / "ada" / "room"), tmp_path / "ada" / "calls.jsonl")
+    room = Workspace(tmp_path / "ada" / "room")
+    yield Toolbox(desk, "ada", room, tmp_path / "ada" / "calls.jsonl")
+    room.run(["find", ".", "-mindepth", "1", "-delete"])  # deeper than pytest can remove
 
 
 def test_parameters_are_read_from_the_room_only(box, tmp_path):
@@ -84,9 +88,47 @@ def test_an_ordinary_users_room_holds_nothing_of_its_environment(home, python, p
 def test_a_setting_is_the_strangers_and_not_roots(tmp_path):
     """What an agent's framework sets for a command (a PATH into the room, say) is set once root's rights are gone."""
     room = Workspace(tmp_path / "room")
-    room.write("mount", b"#!/bin/sh\nid -u > /tmp/../workspace/who\nexec /usr/bin/mount \"$@\"\n")
+    room.write("mount", b'#!/bin/sh\nid -u > /tmp/../workspace/who\nexec /usr/bin/mount "$@"\n')
     room.run(["chmod", "+x", "mount"])
     done = room.run(["sh", "-c", "echo $PATH $A"], env={"PATH": "/workspace:/usr/bin:/bin", "A": "b=c"})
     assert done.stdout == b"/workspace:/usr/bin:/bin b=c\n"
     with pytest.raises(UsageError):
         room.read("who")
+
+
+ODD = ("\0", "x" * 300, "x/" * 1500, "\ud800", "loop", "loop/x", "pipe", "d/d/d")
+
+
+@pytest.mark.parametrize("name", ODD, ids=repr)
+def test_no_name_or_command_ends_a_researcher(box, name):
+    """What no file system or program takes is answered, in rooms with loops, pipes and folders a thousand deep."""
+    deep = "import os\nfor i in range(1500):\n os.mkdir('d'); os.chdir('d')\n"
+    box.edit("deep.py", deep)
+    box.run("ln -s a loop; ln -s loop a; mkfifo pipe; python3 deep.py")
+    assert "solution.py" in box.evaluate(name) or "not done" in box.evaluate(name)
+    for said in (box.run(name), box.run(name * 500), box.edit(name, "text"), box.edit(name, old="a", new="b")):
+        assert isinstance(said, str)
+        said.encode()
+    assert box.edit("still", "works") == "still: 5 bytes"
+    Workspace(box.room.folder)  # and the room can be entered again
+
+
+def test_a_wrecked_room_ends_nobodys_work(box, tmp_path):
+    """Where findings, notebook or the furniture were replaced, tools answer, and a new sitting begins."""
+    task = registry.load("testing/coin-v1")
+    box.desk.findings.append(Finding(1, "bob", "insight", "words"))
+    furnish(box.room, task, 3)
+    box.run("rm -r findings notebook.md baselines starter dev; ln -s /etc findings; mkdir notebook.md")
+    box.run("ln -s /nowhere starter; ln -s dev dev; touch baselines; chmod 0 .")
+    box.notebook("remember")
+    assert box.notes() == ""
+    box.sync()
+    box.room = Workspace(box.room.folder)
+    furnish(box.room, task, 3)
+    assert not list(Path("/etc").glob("001-bob*"))
+    box.run("rm -r notebook.md; ln -s /etc/passwd notebook.md")
+    assert box.notes() == ""
+    box.run(f"rm notebook.md; head -c {12 << 20} /dev/zero > notebook.md")
+    assert box.notes() == ""
+    box.run("head -c 1000000 /dev/zero | tr '\\0' x > notebook.md")
+    assert len(box.notes()) <= 8000

@@ -147,7 +147,7 @@ def _task(box: Toolbox, spec: TaskSpec, plan: Plan, number: int, seconds: float 
         return None
     direction = plan.directions[number % len(plan.directions)]
     past = [s.conversation for s in box.desk.spent if s.author == box.name]
-    notes = box.room.read("notebook.md").decode("utf-8", "replace")
+    notes = box.notes()
     began = AGAIN.format(notebook=notes or "(nothing)") if past or notes else BEGIN
     conversation = f"{box.name}-{len(set(past)) + 1}"
     system = briefing.prompt(spec, box.name, direction, box.quota)
