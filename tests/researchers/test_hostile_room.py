@@ -2,14 +2,17 @@
 
 import os
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import anyio
 import pytest
 from cells import NOBODY
 
 from toprope.errors import UsageError
 from toprope.researchers.briefing import furnish
+from toprope.researchers.server import _tool
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Quota
@@ -59,6 +62,7 @@ AS_USER = """
 import sys
 import os
 import subprocess
+import time
 from pathlib import Path
 from toprope.researchers.workspace import Workspace
 room = Workspace(Path(sys.argv[1]) / "room")
@@ -99,16 +103,15 @@ def test_a_setting_is_the_strangers_and_not_roots(tmp_path):
 ODD = ("\0", "x" * 300, "x/" * 1500, "\ud800", "loop", "loop/x", "pipe", "d/d/d")
 
 
-@pytest.mark.parametrize("name", ODD, ids=repr)
-def test_no_name_or_command_ends_a_researcher(box, name):
+def test_no_name_or_command_ends_a_researcher(box):
     """What no file system or program takes is answered, in rooms with loops, pipes and folders a thousand deep."""
     deep = "import os\nfor i in range(1500):\n os.mkdir('d'); os.chdir('d')\n"
     box.edit("deep.py", deep)
     box.run("ln -s a loop; ln -s loop a; mkfifo pipe; python3 deep.py")
-    assert "solution.py" in box.evaluate(name) or "not done" in box.evaluate(name)
-    for said in (box.run(name), box.run(name * 500), box.edit(name, "text"), box.edit(name, old="a", new="b")):
-        assert isinstance(said, str)
-        said.encode()
+    for name in ODD:
+        assert "not done" in box.evaluate(name)
+        for said in (box.run(name), box.run(name * 500), box.edit(name, "text"), box.edit(name, old="a", new="b")):
+            said.encode()
     assert box.edit("still", "works") == "still: 5 bytes"
     Workspace(box.room.folder)  # and the room can be entered again
 
@@ -132,3 +135,32 @@ def test_a_wrecked_room_ends_nobodys_work(box, tmp_path):
     assert box.notes() == ""
     box.run("head -c 1000000 /dev/zero | tr '\\0' x > notebook.md")
     assert len(box.notes()) <= 8000
+
+
+def test_a_room_has_an_end(box):
+    """Of processes and of the machine's memory as files: neither is bounded by what one process may have."""
+    assert "1.0G" in box.run("df -h /tmp")
+    assert "2048" in box.run("bash -c 'ulimit -u'")
+    assert "made" not in box.run("touch /dev/x && echo made")
+
+
+def test_one_agents_calls_take_nobody_elses_turn(box):
+    """Forty sleeping commands of one agent fill every thread there is, if nobody counts whose they are."""
+    slow, quick = (
+        SimpleNamespace(name="ada", run=lambda: time.sleep(0.2)),
+        SimpleNamespace(name="bob", run=lambda: "me"),
+    )
+    asks, limits = [slow], {}
+    call = _tool("run", lambda: asks[0], limits)
+
+    async def crowd():
+        async with anyio.create_task_group() as group:
+            for _ in range(60):
+                group.start_soon(call)
+            await anyio.sleep(0.05)
+            asks[0], began = quick, time.monotonic()
+            assert await call() == "me"
+            group.cancel_scope.cancel()
+            return time.monotonic() - began
+
+    assert anyio.run(crowd) < 0.15

@@ -29,7 +29,12 @@ ROOM = "/workspace"  # where the folder lies inside
 PACKAGES = "/opt/packages"  # where numpy lies inside
 OUTPUT_MAX = 10 << 20  # bytes of each stream that are kept; what comes after is read and dropped
 MEMORY_KB, FILE_BLOCKS = 4 << 20, 512 << 10  # ulimit -v in KiB, ulimit -f in blocks of 1,024 bytes
-LIMITED = f'ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f {FILE_BLOCKS}; exec "$@"'
+PROCESSES = 2048  # of the room's user at once; dash knows this limit by another letter than bash
+TMP = 1 << 30  # bytes of /tmp, which is the machine's memory
+LIMITED = (
+    f"ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f {FILE_BLOCKS}; "
+    f'ulimit -u {PROCESSES} 2>/dev/null || ulimit -p {PROCESSES}; exec "$@"'
+)
 COVERED = 'mount -n -t tmpfs -o ro,size=4k none / && exec "$@"'  # as `sandbox/inside/layers.py` forbids user namespaces
 
 
@@ -111,8 +116,8 @@ class Workspace:
             return target.read_bytes()
 
     def _own(self, target: Path) -> None:
-        """As root the room, and what is written in it from here, belongs to the stranger who works in it. The rest is not
-        looked at: it may be a thousand folders deep."""
+        """As root the room, and what is written in it from here, belongs to the stranger who works in it. The rest is
+        not looked at: it may be a thousand folders deep."""
         if os.geteuid() == 0:
             for path in (target, *target.parents):
                 if path == self.folder.parent:
@@ -206,7 +211,8 @@ def _command(folder: Path) -> list[str]:
     said += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "workspace"]
     if os.geteuid():
         said += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
-    said += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
+    said += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
+    said += ["--perms", "1777", "--size", str(TMP), "--tmpfs", "/tmp", "--remount-ro", "/dev"]
     for made in ("/opt", PACKAGES, "/etc"):
         said += ["--perms", "0755", "--dir", made]
     for top in ("bin", "sbin", "lib", "lib64", "lib32"):
