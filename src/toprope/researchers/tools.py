@@ -54,10 +54,10 @@ def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[To
     @functools.wraps(act)
     def answered(self: Toolbox, *args: P.args, **kwargs: P.kwargs) -> str:
         began = time.time()
-        given = [_text(a) for a in args]
-        named = {k: _text(v) for k, v in kwargs.items()}
+        given: Any = [_text(a) if isinstance(a, str) else a for a in args]
+        named: Any = {k: _text(v) if isinstance(v, str) else v for k, v in kwargs.items()}
         try:
-            answer = act(self, *given, **named)  # type: ignore[arg-type]
+            answer = act(self, *given, **named)
         except UsageError as e:
             answer = f"not done: {str(e).replace(str(self.room.folder), ROOM)}"
         answer = _text(answer)
@@ -258,9 +258,9 @@ class Toolbox:
         return "not yet" if j.id in self.desk.asked else ""
 
 
-def _text(value: Any) -> Any:
+def _text(value: str) -> str:
     """Half a surrogate pair is no text that a file, a ledger or a provider takes."""
-    return value.encode("utf-8", "replace").decode() if isinstance(value, str) else value
+    return value.encode("utf-8", "replace").decode()
 
 
 def _plain(name: str) -> str:
