@@ -104,7 +104,16 @@ def test_agents_are_told_apart_by_their_tokens(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "text", ["", "ada", "ada short", "ada 0123456789abcdef0\nada 0123456789abcdef1", "a/b " + "x" * 20]
+    "text",
+    [
+        "",
+        "ada",
+        "ada short",
+        "ada 0123456789abcdef0\nada 0123456789abcdef1",
+        "a/b " + "x" * 20,
+        "a" * 33 + " " + "x" * 20,
+        "a " + "x" * 20 + "\nb " + "x" * 20,
+    ],
 )
 def test_tokens_that_are_none(tmp_path, text):
     """Each in one line; a file that others can read is refused too."""

@@ -165,8 +165,12 @@ def test_a_killed_team_goes_on(cli, tmp_path, monkeypatch):
             time.sleep(0.3)
         return ("leaderboard", {})
 
+    def waiting(_):
+        time.sleep(0.3)
+        return ("leaderboard", {})
+
     before = [("notebook", {"text": "first life"}), better(0.03), ("evaluate", {}), *[slowly] * 200]
-    server = scripted.Server({"ada": before, "blaise": [slowly] * 200})
+    server = scripted.Server({"ada": before, "blaise": [waiting] * 200})
     monkeypatch.setenv("LOCAL_API_KEY", "none")
     monkeypatch.setenv("LOCAL_BASE_URL", server.url)
     run = tmp_path / "run"

@@ -163,7 +163,7 @@ def test_a_candidate_that_was_caught_hears_what_others_hear(tmp_path):
 
 
 def test_forged_authors_are_noticed(tmp_path):
-    """A parent that nobody had made yet, an attempt or an experiment more than the plan allows: no desk writes these."""
+    """A parent that nobody had made yet, an attempt or experiment more than the plan allows: no desk writes it."""
     run = tmp_path / "run"
     with sit(run) as session:
         desk = session.desk(QUOTA)

@@ -65,11 +65,11 @@ def _answers(s: Story) -> Iterator[str]:
 
 
 def _authors(s: Story) -> Iterator[str]:
-    """What a desk would not have written: a candidate made from one that came later, more than an author may ask for."""
+    """What a desk would not have written: a candidate made from a later one, more than an author may ask."""
     if all(b.author is None for b in s.blocks):
         return
     quota = Quota.of(s.opening.plan)
-    when: dict[str, int] = {c.id: e for e, c in reversed(sorted(s.candidates().items()))}
+    when: dict[str, int] = {c.id: e for e, c in sorted(s.candidates().items(), reverse=True)}
     experiments: dict[str, int] = {}
     attempts: dict[str, int] = {}
     for b in s.blocks:

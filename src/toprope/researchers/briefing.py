@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from toprope.errors import UsageError
 from toprope.protocols import Task, TaskSpec
 from toprope.referee.handout import hand_out
 from toprope.researchers.workspace import ROOM, Workspace
@@ -99,19 +102,25 @@ def _common(spec: TaskSpec) -> dict[str, str]:
 
 
 def furnish(room: Workspace, task: Task, seed: int) -> None:
-    """Puts the public part of the task into a room. What a researcher has changed already is left as it is."""
+    """Puts the public part of the task into a room. What a researcher has changed already is left as it is, and what it
+    left no place for is not put there."""
+    with contextlib.suppress(UsageError) if os.listdir(room.folder) else contextlib.nullcontext():
+        _furnish(room, task, seed)
+
+
+def _furnish(room: Workspace, task: Task, seed: int) -> None:
     params = task.space.decode(task.space.default()) if task.space is not None else {}
     for folder in ("starter", "candidate"):
-        if not (room.folder / folder).exists():
+        if not os.path.lexists(room.folder / folder):
             _candidate(room, folder, task.starter().files, params)
     for name, baseline in task.baselines().items():
         folder = f"baselines/{name.replace(' ', '-').replace('/', '-')}"
-        if not baseline.tuned and not (room.folder / folder).exists():
+        if not baseline.tuned and not os.path.lexists(room.folder / folder):
             _candidate(room, folder, baseline.tree.files, baseline.params)
             room.write(f"{folder}/SOURCE", baseline.source.encode())
-    if not (room.folder / "notebook.md").exists():
+    if not os.path.lexists(room.folder / "notebook.md"):
         room.write("notebook.md", b"")
-    if not (room.folder / "dev").exists():
+    if not os.path.lexists(room.folder / "dev"):
         with tempfile.TemporaryDirectory() as made:
             hand_out(task.spec.id, seed, min(DRAWS, task.spec.splits.rungs[-1]), Path(made))
             for path in sorted(p for p in Path(made).rglob("*") if p.is_file()):

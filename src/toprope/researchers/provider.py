@@ -6,6 +6,7 @@ is refused, and at most as many commands run at once as the machine has cores.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import tempfile
@@ -25,6 +26,13 @@ from toprope.errors import UsageError
 from toprope.researchers.workspace import OUTPUT_MAX, ROOM, Workspace
 
 FOREVER_S = 24 * 3600.0
+
+
+def _remove(workspace: Workspace) -> None:
+    """From inside first: folders may lie deeper than Python climbs."""
+    workspace.run(["find", ".", "-mindepth", "1", "-delete"])
+    with contextlib.suppress(RecursionError):
+        shutil.rmtree(workspace.folder.parent, ignore_errors=True)
 
 
 @sandboxenv(name="toprope")
@@ -56,7 +64,7 @@ class Room(SandboxEnvironment):
     ) -> None:
         for environment in environments.values():
             room = environment.as_type(Room)
-            await anyio.to_thread.run_sync(shutil.rmtree, room.workspace.folder.parent, True)
+            await anyio.to_thread.run_sync(_remove, room.workspace)
 
     async def exec(
         self,

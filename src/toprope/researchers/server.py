@@ -19,9 +19,11 @@ from toprope.researchers import briefing
 from toprope.researchers.team import described
 from toprope.researchers.tools import Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
-from toprope.run.desk import Desk
+from toprope.run.desk import STARTER, Desk
 
 TOKEN_LEAST = 16  # characters
+NAME_MOST = 32  # characters: it is a folder's name and the ledger's
+AT_ONCE = 4  # calls of one agent: what it asks for beyond that waits, and takes nobody else's turn
 ONE = "agent"  # the name of the one agent over stdio
 
 
@@ -46,15 +48,19 @@ def read_tokens(path: Path) -> dict[str, str]:
         parts = line.split()
         if not parts:
             continue
-        if len(parts) != 2 or len(parts[1]) < TOKEN_LEAST or parts[0] in found or not parts[0].isalnum():
+        if len(parts) != 2 or len(parts[1]) < TOKEN_LEAST or parts[1] in found.values() or not _new(parts[0], found):
             raise UsageError(
-                f"--tokens {path} line {number}: expected a new name of letters and digits, and a token of at least "
-                f"{TOKEN_LEAST} characters"
+                f"--tokens {path} line {number}: expected a new name of up to {NAME_MOST} letters and digits, and a "
+                f"token of its own of at least {TOKEN_LEAST} characters"
             )
         found[parts[0]] = parts[1]
     if not found:
         raise UsageError(f"--tokens {path} is empty; expected lines NAME TOKEN")
     return found
+
+
+def _new(name: str, known: Mapping[str, str]) -> bool:
+    return name.isascii() and name.isalnum() and len(name) <= NAME_MOST and name not in {*known, STARTER}
 
 
 def boxes(desk: Desk, task: Task, directory: Path, seed: int, names: list[str]) -> dict[str, Toolbox]:
@@ -101,21 +107,25 @@ def serve_http(some: Mapping[str, Toolbox], task: Task, tokens: Mapping[str, str
 
 def _server(task: Task, box: Toolbox, whose: Callable[[], Toolbox], name: str, **options: Any) -> Any:
     """The tools under their own names and words. whose: the box of who asks, at the time of asking."""
+    import anyio
     from mcp.server.mcpserver import MCPServer
 
+    limits: dict[str, anyio.CapacityLimiter] = {}
     words = briefing.prompt(task.spec, name, "your own", box.quota)
     server = MCPServer("toprope", instructions=words, log_level="ERROR", **options)
     for tool in tools_of(task):
-        server.add_tool(_tool(tool, whose), name=tool)
+        server.add_tool(_tool(tool, whose, limits), name=tool)
     return server
 
 
-def _tool(name: str, whose: Callable[[], Toolbox]) -> Callable[..., Any]:
+def _tool(name: str, whose: Callable[[], Toolbox], limits: dict[str, Any]) -> Callable[..., Any]:
+    """limits: of each agent, by name; filled here."""
     import anyio
 
     async def call(*args: Any, **kwargs: Any) -> str:
-        act = getattr(whose(), name)
-        said: str = await anyio.to_thread.run_sync(functools.partial(act, *args, **kwargs))
+        box = whose()
+        act, limit = getattr(box, name), limits.setdefault(box.name, anyio.CapacityLimiter(AT_ONCE))
+        said: str = await anyio.to_thread.run_sync(functools.partial(act, *args, **kwargs), limiter=limit)
         return said
 
     described(call, getattr(Toolbox, name), method=True)

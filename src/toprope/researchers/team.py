@@ -147,7 +147,7 @@ def _task(box: Toolbox, spec: TaskSpec, plan: Plan, number: int, seconds: float 
         return None
     direction = plan.directions[number % len(plan.directions)]
     past = [s.conversation for s in box.desk.spent if s.author == box.name]
-    notes = box.room.read("notebook.md").decode("utf-8", "replace")
+    notes = box.notes()
     began = AGAIN.format(notebook=notes or "(nothing)") if past or notes else BEGIN
     conversation = f"{box.name}-{len(set(past)) + 1}"
     system = briefing.prompt(spec, box.name, direction, box.quota)
@@ -176,11 +176,11 @@ def _agent(box: Toolbox, conversation: str, tools: Sequence[str]) -> Any:
         prompt=None,
         tools=[as_tool(getattr(box, name), meter) for name in tools],
         submit=AgentSubmit(name="finish", description=FINISH),
-        on_continue=_going_on(box),
+        on_continue=_going_on(box, meter),
     )
 
 
-def _going_on(box: Toolbox) -> Callable[[Any], Awaitable[Any]]:
+def _going_on(box: Toolbox, meter: Meter) -> Callable[[Any], Awaitable[Any]]:
     """After every reply: a word where no tool was called, and a new conversation with the notebook where the last one
     has become long, by the provider's own count (Inspect's compaction would count with a vocabulary from the network).
     """
@@ -189,6 +189,7 @@ def _going_on(box: Toolbox) -> Callable[[Any], Awaitable[Any]]:
         from inspect_ai.agent import AgentState
         from inspect_ai.model import ChatMessageUser
 
+        meter.read()  # also of a reply that called no tool
         usage = state.output.usage
         if usage is not None and usage.total_tokens + (usage.input_tokens_cache_read or 0) > LONG:
             notes = box.notebook()

@@ -6,6 +6,7 @@ is an answer that says what was wrong; it never ends a run.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import time
@@ -18,7 +19,7 @@ import numpy as np
 from toprope.errors import UsageError
 from toprope.protocols import Task
 from toprope.researchers import findings
-from toprope.researchers.workspace import ROOM, Workspace
+from toprope.researchers.workspace import ROOM, Workspace, explained
 from toprope.run import author
 from toprope.run.desk import Desk, Judged, Quota
 from toprope.run.session import vault_directory
@@ -53,10 +54,13 @@ def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[To
     @functools.wraps(act)
     def answered(self: Toolbox, *args: P.args, **kwargs: P.kwargs) -> str:
         began = time.time()
+        given: Any = [_text(a) if isinstance(a, str) else a for a in args]
+        named: Any = {k: _text(v) if isinstance(v, str) else v for k, v in kwargs.items()}
         try:
-            answer = act(self, *args, **kwargs)
+            answer = act(self, *given, **named)
         except UsageError as e:
             answer = f"not done: {str(e).replace(str(self.room.folder), ROOM)}"
+        answer = _text(answer)
         self.log(act.__name__, {**dict(enumerate(args)), **kwargs}, answer, began)
         return answer
 
@@ -114,7 +118,7 @@ class Toolbox:
             folder: below your room, with a solution.py and perhaps params.json.
             parent: id of the candidate it was made from, if it was.
         """
-        with self.room.lock:
+        with self.room.lock, explained(folder):
             candidate = read_candidate(self.room.path(folder), None, self.desk.spec)
         made_from = self.desk.find(parent).id if parent else ""
         return self._told(self.desk.evaluate(candidate, self.name, made_from))
@@ -212,7 +216,14 @@ class Toolbox:
         for f in self.desk.findings:
             name = f"findings/{f.number:03d}-{_plain(f.author)}.md"
             if not self._has(name):
-                self.room.write(name, findings.page(self.desk, f).encode())
+                with contextlib.suppress(UsageError):  # a researcher that left no place for them has the tool
+                    self.room.write(name, findings.page(self.desk, f).encode())
+
+    def notes(self) -> str:
+        """The end of the notebook; nothing where the researcher left none that can be read."""
+        with contextlib.suppress(UsageError):
+            return _text(self.room.read("notebook.md").decode("utf-8", "replace")[-SHOWN:])
+        return ""
 
     def log(self, name: str, arguments: dict[Any, Any], answer: str, began: float) -> None:
         told = {str(k): str(v)[:KEPT] for k, v in arguments.items()}
@@ -245,6 +256,11 @@ class Toolbox:
         if answer is not None:
             return "promoted" if answer.promoted else "not yet"
         return "not yet" if j.id in self.desk.asked else ""
+
+
+def _text(value: str) -> str:
+    """Half a surrogate pair is no text that a file, a ledger or a provider takes."""
+    return value.encode("utf-8", "replace").decode()
 
 
 def _plain(name: str) -> str:

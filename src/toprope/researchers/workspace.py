@@ -29,7 +29,12 @@ ROOM = "/workspace"  # where the folder lies inside
 PACKAGES = "/opt/packages"  # where numpy lies inside
 OUTPUT_MAX = 10 << 20  # bytes of each stream that are kept; what comes after is read and dropped
 MEMORY_KB, FILE_BLOCKS = 4 << 20, 512 << 10  # ulimit -v in KiB, ulimit -f in blocks of 1,024 bytes
-LIMITED = f'ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f {FILE_BLOCKS}; exec "$@"'
+PROCESSES = 2048  # of the room's user at once; dash knows this limit by another letter than bash
+TMP = 1 << 30  # bytes of /tmp, which is the machine's memory
+LIMITED = (
+    f"ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f {FILE_BLOCKS}; "
+    f'ulimit -u {PROCESSES} 2>/dev/null || ulimit -p {PROCESSES}; exec "$@"'
+)
 COVERED = 'mount -n -t tmpfs -o ro,size=4k none / && exec "$@"'  # as `sandbox/inside/layers.py` forbids user namespaces
 
 
@@ -52,7 +57,8 @@ class Workspace:
         self.folder.mkdir(parents=True, exist_ok=True)
         self.lock = threading.RLock()
         self._prefix = _command(self.folder)
-        self._own()
+        self._own(self.folder)
+        self.folder.chmod(0o755)  # whatever its last owner left
         probe = self.run(["true"], timeout_s=20)
         if probe.code:
             said = probe.stderr.decode("utf-8", "replace").strip()[:200]
@@ -62,10 +68,11 @@ class Workspace:
 
     def run(self, argv: Sequence[str], timeout_s: float = 60.0, given: bytes = b"", cwd: str = ROOM,
             env: dict[str, str] | None = None, output_max: int = OUTPUT_MAX) -> Ran:  # fmt: skip
-        """Runs a command to its end or its limit; everything it started ends with it."""
+        """Runs a command to its end or its limit; everything it started ends with it. Raises UsageError for one that
+        cannot be started: too long, or with a zero byte in it."""
         own = ["env", "--", *(f"{name}={value}" for name, value in env.items())] if env else []  # set by the stranger
         command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", LIMITED, "sh", *own, *argv]
-        with self.lock, _started(command) as (process, first):
+        with self.lock, explained(argv[-1]), _started(command) as (process, first):
             streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
             threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
             timed_out = False
@@ -83,23 +90,24 @@ class Workspace:
         """The file or folder of this name, on the host. Raises UsageError if it lies, or leads, outside the room."""
         inside = name.removeprefix(ROOM).lstrip("/") if name.startswith(ROOM) else name
         target = self.folder / inside
-        if Path(inside).is_absolute() or not target.resolve().is_relative_to(self.folder):
-            raise UsageError(f"{name[:200]!r} lies outside the workspace; name a path below {ROOM}")
+        with explained(name):
+            if Path(inside).is_absolute() or not target.resolve().is_relative_to(self.folder):
+                raise UsageError(f"{name[:200]!r} lies outside the workspace; name a path below {ROOM}")
         return target
 
     def write(self, name: str, data: bytes) -> None:
         """Raises UsageError for a path outside, or one that is a folder."""
-        with self.lock, _explained(name):
+        with self.lock, explained(name):
             target = self.path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target = self.path(name)  # a folder on the way may have been a link
             target.unlink(missing_ok=True)  # never through a link that was put there
             target.write_bytes(data)
-            self._own()
+            self._own(target)
 
     def read(self, name: str, most: int = OUTPUT_MAX) -> bytes:
         """Raises UsageError for a path outside, one that is no plain file, or one that is too long."""
-        with self.lock, _explained(name):
+        with self.lock, explained(name):
             target = self.path(name)
             if not target.is_file():
                 raise UsageError(f"{name[:200]!r} is no file in the workspace")
@@ -107,12 +115,14 @@ class Workspace:
                 raise UsageError(f"{name[:200]!r} holds {target.stat().st_size} bytes; at most {most} are read")
             return target.read_bytes()
 
-    def _own(self) -> None:
-        """As root the room belongs to the stranger who works in it."""
+    def _own(self, target: Path) -> None:
+        """As root the room, and what is written in it from here, belongs to the stranger who works in it. The rest is
+        not looked at: it may be a thousand folders deep."""
         if os.geteuid() == 0:
-            for path in (self.folder, *self.folder.rglob("*")):
-                with contextlib.suppress(OSError):
-                    os.chown(path, walls.UID, walls.UID, follow_symlinks=False)
+            for path in (target, *target.parents):
+                if path == self.folder.parent:
+                    break
+                os.chown(path, walls.UID, walls.UID, follow_symlinks=False)
 
 
 class _Reader(threading.Thread):
@@ -182,10 +192,12 @@ def _end(process: subprocess.Popen[bytes], first: int | None) -> None:
 
 
 @contextlib.contextmanager
-def _explained(name: str) -> Iterator[None]:
+def explained(name: str) -> Iterator[None]:
+    """What a name or command that no system takes ends in is a UsageError: too long, not of this world, a loop of links
+    or folders without end (RuntimeError)."""
     try:
         yield
-    except (OSError, ValueError) as e:
+    except (OSError, ValueError, RuntimeError) as e:
         if isinstance(e, UsageError):
             raise
         raise UsageError(f"{name[:200]!r}: {getattr(e, 'strerror', None) or e}") from None
@@ -199,7 +211,8 @@ def _command(folder: Path) -> list[str]:
     said += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "workspace"]
     if os.geteuid():
         said += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
-    said += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev", "--perms", "1777", "--tmpfs", "/tmp"]
+    said += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
+    said += ["--perms", "1777", "--size", str(TMP), "--tmpfs", "/tmp", "--remount-ro", "/dev"]
     for made in ("/opt", PACKAGES, "/etc"):
         said += ["--perms", "0755", "--dir", made]
     for top in ("bin", "sbin", "lib", "lib64", "lib32"):

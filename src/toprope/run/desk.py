@@ -248,8 +248,9 @@ class Desk:
     def attempt(self, name: str, author: str) -> Answer | None:
         """Sends a candidate of the run to the gate and waits for the answer; the same candidate gets the same answer.
 
-        None, told as a NOT YET: it was not sent, because its dev scores changed when it ran alone, or for what was seen of
-        it. Raises UsageError for a candidate that did not run well, or an author with no attempt left or too few new experiments.
+        None, told as a NOT YET: it was not sent, because its dev scores changed when it ran alone, or for what was seen
+        of it. Raises UsageError for a candidate that did not run well, or an author with no attempt left or too few new
+        experiments.
         """
         with self._gate:
             with self._lock:
@@ -271,7 +272,7 @@ class Desk:
         if judged.id == self.champion.id:
             raise UsageError(f"candidate {judged.id[:12]} is the champion already")
         if judged.id in self.asked:
-            raise UsageError(f"candidate {judged.id[:12]} was sent and not answered; it will be when the run is resumed")
+            raise UsageError(f"candidate {judged.id[:12]} was sent and has no answer yet; a resumed run asks again")
         sent = [a.made for a in self.asked.values() if a.author == author]
         if len(sent) >= self.quota.attempts:
             raise UsageError(f"author {author} has made {len(sent)} attempts, which is all it may")

@@ -122,8 +122,8 @@ class Generation(msgspec.Struct, frozen=True):
 
 class Asked(msgspec.Struct, frozen=True):
     """kind "attempt": sent to the gate, if clean. pure: a lone re-run in fresh children gave the same dev scores.
-    pace: of the schedule its answer leaves on, chosen from the re-run's cost. incidents: seen in the re-run. author: who
-    sent it, where authors do, when the run had made so many experiments."""
+    pace: of the schedule its answer leaves on, chosen from the re-run's cost. incidents: seen in the re-run. author:
+    who sent it, "" in a climb without authors. made: experiments of the run at that time."""
 
     candidate: Candidate
     experiment: int

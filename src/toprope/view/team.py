@@ -39,7 +39,8 @@ def _rows(s: Story, made: list[tuple[int, Any]], numbers: list[int]) -> Iterator
     """One an author, by name."""
     values = _values(s)
     promoted = {a.candidate for a in s.answers if a.promoted}
-    named = {author.name for _, author in made} | {x.author for x in (*s.findings, *s.spent, *s.asked)}
+    named = {author.name for _, author in made} | {f.author for f in s.findings} | {x.author for x in s.spent}
+    named |= {a.author for a in s.asked}
     for name in sorted(named - {""}):
         own = [(e, a, f) for (e, a), f in zip(made, numbers, strict=True) if a.name == name]
         ids = {a.candidate.id for _, a, _ in own}
