@@ -82,7 +82,9 @@ class Call(msgspec.Struct, frozen=True):
     followed by what is kept, `(answer, state)`. A call that takes what it keeps is given None the first time. each:
     name of an array of packed cases (sandbox/inside/cases.py): the function is called once for each, `fn(argv, stdin,
     files)`, bytes in and bytes out, and all answers come back in the one u1 array (cases, width) that `returns`
-    declares.
+    declares. texts: names of u1 arrays that hold UTF-8 JSON and are handed over as what it says. items: name of such an
+    array with a list of argument lists: the function is called once for each, after `args`, and its answers are one
+    array of `returns`.
     """
 
     fn: str
@@ -91,6 +93,8 @@ class Call(msgspec.Struct, frozen=True):
     returns: tuple[Array, ...] = ()
     keep: str | None = None
     each: str | None = None
+    texts: tuple[str, ...] = ()
+    items: str | None = None
 
 
 class Round(msgspec.Struct, frozen=True):

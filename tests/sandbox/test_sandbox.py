@@ -498,3 +498,27 @@ def f(a, b, c):
             job = Job({"solution.py": source.encode()}, SPACE, np.zeros((1, 1), np.uint8), ["f"], True)
             result = box().run(job, [Case(public, 0, dialogue)], lambda i, o, a: None)
         assert result.outcomes == [OK], result
+
+    def test_texts_and_items_are_what_their_json_says(self) -> None:
+        """A text is handed over decoded, its own copy for each variant; a function is called once for each item, and a
+        wrong kind of answer for one of them is an invalid answer."""
+        source = """
+def f(words, *, params):
+    words.append(params["who"])
+    return words
+def g(state, word, number):
+    return len(state) + number if state[-1] < 2 else "much"
+"""
+
+        def dialogue(entries: frozenset[str]) -> Dialogue:
+            items = np.frombuffer(b'[["a", 1], ["b", 2.5]]', np.uint8)
+            yield Round((Call("f", ("words",), keep="state", texts=("words",)),))
+            said = (Array("y", "f8", (2,)),)
+            return (yield Round((Call("g", ("state",), returns=said, items="items"),), {"items": items}))
+
+        with PublicMemory.of({"words": np.frombuffer(b'["x", "\xc3\xb6"]', np.uint8)}) as public:
+            job = Job({"solution.py": source.encode()}, SPACE, np.arange(3, dtype=np.uint8)[:, None], ["f", "g"], True)
+            seen: list[Any] = []
+            result = box().run(job, [Case(public, 0, dialogue)], lambda i, o, a: seen.append(o["y"]))
+        assert result.outcomes == [OK, OK, Outcome.INVALID], result
+        assert seen[0][:2].tolist() == [[4.0, 5.5], [4.0, 5.5]]

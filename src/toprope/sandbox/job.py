@@ -91,6 +91,8 @@ def round_message(question: Round, window: Window) -> tuple[dict[str, Any], byte
             "returns": [(a.name, a.dtype, a.shape) for a in c.returns],
             "keep": c.keep,
             "each": c.each,
+            "texts": c.texts,
+            "items": c.items,
         }
         for c in question.calls
     ]

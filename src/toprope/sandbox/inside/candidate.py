@@ -181,6 +181,8 @@ class Player:
         self.rng = accepts is None or "rng" in accepts
         self.returns = [(name, np.dtype(dtype), tuple(shape), frames[name]) for name, dtype, shape in call["returns"]]
         self.cases = cases.unpack(arrays[call["each"]].tobytes()) if call["each"] is not None else None
+        self.texts = {name: arrays[name].tobytes() for name in call["texts"]}
+        self.items = arrays[call["items"]].tobytes() if call["items"] is not None else None
 
     def play(self, variant: int, slot: int) -> bytes:
         """Returns what went wrong in single cases, if any did; what goes wrong otherwise is raised."""
@@ -189,6 +191,8 @@ class Player:
         kept = self.session.kept.get(variant, {})
         if self.keep is not None and self.keep not in kept:
             kept = {**kept, self.keep: None}  # a call that takes what it keeps is given None the first time
+        if self.texts:
+            kept = {**kept, **{name: json.loads(text) for name, text in self.texts.items()}}  # each its own copy
         if self.own:
             kept = {**kept, **{name: rows[slot] for name, rows in self.own.items()}}
         kwargs = {name: resolve(name, value, kept) for name, value in self.kwargs if value is not None or name in kept}
@@ -201,7 +205,11 @@ class Player:
         if self.cases is not None:
             value, first = cases.play(self.fn, self.cases, self.returns[0][2][1], kwargs)
         else:
-            value = self.fn(*[resolve(name, value, kept) for name, value in self.args], **kwargs)
+            given = [resolve(name, value, kept) for name, value in self.args]
+            if self.items is not None:
+                value = [self.fn(*given, *item, **kwargs) for item in json.loads(self.items)]
+            else:
+                value = self.fn(*given, **kwargs)
         if self.keep is not None:
             value, state = self.parted(value) if self.returns else (None, value)
             self.session.kept.setdefault(variant, {})[self.keep] = state
