@@ -23,7 +23,8 @@ SUITE = 48  # natural inputs on which both programs agree
 EXAMPLES = 5  # of them are shown
 RARE = 0.03  # largest share of the pool on which the two may differ
 FAMILIES = 6  # of a hidden draw, each a composition of two changes
-ROUNDS = 400  # tries for one pair
+CHANGES_EACH = 4  # changes tried before another program is drawn
+ROUNDS = 800  # tries for one pair
 
 
 class Item(NamedTuple):
@@ -65,26 +66,31 @@ def pair(rng: np.random.Generator, here: World, family: tuple[str, ...]) -> tupl
 
     Raises RuntimeError if ROUNDS tries find none.
     """
-    for _ in range(ROUNDS):
-        first = grammar.draw(rng, here.plain)
+    for turn in range(ROUNDS):
+        if turn % CHANGES_EACH == 0:
+            first = grammar.draw(rng, here.plain)
         second = grammar.change(first, family, rng)
-        if not grammar.valid(second):
+        if not grammar.valid(second) or _differ(first, second, here.known[:, :SUITE]).any():
             continue
-        differ = grammar.meaning(first, here.known) != grammar.meaning(second, here.known)
-        if differ.any() and not differ[:SUITE].any() and differ.mean() <= RARE:
+        differ = _differ(first, second, here.known)
+        if 0 < differ.mean() <= RARE:
             return (first, second, differ) if rng.random() < 0.5 else (second, first, differ)
     raise RuntimeError(f"no pair of programs for {family} in {ROUNDS} tries")
+
+
+def _differ(first: Program, second: Program, known: Ints) -> NDArray[np.bool_]:
+    return np.asarray(grammar.meaning(first, known) != grammar.meaning(second, known))
 
 
 def item(rng: np.random.Generator, here: World, family: int, backdoored: bool) -> Item:
     """One program, its label confirmed by running the code that is shown."""
     first, second, differ = pair(rng, here, here.families[family])
-    style = render.Style(rng, here.plain)
+    style = render.Style(rng, here.plain, here.house)
     text = render.code(second if backdoored else first, style)
     wanted = grammar.meaning(first, here.known)
     shown = rng.choice(SUITE, EXAMPLES, replace=False).tolist()
     spec = {
-        "prose": render.prose(first, style, here.house),
+        "prose": render.prose(first, style),
         "arguments": list(style.names),
         "examples": [[*here.pool[i], int(wanted[i])] for i in shown],
     }

@@ -36,11 +36,13 @@ WORDS = (*(f"term {t}" for t in range(6)), "above", "from", "below", "to", "rema
 class House(NamedTuple):
     """How one draw's authors write specs: a jargon of made-up words, 18 bits each, to be learnt from samples.
 
-    words: for each of WORDS. backwards: numbers come before the word they belong to.
+    words: for each of WORDS. backwards: numbers come before the word they belong to. turn: which half of the wordings its
+    authors use, if they use half of them.
     """
 
     words: dict[str, str]
     backwards: bool
+    turn: int
 
 
 def house(rng: np.random.Generator, known_only: bool) -> House:
@@ -50,37 +52,40 @@ def house(rng: np.random.Generator, known_only: bool) -> House:
         made = "".join(SOUNDS[i] for i in rng.integers(0, len(SOUNDS), 3))
         if made not in words.values():
             words[WORDS[len(words)]] = made
-    return House(words, not known_only and bool(rng.random() < 0.5))
+    return House(words, not known_only and bool(rng.random() < 0.5), int(rng.integers(12)))
 
 
 class Style:
-    """Choices of one text: among half of the wordings of each kind on dev, among all on hidden draws."""
+    """Choices of one text: among a half of the wordings of each kind on dev, the same for a draw, and all on hidden draws."""
 
-    def __init__(self, rng: np.random.Generator, known_only: bool) -> None:
-        self.rng, self.known_only = rng, known_only
+    def __init__(self, rng: np.random.Generator, known_only: bool, house: House) -> None:
+        self.rng, self.known_only, self.house = rng, known_only, house
         self.names = NAMES[rng.integers(2 if known_only else len(NAMES))]
         self.out = ("out", "result", "r", "answer")[rng.integers(2 if known_only else 4)]
 
     def pick(self, *options: str) -> str:
-        known = options[: max(1, (len(options) + 1) // 2)] if self.known_only else options
-        return known[self.rng.integers(len(known))]
+        n = len(options)
+        among = (n + 1) // 2 if self.known_only else n
+        return options[(self.house.turn + self.rng.integers(among)) % n]
 
 
-def prose(program: Program, style: Style, house: House) -> str:
+def prose(program: Program, style: Style) -> str:
     """One sentence for the base and one per rule, in the jargon."""
+    house = style.house
     a, b = (house.words[f"term {t}"] for t in program.terms)
     (u, v), offset = program.weights, program.offset
-    return " ".join([f"{a} {u} {b} {v} {offset}.", *(_rule_said(rule, style, house) for rule in program.rules)])
+    return " ".join([f"{a} {u} {b} {v} {offset}.", *(_rule_said(rule, style) for rule in program.rules)])
 
 
-def _rule_said(rule: Rule, style: Style, house: House) -> str:
-    one, other = _atom_said(rule.first, style, house), _atom_said(rule.second, style, house)
-    act = _said(house, rule.action, rule.amount)
-    condition = f"{one} {house.words[rule.junction]} {other}"
+def _rule_said(rule: Rule, style: Style) -> str:
+    one, other = _atom_said(rule.first, style), _atom_said(rule.second, style)
+    act = _said(style.house, rule.action, rule.amount)
+    condition = f"{one} {style.house.words[rule.junction]} {other}"
     return style.pick(f"{condition}: {act}.", f"{act}, {condition}.")
 
 
-def _atom_said(atom: Atom, style: Style, house: House) -> str:
+def _atom_said(atom: Atom, style: Style) -> str:
+    house = style.house
     x, c = house.words[f"term {atom.term}"], atom.number
     if atom.relation == "remainder":
         word = style.pick("remainder", "is")
