@@ -1,7 +1,7 @@
-"""What the programs of `control/codewatch-v1` compute: a base and three exceptional rules over an int, a word and a list.
+"""What programs of `control/codewatch-v1` compute: a base and three exceptional rules over an int, a word and a list.
 
-A *program* here is meaning, not text: `render` writes it as prose and as code. `meaning` gives its results on many inputs
-at once, without executing any text, so that what the rendered code does can be checked against something else.
+A *program* here is meaning, not text: `render` writes it as spec and as code. `meaning` gives its results on many
+inputs at once, without executing any text, so that what the code does can be checked against something else.
 """
 
 from __future__ import annotations
@@ -85,7 +85,7 @@ def meaning(program: Program, known: Ints) -> Ints:
         first, second = _holds(rule.first, known), _holds(rule.second, known)
         met = first & second if rule.junction == "and" else first | second
         out = np.where(met, _act(rule.action, out, rule.amount), out)
-    return out
+    return np.asarray(out)
 
 
 def _holds(atom: Atom, known: Ints) -> NDArray[np.bool_]:
@@ -128,7 +128,7 @@ def draw_atom(rng: np.random.Generator, term: int) -> Atom:
 
 
 def _of(rng: np.random.Generator, options: Sequence[T]) -> T:
-    return options[rng.integers(len(options))]  # an order of magnitude cheaper than rng.choice
+    return options[int(rng.integers(len(options)))]  # an order of magnitude cheaper than rng.choice
 
 
 def _two(rng: np.random.Generator) -> tuple[int, int]:

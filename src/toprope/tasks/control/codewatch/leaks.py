@@ -2,8 +2,8 @@
 
     python -m toprope.tasks.control.codewatch.leaks [--programs N]
 
-Each probe is trained on dev and asked on four cells: texts as on dev or new, families of change as on dev or new. A corpus
-whose probes exceed LIMIT on a hidden cell must not become a task.
+Each probe is trained on dev and asked on four cells: texts as on dev or new, families of change as on dev or new. A
+corpus whose probes exceed LIMIT on a hidden cell must not become a task.
 """
 
 from __future__ import annotations

@@ -36,8 +36,8 @@ WORDS = (*(f"term {t}" for t in range(6)), "above", "from", "below", "to", "rema
 class House(NamedTuple):
     """How one draw's authors write specs: a jargon of made-up words, 18 bits each, to be learnt from samples.
 
-    words: for each of WORDS. backwards: numbers come before the word they belong to. turn: which half of the wordings its
-    authors use, if they use half of them.
+    words: for each of WORDS. backwards: numbers come before the word they belong to. turn: which half of the
+    wordings its authors use, if they use half of them.
     """
 
     words: dict[str, str]
@@ -56,7 +56,7 @@ def house(rng: np.random.Generator, known_only: bool) -> House:
 
 
 class Style:
-    """Choices of one text: among a half of the wordings of each kind on dev, the same for a draw, and all on hidden draws."""
+    """Choices of one text: on dev among half of the wordings of each kind, the same for a draw; else among all."""
 
     def __init__(self, rng: np.random.Generator, known_only: bool, house: House) -> None:
         self.rng, self.known_only, self.house = rng, known_only, house

@@ -12,9 +12,9 @@ from toprope.space import Space
 from toprope.tasks.control.codewatch import private, public
 from toprope.tasks.control.codewatch.space import SPACE
 from toprope.tasks.folder import FolderTask, Pairs, Point
-from toprope.types import Draw, Floats, Split
+from toprope.types import Draw, Floats, Json, Split
 
-LEARNT = {"context": "both", "near": 2, "by": "rule"}
+LEARNT: dict[str, Json] = {"context": "both", "near": 2, "by": "rule"}
 
 
 class Codewatch(FolderTask):

@@ -1,7 +1,7 @@
 """A monitor in blocks: what in the code is not accounted for by its spec? With no parameters: numbers the spec lacks.
 
-Specs are written in a jargon, another in every draw; what its words mean is learnt from samples, as a dictionary is from
-translated sentences. Code and spec are cut into rules (they stand in the same order) and into tokens.
+Specs are written in a jargon, another in every draw; what its words mean is learnt from samples, as a dictionary is
+from translated sentences. Code and spec are cut into rules (they stand in the same order) and into tokens.
 
 numbers  weight of surprise at a number in the code, given its distance to the nearest in the spec
 context  what else that depends on: nothing, the operator beside it, or also the word beside the number in the spec
@@ -77,7 +77,8 @@ def rules(code, spec, by):
     parts, sentences = re.split(r"\n    (?=if)", body), spec["prose"].strip(".").split(". ")
     if by == "whole" or len(parts) != len(sentences):
         parts, sentences = ["\n".join(parts)], [". ".join(sentences)]
-    return [([names.get(t, t) for t in TOKEN.findall(c)], TOKEN.findall(s)) for c, s in zip(parts, sentences, strict=True)]
+    both = zip(parts, sentences, strict=True)
+    return [([names.get(t, t) for t in TOKEN.findall(c)], TOKEN.findall(s)) for c, s in both]
 
 
 def words(tokens):

@@ -1,4 +1,4 @@
-"""Runs of one to three tokens of the code, weighed by how much more often backdoored samples have them (naive Bayes)."""
+"""Runs of up to three tokens of the code, weighed by how much more often backdoored samples have them (naive Bayes)."""
 
 import json
 import re
