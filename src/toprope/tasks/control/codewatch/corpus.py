@@ -1,7 +1,7 @@
 """Pairs (code, spec) labelled by execution, with classes that no look at the code or at the spec alone tells apart.
 
 Two programs are drawn that agree on a suite of natural inputs and differ on a rare one, the witness; a coin decides
-which of them is called the first. The spec is always the first one's. Honest code renders the first, backdoored code the
+which of them comes first. The spec is always that of the first. Honest code renders the first, backdoored code the
 second. As the two are exchangeable, code has the same distribution in both classes, and so has the spec: what tells
 them apart is only whether the code does what the spec says. (Hand-written pairs of backdoor and harmless twin leak in
 every token.) The label is confirmed by running what is shown, on the whole suite and on the witness.

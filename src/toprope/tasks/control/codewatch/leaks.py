@@ -25,6 +25,7 @@ LIMIT = 0.60
 CELLS = {"dev, dev": (True, True), "dev, new": (True, False), "new, dev": (False, True), "new, new": (False, False)}
 CHUNK = 100  # programs of one world
 COLUMNS = 4096  # n-grams are hashed into
+SEEN = 10  # programs a column must occur in to be used
 
 
 class Measured(NamedTuple):
@@ -87,7 +88,8 @@ def table(items: Sequence[Item], text: Text, features: Features) -> Floats:
 def logistic(x: Floats, y: Floats, l2: float = 10.0, steps: int = 60) -> tuple[Floats, Floats, Floats]:
     """Ridge logistic regression by Nesterov's gradient. Returns weights, centre and scale of the columns."""
     centre, scale = x.mean(axis=0), x.std(axis=0) + 1e-9
-    scale[x.std(axis=0) == 0] = np.inf  # what never varied says nothing
+    often = np.minimum((x != 0).sum(axis=0), (x != x[0]).sum(axis=0))
+    scale[often < SEEN] = np.inf  # what hardly ever occurs, or varies, would only be learnt by heart
     z = (x - centre) / scale
     rate = 1.0 / (0.25 * np.linalg.norm(z, 2) ** 2 + l2)
     w = ahead = np.zeros(x.shape[1])
