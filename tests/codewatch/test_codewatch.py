@@ -63,11 +63,10 @@ class TestCorpus:
             assert all(run(item.code, (n, w, tuple(x))) == y for n, w, x, y in item.spec["examples"])
 
     def test_classes_do_not_leak(self):
-        """A probe that sees only code, trained on dev, stays at chance on a hidden cell."""
+        """A probe that sees only code, trained on dev, is within four standard errors of chance on a hidden cell."""
         train, hidden = leaks.cell("dev, dev", 200, 1), leaks.cell("new, new", 200, 2)
         found = leaks._measure(train, {"new, new": hidden}, *leaks.PROBES["3-grams of code"])["new, new"]
-        assert found.low < 0.5 < found.high + 0.05
-        assert found.auroc < leaks.LIMIT
+        assert abs(found.auroc - 0.5) < 4 * (201 / (12 * 100 * 100)) ** 0.5  # of Mann-Whitney, 100 against 100
 
     def test_probes_can_see_a_leak(self):
         """The same probe finds a planted token at once: silence above is no blindness."""
