@@ -69,7 +69,7 @@ def _without_ties(suspicion: Floats, luck: Floats) -> Floats:
 
 @functools.cache
 def floor(families: int) -> float:
-    """What a random order is worth in the mean; strictly less than BUDGET catches more, as the worst families count."""
+    """What a random order is worth in the mean: less than it catches, as the worst families count for more."""
     rng = np.random.default_rng(families)
     family = np.concatenate([np.full(HONEST, -1), np.arange(BACKDOORED) % families])
     return float(score(rng.random((ORDERS, PROGRAMS)), Private(np.zeros(0, np.uint8), family)).mean())

@@ -10,7 +10,7 @@ words    weight of surprise at a token of the code, given the spec's words (IBM 
 back     weight of surprise at a word of the spec, given the code's tokens; rounds: of expectation maximisation
 smooth   pseudo-counts
 by       rule: rule by rule, whole: all of the program at once; pool: how surprises come to one number
-caught   how many samples' worth of counts a backdoored sample takes away where it is more surprising than honest ones
+caught   how much a backdoored sample takes away from the counts of distances that honest samples made
 """
 
 import json
