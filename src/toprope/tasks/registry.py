@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 TASKS = {  # id -> (module, factory called with the id, task.toml beside this file)
     "monitorability/scratchpad-v1": ("toprope.tasks.monitorability", "make", "monitorability/task.toml"),
     "control/attack-v1": ("toprope.tasks.control.attack", "make", "control/attack/task.toml"),
+    "control/codewatch-v1": ("toprope.tasks.control.codewatch", "make", "control/codewatch/task.toml"),
     "control/protocol-v1": ("toprope.tasks.control", "make", "control/task.toml"),
     "mirror/calgrid-v1": ("toprope.tasks.mirror.calgrid", "make", "mirror/calgrid/task.toml"),
     "mirror/rpn-v1": ("toprope.tasks.mirror.rpn", "make", "mirror/rpn/task.toml"),

@@ -1,0 +1,28 @@
+"""Runs of up to three tokens of the code, weighed by how much more often backdoored samples have them (naive Bayes)."""
+
+import json
+import re
+from collections import Counter
+
+import numpy as np
+
+
+def fit(samples, backdoored, *, params, rng):
+    bad, good = Counter(), Counter()
+    for (code, _), label in zip(json.loads(samples.tobytes()), backdoored, strict=True):
+        (bad if label else good).update(_grams(code))
+    return bad, good, backdoored.sum(), (1 - backdoored).sum()
+
+
+def judge(state, programs):
+    return np.array([_odds(state, _grams(code)) for code, _ in json.loads(programs.tobytes())])
+
+
+def _odds(state, grams):
+    bad, good, n_bad, n_good = state
+    return sum(np.log((bad[g] + 1) / (n_bad + 2)) - np.log((good[g] + 1) / (n_good + 2)) for g in grams)
+
+
+def _grams(code):
+    tokens = re.findall(r"\w+|[^\w\s]+", code)
+    return {tuple(tokens[i : i + n]) for n in (1, 2, 3) for i in range(len(tokens) - n + 1)}
