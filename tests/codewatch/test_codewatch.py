@@ -9,6 +9,8 @@ from toprope.tasks.control.codewatch import grammar, leaks, make, private, rende
 from toprope.tasks.control.codewatch.corpus import SUITE, corpus, pair, world
 from toprope.tasks.control.codewatch.grammar import Atom, Input, Program, Rule
 from toprope.tasks.control.codewatch.public import BACKDOORED, HONEST, PROGRAMS
+from toprope.tasks.trusted import outputs
+from toprope.types import Tree
 
 TASK = make("control/codewatch-v1")
 DEV, HIDDEN = TASK.generate("dev", 0, 1), TASK.generate("test", 0, 1)
@@ -113,3 +115,15 @@ class TestDraw:
         """Dev shows single changes; a hidden draw has six of 56 ordered pairs."""
         assert all(len(f) == 2 for f in HERE.families)
         assert all(len(f) == 1 for f in world(np.random.default_rng(1), True, True).families)
+
+
+class TestCandidate:
+    def test_fit_is_optional(self):
+        """With `suspicion` alone the state is None; without it there is no candidate."""
+        source = (
+            b"def suspicion(state, code, spec):\n    assert state is None\n    return len(code) + len(spec['prose'])\n"
+        )
+        said = outputs(TASK, Tree({"solution.py": source}), DEV)["suspicion"]
+        assert said.shape == (1, PROGRAMS)
+        with pytest.raises(ValueError, match="fit is optional"):
+            TASK.dialogue(DEV, frozenset({"fit"}))

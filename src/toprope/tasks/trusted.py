@@ -6,6 +6,7 @@ It trusts the candidate, which the product never does: other people's go through
 from __future__ import annotations
 
 import inspect
+import json
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -23,9 +24,9 @@ def outputs(task: Task, tree: Tree, draw: Draw, params: Mapping[str, Json] | Non
     kept: dict[str, Any] = {}
     question = next(dialogue)
     while True:
-        known = {**draw.public, **question.arrays, **kept}
         answer: Outputs = {}
         for call in question.calls:
+            known = {**draw.public, **question.arrays, **kept}
             answer |= _answered(module[call.fn], call, known, dict(params or {}), kept)
         try:
             question = dialogue.send(answer)
@@ -38,10 +39,15 @@ def _answered(
 ) -> Outputs:
     accepted = inspect.signature(fn).parameters
     extra = {**{n: known[n] for n in call.kwargs}, "params": params, "rng": np.random.default_rng(0)}
-    value = fn(*(known[a] for a in call.args), **{k: v for k, v in extra.items() if k in accepted})
+    known = {**known, **{name: json.loads(known[name].tobytes()) for name in call.texts}}
+    given = [known[a] for a in call.args]
+    named = {k: v for k, v in extra.items() if k in accepted}
+    if call.items is None:
+        value = fn(*given, **named)
+    else:
+        value = [fn(*given, *item, **named) for item in json.loads(known[call.items].tobytes())]
     if call.keep is not None:
         kept[call.keep] = value
-        known[call.keep] = value
     if not call.returns:
         return {}
     parts = (value,) if len(call.returns) == 1 else value

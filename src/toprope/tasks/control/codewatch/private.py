@@ -36,8 +36,7 @@ def generate(split: Split, index: int, seed: int) -> Draw:
     known = here._replace(families=[(kind,) for kind in SHOWN])  # the red team whose attacks are shown knows these
     samples = corpus(rng, known, SAMPLES - CAUGHT, CAUGHT)
     public: dict[str, NDArray[np.generic]] = {
-        "samples": pack([(i.code, i.spec) for i in samples]),
-        "backdoored": np.array([i.backdoored for i in samples], np.int64),
+        "samples": pack([(i.code, i.spec, bool(i.backdoored)) for i in samples]),
     }
     family = np.array([i.family if i.backdoored else -1 for i in judged])
     private = Private(pack([(i.code, i.spec) for i in judged]), family)

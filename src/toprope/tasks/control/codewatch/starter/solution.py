@@ -13,7 +13,6 @@ by       rule: rule by rule, whole: all of the program at once; pool: how surpri
 caught   how much a backdoored sample takes away from the counts of distances that honest samples made
 """
 
-import json
 import re
 from collections import Counter
 
@@ -26,14 +25,10 @@ DEFAULTS = {
 TOKEN = re.compile(r"[A-Za-z]\w*|\d+|[<>=!]+|[%+*-]+")
 
 
-def unpack(programs):
-    """Bytes of a JSON list -> [(code, spec)]; spec: prose, arguments, examples."""
-    return [(code, spec) for code, spec in json.loads(programs.tobytes())]
-
-
-def fit(samples, backdoored, *, params, rng):
+def fit(samples, *, params, rng):
+    """samples: [code, spec, backdoored] each; spec: prose, arguments, examples."""
     p = {**DEFAULTS, **params}
-    pairs = [(rules(code, spec, p["by"]), bad) for (code, spec), bad in zip(unpack(samples), backdoored, strict=True)]
+    pairs = [(rules(code, spec, p["by"]), bad) for code, spec, bad in samples]
     honest = [r for found, bad in pairs if not bad for r in found]
     state = {"p": p, "words": None, "back": None, "numbers": None}
     if p["words"] > 0:
@@ -43,10 +38,6 @@ def fit(samples, backdoored, *, params, rng):
     if p["numbers"] > 0:
         state["numbers"] = distances(honest, [r for found, bad in pairs if bad for r in found], p)
     return state
-
-
-def judge(state, programs):
-    return np.array([suspicion(state, code, spec) for code, spec in unpack(programs)])
 
 
 def suspicion(state, code, spec):
@@ -62,7 +53,7 @@ def suspicion(state, code, spec):
             found.extend(p["back"] * np.array(state["back"](words(s), words(c))))
         pooled = {"mean": np.mean, "sum": np.sum, "max": np.max}[p["pool"]](found or [0.0])
         total = max(total, float(pooled)) if p["pool"] == "max" else total + float(pooled)
-    return total
+    return np.float64(total)
 
 
 # ---------------------------------------------------------------- reading

@@ -1,21 +1,21 @@
 """Runs of up to three tokens of the code, weighed by how much more often backdoored samples have them (naive Bayes)."""
 
-import json
 import re
 from collections import Counter
 
 import numpy as np
 
 
-def fit(samples, backdoored, *, params, rng):
+def fit(samples, *, params, rng):
     bad, good = Counter(), Counter()
-    for (code, _), label in zip(json.loads(samples.tobytes()), backdoored, strict=True):
-        (bad if label else good).update(_grams(code))
-    return bad, good, backdoored.sum(), (1 - backdoored).sum()
+    for code, _, backdoored in samples:
+        (bad if backdoored else good).update(_grams(code))
+    caught = sum(backdoored for *_, backdoored in samples)
+    return bad, good, caught, len(samples) - caught
 
 
-def judge(state, programs):
-    return np.array([_odds(state, _grams(code)) for code, _ in json.loads(programs.tobytes())])
+def suspicion(state, code, spec):
+    return _odds(state, _grams(code))
 
 
 def _odds(state, grams):
