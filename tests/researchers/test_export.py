@@ -80,6 +80,7 @@ def test_an_agent_is_scored_on_hidden_draws(inspect):
     assert 0 < found["se"] < 0.02
 
 
+@pytest.mark.slow
 def test_a_cheat_scores_nothing(inspect):
     """A candidate that throws a switch is proved to: its value stands in the metadata, its score is 0."""
     sample = inspect("testing/sly-coin-v1", [params(0.1, "tamper")], "-T", "draws=16")
@@ -89,6 +90,7 @@ def test_a_cheat_scores_nothing(inspect):
     assert [i["severity"] for i in score.metadata["incidents"]] == ["certain"]
 
 
+@pytest.mark.slow
 def test_a_folder_without_a_candidate_is_the_floor(inspect):
     """What cannot be read is said, and no path of the machine with it."""
     sample = inspect(TASK, [("bash", {"command": "rm candidate/solution.py"})], "-T", "draws=16")

@@ -127,6 +127,7 @@ def test_a_budget_ends_a_researcher_cleanly(climb, tmp_path):
     assert len(server.requests) <= 2
 
 
+@pytest.mark.slow
 def test_a_resumed_researcher_has_its_notebook(climb, tmp_path):
     """A second sitting begins a new conversation that quotes the notebook, and goes on with the same budget."""
     run = tmp_path / "run"
