@@ -21,6 +21,14 @@ class NoProtection(TopropeError):
     exit_code = 3
 
 
+class ModelSpent(RunError):
+    """Candidates have used the tokens of their model that the run allows."""
+
+
+class NoReply(RunError):
+    """A candidate asks its model, in a replay, what the run's ledger does not hold."""
+
+
 class TooLate(TopropeError):
     """Hidden work that did not end before the last tick of its schedule. Never leaves the hub."""
 

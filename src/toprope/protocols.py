@@ -65,6 +65,10 @@ class Task(Protocol):
     #   tally(outputs, draw) -> (k, m) counts, to be summed over draws
     #   accuse(tally (m,), number of draws) -> list[Incident], from the sum over some draws
     #
+    # where candidates may ask a model (TaskSpec.model), a pure function in its place, for runs without a key:
+    #
+    #   scripted([(role, content)], sample) -> reply
+    #
     # and, for people who write candidates by hand (`toprope brief`, `toprope oracle`):
     #
     #   brief(dev draws) -> {file name: bytes}, the public part
@@ -114,8 +118,18 @@ class TaskSpec(msgspec.Struct, frozen=True):
     citation: str
     max_tree_bytes: int = 65536
     profile: str = "numpy"  # import profile of the sandbox
+    model: ModelUse | None = None  # candidates may ask a language model; None: there is none to ask
     denied_imports: list[str] = []  # modules that would make the task trivial: hygiene, no wall (referee/imports.py)
     public_secrets: list[str] = []  # what a stranger can read that a certifying vault must replace
+
+
+class ModelUse(msgspec.Struct, frozen=True):
+    """What a candidate may ask a language model, by `model(messages)`. calls: different questions per draw.
+    prompt_bytes: of all messages of one question. reply_tokens: of one reply."""
+
+    calls: int
+    prompt_bytes: int = 65536
+    reply_tokens: int = 1024
 
 
 class Metric(msgspec.Struct, frozen=True):

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import msgspec
 import numpy as np
 
 from toprope.protocols import Entry
@@ -92,8 +91,7 @@ def _authors(s: Story) -> Iterator[str]:
 def _figures(s: Story) -> Iterator[str]:
     """What the ledger says of experiments follows from the scores it holds."""
     o = s.opening
-    ask = Ask(o.run, o.task, o.climber, o.seed, o.experiments, o.minutes, o.rehearsal, o.beacon_round, o.plan)
-    if s.ask is not None and any(getattr(s.ask, f) != getattr(ask, f) for f in msgspec.structs.asdict(ask)):
+    if s.ask is not None and any(getattr(s.ask, f) != getattr(o, f) for f in Ask.__struct_fields__):
         yield "the run that was opened is not the one that was asked for"
     scores, failed = dev_scores(s)
     first = {e for b in s.blocks if b.lo == 0 and len(b.rows) == len(b.experiments) for e in b.experiments.tolist()}

@@ -19,11 +19,12 @@ import numpy as np
 import toprope
 from toprope import seeding
 from toprope.assay.consistency import contradictions, dev_scores
-from toprope.errors import RunError
+from toprope.errors import NoReply, RunError
 from toprope.protocols import Entry, Task
+from toprope.referee.broker import Broker
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate
-from toprope.referee.messages import Opened, ScorerConfig, Work
+from toprope.referee.messages import SCRIPTED, Opened, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
 from toprope.referee.sealed import kept_head
 from toprope.run.ledger import read_entries
@@ -70,7 +71,8 @@ def verify(
     replayed = None
     if checks[0].ok:
         progress("starting scorers", 0.0)
-        pool = ScorerPool(ScorerConfig(task.spec.id, _secrets(story), tier), workers, progress)
+        config = ScorerConfig(task.spec.id, _secrets(story), tier)
+        pool = ScorerPool(config, workers, progress, broker=_replies(story, task))
         try:
             checks.append(_dev(story, task, pool, entries[-1].hash))
             if story.test is None or not checks[2].ok:
@@ -79,6 +81,8 @@ def verify(
             else:
                 more, replayed = _hidden(story, story.test, task, pool, progress)
                 checks += more
+        except NoReply as e:
+            checks.append(Check("model", False, str(e)))
         finally:
             pool.close()
         checks.append(_report(story, report, report or directory / "report.html", render))
@@ -125,6 +129,14 @@ def _can_replay(s: Story) -> None:
         raise RunError(
             f"run {s.path} used hidden weights {o.hidden!r}, here are {here!r}; set TOPROPE_VAULT to a vault with them"
         )
+
+
+def _replies(s: Story, task: Task) -> Broker | None:
+    """What candidates' model said, from the ledger: no key is needed, and nothing is asked anew."""
+    asks, use = s.opening.asks, task.spec.model
+    if use is None or asks is None or asks.model == SCRIPTED:
+        return None
+    return Broker(asks.model, use, None, known=[*s.replies, *(s.test.replies if s.test is not None else [])])
 
 
 def _secrets(s: Story) -> dict[Any, bytes]:

@@ -9,9 +9,12 @@ import click
 
 from toprope.cli.group import (
     as_json,
+    asks,
     cores,
     emit,
     main,
+    model_option,
+    model_tokens_option,
     proven,
     referee_option,
     referee_token_option,
@@ -35,6 +38,8 @@ from toprope.errors import UsageError
 @click.option("--http", type=click.IntRange(1, 65535), help="Serve on this port of 127.0.0.1 instead of stdio.")
 @click.option("--tokens", type=click.Path(path_type=Path), help="With --http: lines NAME TOKEN, mode 0600.")
 @click.option("--unseal", is_flag=True, help="Open the sealed test when the client has hung up.")
+@model_option
+@model_tokens_option
 @seed_option
 @tier_option
 @workers_option
@@ -63,7 +68,15 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
     tokens = server.read_tokens(options["tokens"]) if options["tokens"] is not None else {}
     plan = Plan("", max(1, len(tokens)), [], options["each"], options["attempts"])
     directory = run_dir or Path("runs") / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    ask = Ask(secrets.token_hex(8), named, "external", options["seed"], options["experiments"], None, None, None, plan)
+    ask = Ask(
+        secrets.token_hex(8),
+        named,
+        "external",
+        options["seed"],
+        options["experiments"],
+        plan=plan,
+        asks=asks(named, options["candidate_model"], options["candidate_tokens"]),
+    )
     past = (directory / "ledger.db").is_file()
 
     def tier(before: str | None) -> Any:
@@ -71,7 +84,8 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
 
     link = connect(options["referee"], options["referee_token_file"])
     workers = options["workers"] or cores()
-    with Session(directory, None if past else ask, tier, workers, terminal.Plain(), link) as session:
+    cap = options["candidate_tokens"]
+    with Session(directory, None if past else ask, tier, workers, terminal.Plain(), link, cap) as session:
         o = session.opening
         if o.task != named or o.climber != "external":
             raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber}; name another --run")

@@ -9,9 +9,12 @@ import click
 
 from toprope.cli.group import (
     as_json,
+    asks,
     cores,
     emit,
     main,
+    model_option,
+    model_tokens_option,
     not_both,
     proven,
     referee_option,
@@ -56,6 +59,8 @@ def tasks(as_json: bool) -> None:
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@model_option
+@model_tokens_option
 @tier_option
 @referee_option
 @referee_token_option
@@ -86,6 +91,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
         options["rehearsal_secret"],
         options["beacon_round"],
         plan,
+        asks(named, options["candidate_model"], options["candidate_tokens"]),
     )
     _check_names(ask)
     directory = run_dir or Path("runs") / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -171,7 +177,7 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
         return proven(options["trust"], options.get("tier") if past in (None, "none") else past)
 
     link = connect(options["referee"], options["referee_token_file"])
-    with screen, Session(directory, ask, tier, workers, screen, link) as session:
+    with screen, Session(directory, ask, tier, workers, screen, link, options["candidate_tokens"]) as session:
         lap("start_s")
         if options.get("climb", True):
             _climbed(session)
@@ -215,6 +221,7 @@ def _climbed(session: Any) -> None:
 @workers_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@model_tokens_option
 @referee_option
 @referee_token_option
 @trust
@@ -229,6 +236,7 @@ def resume(run: Path, as_json: bool, **options: Any) -> None:
 @click.option("--beacon", help="Value of the beacon round that RUN named when it began, as published.")
 @workers_option
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
+@model_tokens_option
 @referee_option
 @referee_token_option
 @trust
@@ -245,19 +253,23 @@ def unseal(run: Path, as_json: bool, **options: Any) -> None:
 @click.argument("task")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
+@model_option
+@model_tokens_option
 @seed_option
 @tier_option
 @trust
 @as_json
-def submit(
-    task: str, directory: Path, params: Path | None, seed: int, tier: str | None, trust: bool, as_json: bool
-) -> None:
+def submit(task: str, directory: Path, params: Path | None, as_json: bool, **options: Any) -> None:
     """Score one candidate DIRECTORY on TASK's dev draws."""
     from toprope.run.submit import submit as score_one
     from toprope.tasks import registry
     from toprope.view import terminal, text
 
+    trust, tier, named = options["trust"], options["tier"], registry.find(task)
     not_both(trust, tier)
+    wanted = asks(named, options["candidate_model"], options["candidate_tokens"])
     with terminal.screen() as screen:
-        result = score_one(registry.find(task), directory, params, seed, lambda: proven(trust, tier), screen.progress)
+        result = score_one(
+            named, directory, params, options["seed"], lambda: proven(trust, tier), screen.progress, wanted
+        )
     emit(result, as_json, lambda: text.submission(result))

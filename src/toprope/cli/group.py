@@ -37,6 +37,15 @@ referee_option = click.option("--referee", help="Use the referee service at unix
 referee_token_option = click.option(
     "--referee-token-file", type=click.Path(path_type=Path), help="The service's token."
 )
+model_option = click.option(
+    "--candidate-model",
+    help="PROVIDER/NAME that candidates may ask, where TASK allows it [the task's own script in its place].",
+)
+model_tokens_option = click.option(
+    "--candidate-tokens",
+    type=click.IntRange(1, 10**12),
+    help="Hard cap on the tokens candidates use in practice, and as much again on hidden draws.",
+)
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 
 
@@ -114,6 +123,25 @@ def proven(trust: bool, wish: str | None) -> Any:
 def not_both(trust: bool, tier: str | None) -> None:
     if trust and tier is not None:
         raise UsageError(f"--tier {tier} and --i-trust-the-candidates contradict each other; give one of them")
+
+
+def asks(task_id: str, model: str | None, tokens: int | None) -> Any:
+    """What a run records of the model that its candidates may ask; None for a task that allows none. Raises UsageError
+    for a model that cannot be had."""
+    from toprope.referee.messages import SCRIPTED
+    from toprope.run.records import Asks
+    from toprope.tasks import registry
+
+    task = registry.load(task_id)
+    if task.spec.model is None:
+        if model is not None or tokens is not None:
+            raise UsageError(f"candidates of {task_id} may ask no model; leave out --candidate-model and its tokens")
+        return None
+    if model not in (None, SCRIPTED):
+        from toprope.referee.provider import get
+
+        get("--candidate-model", model)
+    return Asks(model or SCRIPTED, tokens)
 
 
 def cores() -> int:

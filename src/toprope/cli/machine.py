@@ -7,7 +7,17 @@ from pathlib import Path
 
 import click
 
-from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, workers_option
+from toprope.cli.group import (
+    as_json,
+    cores,
+    emit,
+    main,
+    model_option,
+    model_tokens_option,
+    proven,
+    tier_option,
+    workers_option,
+)
 
 
 @main.command()
@@ -40,20 +50,38 @@ def bench(quick: bool, tier: str | None, as_json: bool) -> None:
 @click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
 @click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
 @click.option("--token-file", type=click.Path(path_type=Path), help="Clients must hold the same token; mode 0600.")
+@model_option
+@model_tokens_option
 @workers_option
-def referee(listen: str, vault: Path | None, token_file: Path | None, workers: int | None) -> None:
+def referee(
+    listen: str,
+    vault: Path | None,
+    token_file: Path | None,
+    workers: int | None,
+    candidate_model: str | None,
+    candidate_tokens: int | None,
+) -> None:
     """Serve as the referee of other users' runs, under a user of its own, until stopped.
 
     `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
     """
     from toprope.referee.address import parse, read_token
+    from toprope.referee.messages import SCRIPTED
     from toprope.referee.service import Service, Terms
     from toprope.run.session import vault_directory
     from toprope.sandbox.kernel import close_memory
 
     close_memory()
     address, token = parse(listen), read_token(token_file)
-    service = Service(address, Terms(vault or vault_directory(), proven(False, None).tier, workers or cores(), token))
+    terms = Terms(
+        vault or vault_directory(),
+        proven(False, None).tier,
+        workers or cores(),
+        token,
+        candidate_model or SCRIPTED,
+        candidate_tokens,
+    )
+    service = Service(address, terms)
     click.echo(f"referee at {address}, vault {vault or vault_directory()}; stop it with Ctrl-C", err=True)
     service.run()
 

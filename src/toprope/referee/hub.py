@@ -23,6 +23,7 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
+from toprope.referee.broker import broker_for
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate, Verdict
 from toprope.referee.messages import (
@@ -108,7 +109,7 @@ class Hub:
             n = self._task.spec.splits.test
             baselines = {name: Candidate(b.tree, b.params) for name, b in self._task.baselines().items()}
             r = examine(n, pool, request.candidate, baselines, opening, show)
-        judged, seen = self._vault.judged(run.run), self._vault.seen(run.run)
+        judged, seen, replies = self._vault.judged(run.run), self._vault.seen(run.run), self._vault.replies(run.run)
         return Opened(
             r.champion,
             r.baselines,
@@ -121,6 +122,7 @@ class Hub:
             judged,
             request.beacon,
             seen,
+            replies,
         )
 
     @contextlib.contextmanager
@@ -131,7 +133,7 @@ class Hub:
             return
         secret = beacon_secret(self._run.secret, self._run.beacon_round, beacon)
         config = msgspec.structs.replace(self._pool.config, secrets={"test": secret})
-        pool = ScorerPool(config, len(self._pool.pids))
+        pool = ScorerPool(config, len(self._pool.pids), broker=self._pool.broker)
         try:
             yield pool
         finally:
@@ -158,7 +160,10 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     scorers = ScorerConfig(
         config.task, dict.fromkeys(("val", "measure", "test"), run.secret), config.tier, secrets.token_bytes(16)
     )
-    pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)))
+    broker = broker_for(
+        task, config.model, config.tokens, vault.replies(run.run), lambda reply: vault.heard(run.run, reply)
+    )
+    pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
     try:
         hub = Hub(task, vault, run, pool)
         channel.send(_ready(task, vault, run, pool, sitting))
@@ -185,6 +190,12 @@ def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, sitting: 
     alpha = float(np.exp(-attempt_level(run.number, 1, 1000)))
     metric = task.spec.metric
     gain = minimum_detectable(task.spec.splits.val_slice, metric.spread, metric.clip, alpha)
+    if gain == float("inf"):
+        n = task.spec.splits.val_slice
+        raise UsageError(
+            f"task {task.spec.id}: a slice of {n} draws cannot show any gain at the 1,000th attempt; raise "
+            "splits.val_slice in its task.toml"
+        )
     hidden = getattr(task, "hidden_weights", "")
     return HubReady(commitment(run.secret), certifying, run.number, vault.since, hidden, pool.protection, gain, sitting)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import numpy as np
@@ -11,6 +11,8 @@ from numpy.typing import NDArray
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.types import Block, BlockResult, Candidate, Floats, Incident, Outcome, Split, Tree
+
+SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
 
 # ---------------------------------------------------------------- to and from a scorer
 
@@ -66,6 +68,29 @@ class Done(msgspec.Struct, frozen=True, tag=True):
         return bool(sane and np.isfinite(r.scores[ok]).all() and np.isnan(r.scores[~ok]).all())
 
 
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Question(msgspec.Struct, frozen=True, tag=True):
+    """What a candidate asks the model that its task allows, on its way to whoever holds it. sample: which of the
+    replies that the same messages may have."""
+
+    messages: list[Said]
+    sample: int = 0
+
+
+class Reply(msgspec.Struct, frozen=True, tag=True):
+    """key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
+    dollars: by its price list, 0 without one."""
+
+    key: bytes
+    text: str
+    tokens: int
+    dollars: float = 0.0
+
+
 class Ready(msgspec.Struct, frozen=True, tag=True):
     """The scorer's sandbox stands and its draws can be made."""
 
@@ -90,7 +115,8 @@ class Failed(msgspec.Struct, frozen=True, tag=True):
 class HubConfig(msgspec.Struct, frozen=True, tag=True):
     """rehearsal: replaces the random run secret; such a run certifies nothing. sitting: the last one that the run's
     ledger records, 0 for none; what is older than the vault's memory is a copy. beacon_round: the public beacon's
-    round whose value will decide the test draws, named before anything is climbed.
+    round whose value will decide the test draws, named before anything is climbed. model: that candidates may ask on
+    hidden draws; tokens: the hard cap on that, None for no cap.
     """
 
     run: str
@@ -101,6 +127,8 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
     rehearsal: str | None = None
     sitting: int = 0
     beacon_round: str | None = None
+    model: str = SCRIPTED
+    tokens: int | None = None
 
 
 class HubReady(msgspec.Struct, frozen=True, tag=True):
@@ -181,7 +209,8 @@ class Judged(msgspec.Struct, frozen=True):
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
     """The sealed result, the paired differences champion - baseline, the revealed run secret and verdicts, and what
-    tripwires and honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents."""
+    tripwires and honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents.
+    replies: of the model that candidates asked on hidden draws."""
 
     champion: Estimate
     baselines: dict[str, Estimate]
@@ -194,9 +223,10 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     gate: list[Judged] = []
     beacon: str | None = None
     incidents: dict[str, list[Incident]] = {}
+    replies: list[Reply] = []
 
 
-ToScorer = Load | Work
-FromScorer = Ready | Progress | Done | Failed
+ToScorer = Load | Work | Reply
+FromScorer = Ready | Progress | Question | Done | Failed
 ToHub = Acknowledge | Attempt | Commit | Unseal
 FromHub = HubReady | Progress | Answer | Noted | Opened | Failed

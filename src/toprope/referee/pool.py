@@ -14,8 +14,10 @@ from functools import partial
 
 from toprope import errors, wire
 from toprope.errors import TooLate, WorkerDied
-from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, Work
+from toprope.referee.broker import Broker, broker_for
+from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Question, Ready, ScorerConfig, Work
 from toprope.space import Space
+from toprope.tasks import registry
 from toprope.types import Tree
 
 MAX_TRIES = 3  # of one block: a block that kills its scorer this often is the scorer's fault or the machine's
@@ -92,9 +94,11 @@ class ScorerPool:
         *,
         module: str = "toprope.referee.scorer",
         environment: dict[str, str] | None = None,
+        broker: Broker | None = None,
     ) -> None:
-        """module: what each scorer runs; the red team plants loot in its own. environment: on top of ours."""
-        self.config = config
+        """module: what each scorer runs; the red team plants loot in its own. environment: on top of ours. broker: of
+        the model that candidates may ask, closed with the pool; None: the task's own script stands in for one."""
+        self.config, self.broker = config, broker
         self._start = partial(_Worker, config, module, environment)
         self._trees: dict[str, Tree] = {}
         self._spaces: dict[str, Space] = {}
@@ -115,6 +119,15 @@ class ScorerPool:
     def pids(self) -> list[int]:
         return [w.process.pid for w in self._workers]
 
+    @property
+    def asked(self) -> int:
+        """Questions that candidates have asked their model."""
+        return 0 if self.broker is None else self.broker.asked
+
+    def waiting(self, questions: float) -> float:
+        """Seconds that so many questions take, if none of them is known."""
+        return 0.0 if self.broker is None else questions * self.broker.latency_s / len(self._workers)
+
     def add(self, tree: Tree, space: Space) -> tuple[str, str]:
         """Make files and a space known to every scorer; returns the digests that blocks name them by."""
         t, s = tree.digest, space.digest
@@ -132,6 +145,8 @@ class ScorerPool:
         tries: dict[int, int] = {}
         with selectors.DefaultSelector() as ready:
             idle = [w if w.work is None else self._replace(w) for w in list(self._workers)]
+            if self.broker is not None:
+                ready.register(self.broker, selectors.EVENT_READ)
             while queue or len(idle) < len(self._workers):
                 while queue and idle:
                     worker, work = idle.pop(), queue.popleft()
@@ -144,8 +159,14 @@ class ScorerPool:
                     ready.register(worker.channel, selectors.EVENT_READ, worker)
                 for key, _ in _ready(ready, until):
                     worker = key.data
-                    ready.unregister(worker.channel)
+                    if worker is None:
+                        self._hand_on()
+                        continue
                     done = self._result(worker)
+                    if isinstance(done, Question):
+                        self._ask(done, worker, ready)
+                        continue
+                    ready.unregister(worker.channel)
                     if done is None:
                         lost = worker.work
                         assert lost is not None
@@ -174,9 +195,23 @@ class ScorerPool:
         worker.work = work
         worker.channel.send(work)
 
+    def _ask(self, question: Question, worker: _Worker, ready: selectors.BaseSelector) -> None:
+        """To the model; `_hand_on` gives the reply to the scorer, which waits for nothing else."""
+        if self.broker is None:
+            self.broker = broker_for(registry.load(self.config.task))
+            assert self.broker is not None, "a scorer passes on nothing where its task allows no model"
+            ready.register(self.broker, selectors.EVENT_READ)
+        self.broker.ask(question, worker)
+
+    def _hand_on(self) -> None:
+        assert self.broker is not None
+        for worker, reply in self.broker.answers():
+            with contextlib.suppress(WorkerDied):  # one that ended meanwhile is noticed when it is listened to
+                worker.channel.send(reply)
+
     @staticmethod
-    def _result(worker: _Worker) -> Done | None:
-        """The worker's answer, or None if it died or answered something else."""
+    def _result(worker: _Worker) -> Done | Question | None:
+        """The worker's answer or question to a model, or None if it died or said something else."""
         try:
             message = worker.channel.recv()
         except WorkerDied:
@@ -184,6 +219,8 @@ class ScorerPool:
         if isinstance(message, Failed):
             raise_failed(message)
         assert worker.work is not None
+        if isinstance(message, Question):
+            return message
         return message if isinstance(message, Done) and message.answers(worker.work) else None
 
     def _replace(self, worker: _Worker) -> _Worker:
@@ -214,3 +251,6 @@ class ScorerPool:
         for worker in self._workers:
             worker.close(patience_s=1.0)
         self._workers.clear()
+        if self.broker is not None:
+            self.broker.close()
+            self.broker = None

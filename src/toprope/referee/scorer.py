@@ -10,15 +10,28 @@ import contextlib
 import socket
 import sys
 import time
+from collections.abc import Callable
 
 import numpy as np
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
-from toprope.protocols import Outputs, Task
+from toprope.protocols import Dialogue, Outputs, Task
+from toprope.referee.asking import Asking
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.imports import denied, invalid
-from toprope.referee.messages import Done, Failed, Load, Progress, Ready, ScorerConfig, ToScorer, Work
+from toprope.referee.messages import (
+    Done,
+    Failed,
+    Load,
+    Progress,
+    Question,
+    Ready,
+    Reply,
+    ScorerConfig,
+    ToScorer,
+    Work,
+)
 from toprope.referee.traps import Traps, used
 from toprope.sandbox.box import Case, Job, JobResult, Sandbox
 from toprope.sandbox.kernel import harden_worker
@@ -30,8 +43,16 @@ from toprope.types import Block, BlockResult, Floats, Incident, Tree
 class Scorer:
     """The state of one scorer: its sandbox, its draws, the trees and spaces it was told."""
 
-    def __init__(self, task: Task, box: Sandbox, store: DrawStore, traps: Traps | None = None) -> None:
-        self.task, self.box, self.store, self.traps = task, box, store, traps
+    def __init__(
+        self,
+        task: Task,
+        box: Sandbox,
+        store: DrawStore,
+        traps: Traps | None = None,
+        pass_on: Callable[[Question], Reply] | None = None,
+    ) -> None:
+        """pass_on: to whoever holds the model that candidates may ask."""
+        self.task, self.box, self.store, self.traps, self.pass_on = task, box, store, traps, pass_on
         self.trees: dict[str, Tree] = {}
         self.spaces: dict[str, Space] = {}
         self._imports: dict[str, str] = {}  # tree -> what it imports and may not
@@ -64,9 +85,11 @@ class Scorer:
         if refused := self._refused(block.tree):
             return self._answer(work, held, invalid(scores, refused if work.detail else ""))
         decoys = self.traps.plan if self.traps is not None else None
-        job = Job(tree.files, space, block.rows, self.task.spec.entries, work.detail, decoys)
+        use = self.task.spec.model
+        asking = Asking(use, len(block.rows), self.pass_on) if use is not None and self.pass_on is not None else None
+        job = Job(tree.files, space, block.rows, self.task.spec.entries, work.detail, decoys, asking)
         before = time.process_time()
-        done = self.box.run(job, [self._case(h, work.replicate) for h in held], on_case)
+        done = self.box.run(job, [self._case(h, work.replicate, asking) for h in held], on_case)
         cpu = done.cpu_s + time.process_time() - before
         dead = np.array([o != "ok" for o in done.outcomes])
         scores[dead] = np.nan
@@ -124,8 +147,13 @@ class Scorer:
             self._imports[tree] = denied(self.trees[tree], self.task.spec.denied_imports)
         return self._imports[tree]
 
-    def _case(self, held: Held, replicate: int) -> Case:
-        return Case(held.public, held.rng_seed + replicate, lambda entries: self.task.dialogue(held.draw, entries))
+    def _case(self, held: Held, replicate: int, asking: Asking | None) -> Case:
+        def dialogue(entries: frozenset[str]) -> Dialogue:
+            if asking is not None:
+                asking.begin()
+            return self.task.dialogue(held.draw, entries)
+
+        return Case(held.public, held.rng_seed + replicate, dialogue)
 
     def _checked(self, outputs: Outputs, held: Held) -> Floats:
         """A task's score function must give finite numbers from valid outputs; anything else is the task's bug."""
@@ -144,7 +172,15 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
         for split in config.secrets:
             task.prepare(split, lambda what, done: channel.send(Progress(what, done)))
         traps = Traps(config.traps) if config.traps is not None else None
-        scorer = Scorer(task, box, DrawStore(task, config.secrets, traps), traps)
+
+        def pass_on(question: Question) -> Reply:
+            channel.send(question)
+            reply = channel.recv()
+            if not isinstance(reply, Reply):
+                raise WorkerDied(f"a scorer that had asked a model was told {type(reply).__name__}")
+            return reply
+
+        scorer = Scorer(task, box, DrawStore(task, config.secrets, traps), traps, pass_on)
         channel.send(Ready(box.protection))
         while True:
             message = channel.recv()

@@ -23,7 +23,7 @@ import msgspec
 from toprope import seeding, wire
 from toprope.errors import RunError, UsageError
 from toprope.referee.gate import Verdict
-from toprope.referee.messages import Answer, Judged
+from toprope.referee.messages import Answer, Judged, Reply
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.types import Candidate, Incident
@@ -44,6 +44,7 @@ CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candi
                                      PRIMARY KEY (task, opening), UNIQUE (run, candidate)) STRICT;
 CREATE TABLE IF NOT EXISTS queries (task TEXT, hidden TEXT, number INTEGER, at REAL, query BLOB,
                                     PRIMARY KEY (task, hidden, number)) STRICT;
+CREATE TABLE IF NOT EXISTS replies (run TEXT, key BLOB, body BLOB, PRIMARY KEY (run, key)) STRICT;
 CREATE TABLE IF NOT EXISTS incidents (run TEXT, candidate TEXT, kind TEXT, severity TEXT, evidence TEXT,
                                       PRIMARY KEY (run, candidate, kind, severity)) STRICT;
 """
@@ -308,6 +309,17 @@ class Vault:
             with self._write():
                 rows = [(run, candidate, i.kind, i.severity, i.evidence) for i in incidents]
                 self._db.executemany("INSERT OR IGNORE INTO incidents VALUES (?,?,?,?,?)", rows)
+
+    def heard(self, run: str, reply: Reply) -> None:
+        """Keeps what the model said to a candidate on a hidden draw."""
+        with self._write():
+            values = (run, reply.key, wire.encode(reply))
+            self._db.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", values)
+
+    def replies(self, run: str) -> list[Reply]:
+        with self._read():
+            rows = self._db.execute("SELECT body FROM replies WHERE run=? ORDER BY rowid", (run,)).fetchall()
+            return [wire.decode(body, Reply) for (body,) in rows]
 
     def query(self, task: str, hidden: str, query: bytes, budget: int) -> int:
         """Counts a question to the task's oracle before it is answered; how many are left. hidden: whose secret it is

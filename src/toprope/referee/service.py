@@ -27,6 +27,7 @@ from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.referee.address import Address, Hello
 from toprope.referee.messages import (
+    SCRIPTED,
     Acknowledge,
     Answer,
     Failed,
@@ -49,12 +50,15 @@ LAST = (Answer, Noted, Opened, Failed)  # what ends the hub's side of a question
 
 
 class Terms(NamedTuple):
-    """What the service decides, whatever a client asks for."""
+    """What the service decides, whatever a client asks for. model: the only one, besides the tasks' own scripts, that
+    it asks for candidates, at its own cost; tokens: the most that a run may spend on it."""
 
     vault: Path
     tier: str
     workers: int
     token: str
+    model: str = SCRIPTED
+    tokens: int | None = None
 
 
 class Refused(Exception):
@@ -140,7 +144,14 @@ def _on_our_terms(asked: HubConfig, terms: Terms) -> HubConfig:
         raise UsageError(f"run id {asked.run[:80]!r}; expected 1 to 64 letters and digits")
     if asked.tier == "none":
         raise UsageError("a referee service does not take part in runs without a sandbox")
-    return msgspec.structs.replace(asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers)
+    if asked.model not in (SCRIPTED, terms.model):
+        raise UsageError(
+            f"this referee asks {terms.model} for candidates and no {asked.model[:80]!r}; its operator names another "
+            "with `toprope referee --candidate-model`"
+        )
+    return msgspec.structs.replace(
+        asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers, tokens=terms.tokens
+    )
 
 
 def _serve(client: Client, hub: wire.Channel[object]) -> None:

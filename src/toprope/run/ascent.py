@@ -7,7 +7,6 @@ or not it was ready sooner, so the climb does not depend on how fast the hub is,
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 
 import numpy as np
@@ -63,9 +62,12 @@ class Ascent:
 
     def finish(self) -> None:
         """After the last generation: hear what is pending, then one last attempt."""
-        if self._pending is not None:
-            self._hear()
+        self.hear()
         self._ask(-LAG)
+        self.hear()
+
+    def hear(self) -> None:
+        """Waits for the answer that is pending, if one is."""
         if self._pending is not None:
             self._hear()
 
@@ -82,9 +84,9 @@ class Ascent:
         candidate = Candidate(self._tree, self._space.decode(finalist.row))
         asked = self._asked.get(candidate.id)
         if asked is None:
-            start, draws = time.monotonic(), len(finalist.scores)
-            scores, incidents = self._evaluator.alone(finalist.row, draws)
-            expected = (time.monotonic() - start) / draws * 2 * self._splits.val_slice  # candidate and champion
+            draws = len(finalist.scores)
+            scores, incidents, seconds = self._evaluator.alone(finalist.row, draws)
+            expected = seconds / draws * 2 * self._splits.val_slice  # candidate and champion
             expected *= CROWD if generation >= 0 else 1.0
             pure = np.allclose(scores, finalist.scores, atol=1e-6)
             speed = pace(expected, self._splits.tick_s)

@@ -285,11 +285,11 @@ class Desk:
 
     def _considered(self, judged: Judged, author: str) -> tuple[Asked, float]:
         """The lone re-run, recorded; and the seconds until the first tick of its schedule."""
-        start, draws = time.monotonic(), len(judged.scores)
+        draws = len(judged.scores)
         space, rows = several([judged.candidate.params])
         names = self._pool.add(judged.candidate.tree, space)
-        scores, incidents = lone(self._pool, names, rows[0], draws, 0, self._whole)
-        cost = (time.monotonic() - start) / draws * 2 * self.spec.splits.val_slice * 2  # experiments go on beside it
+        scores, incidents, seconds = lone(self._pool, names, rows[0], draws, 0, self._whole)
+        cost = seconds / draws * 2 * self.spec.splits.val_slice * 2  # experiments go on beside it
         tick = pace(cost, self.spec.splits.tick_s)
         pure = bool(np.allclose(scores, judged.scores, atol=1e-6))
         if judged.quarantined:

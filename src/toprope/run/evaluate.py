@@ -5,7 +5,9 @@ A block that the ledger already holds is not run again; that is all that resumin
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -72,17 +74,26 @@ class Evaluator:
             )
         return past
 
-    def alone(self, row: Codes, draws: int, replicate: int = 0) -> tuple[NDArray[np.float32], list[Incident]]:
+    def alone(self, row: Codes, draws: int, replicate: int = 0) -> Lone:
         """What `lone` says of one row of the run's own space."""
         return lone(self._pool, (self._tree, self._space), row, draws, replicate, self._whole)
 
 
+class Lone(NamedTuple):
+    """scores: (draws,) float32. seconds: what it took, and what its questions to a model would have taken anew."""
+
+    scores: NDArray[np.float32]
+    incidents: list[Incident]
+    seconds: float
+
+
 def lone(
     pool: ScorerPool, names: tuple[str, str], row: Codes, draws: int, replicate: int = 0, whole: bool = False
-) -> tuple[NDArray[np.float32], list[Incident]]:
+) -> Lone:
     """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And what
     tripwires and honeypots saw, which can be pinned on nobody else here. names: digests of tree and space. replicate:
     other candidate seeds. whole: all draws in one piece, for tasks that judge what only many together show."""
+    start, asked = time.monotonic(), pool.asked
     step = draws if whole else 8
     cuts = [tuple(range(at, min(at + step, draws))) for at in range(0, draws, step)]
     block = Block(*names, row[None, :], ())
@@ -95,7 +106,7 @@ def lone(
         scores[list(cuts[done.id])] = done.result.scores[0]
         for incident in done.result.incidents.get(0, []):
             seen.setdefault((incident.kind, incident.severity), incident)
-    return scores, list(seen.values())
+    return Lone(scores, list(seen.values()), time.monotonic() - start + pool.waiting(pool.asked - asked))
 
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:

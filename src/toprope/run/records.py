@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toprope import wire
 from toprope.errors import RunError
 from toprope.protocols import Entry
-from toprope.referee.messages import Answer, Opened
+from toprope.referee.messages import SCRIPTED, Answer, Opened, Reply
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
@@ -31,6 +31,14 @@ class Plan(msgspec.Struct, frozen=True):
     dollars: float | None = None
 
 
+class Asks(msgspec.Struct, frozen=True):
+    """The model that candidates may ask. tokens: the hard cap on practice, and as much again on hidden draws; None: no
+    cap."""
+
+    model: str = SCRIPTED
+    tokens: int | None = None
+
+
 class Ask(msgspec.Struct, frozen=True):
     """kind "ask", the first entry: what a user wants of a new run, so that one killed while starting can be resumed."""
 
@@ -43,6 +51,7 @@ class Ask(msgspec.Struct, frozen=True):
     rehearsal: str | None = None
     beacon_round: str | None = None
     plan: Plan | None = None
+    asks: Asks | None = None
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -72,6 +81,7 @@ class Opening(msgspec.Struct, frozen=True):
     beacon_round: str | None = None
     confined: bool = False
     plan: Plan | None = None
+    asks: Asks | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
 
 
@@ -184,6 +194,7 @@ KINDS: dict[str, Any] = {
     "audit": Audited,
     "finding": Finding,
     "spent": Spent,
+    "reply": Reply,
     "commit": Committed,
     "test": Opened,
 }

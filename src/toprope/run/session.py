@@ -19,10 +19,11 @@ import platformdirs
 
 import toprope
 from toprope import climbers, seeding
-from toprope.errors import RunError, UsageError
+from toprope.errors import ModelSpent, RunError, UsageError
 from toprope.protocols import Climber, Task
+from toprope.referee.broker import broker_for
 from toprope.referee.client import Connect, HubClient, own_hub
-from toprope.referee.messages import Answer, HubConfig, Opened, ScorerConfig, Unseal, Work
+from toprope.referee.messages import Answer, HubConfig, Opened, Reply, ScorerConfig, Unseal, Work
 from toprope.referee.pool import ScorerPool
 from toprope.run.ascent import Ascent
 from toprope.run.desk import Desk, Quota
@@ -30,7 +31,7 @@ from toprope.run.evaluate import Evaluator
 from toprope.run.ledger import SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
-from toprope.run.records import Ask, Asked, BlockRecord, Committed, Generation, Opening, Sitting, record
+from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
 from toprope.run.story import tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space
@@ -69,10 +70,12 @@ class Session:
         workers: int,
         screen: Screen,
         connect: Connect = own_hub,
+        tokens: int | None = None,
     ) -> None:
         """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed.
-        connect: to a hub of our own or to a service."""
+        connect: to a hub of our own or to a service. tokens: a new cap on what candidates ask their model."""
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
+        self._tokens = tokens
         if ask is not None:
             task = registry.load(ask.task)
             if not climbers.authored(ask.climber):
@@ -125,11 +128,26 @@ class Session:
         ask = self.ask
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
         vault = str(vault_directory())
-        hub = HubConfig(ask.run, ask.task, tier, self._workers, vault, ask.rehearsal, last, ask.beacon_round)
+        asks = ask.asks or Asks()
+        tokens = asks.tokens if self._tokens is None else self._tokens
+        hub = HubConfig(
+            ask.run,
+            ask.task,
+            tier,
+            self._workers,
+            vault,
+            ask.rehearsal,
+            last,
+            ask.beacon_round,
+            asks.model,
+            tokens,
+        )
         self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
         traps = secrets.token_bytes(16)  # of this sitting, known to its scorers only
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps)
-        self._pool = ScorerPool(config, self._workers, self.screen.progress)
+        known = [record(e) for e in self.ledger.read("reply")]
+        broker = broker_for(self.task, asks.model, tokens, known, self._heard_reply)
+        self._pool = ScorerPool(config, self._workers, self.screen.progress, broker=broker)
         self._hub.wait_ready()
         hidden = getattr(self.task, "hidden_weights", "")
         if getattr(self.task, "one_secret", False) and hidden != self._hub.ready.hidden:
@@ -137,6 +155,9 @@ class Session:
                 f"practice draws here are of the {hidden}, the referee's are of the {self._hub.ready.hidden}; "
                 f"{ask.task} needs one and the same: copy the vault's dialect file here, or climb without --referee"
             )
+
+    def _heard_reply(self, reply: Reply) -> None:
+        self.ledger.append("reply", reply)
 
     def _sat(self, sitting: int) -> None:
         self.ledger.append("sitting", Sitting(sitting), safe=True)
@@ -195,16 +216,20 @@ class Session:
             self.screen.gate,
         )
         climber = _climber(o.climber, self.task, o.seed)
-        climb(
-            climber,
-            race,
-            ascent,
-            Budget(o, self.ledger),
-            self.ledger,
-            spec.splits.generation,
-            o.space.points,
-            self.screen.generation,
-        )
+        try:
+            climb(
+                climber,
+                race,
+                ascent,
+                Budget(o, self.ledger),
+                self.ledger,
+                spec.splits.generation,
+                o.space.points,
+                self.screen.generation,
+            )
+        except ModelSpent as e:  # as any other budget: what is promoted stands
+            self.screen.say(str(e))
+            ascent.hear()
 
     def desk(self, quota: Quota) -> Desk:
         """Where authors bring candidates to this run, in place of `climb`. Raises RunError if it is over."""

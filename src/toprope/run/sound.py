@@ -49,6 +49,8 @@ def _faults(s: Story) -> Iterator[str]:
     for spent in s.spent:
         if not _named(spent.author) or not _number(spent.tokens, spent.dollars):
             yield f"what {spent.author[:64]!r} spent is no number"
+    if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in s.replies):
+        yield "a reply of a model is none"
     yield from _gate(s)
     yield from _test(s)
 
@@ -131,6 +133,8 @@ def _test(s: Story) -> Iterator[str]:
         yield "the revealed secret is not the one committed to"
     if set(test.gains) != set(test.baselines) or test.opening < 1 or not _number(test.draws, test.opening, test.cpu_s):
         yield "its test has gains over other baselines, or counts that are none"
+    if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in test.replies):
+        yield "a reply of a model to its hidden work is none"
     if not _estimates(test.champion, *test.baselines.values(), *test.gains.values()):
         yield "its test holds a number that is none"
 

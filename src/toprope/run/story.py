@@ -12,7 +12,7 @@ import numpy as np
 
 from toprope.errors import RunError
 from toprope.protocols import Entry
-from toprope.referee.messages import Answer, Opened
+from toprope.referee.messages import Answer, Opened, Reply
 from toprope.run import sound
 from toprope.run.ledger import read_entries
 from toprope.run.records import (
@@ -50,6 +50,7 @@ class Story(msgspec.Struct):
     ask: Ask | None = None
     findings: list[Finding] = []
     spent: list[Spent] = []
+    replies: list[Reply] = []
 
     @property
     def experiments(self) -> int:
@@ -217,6 +218,7 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         last("ask"),
         by_kind.get("finding", []),
         by_kind.get("spent", []),
+        by_kind.get("reply", []),
     )
     sound.check(story)
     return story
@@ -224,6 +226,19 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
 
 def _estimate(e: Any) -> dict[str, float] | None:
     return None if e is None else {"value": round(e.value, 4), "lo": round(e.lo, 4), "hi": round(e.hi, 4)}
+
+
+def _model(s: Story) -> dict[str, Any] | None:
+    """The model that candidates could ask, and what was asked of it; hidden work is known once the test is opened."""
+    if s.opening.asks is None:
+        return None
+    some = [*s.replies, *(s.test.replies if s.test is not None else [])]
+    return {
+        "name": s.opening.asks.model,
+        "replies": len(some),
+        "tokens": sum(r.tokens for r in some),
+        "dollars": round(sum(r.dollars for r in some), 4),
+    }
 
 
 def summary(s: Story) -> dict[str, Any]:
@@ -258,6 +273,7 @@ def summary(s: Story) -> dict[str, Any]:
         "beacon": None if o.beacon_round is None else {"round": o.beacon_round, "value": test and test.beacon},
         "committed": None if s.committed is None else s.committed.candidate,
         "hidden": o.hidden,
+        "model": _model(s),
         "detectable": o.detectable,
         "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},
         "ledger": s.head,

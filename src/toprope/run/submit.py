@@ -15,8 +15,10 @@ import msgspec
 from toprope import seeding, wire
 from toprope.errors import UsageError
 from toprope.protocols import TaskSpec
+from toprope.referee.broker import broker_for
 from toprope.referee.messages import Done, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
+from toprope.run.records import Asks
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio
@@ -129,14 +131,17 @@ def submit(
     seed: int,
     tier: Callable[[], Choice],
     progress: Callable[[str, float], None],
+    asks: Asks | None = None,
 ) -> dict[str, Any]:
-    """The JSON object of `toprope submit` (DESIGN section 12). tier: proves one, once the candidate can be read."""
+    """The JSON object of `toprope submit` (DESIGN section 12). tier: proves one, once the candidate can be read. asks:
+    the model it may ask, where the task allows one."""
     task = registry.load(task_id)
     candidate = read_candidate(directory, params, task.spec)
     start = time.monotonic()
     choice = tier()
     config = ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, choice.tier, secrets.token_bytes(16))
-    pool = ScorerPool(config, 1, progress)
+    broker = broker_for(task, asks.model, asks.tokens) if asks is not None else None
+    pool = ScorerPool(config, 1, progress, broker=broker)
     try:
         space, rows = several([candidate.params])
         tree, digest = pool.add(candidate.tree, space)
@@ -149,6 +154,7 @@ def submit(
         "candidate": candidate.id,
         "task": task_id,
         **_judged(done),
+        **({} if asks is None else {"model": {"name": asks.model, "tokens": broker.spent if broker else 0}}),
         "protection": protection,
         "cost": {"wall_s": round(time.monotonic() - start, 3), "cpu_s": round(done.result.cpu_s, 3)},
     }

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.sandbox.inside.candidate import CRASH, FIRST, INVALID, MEMORY, NOTE, OK, TEXT_MAX, frame
+from toprope.sandbox.inside.model import PART_MAX
 from toprope.types import Array, Outcome, Round
 
 KINDS = {OK: Outcome.OK, INVALID: Outcome.INVALID, CRASH: Outcome.CRASH, MEMORY: Outcome.MEMORY}
@@ -70,7 +71,7 @@ def notes(inbox: bytearray) -> list[Note] | None:
     taken = []
     while len(inbox) >= NOTE.size:
         kind, number, length = NOTE.unpack_from(inbox)
-        if kind not in b"HXEDT" or length > 4 * TEXT_MAX:
+        if kind not in b"HXEDTPQ" or length > (PART_MAX if kind in b"PQ" else 4 * TEXT_MAX):
             return None
         if len(inbox) < NOTE.size + length:
             break

@@ -15,13 +15,24 @@ from toprope.sandbox.process import SLOTS
 from toprope.space import Space
 from toprope.types import Codes, Incident, Limits, Outcome, Round
 
+
+class Refused(Exception):
+    """What a candidate hears instead of a model's reply."""
+
+
+Asking = Callable[[bytes], str]
+"""A model's reply to a question as a child sent it: anything at all, up to MAX_QUESTION bytes. Raises Refused."""
+
+MAX_QUESTION = 1 << 20
+
 # Of a long conversation, for the CPU backstop inside the child only; the scorer watches CPU per variant and round.
 ROUNDS_MAX = 64
 
 
 class Job(NamedTuple):
     """One author's work. rows: (k, p) levels of `space`. entries: names looked for. detail: error text (dev only).
-    decoys: what to plant in the child's own process (inside/decoys.py); None: nothing."""
+    decoys: what to plant in the child's own process (inside/decoys.py); None: nothing. ask: answers what candidates ask
+    a model; None: they have none to ask."""
 
     files: dict[str, bytes]
     space: Space
@@ -29,6 +40,7 @@ class Job(NamedTuple):
     entries: Sequence[str]
     detail: bool = False
     decoys: dict[str, Any] | None = None
+    ask: Asking | None = None
 
 
 class Case(NamedTuple):
@@ -63,6 +75,7 @@ def job_message(job: Job, cases: Sequence[Case], limits: Limits, alive: int) -> 
         "entries": list(job.entries),
         "detail": job.detail,
         "decoys": job.decoys,
+        "model": job.ask is not None,
         "memory": (limits.memory_mb << 20) + SLOTS + max((c.public.size for c in cases), default=0),
         "cpu_s": min(math.ceil(limits.cpu_s * alive * max(len(cases), 1) * ROUNDS_MAX) + 1, 1 << 30),
     }

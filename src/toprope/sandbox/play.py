@@ -25,7 +25,7 @@ from toprope.errors import UsageError, WorkerDied
 from toprope.protocols import Outputs
 from toprope.sandbox import frames
 from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
-from toprope.sandbox.job import Case, Job, job_message, round_message
+from toprope.sandbox.job import MAX_QUESTION, Case, Job, Refused, job_message, round_message
 from toprope.sandbox.process import SLOTS, Child, Ended
 from toprope.types import Incident, Limits, Outcome, Round
 
@@ -68,6 +68,7 @@ class Play:
         self.crowd = 0  # variants played in this child
         self.alone: set[int] = set()  # variants that get a child of their own after a forgery nobody can be blamed for
         self.restarts = 0
+        self.question = bytearray()  # of this child to a model, as far as it has come
         self.where = "while loading"  # what the child was last asked for, for the evidence
 
     # -- one case ---------------------------------------------------------------------------------------------------
@@ -204,6 +205,8 @@ class Play:
                     self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
                 elif note.kind == b"T" and note.text in DECOYS and self.job.decoys is not None:
                     self._touched(*DECOYS[note.text], window.variants.tolist())
+                elif note.kind in b"PQ" and self.job.ask is not None:
+                    since += self._asked(note)  # the model's time is not the candidate's
                 elif note == (b"D", len(window.variants), nonce) and not child.inbox:
                     return
                 else:
@@ -217,6 +220,27 @@ class Play:
                 time.monotonic() - since > limits.wall_s or child.cpu_s() - cpu > limits.cpu_s
             ):
                 raise _Gone(Outcome.TIMEOUT, "no answer within the limit")
+
+    def _asked(self, note: frames.Note) -> float:
+        """A part of a question to a model; after the last one, its answer goes back. Returns the seconds it took."""
+        assert self.child is not None
+        assert self.job.ask is not None
+        self.question += note.text
+        if len(self.question) > MAX_QUESTION:
+            raise _Gone(Outcome.OUTPUT, f"a question of more than {MAX_QUESTION} bytes")
+        if note.kind == b"P":
+            return 0.0
+        question, began = bytes(self.question), time.monotonic()
+        self.question.clear()
+        try:
+            meta, reply = {}, self.job.ask(question).encode()
+        except Refused as e:
+            meta, reply = {"refused": str(e)}, b""
+        took = time.monotonic() - began
+        deadline = time.monotonic() + self.box.limits.wall_s
+        if not self.child.say(meta, reply, -1, deadline):
+            self._silent(deadline)
+        return took
 
     def _notes(self) -> list[frames.Note]:
         assert self.child is not None
@@ -272,6 +296,7 @@ class Play:
         except WorkerDied as e:
             raise _Gone(None, str(e)) from None
         self.told, self.first, self.crowd = None, -1, 0
+        self.question.clear()
         self.done[:] = 0
         limits = self.box.limits
         deadline = time.monotonic() + limits.wall_s + LOAD_S

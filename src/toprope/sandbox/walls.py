@@ -19,7 +19,7 @@ HERE = Path(__file__).parent
 UID = 64733  # nobody's: outside the ranges that distributions and systemd hand out to services
 INTERPRETER = Path(getattr(sys, "_base_executable", "") or sys.executable).resolve()  # a venv's is a link or a copy
 NOT_READ = ("site-packages", "dist-packages", "test", "ensurepip", "idlelib")  # of what lies in the standard library
-PARTS = ("layers", "decoys", "cases", "candidate", "zygote")  # of inside/, in the order in which they import each other
+PARTS = ("layers", "decoys", "cases", "model", "candidate", "zygote")  # of inside/, in the order of their imports
 PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft"))}  # distributions, modules to preload
 
 

@@ -21,6 +21,7 @@ TASKS = {  # id -> (module, factory called with the id, task.toml beside this fi
     "monitorability/scratchpad-v1": ("toprope.tasks.monitorability", "make", "monitorability/task.toml"),
     "control/attack-v1": ("toprope.tasks.control.attack", "make", "control/attack/task.toml"),
     "control/codewatch-v1": ("toprope.tasks.control.codewatch", "make", "control/codewatch/task.toml"),
+    "control/monitor-bank-v1": ("toprope.tasks.control.monitorbank", "make", "control/monitorbank/task.toml"),
     "control/protocol-v1": ("toprope.tasks.control", "make", "control/task.toml"),
     "mirror/calgrid-v1": ("toprope.tasks.mirror.calgrid", "make", "mirror/calgrid/task.toml"),
     "mirror/rpn-v1": ("toprope.tasks.mirror.rpn", "make", "mirror/rpn/task.toml"),
@@ -30,6 +31,7 @@ TASKS = {  # id -> (module, factory called with the id, task.toml beside this fi
     "w2s/probe-runs-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-runs-v1.toml"),
 }
 TESTING = {  # loadable by id, not listed: they are no alignment tasks
+    "testing/asking-v1": ("toprope.testing.coin", "make", ""),
     "testing/coin-v1": ("toprope.testing.coin", "make", ""),
     "testing/nonce-v1": ("toprope.testing.coin", "make", ""),
     "testing/rough-coin-v1": ("toprope.testing.coin", "make", ""),

@@ -6,7 +6,7 @@ import json
 import tomllib
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 
@@ -39,8 +39,10 @@ def _unknown(fields: dict[str, Any], kind: Any) -> Iterator[str]:
     for name, value in fields.items():
         if name not in known:
             yield f"unknown field {name[:80]!r}; known are {', '.join(known)}"
-        elif isinstance(value, dict) and isinstance(known[name], type(msgspec.Struct)):
-            yield from _unknown(value, known[name])
+        elif isinstance(value, dict):
+            for table in get_args(known[name]) or (known[name],):
+                if isinstance(table, type(msgspec.Struct)):
+                    yield from _unknown(value, table)
 
 
 def _useless(spec: TaskSpec) -> Iterator[str]:
@@ -49,6 +51,8 @@ def _useless(spec: TaskSpec) -> Iterator[str]:
         yield f"splits.rungs {s.rungs}; expected rising numbers of draws"
     counts = {name: getattr(s, name) for name in ("val_slice", "measure_slice", "test", "attempt_every", "generation")}
     counts |= {"rungs": min(s.rungs, default=0), "max_tree_bytes": spec.max_tree_bytes, "memory_mb": limits.memory_mb}
+    if (m := spec.model) is not None:
+        counts |= {"model.calls": m.calls, "model.prompt_bytes": m.prompt_bytes, "model.reply_tokens": m.reply_tokens}
     for name, n in counts.items():
         if not 1 <= n <= 10**9 - 1:
             yield f"{name} {n}; expected a whole number above 0 and below 1e9"

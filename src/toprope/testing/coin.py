@@ -7,13 +7,13 @@ equal skill differ by luck alone: a climb over faces at skill 0 is a null campai
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.protocols import Baseline, Dialogue, Metric, Outputs, Progress, Splits, TaskSpec
+from toprope.protocols import Baseline, Dialogue, Metric, ModelUse, Outputs, Progress, Splits, TaskSpec
 from toprope.space import Space, choice
 from toprope.types import Array, Call, Draw, Floats, Limits, Round, Split, Tree
 
@@ -138,11 +138,44 @@ class Nonce(Coin):
         return {}
 
 
+ASKING = b'''"""Answers (face, what the model says of an effort)."""
+import numpy as np
+
+
+def answer(nonce, *, model, params):
+    said = model([{"role": "user", "content": f"nonce {nonce[0]:.6f}, effort {params['effort']}"}])
+    return np.array([params["face"], float(said), nonce[0]])
+'''
+
+
+class Asking(Coin):
+    """`testing/asking-v1`: the skill of a candidate is what a model answers it."""
+
+    def __init__(self, task_id: str) -> None:
+        super().__init__(task_id, FACES)
+        splits = Splits([4, 8], val_slice=48, measure_slice=8, test=8, attempt_every=8, tick_s=0.25, generation=8)
+        self.spec = msgspec.structs.replace(self.spec, splits=splits, model=ModelUse(2, 1000, 20))
+        self.space = Space([choice("face", list(range(20))), choice("effort", list(range(11)))])
+
+    def scripted(self, messages: Sequence[tuple[str, str]], sample: int) -> str:
+        """A hundredth for every bit of effort."""
+        return str(int(messages[-1][1].rsplit(" ", 1)[1]) / 100)
+
+    def starter(self) -> Tree:
+        return Tree({"solution.py": ASKING})
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        return {"another face": Baseline(self.starter(), {"face": 1, "effort": 0}, "by construction")}
+
+
 def make(task_id: str) -> Coin:
     """`testing/coin-v1` behaves; `testing/rough-coin-v1` also crashes, hangs, exits and answers NaN, and repeats;
-    in `testing/sly-coin-v1` half of the candidates throw every switch they find, and are better."""
+    in `testing/sly-coin-v1` half of the candidates throw every switch they find, and are better; in
+    `testing/asking-v1` they ask a model."""
     if "sly" in task_id:
         return Coin(task_id, 20, ("ok", "tamper"))
+    if "asking" in task_id:
+        return Asking(task_id)
     if "nonce" in task_id:
         return Nonce(task_id)
     if "rough" in task_id:

@@ -87,6 +87,8 @@ def _flags(s: Story) -> list[tuple[str, str]]:
     flags = []
     if s.opening.protection.get("tier") == "none":
         flags.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
+    if (model := summary(s)["model"]) is not None:
+        flags.append(("", f"M{text.model(model)[1:]}."))
     if s.opening.rehearsal is not None:
         flags.append(
             ("", "Rehearsal: the hidden draws come from a secret given on the command line. Certifies nothing.")

@@ -67,19 +67,31 @@ def ending(s: dict[str, Any]) -> str:
         )
     if "public" in s["hidden"]:
         lines.append(f"{hidden(s['hidden'])}; `{private(s['hidden'])}` makes it private")
+    if s["model"] is not None:
+        lines.append(model(s["model"]))
     if "sitting" in s["cost"]:
         lines.append(f"time          {_sitting(s['cost']['sitting'])}")
     lines.append(clean(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else "")))
     return "\n".join(lines)
 
 
+def model(said: dict[str, Any]) -> str:
+    """The model that candidates could ask. said: as in a summary."""
+    if said["name"] == "scripted":
+        return "model: the task's own script stood in for a language model; the number says nothing of a real one"
+    money = f", ${said['dollars']:.2f}" if said["dollars"] else ""
+    return f"model: candidates asked {said['name']}, {said['replies']:,} replies, {said['tokens']:,} tokens{money}"
+
+
 def hidden(name: str) -> str:
-    """What the task keeps in the vault beside seeds, as results name it: weights, or a program's dialect."""
-    return name if "dialect" in name else f"hidden weights: {name or 'none'}"
+    """What the task keeps beside seeds, as results name it: weights, a program's dialect, logs."""
+    return name if "dialect" in name or "logs" in name else f"hidden weights: {name or 'none'}"
 
 
 def private(name: str) -> str:
-    """The command that replaces a public one."""
+    """What replaces a public one."""
+    if "logs" in name:
+        return "TOPROPE_MONITOR_LOGS=FOLDER"
     return "toprope vault dialect" if "dialect" in name else "toprope vault pretrain"
 
 

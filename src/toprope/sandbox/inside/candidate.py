@@ -6,9 +6,9 @@ Wire, scorer to child (trusted direction): <json length, blob length>, JSON, blo
     job    files, parameter levels, rows, entries wanted, slots memfd      -> hello
     case   public arrays as a sealed memfd                                  -> nothing
     round  calls, variants, nonces, inline arrays                           -> frames in the slots, then "done"
-Wire, child to scorer: <kind, number, length>, text; kind "T": a decoy was touched. Frames go through the slots memfd: a
-counter of finished variants, then per variant nonce, number, kind and the declared arrays, exact bytes. What is
-finished survives a kill.
+Wire, child to scorer: <kind, number, length>, text; kind "T": a decoy was touched; "P", "Q": part and end of a question
+to a model, which is answered before anything else. Frames go through the slots memfd: a counter of finished variants,
+then per variant nonce, number, kind and the declared arrays, exact bytes. What is finished survives a kill.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from numpy.random.bit_generator import ISpawnableSeedSequence
 
 from . import cases
 from .decoys import Decoys
+from .model import Model
 
 OK, INVALID, CRASH, MEMORY = 1, 2, 3, 4  # frame kinds
 LENGTHS = struct.Struct("<II")
@@ -104,7 +105,7 @@ class Session:
 
     def __init__(self, channel: Channel, job: Message) -> None:
         meta, blob = job.meta, job.blob
-        self.channel, self.detail = channel, meta["detail"]
+        self.channel, self.detail, self.model = channel, meta["detail"], meta["model"]
         self.slots = mmap.mmap(job.fd, meta["slots"])
         os.close(job.fd)
         self.counter = memoryview(self.slots)[:8].cast("Q")
@@ -179,6 +180,7 @@ class Player:
         self.kwargs = [(name, arrays.get(name)) for name in call["kwargs"] if accepts is None or name in accepts]
         self.params = accepts is None or "params" in accepts
         self.rng = accepts is None or "rng" in accepts
+        self.model = session.model and (accepts is None or "model" in accepts)
         self.returns = [(name, np.dtype(dtype), tuple(shape), frames[name]) for name, dtype, shape in call["returns"]]
         self.cases = cases.unpack(arrays[call["each"]].tobytes()) if call["each"] is not None else None
         self.texts = {name: arrays[name].tobytes() for name in call["texts"]}
@@ -200,6 +202,8 @@ class Player:
             kwargs["params"] = self.session.params(variant)
         if self.rng:
             kwargs["rng"] = generator(self.session.seed)
+        if self.model:
+            kwargs["model"] = Model(self.session.channel, variant)
         value: Any = None
         first = None
         if self.cases is not None:

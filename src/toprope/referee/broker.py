@@ -1,0 +1,184 @@
+"""Whoever holds the model that candidates may ask: asks the provider, meters, keeps every reply for the replay.
+
+It lives where a pool of scorers lives, never in a scorer: one in the run process for practice, one in the hub for
+hidden draws. The two share nothing, or a quick answer in practice would tell what was asked about a hidden draw.
+Replies are kept by (model, messages, sample), so a run is resumed and verified without asking again, and without a key.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import os
+import threading
+import time
+from collections.abc import Awaitable, Callable, Iterable
+from typing import Any, NamedTuple
+
+from toprope.errors import ModelSpent, NoReply, RunError
+from toprope.protocols import ModelUse
+from toprope.referee.asking import key
+from toprope.referee.messages import SCRIPTED, Question, Reply
+
+
+class Told(NamedTuple):
+    """What a provider said. tokens: in and out, by its own count. dollars: by its price list, 0 without one."""
+
+    text: str
+    tokens: int
+    dollars: float = 0.0
+
+
+Provider = Callable[[Question, int], Awaitable[Told]]
+"""(question, most tokens of a reply) -> what was said. Raises whatever it likes."""
+
+
+class Broker:
+    """Answers questions as they come, many at once. Used from one thread.
+
+    provider: None where nothing may be asked anew (a replay). tokens: a hard cap; nothing is asked that might go beyond
+    it, counting a byte as a token at most. known: earlier replies of the same run. heard: told of every new one, before
+    it is handed on.
+    """
+
+    def __init__(
+        self,
+        model: str,
+        use: ModelUse,
+        provider: Provider | None,
+        tokens: int | None = None,
+        known: Iterable[Reply] = (),
+        heard: Callable[[Reply], None] = lambda _: None,
+    ) -> None:
+        self.model, self._use, self._provider, self._cap, self._heard = model, use, provider, tokens, heard
+        self._known = {r.key: r for r in known}
+        self.spent = sum(r.tokens for r in self._known.values())  # by all replies of this run
+        self.asked = 0  # questions of candidates, known or not
+        self._waited = (0, 0.0)  # replies, and the seconds they took
+        self._asking: dict[bytes, list[Any]] = {}  # key -> who waits for it
+        self._reserved: dict[bytes, int] = {}
+        self._answers: list[tuple[bytes, Told | BaseException]] = []
+        self._ready: list[tuple[Any, Reply]] = []
+        self._wake, self._waker = os.pipe()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def fileno(self) -> int:
+        """Readable when there are answers."""
+        return self._wake
+
+    def ask(self, question: Question, whom: Any) -> None:
+        """Begins to answer; `answers` hands the reply on to `whom`. Raises ModelSpent where the cap might be passed."""
+        name = key(self.model, question)
+        self.asked += 1
+        if name in self._known:
+            self._ready.append((whom, self._known[name]))
+            os.write(self._waker, b".")
+        elif name in self._asking:
+            self._asking[name].append(whom)
+        else:
+            self._begin(name, question)
+            self._asking[name] = [whom]
+
+    def _begin(self, name: bytes, question: Question) -> None:
+        if self._provider is None:
+            raise NoReply(f"a candidate asks {self.model} what the run's ledger holds no reply to")
+        most = sum(len(m.content.encode()) + len(m.role) + 16 for m in question.messages) + self._use.reply_tokens
+        if self._cap is not None and self.spent + sum(self._reserved.values()) + most > self._cap:
+            raise ModelSpent(
+                f"candidates have used {self.spent:,} of the {self._cap:,} tokens they may; resume with more "
+                "(--candidate-tokens)"
+            )
+        self._reserved[name] = most
+        if self._loop is None:
+            self._loop = asyncio.new_event_loop()
+            self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
+            self._thread.start()
+        told = self._provider(question, self._use.reply_tokens)
+        asyncio.run_coroutine_threadsafe(self._answered(name, told), self._loop)
+
+    async def _answered(self, name: bytes, told: Awaitable[Told]) -> None:
+        began = time.monotonic()
+        try:
+            answer: Told | BaseException = await told
+            self._waited = (self._waited[0] + 1, self._waited[1] + time.monotonic() - began)
+        except Exception as e:  # a provider raises what it likes
+            answer = e
+        self._answers.append((name, answer))
+        with contextlib.suppress(OSError):  # closed meanwhile
+            os.write(self._waker, b".")
+
+    def answers(self) -> list[tuple[Any, Reply]]:
+        """(whom, reply) of those that are there by now. Raises RunError for a provider that failed, which is no
+        candidate's fault."""
+        os.read(self._wake, 1 << 16)
+        while self._answers:
+            name, told = self._answers.pop(0)
+            del self._reserved[name]
+            waiting = self._asking.pop(name)
+            if isinstance(told, BaseException):
+                why = " ".join(str(told).split())[:300]
+                raise RunError(f"model {self.model}: {type(told).__name__}: {why}; resume when it answers again")
+            reply = Reply(name, told.text, told.tokens, told.dollars)
+            self._heard(reply)
+            self._known[name] = reply
+            self.spent += reply.tokens
+            self._ready += [(whom, reply) for whom in waiting]
+        ready, self._ready = self._ready, []
+        return ready
+
+    @property
+    def latency_s(self) -> float:
+        """Of a reply, in the mean over this sitting."""
+        return self._waited[1] / max(1, self._waited[0])
+
+    def close(self) -> None:
+        if self._loop is not None:
+            asyncio.run_coroutine_threadsafe(_give_up(), self._loop)
+            self._thread.join()
+            self._loop.close()
+            self._loop = None
+        if self._wake >= 0:
+            os.close(self._wake)
+            os.close(self._waker)
+            self._wake = -1
+
+
+async def _give_up() -> None:
+    """Ends what is still under way, then the loop."""
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for other in others:
+        other.cancel()
+    await asyncio.gather(*others, return_exceptions=True)
+    asyncio.get_running_loop().stop()
+
+
+def scripted(task: Any) -> Provider:
+    """The task's own script in place of a model: `scripted(messages, sample) -> text`, a pure function. Its tokens are
+    counted as four bytes each. Raises RunError where the task has none."""
+    script = getattr(task, "scripted", None)
+    if script is None:
+        raise RunError(f"task {task.spec.id} has no script in place of a model; name one with --candidate-model")
+
+    async def tell(question: Question, most: int) -> Told:
+        text = script([(m.role, m.content) for m in question.messages], question.sample)
+        return Told(text, (sum(len(m.content) for m in question.messages) + len(text)) // 4)
+
+    return tell
+
+
+def broker_for(
+    task: Any,
+    model: str = SCRIPTED,
+    tokens: int | None = None,
+    known: Iterable[Reply] = (),
+    heard: Callable[[Reply], None] = lambda _: None,
+) -> Broker | None:
+    """What candidates of this task may ask; None where the task allows none."""
+    use: ModelUse | None = task.spec.model
+    if use is None:
+        return None
+    if model == SCRIPTED:
+        return Broker(model, use, scripted(task))  # nothing to keep: the script is part of the task
+    from toprope.referee.provider import inspect_model
+
+    return Broker(model, use, inspect_model(model), tokens, known, heard)

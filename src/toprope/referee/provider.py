@@ -1,0 +1,59 @@
+"""Models by way of Inspect's model layer (extra [llm]): providers, their retries and their counting are its own."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from toprope.errors import UsageError
+
+if TYPE_CHECKING:
+    from toprope.referee.broker import Provider
+    from toprope.referee.messages import Question
+
+RETRIES = 5
+PATIENCE_S = 120
+
+
+def needed(what: str) -> None:
+    """Raises UsageError where the extra is not installed. what: who needs it."""
+    try:
+        import inspect_ai  # noqa: F401  is it there?
+    except ImportError as e:
+        raise UsageError(f"{what} need the extra [llm] ({e}); `pip install 'toprope[llm]'`") from e
+
+
+def get(option: str, name: str | None) -> Any:
+    """Inspect's model PROVIDER/NAME. Raises UsageError for one that Inspect cannot make: an unknown provider, a missing
+    package or key."""
+    needed("language models")
+    from inspect_ai.model import get_model
+
+    try:
+        return get_model(name)
+    except Exception as e:  # providers raise what they like
+        raise UsageError(f"{option} {name}: {' '.join(str(e).split())[:400]}; expected PROVIDER/NAME") from e
+
+
+def inspect_model(name: str) -> Provider:
+    from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, GenerateConfig
+
+    from toprope.referee.broker import Told
+
+    model = get("--candidate-model", name)
+    kinds: dict[str, Any] = {
+        "system": ChatMessageSystem,
+        "user": ChatMessageUser,
+        "assistant": ChatMessageAssistant,
+    }
+
+    async def ask(question: Question, most: int) -> Told:
+        config = GenerateConfig(max_tokens=most, max_retries=RETRIES, timeout=PATIENCE_S)
+        output = await model.generate([kinds[m.role](content=m.content) for m in question.messages], config=config)
+        if output.error:
+            raise RuntimeError(output.error)
+        usage = output.usage
+        if usage is None:
+            raise RuntimeError("it does not say how many tokens it used, so they cannot be counted")
+        return Told(output.completion, usage.total_tokens, usage.total_cost or 0.0)
+
+    return ask

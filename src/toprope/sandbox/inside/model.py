@@ -1,0 +1,35 @@
+"""`model(messages)`: how a candidate asks the language model that its task allows. The question leaves as notes through
+the child's one socket; whoever scores checks, counts and answers it. No network, no key and no address is in here."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from .candidate import Channel
+
+PART_MAX = 32768  # bytes of one note
+
+
+class Model:
+    """One variant's way to the model."""
+
+    def __init__(self, channel: Channel, variant: int) -> None:
+        self._channel, self._variant = channel, variant
+
+    def __call__(self, messages: Any, *, sample: int = 0) -> str:
+        """The model's reply to [{"role": "system" | "user" | "assistant", "content": text}, ...].
+
+        sample: the same question with the same sample has the same reply; another sample asks anew. Raises RuntimeError
+        for a question that is none, that is too long, or beyond the calls that the task allows on a draw.
+        """
+        text = json.dumps([messages, sample]).encode()
+        cuts = [text[at : at + PART_MAX] for at in range(0, len(text), PART_MAX)]
+        for part in cuts[:-1]:
+            self._channel.note(b"P", self._variant, part)
+        self._channel.note(b"Q", self._variant, cuts[-1])
+        answer = self._channel.receive()
+        if "refused" in answer.meta:
+            raise RuntimeError(answer.meta["refused"])
+        return answer.blob.decode()

@@ -1,0 +1,5 @@
+"""Suspects nobody."""
+
+
+def suspicion(transcript):
+    return 0.0

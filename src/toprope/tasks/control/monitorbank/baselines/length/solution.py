@@ -1,0 +1,5 @@
+"""Suspects long transcripts."""
+
+
+def suspicion(transcript):
+    return float(len(transcript))

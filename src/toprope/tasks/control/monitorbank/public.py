@@ -1,0 +1,31 @@
+"""What everybody may know about `control/monitor-bank-v1`: sizes, how transcripts travel, and the conversation."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.protocols import Dialogue
+from toprope.types import Array, Call, Round
+
+ITEMS = 10  # transcripts of a draw
+
+
+def pack(transcripts: list[list[dict[str, Any]]]) -> NDArray[np.uint8]:
+    """(size,) UTF-8 bytes of a JSON list with one list of arguments for each transcript."""
+    return np.frombuffer(json.dumps([[t] for t in transcripts]).encode(), np.uint8)
+
+
+def dialogue(transcripts: NDArray[np.uint8], entries: frozenset[str]) -> Dialogue:
+    """suspicion of one transcript after the other. Returns suspicion (k, ITEMS). Raises ValueError if it is missing."""
+    if "suspicion" not in entries:
+        raise ValueError("the candidate does not define suspicion(transcript, *, model, params, rng)")
+    return _ask(transcripts)
+
+
+def _ask(transcripts: NDArray[np.uint8]) -> Dialogue:
+    said = Array("suspicion", "f8", (ITEMS,))
+    return (yield Round((Call("suspicion", returns=(said,), items="transcripts"),), {"transcripts": transcripts}))

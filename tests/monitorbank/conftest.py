@@ -1,0 +1,57 @@
+"""The local server of the researchers' tests, answering as the tasks' own scripts would."""
+
+import sys
+import threading
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parent.parent / "researchers"))
+
+
+class Oracle:
+    """An OpenAI-compatible server on loopback. down: answer with this HTTP status instead. slow_s: before an answer."""
+
+    def __init__(self):
+        from scripted import Server, text
+
+        from toprope.tasks import registry
+
+        self.down, self.slow_s, self.asked, self.at_once, self._now = 0, 0.0, [], 0, 0
+        lock = threading.Lock()
+        asking, bank = registry.load("testing/asking-v1"), registry.load("control/monitor-bank-v1")
+
+        class Model(Server):
+            def reply(inner, request):  # noqa: N805
+                with lock:
+                    self._now += 1
+                    self.at_once = max(self.at_once, self._now)
+                if self.slow_s:
+                    threading.Event().wait(self.slow_s)
+                with lock:
+                    self._now -= 1
+                if self.down:
+                    return self.down, {"error": {"message": "scripted outage", "type": "scripted"}}
+                messages = [(m["role"], text(m)) for m in request["messages"]]
+                self.asked.append(messages)
+                task = asking if "effort" in messages[-1][1] else bank
+                said = {"role": "assistant", "content": task.scripted(messages, 0)}
+                usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+                choice = {"index": 0, "message": said, "finish_reason": "stop"}
+                return 200, {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice],
+                             "usage": usage}  # fmt: skip
+
+        self.server = Model({})
+
+    def close(self):
+        self.server.close()
+
+
+@pytest.fixture
+def oracle(monkeypatch):
+    """A model that can be reached: `openai-api/local/m`."""
+    server = Oracle()
+    monkeypatch.setenv("LOCAL_API_KEY", "none")
+    monkeypatch.setenv("LOCAL_BASE_URL", server.server.url)
+    yield server
+    server.close()

@@ -1,0 +1,149 @@
+"""A scorer's side of model calls, and the broker that holds the model: counted, capped, kept, replayed."""
+
+import asyncio
+import json
+import select
+
+import pytest
+
+from toprope.errors import ModelSpent, NoReply, RunError
+from toprope.protocols import ModelUse
+from toprope.referee.asking import Asking, key
+from toprope.referee.broker import Broker, Told
+from toprope.referee.messages import Question, Reply, Said
+from toprope.sandbox.job import Refused
+
+USE = ModelUse(calls=2, prompt_bytes=100, reply_tokens=50)
+
+
+def raw(text, sample=0, role="user"):
+    return json.dumps([[{"role": role, "content": text}], sample]).encode()
+
+
+def asking(variants=1):
+    heard = []
+
+    def pass_on(question):
+        heard.append(question)
+        return Reply(b"", f"to {question.messages[0].content}", 1)
+
+    return Asking(USE, variants, pass_on), heard
+
+
+def test_calls_are_counted_per_draw_over_the_variants_of_a_block():
+    ask, heard = asking(variants=2)
+    for name in "abcd":
+        assert ask(raw(name)) == f"to {name}"
+    with pytest.raises(Refused, match="2 calls on a draw"):
+        ask(raw("e"))
+    ask.begin()
+    assert ask(raw("e")) == "to e"
+    assert len(heard) == 5
+
+
+def test_the_same_question_is_asked_once_and_another_sample_anew():
+    ask, heard = asking()
+    assert [ask(raw("a")), ask(raw("a")), ask(raw("a", 1))] == ["to a"] * 3
+    assert [q.sample for q in heard] == [0, 1]
+
+
+@pytest.mark.parametrize(
+    "question",
+    [
+        b"",
+        b"{}",
+        b"\xff\xfe",
+        b"[[],0]",
+        raw("a", -1),
+        raw("a", 2**31),
+        raw("a", role="tool"),
+        raw("x" * 101),
+        b"[" * 5000,
+        json.dumps([[{"role": "user", "content": "a", "name": "b"}], 0]).encode(),
+        json.dumps([[{"role": "user", "content": 3}], 0]).encode(),
+        b'[[{"role": "user", "content": "\\ud800"}], 0]',
+    ],
+)
+def test_what_is_no_question_is_refused_and_passed_on_to_nobody(question):
+    ask, heard = asking()
+    with pytest.raises(Refused, match="model: "):
+        ask(question)
+    assert heard == []
+
+
+def question(text, sample=0):
+    return Question([Said("user", text)], sample)
+
+
+def tell(text="yes", tokens=10, after=0.0):
+    calls = []
+
+    async def provider(asked, most):
+        calls.append(asked)
+        await asyncio.sleep(after)
+        return Told(text, tokens, 0.5)
+
+    return provider, calls
+
+
+def collect(broker, n):
+    found = []
+    while len(found) < n:
+        assert select.select([broker], [], [], 10)[0], "no answer in time"
+        found += broker.answers()
+    return found
+
+
+def test_replies_are_kept_and_heard_before_they_are_handed_on():
+    provider, calls = tell(after=0.05)
+    heard = []
+    broker = Broker("p/m", USE, provider, heard=heard.append)
+    for who in ("one", "two"):
+        broker.ask(question("a"), who)  # two scorers at the same moment: one call
+    assert [(w, r.text) for w, r in collect(broker, 2)] == [("one", "yes"), ("two", "yes")]
+    broker.ask(question("a"), "three")
+    assert collect(broker, 1)[0][0] == "three"
+    assert (len(calls), len(heard), broker.spent, broker.asked) == (1, 1, 10, 3)
+    again = Broker("p/m", USE, None, known=heard)
+    again.ask(question("a"), "four")
+    assert collect(again, 1)[0][1] == heard[0]
+    with pytest.raises(NoReply, match="p/m"):
+        again.ask(question("a", 1), "five")
+    other = Broker("p/n", USE, None, known=heard)
+    with pytest.raises(NoReply):
+        other.ask(question("a"), "six")  # another model's words are no reply of this one's
+    for b in (broker, again, other):
+        b.close()
+        b.close()
+
+
+def test_the_cap_holds_also_for_what_is_under_way():
+    provider, calls = tell(tokens=60, after=0.2)
+    one = 5 + 4 + 16 + USE.reply_tokens  # bytes of the question and what a message may add, and the longest reply
+    broker = Broker("p/m", USE, provider, tokens=2 * one)
+    broker.ask(question("aaaaa"), 1)
+    broker.ask(question("bbbbb"), 2)
+    with pytest.raises(ModelSpent, match="candidate-tokens"):
+        broker.ask(question("ccccc"), 3)
+    collect(broker, 2)
+    assert len(calls) == 2
+    assert broker.spent <= 2 * one
+    broker.close()
+
+
+def test_a_provider_that_fails_is_no_candidates_fault():
+    async def broken(asked, most):
+        raise ConnectionError("nobody there")
+
+    broker = Broker("p/m", USE, broken)
+    broker.ask(question("a"), 1)
+    with pytest.raises(RunError, match=r"p/m: ConnectionError: nobody there; resume"):
+        collect(broker, 1)
+    broker.close()
+
+
+def test_a_key_is_of_model_messages_and_sample():
+    keys = {key(m, question(t, s)) for m in ("a", "b") for t in ("a", "b") for s in (0, 1)}
+    assert len(keys) == 8
+    split = Question([Said("user", "a"), Said("user", "b")])
+    assert key("m", split) != key("m", question("ab"))
