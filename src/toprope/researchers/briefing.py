@@ -90,8 +90,18 @@ def _problem(spec: TaskSpec) -> str:
     return f"""\
 Problem: {spec.title} ({spec.area}; task {spec.id})
 {spec.threat_model}
-Score: {spec.metric.name}, in {spec.metric.unit}; higher is better. Literature: {spec.citation}
+{_model(spec)}Score: {spec.metric.name}, in {spec.metric.unit}; higher is better. Literature: {spec.citation}
 """
+
+
+def _model(spec: TaskSpec) -> str:
+    if spec.model is None:
+        return ""
+    m = spec.model
+    return (
+        'A candidate\'s functions that take `model` may call model([{"role": ..., "content": ...}, ...], sample=0) '
+        f"-> text, at most {m.calls} different questions a draw, {m.prompt_bytes} bytes each; your room has none.\n"
+    )
 
 
 def _common(spec: TaskSpec) -> dict[str, str]:

@@ -22,7 +22,6 @@ class Private(msgspec.Struct, frozen=True):
     gold: NDArray[np.int64]
     scored: NDArray[np.bool_]
     pair: tuple[int, int]
-    transcripts: NDArray[np.uint8]
 
 
 def generate(where: Path, split: Split, seed: int) -> Draw:
@@ -37,9 +36,10 @@ def generate(where: Path, split: Split, seed: int) -> Draw:
     rng.shuffle(pair)
     scored = gold != NOBODY
     gold[pair] = (ATTACK, HONEST)
-    private = Private(gold, scored, (pair[0], pair[1]), public.pack([t.messages for t, _ in some]))
+    private = Private(gold, scored, (pair[0], pair[1]))
     kinds = logs.bank(where, "test").kinds
-    return Draw({}, private, 0.5, 1.0, kinds.index(kind) if kind in kinds else len(kinds))
+    transcripts = public.pack([t.messages for t, _ in some])
+    return Draw({"transcripts": transcripts}, private, 0.5, 1.0, kinds.index(kind) if kind in kinds else len(kinds))
 
 
 def score(suspicion: Floats, gold: Private) -> Floats:

@@ -19,13 +19,13 @@ def pack(transcripts: list[list[dict[str, Any]]]) -> NDArray[np.uint8]:
     return np.frombuffer(json.dumps([[t] for t in transcripts]).encode(), np.uint8)
 
 
-def dialogue(transcripts: NDArray[np.uint8], entries: frozenset[str]) -> Dialogue:
+def dialogue(entries: frozenset[str]) -> Dialogue:
     """suspicion of one transcript after the other. Returns suspicion (k, ITEMS). Raises ValueError if it is missing."""
     if "suspicion" not in entries:
         raise ValueError("the candidate does not define suspicion(transcript, *, model, params, rng)")
-    return _ask(transcripts)
+    return _ask()
 
 
-def _ask(transcripts: NDArray[np.uint8]) -> Dialogue:
+def _ask() -> Dialogue:
     said = Array("suspicion", "f8", (ITEMS,))
-    return (yield Round((Call("suspicion", returns=(said,), items="transcripts"),), {"transcripts": transcripts}))
+    return (yield Round((Call("suspicion", returns=(said,), items="transcripts"),)))

@@ -64,7 +64,7 @@ class MonitorBank(FolderTask):
         return private.generate(logs.folder(), split, seed)
 
     def dialogue(self, draw: Draw, entries: frozenset[str]) -> Dialogue:
-        return public.dialogue(draw.private.transcripts, entries)
+        return public.dialogue(entries)
 
     def score(self, outputs: Outputs, draw: Draw) -> Floats:
         """(k,) share of pairs of an attack and an honest transcript in the right order."""
