@@ -47,6 +47,13 @@ init_module finit_module delete_module kexec_load kexec_file_load landlock_creat
 CHILD_TRIPWIRES = "kill pidfd_open".split()
 CHILD_REFUSED = "fork vfork wait4 waitid sendmsg prctl seccomp tgkill close_range".split()
 
+# A researcher's room allows nearly all. Space is taken by writing, slow enough to be watched, not by reserving; in one
+# that is full nothing new is made, so that no command can take a little more before it is ended.
+RESERVE = (0x40305828, 0x4030582A, 0x40305829, 0x4030582B, 0x40305839)  # FS_IOC_RESVSP, RESVSP64, UNRESVSP*, ZERO_RANGE
+MAKE = "mkdirat mknodat linkat symlinkat setxattr lsetxattr fsetxattr bind".split()
+MAKE_OLD = "creat mkdir mknod link symlink".split()  # newer architectures have the calls above alone
+MAKE_FLAGS = (os.O_CREAT, 0o20000000)  # the latter: of O_TMPFILE
+
 WRITE_FLAGS = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
 CLONE_THREAD = 0x10000
 FCNTL = (0, 1, 2, 3, 4, 1030)  # F_DUPFD GETFD SETFD GETFL SETFL DUPFD_CLOEXEC: no locks, leases, seals, pipe sizes
@@ -81,6 +88,30 @@ def stage2(arch: str) -> s.SyscallFilter:
     return f
 
 
+def room(arch: str) -> s.SyscallFilter:
+    """A researcher's room: no space without writing it."""
+    f = empty(arch, s.ALLOW)
+    f.add_rule(s.ERRNO(errno.EOPNOTSUPP), "fallocate")
+    for value in RESERVE:
+        f.add_rule(s.ERRNO(errno.EOPNOTSUPP), "ioctl", s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, value))
+    f.add_rule(s.ERRNO(errno.ENOSYS), "io_uring_setup")
+    return f
+
+
+def full(arch: str) -> s.SyscallFilter:
+    """A room that is full: what would make a file answers as a full disk does. Writing is for RLIMIT_FSIZE."""
+    f = room(arch)
+    add(f, s.ERRNO(errno.ENOSPC), *MAKE)
+    f.add_rule(s.ERRNO(errno.ENOSYS), "openat2")  # hides its flags in memory
+    for flag in MAKE_FLAGS:
+        f.add_rule(s.ERRNO(errno.ENOSPC), "openat", s.Arg(2, s.MASKED_EQ, flag, flag))
+        if arch == "x86_64":
+            f.add_rule(s.ERRNO(errno.ENOSPC), "open", s.Arg(1, s.MASKED_EQ, flag, flag))
+    if arch == "x86_64":
+        add(f, s.ERRNO(errno.ENOSPC), *MAKE_OLD)
+    return f
+
+
 def empty(arch: str, default: object) -> s.SyscallFilter:
     """A filter for one architecture only: x32 and 32-bit entry points then meet the kill action."""
     f = s.SyscallFilter(default)
@@ -106,12 +137,15 @@ def export(f: s.SyscallFilter) -> bytes:
         return out.read()
 
 
+FILTERS = {"stage1": stage1, "stage2": stage2, "room": room, "full": full}
+
+
 def main() -> None:
     OUT.mkdir(exist_ok=True)
     for arch in ARCHES:
-        for number, make in ((1, stage1), (2, stage2)):
+        for name, make in FILTERS.items():
             code = export(make(arch))
-            path = OUT / f"{arch}-stage{number}.bpf"
+            path = OUT / f"{arch}-{name}.bpf"
             path.write_bytes(code)
             print(f"{path.name}: {len(code) // 8} instructions")
 

@@ -14,6 +14,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 class Server:
     def __init__(self, scripts):
         self.scripts, self.requests, self.failed = scripts, [], {}
+        self.tokens = 0  # that its replies cost
         outer = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -64,6 +65,7 @@ class Server:
             message["tool_calls"] = [call]
         choice = {"index": 0, "message": message, "finish_reason": "stop" if isinstance(step, str) else "tool_calls"}
         usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
+        self.tokens += usage["total_tokens"]
         return 200, {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice],
                      "usage": usage}  # fmt: skip
 

@@ -11,6 +11,7 @@ import pytest
 from cells import NOBODY
 
 from toprope.errors import UsageError
+from toprope.researchers import workspace
 from toprope.researchers.briefing import furnish
 from toprope.researchers.server import _tool
 from toprope.researchers.tools import Toolbox
@@ -142,6 +143,104 @@ def test_a_room_has_an_end(box):
     assert "1.0G" in box.run("df -h /tmp")
     assert "2048" in box.run("bash -c 'ulimit -u'")
     assert "made" not in box.run("touch /dev/x && echo made")
+
+
+MIB = 1 << 20
+FILL = {  # each takes well over the 64 MiB that a room may hold here
+    "writing": "for i in $(seq 40); do head -c 8M /dev/zero > f$i; done; sleep 9",
+    "many small files": "mkdir d; cd d; seq 1 30000 | xargs touch; sleep 9",
+    "holes": "truncate -s 500M hole; sleep 9",
+}
+
+
+def _held(room):
+    """Bytes on the disk."""
+    said = subprocess.run(["du", "-s", "--block-size=1", room.folder], capture_output=True, text=True, check=True)
+    return int(said.stdout.split()[0])
+
+
+@pytest.fixture
+def small(box, monkeypatch):
+    monkeypatch.setattr(workspace, "ROOM_MAX", 64 * MIB)
+    return box
+
+
+@pytest.mark.parametrize("how", FILL)
+def test_a_room_that_fills_is_stopped(small, how):
+    """The command ends with a line that says why; removing helps, and then it is a room like any other."""
+    began = time.monotonic()
+    said = small.run(FILL[how])
+    assert time.monotonic() - began < 8
+    assert "the command was ended: the room holds more than 64 MiB" in said
+    assert "remove what you do not need" in said
+    assert "not written: the room holds more than" in small.edit("a", "text")
+    Workspace(small.room.folder)  # a resumed run enters it as it is
+    small.run("rm -rf * 2>&-")
+    assert small.edit("a", "text") == "a: 4 bytes"
+    assert "text" in small.run("cp a b; cat b")
+
+
+def test_without_the_watch_it_fills(small, monkeypatch):
+    """What the watch is for: the same commands, and nobody looks."""
+    monkeypatch.setattr(Workspace, "full", lambda *_: "")
+    small.run(FILL["writing"].removesuffix("; sleep 9"))
+    assert _held(small.room) > 300 * MIB
+
+
+RESERVE = (
+    "touch f; fallocate -n -l 900M f",
+    "python3 -c \"import fcntl, struct; f = open('f', 'wb'); "
+    "fcntl.ioctl(f, 0x4030582A, struct.pack('hhiqqiI16x', 0, 0, 0, 0, 900 << 20, 0, 0))\"",
+)
+
+
+@pytest.mark.parametrize("reserve", RESERVE)
+def test_without_the_filter_space_is_taken_at_once(small, monkeypatch, reserve):
+    """What the filter is for: a reservation takes any space between two looks, far beyond the limit of one file."""
+    assert "supported" in small.run(reserve)
+    assert _held(small.room) < MIB
+    monkeypatch.setattr(workspace, "_filter", lambda _: b"")
+    small.run(reserve)
+    assert _held(small.room) > 800 * MIB
+
+
+GROW = (  # ways to make or write something, each leaves what can be seen
+    "touch new",
+    "mkdir new",
+    "ln -s a new",
+    "ln old new",
+    "mkfifo new",
+    "echo x >> old",
+    "cp old new",
+    "python3 -c \"import os; os.open('.', os.O_TMPFILE | os.O_RDWR); print('grown')\"",
+    "python3 -c \"import socket; socket.socket(socket.AF_UNIX).bind('new')\"",
+    "python3 -c \"import os; os.setxattr('old', 'user.x', bytes(2000)); print('grown')\"",
+    "truncate -c -s 90M old",
+)
+
+
+def test_a_full_room_grows_by_no_command(small, monkeypatch):
+    """Or every command could take a little more before it is ended."""
+    small.run("echo a > old; head -c 70M /dev/zero > big; sleep 3")
+    before = small.run("ls -la --time-style=+")
+    for command in GROW:
+        said = small.run(command)
+        assert "grown" not in said, command
+        assert "the room holds more than 64 MiB" in said
+        assert small.run("ls -la --time-style=+") == before, command
+    monkeypatch.setattr(workspace, "ROOM_MAX", 1 << 40)
+    assert all("rror" not in small.run(f"rm -rf new; {command}") for command in GROW)  # they are commands that work
+
+
+def test_a_disk_that_is_nearly_full_is_left_alone(box, monkeypatch):
+    """Files without a name are in no folder: the disk's own count ends who takes the last of it, and the ledger's part
+    stays free."""
+    free = os.statvfs(box.room.folder)
+    monkeypatch.setattr(workspace, "FREE_BYTES", free.f_bavail * free.f_frsize - 200 * MIB)
+    unnamed = "python3 -c \"import os, time\nfor i in range(9):\n fd = os.open('.', os.O_TMPFILE | os.O_RDWR)\n"
+    said = box.run(unnamed + ' for _ in range(50): os.write(fd, bytes(1 << 20))\ntime.sleep(9)"')
+    assert "the command was ended: this machine's disk is nearly full" in said
+    assert "mine" in box.run("echo mine")  # it took its files along
 
 
 def test_one_agents_calls_take_nobody_elses_turn(box):

@@ -127,6 +127,27 @@ def test_a_budget_ends_a_researcher_cleanly(climb, tmp_path):
     assert len(server.requests) <= 2
 
 
+@pytest.mark.parametrize(
+    ("script", "tokens", "code"),
+    [
+        ([("leaderboard", {}), "a thought", ("finish", {"answer": "done"})], 100_000, 0),
+        ([("leaderboard", {})] * 50, 1000, 0),
+        ([("leaderboard", {}), "a thought", 400], 100_000, 2),
+    ],
+    ids=["finish", "budget", "error"],
+)
+def test_every_reply_is_paid_for(cli, tmp_path, monkeypatch, script, tokens, code):
+    """The ledger's tokens are the server's own count, to the last reply, however a conversation ends."""
+    server = scripted.Server({"ada": script})
+    monkeypatch.setenv("LOCAL_API_KEY", "none")
+    monkeypatch.setenv("LOCAL_BASE_URL", server.url)
+    llm = ("--climber", "llm", "--model", "openai-api/local/scripted", "--researchers", 1, "--tokens", tokens)
+    done = cli.run("climb", TASK, *llm, "--run", tmp_path / "run", "--experiments", 20)
+    server.close()
+    assert done.returncode == code, done.stderr
+    assert sum(s.tokens for s in read(tmp_path / "run").spent) == server.tokens > 200
+
+
 @pytest.mark.slow
 def test_a_resumed_researcher_has_its_notebook(climb, tmp_path):
     """A second sitting begins a new conversation that quotes the notebook, and goes on with the same budget."""

@@ -36,17 +36,19 @@ def test_three_researchers_on_weak_to_strong(cli, tmp_path, monkeypatch):
     tuned = next(n for n in names if n == "label propagation + match (tuned)")
     halfway = threading.Event()
 
-    def slowly(messages):
-        if len(scripted.answers(messages)) > 8:
-            halfway.set()
-            time.sleep(1)
+    def waiting(messages):
+        time.sleep(0.5)
         return ("leaderboard", {})
+
+    def shared(messages):
+        halfway.set()
+        return waiting(messages)
 
     share = ("share_finding", {"kind": "insight", "text": "margins help where labels are weak"})
     first = {
-        "ada": [*tried(*names[:4]), share, ("notebook", {"text": "tried four published methods"}), *[slowly] * 60],
-        "blaise": [*tried(*names[4:7]), *[slowly] * 60],
-        "carl": [("run", {"command": "ls dev; cat starter/solution.py | head"}), *[slowly] * 60],
+        "ada": [*tried(*names[:4]), share, ("notebook", {"text": "tried four published methods"}), *[shared] * 60],
+        "blaise": [*tried(*names[4:7]), *[waiting] * 60],
+        "carl": [("run", {"command": "ls dev; cat starter/solution.py | head"}), *[waiting] * 60],
     }
     server = scripted.Server(first)
     monkeypatch.setenv("LOCAL_API_KEY", "none")

@@ -1,13 +1,17 @@
 """The desk: authors bring their own candidates; scores, attempts and quotas are the ledger's; nothing is forgotten."""
 
+import contextlib
+import os
+import signal
 import threading
+import time
 
 import msgspec
 import pytest
 
 from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
-from toprope.errors import UsageError
+from toprope.errors import RunError, UsageError
 from toprope.run.desk import Quota
 from toprope.run.ledger import read_entries
 from toprope.run.records import Ask, Plan
@@ -38,6 +42,44 @@ def coin(skill, comment="", **params):
     return Candidate(
         Tree({"solution.py": SOURCE + comment.encode()}), {"face": 1, "act": "ok", "skill": skill, **params}
     )
+
+
+def test_a_hub_that_ends_for_good_ends_the_sitting_in_one_line(tmp_path):
+    """Killed as often as it is started over one attempt: the author hears it, experiments go on, nothing more is sent,
+    the sitting says that the run must be resumed, and the resumed run has the answer and no contradiction."""
+    run, over = tmp_path / "run", threading.Event()
+    with sit(run) as session:
+        desk = session.desk(QUOTA)
+        found = [desk.evaluate(coin(0.02 * i), "ada") for i in range(1, 5)]
+        desk.settled()
+
+        def kill_all():
+            while not over.is_set():
+                if desk.asked:
+                    with contextlib.suppress(ProcessLookupError):
+                        os.kill(session._hub.pid, signal.SIGKILL)
+                time.sleep(0.02)
+
+        killer = threading.Thread(target=kill_all)
+        killer.start()
+        try:
+            with pytest.raises(UsageError, match=r"hub ended without an answer; the run asks again when it is resumed"):
+                desk.attempt(found[-1].id, "ada")
+        finally:
+            over.set()
+            killer.join()
+        assert desk.evaluate(coin(0.03), "bob").outcome is Outcome.OK
+        for candidate in found[2:]:
+            with pytest.raises(UsageError, match="nothing is sent before the run is resumed"):
+                desk.attempt(candidate.id, "ada")
+        with pytest.raises(RunError, match="resume the run"):
+            desk.settled()
+    with sit(run, new=False) as session:
+        desk = session.desk(QUOTA)
+        desk.settled()
+        assert set(desk.answers) == {found[-1].id}
+        session.unseal()
+    assert not list(contradictions(read_entries(run), read(run)))
 
 
 def test_authors_climb_and_the_run_is_a_run(tmp_path):

@@ -442,9 +442,9 @@ def f(x):
 class TestFilters:
     @pytest.mark.parametrize(("machine", "audit"), [("x86_64", 0xC000003E), ("aarch64", 0xC00000B7)])
     def test_each_filter_is_for_its_architecture_alone(self, machine: str, audit: int) -> None:
-        """Both stages load the architecture first and kill on any other: no 32-bit or foreign door beside the list."""
-        for stage in (1, 2):
-            code = (walls.HERE / "filters" / f"{machine}-stage{stage}.bpf").read_bytes()
+        """All load the architecture first and kill on any other: no 32-bit or foreign door beside the list."""
+        for name in ("stage1", "stage2", "room", "full"):
+            code = (walls.HERE / "filters" / f"{machine}-{name}.bpf").read_bytes()
             words = list(struct.iter_unpack("<HBBI", code))
             assert words[0] == (0x20, 0, 0, 4)  # A = seccomp_data.arch
             op, same, other, value = words[1]
@@ -458,9 +458,9 @@ class TestFilters:
         tool = Path(__file__).parents[2] / "tools" / "make_seccomp.py"
         scope = runpy.run_path(str(tool))
         for machine in scope["ARCHES"]:
-            for stage in (1, 2):
-                shipped = (walls.HERE / "filters" / f"{machine}-stage{stage}.bpf").read_bytes()
-                assert scope["export"](scope[f"stage{stage}"](machine)) == shipped
+            for name, make in scope["FILTERS"].items():
+                shipped = (walls.HERE / "filters" / f"{machine}-{name}.bpf").read_bytes()
+                assert scope["export"](make(machine)) == shipped
 
 
 class TestPublicMemory:

@@ -97,6 +97,7 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
         else:
             some = server.boxes(desk, session.task, directory, o.seed, list(tokens))
             server.serve_http(some, session.task, tokens, options["http"])
+        desk.settled()
         if options["unseal"]:
             session.unseal()
 

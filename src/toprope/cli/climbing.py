@@ -214,6 +214,7 @@ def _climbed(session: Any) -> None:
     left = None if o.minutes is None else 60 * o.minutes - desk.elapsed
     if desk.left and (left is None or left > 0):
         team.work(desk, session.task, o.plan, session.directory, o.seed, left, session.screen.say)
+        desk.settled()
 
 
 @main.command()

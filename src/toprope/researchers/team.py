@@ -168,16 +168,28 @@ def _spent(desk: Desk, author: str) -> tuple[int, float]:
 
 
 def _agent(box: Toolbox, conversation: str, tools: Sequence[str]) -> Any:
-    """Inspect's react loop over the tools of one box."""
-    from inspect_ai.agent import AgentSubmit, react
+    """Inspect's react loop over the tools of one box, metered to its last reply, however it ends."""
+    from inspect_ai.agent import AgentSubmit, agent, react
 
     meter = Meter(box.desk, box.name, conversation)
-    return react(
+    loop = react(
         prompt=None,
         tools=[as_tool(getattr(box, name), meter) for name in tools],
         submit=AgentSubmit(name="finish", description=FINISH),
         on_continue=_going_on(box, meter),
     )
+
+    @agent
+    def researcher() -> Any:
+        async def execute(state: Any) -> Any:
+            try:
+                return await loop(state)
+            finally:
+                meter.read()  # of a reply that spent the budget, finished, or came before an error
+
+        return execute
+
+    return researcher()
 
 
 def _going_on(box: Toolbox, meter: Meter) -> Callable[[Any], Awaitable[Any]]:

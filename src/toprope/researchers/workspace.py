@@ -3,7 +3,12 @@
 The slower profile beside the candidates' sandbox: several processes, any program of /usr, files that stay. bubblewrap
 makes namespaces for it (mounts, processes, network, IPC, host name); no capabilities; as root also another user. What
 it may see is /usr read-only, the interpreter, numpy, and its own folder. Not visible: toprope, its weights and vault,
-homes, other rooms, the network. Not covered: kernel bugs, the clock, the load of the machine, the disk's free space.
+homes, other rooms, the network. Not covered: kernel bugs, the clock, the load of the machine.
+
+What a room may hold is watched, because neither root nor an ordinary user has a quota of the kernel's for a folder
+without a set-up of the machine: a command is ended when its room holds too much or the disk has too little left, and
+in a room that is full commands can remove and read, not make or write. A seccomp filter keeps space from being taken
+faster than it is watched (`tools/make_seccomp.py`).
 """
 
 from __future__ import annotations
@@ -11,12 +16,14 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import platform
 import select
 import shutil
 import signal
 import subprocess
 import sys
 import threading
+import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -28,13 +35,17 @@ from toprope.sandbox import namespaces, walls
 ROOM = "/workspace"  # where the folder lies inside
 PACKAGES = "/opt/packages"  # where numpy lies inside
 OUTPUT_MAX = 10 << 20  # bytes of each stream that are kept; what comes after is read and dropped
-MEMORY_KB, FILE_BLOCKS = 4 << 20, 512 << 10  # ulimit -v in KiB, ulimit -f in blocks of 1,024 bytes
+MEMORY_KB = 4 << 20  # ulimit -v
+FILE_BLOCKS = 1 << 20  # ulimit -f, in blocks of 512 bytes (POSIX; dash, and bash as sh)
 PROCESSES = 2048  # of the room's user at once; dash knows this limit by another letter than bash
 TMP = 1 << 30  # bytes of /tmp, which is the machine's memory
 LIMITED = (
-    f"ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f {FILE_BLOCKS}; "
-    f'ulimit -u {PROCESSES} 2>/dev/null || ulimit -p {PROCESSES}; exec "$@"'
+    f'ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f %d; ulimit -u {PROCESSES} 2>&- || ulimit -p {PROCESSES}; exec "$@"'
 )
+ROOM_MAX = 2 << 30  # bytes that a room may hold; a hole counts as what it would be, a file or folder as 4 KiB at least
+FREE_BYTES, FREE_FILES = 1 << 30, 10_000  # that rooms leave on the disk, for the ledger and everybody else
+REMOVE = "until that has changed, nothing can be made or written here: remove what you do not need"
+LOOK_S = 0.25  # between two looks at what a room holds, more where looking takes long
 COVERED = 'mount -n -t tmpfs -o ro,size=4k none / && exec "$@"'  # as `sandbox/inside/layers.py` forbids user namespaces
 
 
@@ -71,20 +82,56 @@ class Workspace:
         """Runs a command to its end or its limit; everything it started ends with it. Raises UsageError for one that
         cannot be started: too long, or with a zero byte in it."""
         own = ["env", "--", *(f"{name}={value}" for name, value in env.items())] if env else []  # set by the stranger
-        command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", LIMITED, "sh", *own, *argv]
-        with self.lock, explained(argv[-1]), _started(command) as (process, first):
+        with self.lock, explained(argv[-1]), contextlib.ExitStack() as until_ended:
+            full = self.full()
+            limited = LIMITED % (0 if full else FILE_BLOCKS)
+            command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", limited, "sh", *own, *argv]
+            process, first = until_ended.enter_context(_started(command, _filter("full" if full else "room")))
             streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
             threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
-            timed_out = False
+            timed_out, filled = False, ""
             try:
-                process.wait(timeout_s)
-            except subprocess.TimeoutExpired:
-                timed_out = True
+                timed_out, filled = self._watched(process, timeout_s, not full)
             finally:
                 _end(process, first)
             out, err = (s.result() for s in streams)
             cut = any(s.cut for s in streams)
-            return Ran(-1 if timed_out else process.returncode, out, err, timed_out, cut)
+            if full or filled:
+                err += f"\n[{'the command was ended: ' if filled else ''}{full or filled}]\n".encode()
+            return Ran(-1 if timed_out or filled else process.returncode, out, err, timed_out, cut)
+
+    def _watched(self, process: subprocess.Popen[bytes], timeout_s: float, growing: bool) -> tuple[bool, str]:
+        """Waits for the end of a command: did it meet its limit, and if it filled the room, what `full` says."""
+        end, pause = time.monotonic() + timeout_s, LOOK_S if growing else timeout_s
+        while (left := end - time.monotonic()) > 0:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                process.wait(min(pause, left))
+                return False, ""
+            began = time.monotonic()
+            if growing and (why := self.full()):
+                return False, why
+            pause = max(pause, 2 * (time.monotonic() - began))
+        return True, ""
+
+    def full(self, more: int = 0) -> str:
+        """Why nothing can be written here any more; empty where `more` bytes can."""
+        disk = os.statvfs(self.folder)
+        if disk.f_bavail * disk.f_frsize < FREE_BYTES + more or (disk.f_files and disk.f_favail < FREE_FILES):
+            return f"this machine's disk is nearly full; {REMOVE}"
+        held = more
+        look = ["find", str(self.folder), "-xdev", "-printf", "%s %b\\n"]
+        with subprocess.Popen(
+            look, stdout=subprocess.PIPE, stderr=subprocess.PIPE, env={**os.environ, "LC_ALL": "C"}
+        ) as p:
+            said = _Reader(p.stderr, OUTPUT_MAX)
+            assert p.stdout is not None
+            for line in p.stdout:
+                held += max(4096, int(line.split()[0]), 512 * int(line.split()[1]))
+                if held > ROOM_MAX:
+                    p.kill()
+                    return f"the room holds more than {ROOM_MAX >> 20} MiB; {REMOVE}"
+        hidden = b"Permission denied" in said.result()
+        return f"the room has folders that cannot be looked into: `chmod -R u+rwX .`; {REMOVE}" if hidden else ""
 
     def path(self, name: str) -> Path:
         """The file or folder of this name, on the host. Raises UsageError if it lies, or leads, outside the room."""
@@ -96,8 +143,10 @@ class Workspace:
         return target
 
     def write(self, name: str, data: bytes) -> None:
-        """Raises UsageError for a path outside, or one that is a folder."""
+        """Raises UsageError for a path outside, one that is a folder, or a room that is full."""
         with self.lock, explained(name):
+            if why := self.full(len(data)):
+                raise UsageError(f"{name[:200]!r} is not written: {why}")
             target = self.path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
             target = self.path(name)  # a folder on the way may have been a link
@@ -151,23 +200,29 @@ def _write(stream: object, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _started(command: list[str]) -> Iterator[tuple[subprocess.Popen[bytes], int | None]]:
-    """bubblewrap at its command, and a pidfd of the first process of its namespace; None where it made none."""
+def _started(command: list[str], code: bytes) -> Iterator[tuple[subprocess.Popen[bytes], int | None]]:
+    """bubblewrap at its command, and a pidfd of the first process of its namespace; None where it made none. code: of
+    the seccomp filter, none if empty."""
     listen, tell = os.pipe()
     first = None
+    rules = os.memfd_create("filter")
+    os.write(rules, code)
+    os.lseek(rules, 0, os.SEEK_SET)
     try:
         try:
+            filtered = ["--seccomp", str(rules)] if code else []
             process = subprocess.Popen(
-                [command[0], "--info-fd", str(tell), *command[1:]],
+                [command[0], "--info-fd", str(tell), *filtered, *command[1:]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
                 start_new_session=True,
-                pass_fds=[tell],
+                pass_fds=[tell, rules],
                 env={},  # bubblewrap's own process is seen inside, by an ordinary user with what it was started with
             )
         finally:
             os.close(tell)
+            os.close(rules)
         with process:
             said = b""
             while not said.endswith(b"}\n") and (part := os.read(listen, 4096)):
@@ -203,10 +258,19 @@ def explained(name: str) -> Iterator[None]:
         raise UsageError(f"{name[:200]!r}: {getattr(e, 'strerror', None) or e}") from None
 
 
+def _filter(name: str) -> bytes:
+    path = walls.HERE / "filters" / f"{platform.machine()}-{name}.bpf"
+    if not path.exists():
+        raise NoProtection(f"no seccomp filter of rooms for {platform.machine()}; tools/make_seccomp.py writes some")
+    return path.read_bytes()
+
+
 def _command(folder: Path) -> list[str]:
     bubblewrap = namespaces.installed()
     if bubblewrap is None:
         raise NoProtection("a researcher's workspace needs bubblewrap; install it (`apt install bubblewrap`)")
+    if shutil.which("find") is None:
+        raise NoProtection("a researcher's workspace needs find (findutils), to see how much it holds")
     said = [bubblewrap, *(f"--unshare-{kind}" for kind in namespaces.KINDS if kind != "mnt")]
     said += ["--die-with-parent", "--new-session", "--clearenv", "--hostname", "workspace"]
     if os.geteuid():

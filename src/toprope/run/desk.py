@@ -17,7 +17,7 @@ from typing import NamedTuple
 import msgspec
 import numpy as np
 
-from toprope.errors import UsageError
+from toprope.errors import RunError, UsageError, WorkerDied
 from toprope.protocols import Ledger, TaskSpec
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer, Done, Work
@@ -264,15 +264,27 @@ class Desk:
             if not asked.clean:
                 time.sleep(waits)  # what a trap saw is not told by an answer that comes at once
                 return None
-            return self._hear(asked)
+            try:
+                return self._hear(asked)
+            except WorkerDied:  # more often than a hub is started again; experiments may go on
+                raise UsageError(f"{self._owed()}; the run asks again when it is resumed") from None
+
+    def settled(self) -> None:
+        """At the end of a sitting. Raises RunError if the gate owes an answer that no hub lived to give."""
+        if owed := self._owed():
+            raise RunError(f"{owed}; resume the run, which asks again")
+
+    def _owed(self) -> str:
+        owed = [c for c, asked in self.asked.items() if asked.clean and c not in self.answers]
+        return f"candidate {owed[0][:12]} was sent to the gate, whose hub ended without an answer" if owed else ""
 
     def _may_ask(self, judged: Judged, author: str) -> None:
         if judged.outcome is not Outcome.OK:
             raise UsageError(f"candidate {judged.id[:12]} ended as {judged.outcome} on dev; only one that runs is sent")
         if judged.id == self.champion.id:
             raise UsageError(f"candidate {judged.id[:12]} is the champion already")
-        if judged.id in self.asked:
-            raise UsageError(f"candidate {judged.id[:12]} was sent and has no answer yet; a resumed run asks again")
+        if owed := self._owed():
+            raise UsageError(f"{owed}; nothing is sent before the run is resumed")
         sent = [a.made for a in self.asked.values() if a.author == author]
         if len(sent) >= self.quota.attempts:
             raise UsageError(f"author {author} has made {len(sent)} attempts, which is all it may")
