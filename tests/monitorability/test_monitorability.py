@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
+from toprope.figures import alone, stack
 from toprope.stats.intervals import ratio, spearman
 from toprope.tasks.monitorability import figure, make, private
 from toprope.tasks.monitorability.policy import School, Start, behaviour, scratchpads, train, untrained
@@ -404,6 +405,6 @@ class TestTask:
     def test_the_figure_is_self_contained(self) -> None:
         """One SVG, no script and no file from outside."""
         lines = {f: np.linspace(0, 1, len(figure.STRENGTHS)) for f in figure.LINES}
-        svg = figure.drawing([("one", lines), ("two", lines)])
+        svg = alone(stack("both", [figure.chart("one", lines), figure.chart("two", lines)]))
         assert svg.startswith("<svg") and svg.count("<polyline") == 6
         assert "<script" not in svg and "href" not in svg
