@@ -201,8 +201,10 @@ class Rig:
         return Candidate(self.stage.dress(source, "use", **known), self.stage.params)
 
     def practice(self, candidate: Candidate, draws: int = 12) -> float:
-        """Mean dev score: exact, free, and no secret."""
-        return float(np.nanmean(self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores))
+        """Mean dev score: exact, free, and no secret. NaN if it fails on every draw."""
+        scores = self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores
+        scored = scores[~np.isnan(scores)]
+        return float(scored.mean()) if len(scored) else np.nan
 
     def tell(self, candidate: Candidate) -> str:
         """The error text a candidate has on a practice draw; what was seen of it is kept for the judge."""
