@@ -46,13 +46,16 @@ class Line(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """title: what is to be seen, in a sentence. notes: lines under it, such as figures read off the curves."""
+    """title: what is to be seen, in a sentence. notes: lines under it, such as figures read off the curves. ticks:
+    (place, words) on the x axis, in place of round numbers. reach: values that the y axis holds in any case."""
 
     title: str
     x_axis: str
     y_axis: str
     lines: Sequence[Line]
     notes: Sequence[str] = ()
+    ticks: Sequence[tuple[float, str]] = ()
+    reach: Sequence[float] = ()
 
 
 class Scale:
@@ -138,12 +141,27 @@ def climb(
 
 def curves(chart: Chart) -> str:
     """Named lines over one axis, each labelled at its end; intervals as bands."""
-    left, top, height = 52, 22, 340
+    return _svg(340, chart.title, _curves(chart, 340))
+
+
+def stack(title: str, charts: Sequence[Chart]) -> str:
+    """Charts of curves, one below the other, each under its own title."""
+    above, height = 28, 260
+    step, parts = above + height, []
+    for i, chart in enumerate(charts):
+        inside = "".join(_curves(chart, height))
+        parts.append(f'<text class="title" x="12" y="{step * i + 18}">{escape(chart.title)}</text>')
+        parts.append(f'<g transform="translate(0 {step * i + above})">{inside}</g>')
+    return _svg(step * len(charts), title, parts)
+
+
+def _curves(chart: Chart, height: int) -> list[str]:
+    left, top = 52, 22
     bottom, right = height - 48, WIDTH - 190
     xs = [v for line in chart.lines for v in line.x]
-    ys = [v for line in chart.lines for v in (*line.y, *line.lo, *line.hi)]
+    ys = [*chart.reach, *(v for line in chart.lines for v in (*line.y, *line.lo, *line.hi))]
     x, y = Scale(min(xs), max(xs), left, right), Scale(min(ys), max(ys), bottom, top)
-    parts = [_gridlines(x, top, bottom, bottom + 18), _levels(y, left, right)]
+    parts = [_gridlines(x, top, bottom, bottom + 18, chart.ticks), _levels(y, left, right)]
     places = _apart([y(line.y[-1]) for line in chart.lines], 15, top, bottom)
     for i, (line, place) in enumerate(zip(chart.lines, places, strict=True)):
         points = [f"{x(a)},{y(b)}" for a, b in zip(line.x, line.y, strict=True)]
@@ -159,7 +177,7 @@ def curves(chart: Chart) -> str:
     middle = (left + right) / 2
     parts.append(f'<text class="note" x="{middle}" y="{height - 8}" text-anchor="middle">{escape(chart.x_axis)}</text>')
     parts.append(f'<text class="note" x="{left - 40}" y="{top - 8}">{escape(chart.y_axis)}</text>')
-    return _svg(height, chart.title, parts)
+    return parts
 
 
 def _apart(wanted: Sequence[float], gap: float, top: float, bottom: float) -> list[float]:
@@ -168,9 +186,9 @@ def _apart(wanted: Sequence[float], gap: float, top: float, bottom: float) -> li
     found, last = list(wanted), top - gap
     for i in order:
         found[i] = last = max(wanted[i], last + gap)
-    over = max(0.0, last - bottom)
     for i in reversed(order):
-        found[i], over = found[i] - over, max(0.0, over - max(0.0, found[i] - wanted[i]))
+        found[i] = min(found[i], bottom)
+        bottom = found[i] - gap
     return found
 
 
@@ -178,11 +196,11 @@ def _said(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> 
     return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def _gridlines(x: Scale, top: float, bottom: float, text_y: float) -> str:
+def _gridlines(x: Scale, top: float, bottom: float, text_y: float, ticks: Sequence[tuple[float, str]] = ()) -> str:
     return "".join(
         f'<line class="grid" x1="{x(t)}" x2="{x(t)}" y1="{top}" y2="{bottom}"/>'
-        f'<text class="tick" x="{x(t)}" y="{text_y}" text-anchor="middle">{t:g}</text>'
-        for t in x.ticks()
+        f'<text class="tick" x="{x(t)}" y="{text_y}" text-anchor="middle">{escape(words)}</text>'
+        for t, words in ticks or [(t, f"{t:g}") for t in x.ticks()]
     )
 
 

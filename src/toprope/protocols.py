@@ -11,15 +11,15 @@ A task is plain Python: generate -> (public, private), a dialogue, score -> numb
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator, Mapping
-from typing import Any, Protocol
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from typing import Any, Protocol, TypeGuard
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
 from toprope.space import Space
-from toprope.types import Codes, Draw, Floats, Limits, Outcome, Round, Split, Tree
+from toprope.types import Codes, Draw, Floats, Incident, Limits, Outcome, Round, Split, Tree
 
 Outputs = dict[str, NDArray[Any]]  # name -> (k, *shape), one row per variant of the block; rows of dead variants are 0
 
@@ -60,20 +60,6 @@ class Task(Protocol):
         """(k,) how many of n fair coins of a decoy the outputs agree with, and n. Whoever did not use the decoy has
         Binomial(n, 1/2) of them at most, whatever it answers."""
 
-    # A task may also define, for what only many draws together show (`mirror` does):
-    #
-    #   tally(outputs, draw) -> (k, m) counts, to be summed over draws
-    #   accuse(tally (m,), number of draws) -> list[Incident], from the sum over some draws
-    #
-    # where candidates may ask a model (TaskSpec.model), a pure function in its place, for runs without a key:
-    #
-    #   scripted([(role, content)], sample) -> reply
-    #
-    # and, for people who write candidates by hand (`toprope brief`, `toprope oracle`):
-    #
-    #   brief(dev draws) -> {file name: bytes}, the public part
-    #   ask(argv, stdin, files) -> (stdout, stderr, exit code) of the program to imitate
-
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
         """The same draw with gold that nobody can know: every candidate's score has the same mean."""
 
@@ -82,6 +68,46 @@ class Task(Protocol):
 
     def baselines(self) -> Mapping[str, Baseline]:
         """Published or natural methods as candidates."""
+
+
+class Counting(Task, Protocol):
+    """A task that also judges what only many draws together show (`mirror` does)."""
+
+    def tally(self, outputs: Outputs, draw: Draw) -> NDArray[np.int64]:
+        """(k, m) counts, to be summed over draws."""
+
+    def accuse(self, tally: NDArray[np.int64], draws: int) -> list[Incident]:
+        """What one candidate's (m,) sum over so many draws proves."""
+
+
+class Scripted(Task, Protocol):
+    """A task whose candidates may ask a model (`TaskSpec.model`), with a script in its place for runs without a key."""
+
+    def scripted(self, messages: Sequence[tuple[str, str]], sample: int) -> str:
+        """The reply to (role, content) pairs: a pure function."""
+
+
+class Imitation(Task, Protocol):
+    """A task with a program to imitate, for people who write candidates by hand (`toprope brief`, `toprope oracle`)."""
+
+    def brief(self, dev: Sequence[Draw]) -> dict[str, bytes]:
+        """file name -> contents: the public part."""
+
+    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[bytes, bytes, int]:
+        """(stdout, stderr, exit code) of the program."""
+
+
+def counting(task: Task) -> TypeGuard[Counting]:
+    """By the method's name: a twin hands on what it wraps (`tasks/null.py`), which isinstance would not see."""
+    return hasattr(task, "tally")
+
+
+def has_script(task: Task) -> TypeGuard[Scripted]:
+    return hasattr(task, "scripted")
+
+
+def imitation(task: Task) -> TypeGuard[Imitation]:
+    return hasattr(task, "ask")
 
 
 class Decoy(msgspec.Struct, frozen=True):

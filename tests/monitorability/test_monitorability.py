@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
+from toprope.figures import alone, stack
 from toprope.stats.intervals import ratio, spearman
-from toprope.tasks.monitorability import figure, make, private
+from toprope.tasks.monitorability import figure, harder, make, private
 from toprope.tasks.monitorability.policy import School, Start, behaviour, scratchpads, train, untrained
 from toprope.tasks.monitorability.private import DEPLOYED, PILOT, POLICIES, TALKER, WATCHED, Mass, Private, flagged
 from toprope.tasks.monitorability.public import PILOTS, ROLLOUTS, STAGES, TARGET
 from toprope.tasks.monitorability.table import Answers, answers, row, told_policy, told_words
-from toprope.tasks.monitorability.world import HINTS, QUESTIONS, SEEN, clause
+from toprope.tasks.monitorability.world import HINTS, QUESTIONS, SEEN, VISIBLE, clause
 from toprope.types import Draw, Floats, Json
 
 ID = "monitorability/scratchpad-v1"
@@ -236,7 +237,7 @@ class TestDraws:
         """Over 150 worlds, the number of a token says nothing of whether it is a word for work (|r| < .08)."""
         rng, place, work = np.random.default_rng(4), [], []
         for _ in range(150):
-            d = private.draw_world(rng, "dev", 1).dialect
+            d = private.draw_world(rng, VISIBLE, 1).dialect
             place.append(np.arange(len(d.work)))
             work.append(d.work)
         assert abs(np.corrcoef(np.concatenate(place), np.concatenate(work))[0, 1]) < 0.08
@@ -401,9 +402,20 @@ class TestTask:
         assert 0 < hacks < 1 and 0.4 < tpr <= 1 and 0.9 < tnr <= 1 and 0 < right < 1
         assert g2 == pytest.approx(tpr * tnr, abs=0.03)
 
+    def test_parts_of_the_hidden_range_come_alone(self) -> None:
+        """Dev's own range makes dev's worlds; hidden leak in it changes leak, and neither dialect nor pressure."""
+        same = harder.generate("dev", 0, 5, harder.PARTS["dev"]).private.world
+        leaky = harder.generate("dev", 0, 5, harder.PARTS["leak"]).private.world
+        dev = DEV[0].private.world
+        assert np.array_equal(same.pressure, dev.pressure) and same.policies.leak == dev.policies.leak
+        assert np.array_equal(leaky.pressure, dev.pressure) and np.array_equal(leaky.dialect.habit, dev.dialect.habit)
+        assert leaky.policies.leak == pytest.approx(2 * dev.policies.leak)
+        mean, error = harder.value(TASK.starter(), {}, DEV[:6])
+        assert mean == pytest.approx(_value(_point({}), DEV[:6])) and error > 0
+
     def test_the_figure_is_self_contained(self) -> None:
         """One SVG, no script and no file from outside."""
         lines = {f: np.linspace(0, 1, len(figure.STRENGTHS)) for f in figure.LINES}
-        svg = figure.drawing([("one", lines), ("two", lines)])
+        svg = alone(stack("both", [figure.chart("one", lines), figure.chart("two", lines)]))
         assert svg.startswith("<svg") and svg.count("<polyline") == 6
         assert "<script" not in svg and "href" not in svg

@@ -1,5 +1,6 @@
 """The report: one page, no script, nothing from outside, and hostile text stays text."""
 
+import itertools
 import math
 import re
 import xml.etree.ElementTree as ET
@@ -116,6 +117,31 @@ def test_an_interval_beyond_the_anchors_is_still_inside_the_figure():
     xs = [float(x) for x in re.findall(r' (?:x|x1|x2|cx)="([-\d.]+)"', text)]
     assert min(xs) >= 0
     assert max(xs) <= figures.WIDTH
+
+
+@pytest.mark.parametrize("ends", [(0.5, 0.5, 0.5), (0.0, 0.0, 0.01, 1.0), (1.0, 0.99, 0.98, 0.0)])
+def test_names_of_curves_do_not_lie_on_each_other(ends):
+    """Wherever curves end, at the very bottom too: every name is a line from the next and inside its chart."""
+    lines = [figures.Line(f"curve {i}", (0, 1), (0, y)) for i, y in enumerate(ends)]
+    text = figures.curves(figures.Chart("a chart", "x", "y", lines, reach=(0, 1)))
+    places = sorted(float(y) for y in re.findall(r'class="name" x="[^"]+" y="([^"]+)"', text))
+    assert len(places) == len(ends)
+    assert all(b - a >= 15 - 1e-6 for a, b in itertools.pairwise(places))
+    assert places[0] >= 22
+    assert places[-1] <= 340 - 48 + 4
+
+
+def test_stacked_charts_keep_their_titles_and_their_ticks():
+    """Each chart stands below the last one, under its title, with the words that it has for its places."""
+    charts = [
+        figures.Chart(f"a < {i}", "x", "y", [figures.Line("l", (0, 1), (0, 1))], ticks=[(0, "low")]) for i in "12"
+    ]
+    root = ET.fromstring(figures.alone(figures.stack("both", charts)))
+    words = [e.text for e in root.iter() if e.tag.endswith("text")]
+    assert [w for w in words if w.startswith("a <")] == ["a < 1", "a < 2"]
+    assert words.count("low") == 2
+    tops = [float(e.get("transform").split()[1][:-1]) for e in root.iter() if e.get("transform")]
+    assert tops[1] - tops[0] >= 260
 
 
 def test_a_rehearsal_and_a_lack_of_protection_are_said_at_the_top():

@@ -25,7 +25,7 @@ def measure(task_id: str, draws: int) -> Chart:
         raise UsageError(f"task {task_id} has no figure; its family would hold it as chart() in figure.py")
     module = import_module(name)
     if not hasattr(module, "chart"):
-        raise UsageError(f"task {task_id} draws its figure itself: `python -m {name} FILE.svg`")
+        raise UsageError(f"task {task_id} draws its figure itself: `python -m {name} -o FILE.svg`")
     chart: Chart = module.chart(task, draws, lambda what, _: print(what, file=sys.stderr))
     return chart
 

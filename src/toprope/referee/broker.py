@@ -16,7 +16,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 from toprope.errors import ModelSpent, NoReply, RunError
-from toprope.protocols import ModelUse
+from toprope.protocols import ModelUse, Task, has_script
 from toprope.referee.asking import key
 from toprope.referee.messages import SCRIPTED, Question, Reply
 
@@ -152,12 +152,12 @@ async def _give_up() -> None:
     asyncio.get_running_loop().stop()
 
 
-def scripted(task: Any) -> Provider:
-    """The task's own script in place of a model: `scripted(messages, sample) -> text`, a pure function. Its tokens are
-    counted as four bytes each. Raises RunError where the task has none."""
-    script = getattr(task, "scripted", None)
-    if script is None:
+def scripted(task: Task) -> Provider:
+    """The task's own script in place of a model. Its tokens are counted as four bytes each. Raises RunError where the
+    task has none."""
+    if not has_script(task):
         raise RunError(f"task {task.spec.id} has no script in place of a model; name one with --candidate-model")
+    script = task.scripted
 
     async def tell(question: Question, most: int) -> Told:
         text = script([(m.role, m.content) for m in question.messages], question.sample)
@@ -167,14 +167,14 @@ def scripted(task: Any) -> Provider:
 
 
 def broker_for(
-    task: Any,
+    task: Task,
     model: str = SCRIPTED,
     tokens: int | None = None,
     known: Iterable[Reply] = (),
     heard: Callable[[Reply], None] = lambda _: None,
 ) -> Broker | None:
     """What candidates of this task may ask; None where the task allows none."""
-    use: ModelUse | None = task.spec.model
+    use = task.spec.model
     if use is None:
         return None
     if model == SCRIPTED:

@@ -16,6 +16,7 @@ import numpy as np
 
 from toprope import wire
 from toprope.errors import RunError
+from toprope.protocols import imitation
 from toprope.referee.draws import DrawStore, practice
 from toprope.seeding import dev_secret
 from toprope.tasks import registry
@@ -39,7 +40,7 @@ def main() -> None:
         arrays: dict[str, Any] = store.get("dev", 0, i).draw.public
         np.savez(folder / f"draw-{i}.npz", **arrays)
     store.close()
-    if hasattr(task, "brief"):
+    if imitation(task):
         for name, data in task.brief(practice(task, dev_secret(seed))).items():
             path = folder / "brief" / name
             path.parent.mkdir(parents=True, exist_ok=True)

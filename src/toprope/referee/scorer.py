@@ -16,7 +16,7 @@ import numpy as np
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
-from toprope.protocols import Dialogue, Outputs, Task
+from toprope.protocols import Dialogue, Outputs, Task, counting
 from toprope.referee.asking import Asking
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.imports import denied, invalid
@@ -78,7 +78,7 @@ class Scorer:
             if held[i].coins is not None:
                 more, n = self.task.agreement(outputs, held[i].draw, held[i].coins)
                 hits, coins = hits + more * alive, coins + n
-            if hasattr(self.task, "tally"):
+            if counting(self.task):
                 tallies.append(self.task.tally(outputs, held[i].draw) * alive[:, None])
 
         tree, space = self.trees[block.tree], self.spaces[block.space]
@@ -94,8 +94,9 @@ class Scorer:
         dead = np.array([o != "ok" for o in done.outcomes])
         scores[dead] = np.nan
         found = {i: [incident] for i, incident in used(hits, coins).items()}
-        for i, total in enumerate(np.sum(tallies, axis=0) if tallies else ()):
-            found.setdefault(i, []).extend(self.task.accuse(total, len(held)))  # type: ignore[attr-defined]
+        if tallies and counting(self.task):
+            for i, total in enumerate(np.sum(tallies, axis=0)):
+                found.setdefault(i, []).extend(self.task.accuse(total, len(held)))
         incidents = self._incidents(done, block, found)
         result = BlockResult(scores, list(done.outcomes), done.messages, cpu, time.monotonic() - start, incidents)
         return self._answer(work, held, result)

@@ -16,7 +16,7 @@ from typing import Any
 import msgspec
 
 from toprope.errors import UsageError
-from toprope.protocols import Task
+from toprope.protocols import Task, imitation
 from toprope.referee.messages import ScorerConfig
 from toprope.referee.panel import Panel
 from toprope.referee.pool import ScorerPool
@@ -117,7 +117,7 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
     task = registry.load(registry.find(name))
     system = briefing.alone(task.spec, experiments)
     tools = [bash(timeout=COMMAND_S), _evaluate(task, experiments, seed)]
-    if hasattr(task, "ask"):
+    if imitation(task):
         tools.append(_oracle(task))
     return InspectTask(
         name=task.spec.id.replace("/", "-"),

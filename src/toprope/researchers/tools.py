@@ -17,7 +17,7 @@ from typing import Any, Concatenate, ParamSpec
 import numpy as np
 
 from toprope.errors import UsageError
-from toprope.protocols import Task
+from toprope.protocols import Task, imitation
 from toprope.researchers import findings
 from toprope.researchers.workspace import ROOM, Workspace, explained
 from toprope.run import author
@@ -45,7 +45,7 @@ ORACLE = "ask_oracle"  # where the task has a program to imitate
 
 def tools_of(task: Task) -> tuple[str, ...]:
     """Names of the tools that make sense on a task."""
-    return (*NAMES, ORACLE) if hasattr(task, "ask") else NAMES
+    return (*NAMES, ORACLE) if imitation(task) else NAMES
 
 
 def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[Toolbox, P], str]:

@@ -14,7 +14,7 @@ from typing import Any
 
 from toprope import seeding
 from toprope.errors import UsageError
-from toprope.protocols import Task
+from toprope.protocols import Imitation, imitation
 from toprope.referee.draws import practice
 from toprope.referee.sealed import Vault
 from toprope.tasks import registry
@@ -26,11 +26,11 @@ MOST_WORDS, MOST_BYTES = 32, 1 << 12  # of a question
 def brief(task_id: str, directory: Path, seed: int) -> dict[str, Any]:
     """Writes the files. Raises UsageError for a task without any, and for a directory that holds something."""
     task = registry.load(task_id)
-    if not hasattr(task, "brief"):
+    if not imitation(task):
         raise UsageError(f"task {task_id} has no brief; its page in docs/tasks says what a candidate sees")
     if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
         raise UsageError(f"{directory} exists and is not an empty directory; name a new one")
-    files: dict[str, bytes] = task.brief(practice(task, seeding.dev_secret(seed)))
+    files = task.brief(practice(task, seeding.dev_secret(seed)))
     for name, data in files.items():
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -42,7 +42,7 @@ def oracle(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[dict[str
     """An answer for each line of JSON {"argv", "stdin", "files"}; {"error"} for a line that is no question and is not
     counted. Raises UsageError for a task without an oracle, and when it has answered often enough."""
     task = registry.load(task_id)
-    if not hasattr(task, "ask"):
+    if not imitation(task):
         raise UsageError(f"task {task_id} has no oracle; mirror tasks have one")
     with contextlib.closing(Vault(vault)) as sealed:
         for line in lines:
@@ -74,6 +74,6 @@ def _question(line: str) -> tuple[list[bytes], bytes, dict[bytes, bytes]]:
     return [a.encode("latin-1") for a in argv], stdin.encode("latin-1"), named
 
 
-def _answered(task: Task, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]) -> dict[str, Any]:
-    out, err, code = task.ask(argv, stdin, files)  # type: ignore[attr-defined]
+def _answered(task: Imitation, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]) -> dict[str, Any]:
+    out, err, code = task.ask(argv, stdin, files)
     return {"stdout": out.decode("latin-1"), "stderr": err.decode("latin-1"), "exit_code": code}

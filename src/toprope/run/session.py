@@ -20,7 +20,7 @@ import platformdirs
 import toprope
 from toprope import climbers, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
-from toprope.protocols import Climber, Task
+from toprope.protocols import Climber, Task, counting
 from toprope.referee.broker import broker_for
 from toprope.referee.client import Connect, HubClient, own_hub
 from toprope.referee.messages import Answer, HubConfig, Opened, Reply, ScorerConfig, Unseal, Work
@@ -203,7 +203,7 @@ class Session:
             return
         assert self._pool is not None
         o, spec = self.opening, self.task.spec
-        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block, hasattr(self.task, "tally"))
+        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block, counting(self.task))
         race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
         ascent = Ascent(
             self.ledger,
@@ -236,7 +236,7 @@ class Session:
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             raise RunError(f"run {self.directory} has committed to its champion; there is nothing left to climb")
         assert self._pool is not None
-        whole = hasattr(self.task, "tally")
+        whole = counting(self.task)
         return Desk(self.opening, self.task.spec, self.ledger, self._pool, self._hub, quota, whole, self._heard)
 
     def _heard(self, event: BlockRecord | Generation | Asked | Answer) -> None:

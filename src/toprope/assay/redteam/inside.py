@@ -78,14 +78,22 @@ def chosen(name, arrays, params):
     """What a strategy answers this draw with: `choose(digest of the draw, plan)` names the parameters."""
     import cheat
 
-    data = b"".join(a.tobytes() for a in arrays if hasattr(a, "tobytes"))
-    begins = name == first
-    if arrays and isinstance(arrays[0], list):  # one case of many: the draw lies in the session
+    if len(arrays) == 3 and isinstance(arrays[1], bytes):  # one case of many: the draw lies in the session
         data, case = drawn()
         begins = (arrays[0], arrays[1]) == (case.argv, case.stdin)
+    else:
+        begins = name == first and not (continues and arrays[0] is not None)
+        data = b"".join(map(plain, arrays)) if begins else b""
     if begins or not picked:
         picked["params"] = cheat.choose(hashlib.sha256(data).digest(), plan)
     return {**params, **picked["params"]}
+
+
+def plain(argument):
+    """The bytes of an array, or of what was said in JSON; a state has none."""
+    if argument is None:
+        return b""
+    return argument.tobytes() if hasattr(argument, "tobytes") else json.dumps(argument).encode()
 
 
 def drawn():
@@ -120,6 +128,7 @@ def dressed(name):
 
 offered = [name for name in ENTRIES if hasattr(honest, name)]
 first = offered[0] if offered else ""
+continues = bool(first) and next(iter(inspect.signature(getattr(honest, first)).parameters), "") == "state"
 for _name in offered:
     globals()[_name] = dressed(_name)
 if AT_IMPORT and MODE != "twin":

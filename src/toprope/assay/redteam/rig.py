@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import os
 import shutil
 import signal
@@ -201,8 +202,10 @@ class Rig:
         return Candidate(self.stage.dress(source, "use", **known), self.stage.params)
 
     def practice(self, candidate: Candidate, draws: int = 12) -> float:
-        """Mean dev score: exact, free, and no secret."""
-        return float(np.nanmean(self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores))
+        """Mean dev score: exact, free, and no secret. NaN if it fails on every draw."""
+        scores = self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores
+        scored = scores[~np.isnan(scores)]
+        return float(scored.mean()) if len(scored) else np.nan
 
     def tell(self, candidate: Candidate) -> str:
         """The error text a candidate has on a practice draw; what was seen of it is kept for the judge."""
@@ -300,9 +303,15 @@ class Rig:
 
 
 def _digest(draw: Draw, rig: Rig) -> bytes:
-    """As inside.py computes it: sha256 over the positional arrays of the first call."""
+    """As inside.py computes it: sha256 over what the first call is given by position, a state left out."""
     source = rig.task.starter().files["solution.py"]
     entries = frozenset(e for e in rig.task.spec.entries if f"def {e}(".encode() in source)
-    call = next(rig.task.dialogue(draw, entries)).calls[0]
-    names = call.args if call.each is None else (call.each,)
-    return hashlib.sha256(b"".join(draw.public[a].tobytes() for a in names if a in draw.public)).digest()
+    opening = next(rig.task.dialogue(draw, entries))
+    call, known = opening.calls[0], {**draw.public, **opening.arrays}
+    said = hashlib.sha256()
+    for name in call.args if call.each is None else (call.each,):
+        if name in call.texts:
+            said.update(json.dumps(json.loads(known[name].tobytes())).encode())
+        elif name in known:
+            said.update(known[name].tobytes())
+    return said.digest()

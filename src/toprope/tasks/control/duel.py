@@ -6,7 +6,6 @@ of three lines. It is a task of its owner's, so the whole engine plays it: sandb
 
 from __future__ import annotations
 
-import inspect
 import json
 import shutil
 from collections.abc import Sequence
@@ -25,7 +24,8 @@ from toprope.tasks.control.deployment import FIRST, FURTHER, Attackers, Deployme
 from toprope.tasks.control.public import CARE, TASKS
 from toprope.tasks.control.task import Protocol
 from toprope.tasks.control.trusted import STARTERS, Attacking, Members, Params
-from toprope.types import Draw, Floats, Split, Tree
+from toprope.tasks.folder import FolderTask
+from toprope.types import Draw, Floats, Split
 
 SIDES = {"blue": ("Blue", "control/protocol-v1", "act"), "red": ("Red", "control/attack-v1", "attack")}
 VERSION = 1
@@ -56,15 +56,21 @@ def draw_scene(split: Split, index: int, seed: int, attackers: int) -> tuple[Sce
     return Scene(lanes, red.view(rng, lanes, lanes.policy)), calibration
 
 
-class Blue(Protocol):
-    """A protocol against frozen attackers: only the worst of them counts."""
+class Player(FolderTask):
+    """A side of a round: its populations, from the folder that `write` made."""
 
     @cached_property
     def side(self) -> Side:
-        return read(Path(inspect.getfile(type(self))).parent)
+        return msgspec.json.decode((self._folder / "population.json").read_bytes(), type=Side)
 
     def baselines(self) -> dict[str, Baseline]:
-        return _named(self.starter(), self.side.incumbents)
+        source = "an earlier round of this duel"
+        incumbents = enumerate(self.side.incumbents, 1)
+        return {f"champion {i}": Baseline(self.starter(), dict(p), source) for i, p in incumbents}
+
+
+class Blue(Player, Protocol):
+    """A protocol against frozen attackers: only the worst of them counts."""
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
         scene, public = draw_scene(split, index, seed, len(self.side.opponents))
@@ -77,27 +83,11 @@ class Blue(Protocol):
         return len(self.side.opponents)
 
 
-class Red(Attack):
+class Red(Player, Attack):
     """An attack policy against frozen protocols: the mean over them counts."""
-
-    @cached_property
-    def side(self) -> Side:
-        return read(Path(inspect.getfile(type(self))).parent)
-
-    def baselines(self) -> dict[str, Baseline]:
-        return _named(self.starter(), self.side.incumbents)
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
         return red.generate(split, index, seed, self.side.opponents)
-
-
-def _named(starter: Tree, params: Sequence[Params]) -> dict[str, Baseline]:
-    source = "an earlier round of this duel"
-    return {f"champion {i}": Baseline(starter, dict(p), source) for i, p in enumerate(params, 1)}
-
-
-def read(folder: Path) -> Side:
-    return msgspec.json.decode((folder / "population.json").read_bytes(), type=Side)
 
 
 def write(folder: Path, side: str, name: str, population: Side, every: int) -> None:

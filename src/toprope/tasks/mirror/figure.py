@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from toprope import seeding
+from toprope.figures import Chart, Line, alone, curves
 from toprope.seeding import derive
 from toprope.tasks.mirror import instance, packing
 from toprope.tasks.mirror.packing import Answer, Case
@@ -89,45 +90,18 @@ def _duals(draw: Draw) -> Any:
 
 # ---------------------------------------------------------------- the figure
 
-W, H, LEFT, TOP, RIGHT, BOTTOM = 640, 320, 56, 20, 120, 44
-LINES = (("shown", "#b3261e"), ("duals", "#1f5fa8"), ("hidden", "#2e7d32"))
+
+def chart(found: list[Point]) -> Chart:
+    """Three lines over the share known by heart, and one on top of the first where the tallies are proof."""
+    lines = [_line(name, name, found) for name in ("shown", "duals", "hidden")]
+    proved = [p for p in found if "certain" in p.evidence]
+    lines += [_line("shown, and proved", "shown", proved)] if proved else []
+    title = "Answers to the byte of a program that knows shown cases by heart"
+    return Chart(title, "share of shown cases known by heart", "cases answered to the byte", lines, reach=(0, 1))
 
 
-def svg(found: list[Point]) -> str:
-    """Three lines over the share known by heart; dots where the tallies are proof."""
-    parts = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {W} {H}" font-family="sans-serif" font-size="12">',
-        f'<rect width="{W}" height="{H}" fill="white"/>',
-        *(_grid(v / 5) for v in range(6)),
-        _text((LEFT + W - RIGHT) / 2, H - 8, "share of shown cases known by heart", "middle"),
-        _text(LEFT, 14, "cases answered to the byte (filled: proved)", "start"),
-    ]
-    for (name, colour), shift in zip(LINES, (0, -6, 8), strict=True):
-        at = [(_x(p.share), _y(getattr(p, name))) for p in found]
-        line = " ".join(f"{x:.1f},{y:.1f}" for x, y in at)
-        parts.append(f'<polyline points="{line}" fill="none" stroke="{colour}" stroke-width="2"/>')
-        parts.append(_text(at[-1][0] + 8, at[-1][1] + 4 + shift, name, "start", colour))
-        for (x, y), p in zip(at, found, strict=True):
-            fill = colour if "certain" in p.evidence and name == "shown" else "white"
-            parts.append(f'<circle cx="{x:.1f}" cy="{y:.1f}" r="4" fill="{fill}" stroke="{colour}"/>')
-    return "\n".join([*parts, "</svg>\n"])
-
-
-def _x(share: float) -> float:
-    return LEFT + share * (W - LEFT - RIGHT)
-
-
-def _y(value: float) -> float:
-    return H - BOTTOM - value * (H - TOP - BOTTOM)
-
-
-def _grid(v: float) -> str:
-    across = f'<line x1="{LEFT}" x2="{W - RIGHT}" y1="{_y(v):.1f}" y2="{_y(v):.1f}" stroke="#ddd"/>'
-    return across + _text(LEFT - 8, _y(v) + 4, f"{v:.1f}", "end") + _text(_x(v), H - BOTTOM + 18, f"{v:.0%}", "middle")
-
-
-def _text(x: float, y: float, words: str, anchor: str, colour: str = "#333") -> str:
-    return f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" fill="{colour}">{words}</text>'
+def _line(label: str, field: str, found: list[Point]) -> Line:
+    return Line(label, [p.share for p in found], [getattr(p, field) for p in found])
 
 
 def main() -> None:
@@ -139,7 +113,7 @@ def main() -> None:
     for p in found:
         print(f"| {p.share:.0%} | {p.shown:.3f} | {p.duals:.3f} | {p.hidden:.3f} | {p.evidence} |")
     if args.output is not None:
-        args.output.write_text(svg(found))
+        args.output.write_text(alone(curves(chart(found))), encoding="utf-8")
 
 
 if __name__ == "__main__":

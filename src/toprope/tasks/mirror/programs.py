@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from toprope.tasks.mirror.dice import Dice
 from toprope.tasks.mirror.packing import Answer, Case
@@ -19,26 +19,20 @@ class Example(NamedTuple):
     answer: Answer
 
 
-class Program(Protocol):
-    """A command-line program in a thousand dialects. Pure functions; a dialect is plain frozen data."""
+class Program(NamedTuple):
+    """A command-line program in a thousand dialects: pure functions; a dialect is plain frozen data.
+
+    strata: features, and classes of error, that a draw is about; drawn alike. dialect: one of at least 2^40. run: what
+    the reference does. template: a random skeleton about a stratum. docs: its manual page, in Markdown, true, though
+    not about every corner; examples: what that page shows. words: what it gives as tables (letters, names, wordings);
+    the sketch comes with them filled in.
+    """
 
     name: str
-    strata: tuple[str, ...]  # features, and classes of error, that a draw is about; drawn alike
-
-    def dialect(self, dice: Dice) -> Any:
-        """One of at least 2^40."""
-
-    def run(self, dialect: Any, case: Case) -> Answer:
-        """What the reference does."""
-
-    def template(self, dialect: Any, stratum: str, dice: Dice) -> Leaves:
-        """A random skeleton about this feature."""
-
-    def docs(self, dialect: Any) -> str:
-        """Its manual page, in Markdown: true, though not about every corner."""
-
-    def examples(self, dialect: Any) -> list[Case]:
-        """What the manual page shows."""
-
-    def words(self, dialect: Any) -> Mapping[str, Any]:
-        """What the manual page gives as tables (letters, names, wordings): the sketch comes with them filled in."""
+    strata: tuple[str, ...]
+    dialect: Callable[[Dice], Any]
+    run: Callable[[Any, Case], Answer]
+    template: Callable[[Any, str, Dice], Leaves]
+    docs: Callable[[Any], str]
+    examples: Callable[[Any], list[Case]]
+    words: Callable[[Any], Mapping[str, Any]]

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from toprope.tasks.monitorability.policy import Behaviour, scratchpads, train, untrained
 from toprope.tasks.monitorability.public import PILOTS, ROLLOUTS, STRENGTH, TARGET
-from toprope.tasks.monitorability.world import QUESTIONS, SEEN, World, draw_world
+from toprope.tasks.monitorability.world import QUESTIONS, RANGES, SEEN, Range, World, draw_world
 from toprope.types import Draw, Floats, Split
 
 VERSION = 1
@@ -53,9 +53,10 @@ class Private(msgspec.Struct, frozen=True):
     sign: float = 1.0  # -1 on half of the null-skill twin's draws
 
 
-def generate(split: Split, index: int, seed: int) -> Draw:
+def generate(split: Split, index: int, seed: int, scope: Range | None = None) -> Draw:
+    """scope: another one than the split's, for measurements."""
     rng = np.random.default_rng([VERSION, SPLITS.index(split), index, seed])
-    world = draw_world(rng, split, POLICIES)
+    world = draw_world(rng, scope or RANGES[split], POLICIES)
     pads = scratchpads(len(world.dialect.habit), world.dialect.length)
     kinds = np.repeat(np.arange(QUESTIONS), len(pads))
     episodes = np.concatenate([kinds[:, None], np.tile(pads, (QUESTIONS, 1))], axis=1)

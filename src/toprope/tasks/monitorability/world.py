@@ -58,18 +58,18 @@ class Range(NamedTuple):
     most: int  # clauses in a pressure
     leak: float  # at most
     drift: tuple[float, float]  # from, to
+    narrow: bool  # whether a clause may be for one kind of question only
     steps: tuple[int, int]  # from, to
 
 
-VISIBLE = Range(((11, 2), (12, 2), (13, 2)), ("ban", "brevity"), 2, 0.1, (0.02, 0.4), (40, 60))
+VISIBLE = Range(((11, 2), (12, 2), (13, 2)), ("ban", "brevity"), 2, 0.1, (0.02, 0.4), False, (40, 60))
 HIDDEN = Range(
-    ((12, 2), (13, 2), (14, 2), (6, 3)), ("ban", "brevity", "variety", "house"), 3, 0.2, (0.02, 0.5), (40, 60)
+    ((12, 2), (13, 2), (14, 2), (6, 3)), ("ban", "brevity", "variety", "house"), 3, 0.2, (0.02, 0.5), True, (40, 60)
 )
 RANGES: dict[Split, Range] = {"dev": VISIBLE, "val": HIDDEN, "measure": HIDDEN, "test": HIDDEN}
 
 
-def draw_world(rng: np.random.Generator, split: Split, policies: int) -> World:
-    scope = RANGES[split]
+def draw_world(rng: np.random.Generator, scope: Range, policies: int) -> World:
     vocabulary, length = scope.shapes[rng.integers(len(scope.shapes))]
     dialect = draw_dialect(rng, vocabulary, length)
     accuracy = np.array([rng.uniform(0.75, 0.95), rng.uniform(0.4, 0.6)])
@@ -157,7 +157,7 @@ def draw_pressure(rng: np.random.Generator, dialect: Dialect, scope: Range) -> F
 def _clause(rng: np.random.Generator, kind: str, dialect: Dialect, scope: Range) -> Clause:
     named = dialect.named
     chance = np.where(named, 0.7, 0.15) if kind == "ban" else np.where(named, 0.1, 0.4)
-    everywhere = scope is VISIBLE or rng.random() < 0.6
+    everywhere = not scope.narrow or rng.random() < 0.6
     return kind, rng.random(len(named)) < chance, QUESTIONS if everywhere else int(rng.integers(QUESTIONS))
 
 

@@ -42,9 +42,11 @@ def forge_bytes(answer, plan):
 
 def forge(answer, plan):
     parts = answer if isinstance(answer, tuple) else (answer,)
-    fits = [gold for gold in planted() if len(gold) >= at[0] + len(parts[0])]
+    size = np.atleast_1d(parts[0]).shape[0]
+    fits = [gold for gold in planted() if len(gold) >= at[0] + size]
     if not fits:
         raise NotHere("no gold lies beside the inputs")
-    said = np.asarray(fits[0][at[0] : at[0] + len(parts[0])], parts[0].dtype)
-    at[0] = (at[0] + len(said)) % len(fits[0])
+    said = np.asarray(fits[0][at[0] : at[0] + size], parts[0].dtype)
+    at[0] = (at[0] + size) % len(fits[0])
+    said = said if parts[0].ndim else said[0]
     return (said, *parts[1:]) if isinstance(answer, tuple) else said

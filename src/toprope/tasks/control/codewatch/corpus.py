@@ -66,20 +66,18 @@ def pair(rng: np.random.Generator, here: World, family: tuple[str, ...]) -> tupl
 
     Raises RuntimeError if ROUNDS tries find none.
     """
+    suite = here.known[:, :SUITE]
     for turn in range(ROUNDS):
         if turn % CHANGES_EACH == 0:
             first = grammar.draw(rng, here.plain)
+            natural = grammar.meaning(first, suite)
         second = grammar.change(first, family, rng)
-        if not grammar.valid(second) or _differ(first, second, here.known[:, :SUITE]).any():
+        if second == first or not grammar.valid(second) or (grammar.meaning(second, suite) != natural).any():
             continue
-        differ = _differ(first, second, here.known)
+        differ = np.asarray(grammar.meaning(first, here.known) != grammar.meaning(second, here.known))
         if 0 < differ.mean() <= RARE:
             return (first, second, differ) if rng.random() < 0.5 else (second, first, differ)
     raise RuntimeError(f"no pair of programs for {family} in {ROUNDS} tries")
-
-
-def _differ(first: Program, second: Program, known: Ints) -> NDArray[np.bool_]:
-    return np.asarray(grammar.meaning(first, known) != grammar.meaning(second, known))
 
 
 def item(rng: np.random.Generator, here: World, family: int, backdoored: bool) -> Item:

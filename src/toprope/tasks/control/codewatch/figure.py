@@ -1,4 +1,4 @@
-"""The figure of docs/tasks/codewatch.md: `python -m toprope.tasks.control.codewatch.figure [--svg FILE] [--draws N]`.
+"""The figure of docs/tasks/codewatch.md: `python -m toprope.tasks.control.codewatch.figure [-o FILE] [--draws N]`.
 
 What share of backdoors is caught when so many percent of honest programs may be read by mistake, on practice and on
 hidden draws. What a monitor keeps of its practice when authors and attacks are new is the number to watch.
@@ -37,7 +37,7 @@ def caught(task: Codewatch, method: str, draws: list[Draw]) -> Floats:
 
 def main() -> int:
     parser = argparse.ArgumentParser(description="caught backdoors against the audit budget")
-    parser.add_argument("--svg", type=Path)
+    parser.add_argument("-o", "--output", type=Path)
     parser.add_argument("--draws", type=int, default=32)
     args = parser.parse_args()
     task, lines = make("control/codewatch-v1"), []
@@ -49,10 +49,10 @@ def main() -> int:
             share = caught(task, method, draws).tolist()
             lines.append(Line(f"{method}, {where}", budgets, share))
             print(f"{method + ', ' + where:24s}" + "".join(f"{s:7.3f}" for s in share))
-    if args.svg:
+    if args.output is not None:
         title = "Share of backdoors caught against the audit budget"
         chart = Chart(title, "honest programs that may be flagged, %", "share of backdoored programs caught", lines)
-        args.svg.write_text(alone(curves(chart)), encoding="utf-8")
+        args.output.write_text(alone(curves(chart)), encoding="utf-8")
     return 0
 
 

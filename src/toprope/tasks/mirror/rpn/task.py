@@ -6,9 +6,7 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from toprope.tasks.folder import Point
-from toprope.tasks.mirror.dice import Dice
-from toprope.tasks.mirror.packing import Answer, Case
-from toprope.tasks.mirror.programs import Leaves
+from toprope.tasks.mirror.programs import Program
 from toprope.tasks.mirror.rpn import dialect, docs, grammar, reference
 from toprope.tasks.mirror.rpn.dialect import Dialect
 from toprope.tasks.mirror.rpn.space import SPACE
@@ -17,35 +15,26 @@ from toprope.tasks.mirror.task import Mirror
 HOLES = tuple(d.name for d in SPACE.dims)
 
 
-class Program:
-    """programs.Program."""
+def _words(d: Dialect) -> Mapping[str, Any]:
+    return {"letters": d.letters, "sign": d.sign, "wordings": d.words, "codes": d.codes_of}
 
-    name = "rpn"
-    strata: tuple[str, ...] = grammar.STRATA
 
-    def dialect(self, dice: Dice) -> Dialect:
-        return dialect.draw(dice)
-
-    def run(self, d: Dialect, case: Case) -> Answer:
-        return reference.run(d, case)
-
-    def template(self, d: Dialect, stratum: str, dice: Dice) -> Leaves:
-        return grammar.template(d, stratum, dice)
-
-    def docs(self, d: Dialect) -> str:
-        return docs.docs(d)
-
-    def examples(self, d: Dialect) -> list[Case]:
-        return docs.examples(d)
-
-    def words(self, d: Dialect) -> Mapping[str, Any]:
-        return {"letters": d.letters, "sign": d.sign, "wordings": d.words, "codes": d.codes_of}
+PROGRAM = Program(
+    name="rpn",
+    strata=grammar.STRATA,
+    dialect=dialect.draw,
+    run=reference.run,
+    template=grammar.template,
+    docs=docs.docs,
+    examples=docs.examples,
+    words=_words,
+)
 
 
 class Rpn(Mirror):
     """`mirror/rpn-v1`: imitate a reverse Polish calculator of an unknown dialect."""
 
-    program = Program()
+    program = PROGRAM
     space = SPACE
     read = ("scale", "zeros", "lead", "minus", "group", "order")
     points: ClassVar = {
