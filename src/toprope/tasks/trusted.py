@@ -8,11 +8,12 @@ from __future__ import annotations
 import inspect
 import json
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from toprope.protocols import Outputs, Task
+from toprope.protocols import Outputs, Scripted, Task, has_script
 from toprope.types import Call, Draw, Json, Tree
 
 
@@ -27,18 +28,26 @@ def outputs(task: Task, tree: Tree, draw: Draw, params: Mapping[str, Json] | Non
         answer: Outputs = {}
         for call in question.calls:
             known = {**draw.public, **question.arrays, **kept}
-            answer |= _answered(module[call.fn], call, known, dict(params or {}), kept)
+            extra: dict[str, Any] = {"params": dict(params or {}), "rng": np.random.default_rng(0)}
+            if has_script(task):
+                extra["model"] = partial(_reply, task)
+            answer |= _answered(module[call.fn], call, known, extra, kept)
         try:
             question = dialogue.send(answer)
         except StopIteration as end:
             return dict(end.value)
 
 
+def _reply(task: Scripted, messages: list[dict[str, str]], sample: int = 0) -> str:
+    """The task's script in place of the model that the referee would ask."""
+    return task.scripted([(m["role"], m["content"]) for m in messages], sample)
+
+
 def _answered(
-    fn: Callable[..., Any], call: Call, known: dict[str, Any], params: dict[str, Json], kept: dict[str, Any]
+    fn: Callable[..., Any], call: Call, known: dict[str, Any], extra: dict[str, Any], kept: dict[str, Any]
 ) -> Outputs:
     accepted = inspect.signature(fn).parameters
-    extra = {**{n: known[n] for n in call.kwargs}, "params": params, "rng": np.random.default_rng(0)}
+    extra = {**{n: known[n] for n in call.kwargs}, **extra}
     known = {**known, **{name: json.loads(known[name].tobytes()) for name in call.texts}}
     given = [known[a] for a in call.args]
     named = {k: v for k, v in extra.items() if k in accepted}
