@@ -66,7 +66,8 @@ def test_a_cap_ends_the_climb_and_more_continues_it(cli, tmp_path, oracle):
     done = cli.run("climb", TASK, "--run", run, "--rehearsal-secret", "x", *MODEL, "--experiments", 24,
                    "--candidate-tokens", 2_000, "--json")  # fmt: skip
     assert done.returncode == 0, done.stderr
-    assert "--candidate-tokens" in done.stderr
+    assert "at most 16 questions an experiment, 192 an attempt; at most 2,000 tokens, and as many hidden" in done.stderr
+    assert "candidates have used" in done.stderr
     assert 0 < sum(r.tokens for r in replies(run)) <= 2_000
     before = read(run).experiments
     assert before < 24

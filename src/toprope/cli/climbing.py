@@ -200,6 +200,8 @@ def _climbed(session: Any) -> None:
     from toprope.errors import RunError
 
     o = session.opening
+    if line := _model_forecast(session):
+        session.screen.say(line)
     if not climbers.authored(o.climber):
         session.climb()
         return
@@ -215,6 +217,21 @@ def _climbed(session: Any) -> None:
     if desk.left and (left is None or left > 0):
         team.work(desk, session.task, o.plan, session.directory, o.seed, left, session.screen.say)
         desk.settled()
+
+
+def _model_forecast(session: Any) -> str:
+    """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
+    from toprope.referee.messages import SCRIPTED
+
+    asks, use, splits = session.opening.asks, session.task.spec.model, session.task.spec.splits
+    if asks is None or asks.model == SCRIPTED:
+        return ""
+    cap = session.tokens
+    said = "no cap on tokens (--candidate-tokens)" if cap is None else f"at most {cap:,} tokens, and as many hidden"
+    return (
+        f"candidates ask {asks.model}: at most {use.calls * splits.rungs[-1]:,} questions an experiment, "
+        f"{use.calls * 2 * splits.val_slice:,} an attempt; {said}"
+    )
 
 
 @main.command()

@@ -129,7 +129,7 @@ class Session:
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
         vault = str(vault_directory())
         asks = ask.asks or Asks()
-        tokens = asks.tokens if self._tokens is None else self._tokens
+        tokens = self.tokens
         hub = HubConfig(
             ask.run,
             ask.task,
@@ -155,6 +155,11 @@ class Session:
                 f"practice draws here are of the {hidden}, the referee's are of the {self._hub.ready.hidden}; "
                 f"{ask.task} needs one and the same: copy the vault's dialect file here, or climb without --referee"
             )
+
+    @property
+    def tokens(self) -> int | None:
+        """The cap on what candidates ask their model: this sitting's, or the run's."""
+        return self._tokens if self._tokens is not None or self.ask.asks is None else self.ask.asks.tokens
 
     def _heard_reply(self, reply: Reply) -> None:
         self.ledger.append("reply", reply)
