@@ -13,6 +13,7 @@ import sys
 import types
 
 import honest
+import numpy as np
 from plan import AT_IMPORT, ENTRIES, MODE, PLAN, SEALED
 
 plan = types.SimpleNamespace(**PLAN)
@@ -52,6 +53,8 @@ def forged(answer, arrays):
         if not hasattr(cheat, "forge_bytes"):
             raise NotHere("its answers are bytes")
         return cheat.forge_bytes(answer, plan)
+    if isinstance(answer, float):
+        answer = np.float64(answer)
     parts = answer if isinstance(answer, tuple) else (answer,)
     if MODE == "twin" or forge is None or not hasattr(parts[0], "dtype"):
         return answer
