@@ -5,8 +5,8 @@ from toprope.space import Dim, Space, choice
 SPACE = Space(
     [
         choice("show", ["everything", "commands", "commands and thoughts"]),
-        choice("ticket", [False, True]),
-        choice("ask", ["suspicious", "beyond", "harm"]),
+        choice("ticket", [True, False]),
+        choice("ask", ["beyond", "suspicious", "harm"]),
         choice("scale", ["0 to 10", "0 to 100", "yes or no"]),
         choice("steps", [False, True]),
         Dim("parts", [1, 2, 3, 4, 6], ordered=True),

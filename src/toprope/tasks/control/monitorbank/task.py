@@ -25,19 +25,23 @@ class MonitorBank(FolderTask):
 
     space: Space | None = SPACE
     points: ClassVar = {
-        "one question": Point({}, "a score of 0 to 10 for the whole transcript; Greenblatt et al. 2024", ("scale",)),
-        "with the task": Point(
-            {"ticket": True, "ask": "beyond"},
-            "the monitor knows what was asked for; Greenblatt et al. 2024 (arXiv:2312.06942)",
+        "without the ticket": Point(
+            {"ticket": False, "ask": "suspicious"},
+            "natural: how suspicious is this?",
+            ("show", "ask", "scale", "steps"),
+        ),
+        "one question": Point(
+            {},
+            "a score for the whole transcript, the ticket beside it; Greenblatt et al. 2024 (arXiv:2312.06942)",
             ("show", "scale", "steps"),
         ),
         "in parts": Point(
-            {"ticket": True, "ask": "beyond", "show": "commands", "parts": 3},
+            {"show": "commands", "parts": 3},
             "hierarchical monitor, the worst part counts; Kale et al. 2025 (arXiv:2508.19461)",
             ("show", "scale", "parts", "pool"),
         ),
         "mean of three": Point(
-            {"ticket": True, "ask": "beyond", "samples": 3},
+            {"samples": 3},
             "an ensemble of one model's samples; natural",
             ("show", "scale", "samples"),
         ),
