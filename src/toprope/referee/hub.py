@@ -161,7 +161,12 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         config.task, dict.fromkeys(("val", "measure", "test"), run.secret), config.tier, secrets.token_bytes(16)
     )
     broker = broker_for(
-        task, config.model, config.tokens, vault.replies(run.run), lambda reply: vault.heard(run.run, reply)
+        task,
+        config.model,
+        config.tokens,
+        vault.replies(run.run),
+        lambda reply: vault.heard(run.run, reply),
+        lambda key, most: config.purse is None or vault.afford(run.run, key, most, config.purse),
     )
     pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
     try:
