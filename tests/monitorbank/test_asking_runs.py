@@ -107,6 +107,22 @@ def test_an_outage_is_one_clear_line_and_nobodys_score(cli, tmp_path, oracle):
 
 
 @pytest.mark.slow
+def test_an_outage_while_the_test_is_opened_tells_nothing_and_loses_nothing(cli, tmp_path, oracle):
+    run = tmp_path / "run"
+    climb(cli, run, "--experiments", 8)
+    asked, oracle.down = len(oracle.asked), 400
+    done = cli.run("unseal", run)
+    assert done.returncode == 2
+    assert "gave no answer" in done.stderr
+    for words in (oracle.key, "nonce", "effort"):
+        assert words not in done.stderr, "what was asked about a hidden draw"
+    oracle.down = 0
+    assert cli.json("unseal", run)["test"]
+    assert len(oracle.asked) > asked
+    assert cli.json("verify", run)["ok"]
+
+
+@pytest.mark.slow
 def test_a_question_that_no_provider_takes_costs_its_candidate_only(cli, tmp_path, oracle, monkeypatch):
     run = tmp_path / "run"
     oracle.down, oracle.picky = 400, "effort 7"

@@ -9,7 +9,7 @@ import pytest
 from toprope.errors import ModelSpent, NoReply, RunError
 from toprope.protocols import ModelUse
 from toprope.referee.asking import Asking, key
-from toprope.referee.broker import Broker, Rejected, Told
+from toprope.referee.broker import Broker, Rejected, Told, silent
 from toprope.referee.messages import Question, Reply, Said
 from toprope.sandbox.job import Refused
 
@@ -159,6 +159,11 @@ def test_a_providers_words_are_said_to_the_operator_only(capfd):
     assert "sk-secret" not in str(failed)
     assert "hidden words" not in str(failed)
     assert "bad key sk-secret" in capfd.readouterr().err
+    broker.close()
+    broker = Broker("p/m", USE, broken, say=silent)
+    broker.ask(question("hidden words"), 1)
+    collect(broker, 1)
+    assert capfd.readouterr().err == ""
     broker.close()
 
 

@@ -41,12 +41,22 @@ Provider = Callable[[Question, int], Awaitable[Told]]
 """(question, most tokens of a reply) -> what was said. Raises Rejected, or whatever it likes for an outage."""
 
 
+def aloud(words: str) -> None:
+    """To whoever holds the key."""
+    print("".join(c if c.isprintable() else "?" for c in words), file=sys.stderr, flush=True)
+
+
+def silent(_: str) -> None:
+    """Where that is whoever climbs, too, and hidden draws are asked about."""
+
+
 class Broker:
     """Answers questions as they come, many at once. Used from one thread.
 
     provider: None where nothing may be asked anew (a replay). tokens: a hard cap; nothing is asked that might go beyond
     it, counting a byte as a token at most and no less than the dearest reply so far. known: earlier replies of the same
     run. heard: told of every new one, before it is handed on. allow: (key, most tokens it may take) -> may it be asked?
+    say: what a provider that fails says of it, which may repeat a key or the question.
     """
 
     def __init__(
@@ -58,8 +68,9 @@ class Broker:
         known: Iterable[Reply] = (),
         heard: Callable[[Reply], None] = lambda _: None,
         allow: Callable[[bytes, int], bool] = lambda *_: True,
+        say: Callable[[str], None] = aloud,
     ) -> None:
-        self._allow = allow
+        self._allow, self._say = allow, say
         self.model, self._use, self._provider, self._cap, self._heard = model, use, provider, tokens, heard
         self._known = {r.key: r for r in known}
         self.spent = sum(r.tokens for r in self._known.values())  # by all replies of this run
@@ -154,10 +165,9 @@ class Broker:
         return ready
 
     def _failed(self, why: Exception) -> NoAnswer:
-        """Its own words are for whoever holds the key: they may repeat it, or the question. No error carries them."""
+        """In our words; its own are in no error."""
         kind, words = type(why).__name__, " ".join(str(why).split())
-        said = f"model {self.model}: {kind}: {words[-600:]}"
-        print("".join(c if c.isprintable() else "?" for c in said), file=sys.stderr, flush=True)
+        self._say(f"model {self.model}: {kind}: {words[-600:]}")
         return NoAnswer(f"model {self.model} gave no answer ({kind}); resume when it answers again")
 
     @property
@@ -212,6 +222,7 @@ def broker_for(
     known: Iterable[Reply] = (),
     heard: Callable[[Reply], None] = lambda _: None,
     allow: Callable[[bytes, int], bool] = lambda *_: True,
+    say: Callable[[str], None] = aloud,
 ) -> Broker | None:
     """What candidates of this task may ask; None where the task allows none."""
     use = task.spec.model
@@ -221,4 +232,4 @@ def broker_for(
         return Broker(model, use, scripted(task))  # nothing to keep: the script is part of the task
     from toprope.referee.provider import inspect_model
 
-    return Broker(model, use, inspect_model(model), tokens, known, heard, allow)
+    return Broker(model, use, inspect_model(model), tokens, known, heard, allow, say)
