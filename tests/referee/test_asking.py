@@ -227,6 +227,21 @@ def test_a_provider_that_rejects_everything_is_an_outage():
     broker.close()
 
 
+@pytest.mark.parametrize(("tokens", "dollars"), [(-1, 0.0), (10**30, 0.0), (1, -0.5), (1, float("nan"))])
+def test_a_bill_that_is_none_is_no_reply(tokens, dollars):
+    """Less than nothing would refill the cap, and a ledger that held it would be refused for ever after."""
+    heard = []
+
+    async def provider(asked, most):
+        return Told("yes", tokens, dollars)
+
+    broker = Broker("p/m", USE, provider, heard=heard.append)
+    broker.ask(question("a"), 1)
+    assert isinstance(collect(broker, 1)[0][1], RunError)
+    assert (heard, broker.spent) == ([], 0)
+    broker.close()
+
+
 def test_a_reply_that_is_no_text_of_unicode_breaks_nothing():
     provider, _ = tell(text="half \ud800 a pair")
     broker = Broker("p/m", USE, provider)

@@ -21,6 +21,7 @@ from toprope.protocols import ModelUse, Task, has_script
 from toprope.referee.asking import key, size
 from toprope.referee.messages import SCRIPTED, Question, Reply, Said
 
+LARGEST = 10**12  # tokens or dollars of one reply
 PLAIN = Question([Said("user", "Yes?")])  # what every model takes
 
 
@@ -134,7 +135,7 @@ class Broker:
     async def _answered(self, name: bytes, told: Awaitable[Told]) -> None:
         began = time.monotonic()
         try:
-            answer: Told | Exception = await told
+            answer: Told | Exception = _counted(await told)
             self._waited = (self._waited[0] + 1, self._waited[1] + time.monotonic() - began)
         except Exception as e:  # a provider raises what it likes
             answer = e
@@ -185,6 +186,13 @@ class Broker:
             os.close(self._wake)
             os.close(self._waker)
             self._wake = -1
+
+
+def _counted(told: Told) -> Told:
+    """Raises ValueError for a bill that is none: a cap would trust it, and a ledger that holds it be no ledger."""
+    if not (0 <= told.tokens <= LARGEST and 0 <= told.dollars <= LARGEST):
+        raise ValueError(f"it says that it used {told.tokens} tokens for {told.dollars} dollars")
+    return told
 
 
 async def _give_up() -> None:
