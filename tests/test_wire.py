@@ -121,3 +121,14 @@ def test_a_declared_length_takes_no_room():
     finally:
         resource.setrlimit(resource.RLIMIT_AS, limits)
         channel.close()
+
+
+def test_a_worker_that_asks_no_provider_has_no_keys(monkeypatch):
+    """Scorers least of all: candidates' code is closest to them."""
+    names = ("OPENAI_API_KEY", "AWS_SECRET_ACCESS_KEY", "HF_TOKEN", "db_password", "GOOGLE_APPLICATION_CREDENTIALS")
+    for name in names:
+        monkeypatch.setenv(name, "x")
+    monkeypatch.setenv("TOPROPE_MONITOR_LOGS", "here")
+    assert not set(names) & set(wire.child_environment())
+    assert wire.child_environment()["TOPROPE_MONITOR_LOGS"] == "here"
+    assert set(names) < set(wire.child_environment(keys=True))

@@ -25,6 +25,10 @@ class ModelSpent(RunError):
     """Candidates have used the tokens of their model that the run allows."""
 
 
+class NoAnswer(RunError):
+    """The provider of candidates' model is down, or will not serve us. In our words: its own may hold a key."""
+
+
 class NoReply(RunError):
     """A candidate asks its model, in a replay, what the run's ledger does not hold."""
 

@@ -120,9 +120,14 @@ class Channel(Generic[T]):
         return data
 
 
-def child_environment(extra: dict[str, str] | None = None) -> dict[str, str]:
-    """Environment of our own worker processes: one BLAS thread, and malloc that keeps its pages (research/w2s.md 1)."""
-    env = {**os.environ, "OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
+
+
+def child_environment(extra: dict[str, str] | None = None, keys: bool = False) -> dict[str, str]:
+    """Environment of our own worker processes: one BLAS thread, and malloc that keeps its pages (research/w2s.md 1).
+    keys: with what looks like a key of the user's, which only who asks a provider needs."""
+    env = {k: v for k, v in os.environ.items() if keys or not SECRET.search(k.upper())}
+    env |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     env |= {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "536870912"}
     return env | (extra or {})
 

@@ -10,7 +10,9 @@ sys.path.insert(0, str(Path(__file__).parent.parent / "researchers"))
 
 
 class Oracle:
-    """An OpenAI-compatible server on loopback. down: answer with this HTTP status instead. slow_s: before an answer."""
+    """An OpenAI-compatible server on loopback. down: answer with this HTTP status instead, and repeat `key` in the
+    complaint; picky: only to a question that holds this. slow_s: before an answer. moody: a question asked again is
+    answered otherwise, as models do."""
 
     def __init__(self):
         from scripted import Server, text
@@ -18,6 +20,7 @@ class Oracle:
         from toprope.tasks import registry
 
         self.down, self.slow_s, self.asked, self.at_once, self._now = 0, 0.0, [], 0, 0
+        self.picky, self.moody, self.key = "", False, "sk-scripted-key"
         lock = threading.Lock()
         asking, bank = registry.load("testing/asking-v1"), registry.load("control/monitor-bank-v1")
 
@@ -30,12 +33,13 @@ class Oracle:
                     threading.Event().wait(self.slow_s)
                 with lock:
                     self._now -= 1
-                if self.down:
-                    return self.down, {"error": {"message": "scripted outage", "type": "scripted"}}
                 messages = [(m["role"], text(m)) for m in request["messages"]]
+                if self.down and self.picky in messages[-1][1]:
+                    return self.down, {"error": {"message": f"scripted outage {self.key}", "type": "scripted"}}
+                again = self.asked.count(messages) if self.moody else 0
                 self.asked.append(messages)
                 task = asking if "effort" in messages[-1][1] else bank
-                said = {"role": "assistant", "content": task.scripted(messages, 0)}
+                said = {"role": "assistant", "content": task.scripted(messages, 0) + (str(again) if again else "")}
                 usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
                 choice = {"index": 0, "message": said, "finish_reason": "stop"}
                 return 200, {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice],
@@ -51,7 +55,7 @@ class Oracle:
 def oracle(monkeypatch):
     """A model that can be reached: `openai-api/local/m`."""
     server = Oracle()
-    monkeypatch.setenv("LOCAL_API_KEY", "none")
+    monkeypatch.setenv("LOCAL_API_KEY", server.key)
     monkeypatch.setenv("LOCAL_BASE_URL", server.server.url)
     yield server
     server.close()

@@ -9,7 +9,7 @@ import pytest
 from toprope.errors import ModelSpent, NoReply, RunError
 from toprope.protocols import ModelUse
 from toprope.referee.asking import Asking, key
-from toprope.referee.broker import Broker, Told
+from toprope.referee.broker import Broker, Rejected, Told, silent
 from toprope.referee.messages import Question, Reply, Said
 from toprope.sandbox.job import Refused
 
@@ -20,30 +20,31 @@ def raw(text, sample=0, role="user"):
     return json.dumps([[{"role": role, "content": text}], sample]).encode()
 
 
-def asking(variants=1):
+def asking():
     heard = []
 
     def pass_on(question):
         heard.append(question)
         return Reply(b"", f"to {question.messages[0].content}", 1)
 
-    return Asking(USE, variants, pass_on), heard
+    return Asking(USE, pass_on), heard
 
 
-def test_calls_are_counted_per_draw_over_the_variants_of_a_block():
-    ask, heard = asking(variants=2)
-    for name in "abcd":
-        assert ask(raw(name)) == f"to {name}"
-    with pytest.raises(Refused, match="2 calls on a draw"):
-        ask(raw("e"))
+def test_calls_are_counted_per_draw_and_variant():
+    ask, heard = asking()
+    for variant in (0, 1):
+        for name in "ab":
+            assert ask(raw(name), variant) == f"to {name}"
+        with pytest.raises(Refused, match="2 calls on a draw"):
+            ask(raw("c"), variant)  # whatever its neighbours left unused, or it would score otherwise alone
     ask.begin()
-    assert ask(raw("e")) == "to e"
+    assert ask(raw("c"), 0) == "to c"
     assert len(heard) == 5
 
 
 def test_the_same_question_is_asked_once_and_another_sample_anew():
     ask, heard = asking()
-    assert [ask(raw("a")), ask(raw("a")), ask(raw("a", 1))] == ["to a"] * 3
+    assert [ask(raw("a"), 0), ask(raw("a"), 0), ask(raw("a", 1), 0)] == ["to a"] * 3
     assert [q.sample for q in heard] == [0, 1]
 
 
@@ -59,6 +60,7 @@ def test_the_same_question_is_asked_once_and_another_sample_anew():
         raw("a", role="tool"),
         raw("x" * 101),
         b"[" * 5000,
+        json.dumps([[{"role": "user", "content": ""}] * 30_000, 0]).encode(),  # no byte of content, and a cost each
         json.dumps([[{"role": "user", "content": "a", "name": "b"}], 0]).encode(),
         json.dumps([[{"role": "user", "content": 3}], 0]).encode(),
         b'[[{"role": "user", "content": "\\ud800"}], 0]',
@@ -67,7 +69,7 @@ def test_the_same_question_is_asked_once_and_another_sample_anew():
 def test_what_is_no_question_is_refused_and_passed_on_to_nobody(question):
     ask, heard = asking()
     with pytest.raises(Refused, match="model: "):
-        ask(question)
+        ask(question, 0)
     assert heard == []
 
 
@@ -137,8 +139,114 @@ def test_a_provider_that_fails_is_no_candidates_fault():
 
     broker = Broker("p/m", USE, broken)
     broker.ask(question("a"), 1)
-    with pytest.raises(RunError, match=r"p/m: ConnectionError: nobody there; resume"):
-        collect(broker, 1)
+    ((who, failed),) = collect(broker, 1)
+    assert who == 1
+    assert isinstance(failed, RunError)
+    assert "p/m gave no answer (ConnectionError)" in str(failed)
+    assert "resume" in str(failed)
+    broker.close()
+
+
+def test_a_providers_words_are_said_to_the_operator_only(capfd):
+    """They may repeat a key, and the question, which may be of a hidden draw."""
+
+    async def broken(asked, most):
+        raise RuntimeError(f"bad key sk-secret; request {asked.messages[0].content}")
+
+    broker = Broker("p/m", USE, broken)
+    broker.ask(question("hidden words"), 1)
+    ((_, failed),) = collect(broker, 1)
+    assert "sk-secret" not in str(failed)
+    assert "hidden words" not in str(failed)
+    assert "bad key sk-secret" in capfd.readouterr().err
+    broker.close()
+    broker = Broker("p/m", USE, broken, say=silent)
+    broker.ask(question("hidden words"), 1)
+    collect(broker, 1)
+    assert capfd.readouterr().err == ""
+    broker.close()
+
+
+def test_one_outage_is_told_to_who_asked_and_to_nobody_later():
+    """Two scorers ask while the provider is down; whoever asks when it is up again has its answer."""
+    down = [True]
+
+    async def provider(asked, most):
+        await asyncio.sleep(0.05)
+        if down[0]:
+            raise ConnectionError("nobody there")
+        return Told("yes", 10)
+
+    broker = Broker("p/m", USE, provider)
+    broker.ask(question("a"), "one")
+    broker.ask(question("b"), "two")
+    assert {who for who, said in collect(broker, 2) if isinstance(said, RunError)} == {"one", "two"}
+    down[0] = False
+    broker.ask(question("c"), "three")
+    assert [(who, said.text) for who, said in collect(broker, 1)] == [("three", "yes")]
+    broker.close()
+
+
+def test_a_question_that_the_provider_rejects_is_the_candidates_own_affair():
+    """Or anyone could end a climb for good with a question that no provider takes; asking it again costs nothing."""
+    calls = []
+
+    async def picky(asked, most):
+        calls.append(asked)
+        if "bad" in asked.messages[0].content:
+            raise Rejected
+        return Told("yes", 10)
+
+    heard = []
+    broker = Broker("p/m", USE, picky, heard=heard.append)
+    broker.ask(question("bad"), 1)
+    ((_, reply),) = collect(broker, 1)
+    assert reply.refused
+    assert (reply.text, reply.tokens) == ("", 10)  # it took one plain question to know that it is no outage
+    broker.ask(question("bad"), 2)
+    assert collect(broker, 1) == [(2, reply)]
+    assert len(calls) == 2
+    assert heard == [reply]
+    broker.close()
+    ask = Asking(USE, lambda q: reply)
+    with pytest.raises(Refused, match="does not take this question"):
+        ask(raw("bad"), 0)
+
+
+def test_a_provider_that_rejects_everything_is_an_outage():
+    """As one does whose account is empty."""
+
+    async def broke(asked, most):
+        raise Rejected
+
+    broker = Broker("p/m", USE, broke)
+    broker.ask(question("a"), 1)
+    ((_, failed),) = collect(broker, 1)
+    assert isinstance(failed, RunError)
+    assert broker.spent == 0
+    broker.close()
+
+
+@pytest.mark.parametrize(("tokens", "dollars"), [(-1, 0.0), (10**30, 0.0), (1, -0.5), (1, float("nan"))])
+def test_a_bill_that_is_none_is_no_reply(tokens, dollars):
+    """Less than nothing would refill the cap, and a ledger that held it would be refused for ever after."""
+    heard = []
+
+    async def provider(asked, most):
+        return Told("yes", tokens, dollars)
+
+    broker = Broker("p/m", USE, provider, heard=heard.append)
+    broker.ask(question("a"), 1)
+    assert isinstance(collect(broker, 1)[0][1], RunError)
+    assert (heard, broker.spent) == ([], 0)
+    broker.close()
+
+
+def test_a_reply_that_is_no_text_of_unicode_breaks_nothing():
+    provider, _ = tell(text="half \ud800 a pair")
+    broker = Broker("p/m", USE, provider)
+    broker.ask(question("a"), 1)
+    assert collect(broker, 1)[0][1].text == "half ? a pair"
     broker.close()
 
 

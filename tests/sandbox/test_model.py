@@ -24,7 +24,7 @@ ASKS = "def f(x, *, model, params):\n    return [float(model([{'role': 'user', '
 
 
 def test_each_variant_gets_its_own_reply():
-    def answer(question):
+    def answer(question, variant):
         return str(int(question.decode().split('"content": "')[1][0]) * 10)
 
     result, seen = play_with(ASKS, answer, 4)
@@ -33,7 +33,7 @@ def test_each_variant_gets_its_own_reply():
 
 
 def test_a_function_that_takes_no_model_is_given_none_and_a_task_without_one_has_none():
-    assert play_with("def f(x):\n    return [1.0]", lambda q: "")[0].outcomes == [Outcome.OK]
+    assert play_with("def f(x):\n    return [1.0]", lambda q, v: "")[0].outcomes == [Outcome.OK]
     result, _, _ = play(ASKS)
     assert result.outcomes == [Outcome.CRASH]
     assert "model" in result.messages[0]
@@ -41,13 +41,13 @@ def test_a_function_that_takes_no_model_is_given_none_and_a_task_without_one_has
 
 def test_a_long_question_arrives_whole():
     source = "def f(x, *, model):\n    return [float(model([{'role': 'user', 'content': 'a' * 200_000}]))]"
-    result, seen = play_with(source, lambda q: str(len(q)))
+    result, seen = play_with(source, lambda q, v: str(len(q)))
     assert result.outcomes == [Outcome.OK], result.messages
     assert seen[0][0]["y"][0, 0] > 200_000
 
 
 def test_a_refusal_can_be_caught_and_otherwise_is_a_crash_with_its_words():
-    def refuse(question):
+    def refuse(question, variant):
         raise Refused("model: not today")
 
     result, _ = play_with(ASKS, refuse)
@@ -67,7 +67,7 @@ def f(x, *, model):
 
 
 def test_waiting_for_the_model_is_not_the_candidates_time():
-    def slow(question):
+    def slow(question, variant):
         time.sleep(1.6)  # the sandbox's limit is one second
         return "1"
 
@@ -84,7 +84,7 @@ def f(x, *, model):
             pass
 """
 
-    def refuse(question):
+    def refuse(question, variant):
         raise Refused("no")
 
     result, _ = play_with(source, refuse)
@@ -93,10 +93,10 @@ def f(x, *, model):
 
 RAW = """
 import os, struct
-def send(kind, data):
+def send(kind, data, variant=0):
     for fd in range(3, 20):
         try:
-            os.write(fd, struct.pack("<cIH", kind, 0, len(data)) + data)
+            os.write(fd, struct.pack("<cIH", kind, variant, len(data)) + data)
         except OSError:
             pass
 """
@@ -108,18 +108,19 @@ def send(kind, data):
         ("send(b'Q', b'[]')", None, Outcome.VIOLATION),  # a question where there is no model
         ("for _ in range(64): send(b'P', b'x' * 32768)", "ok", Outcome.OUTPUT),  # a question without an end
         ("send(b'Q', b'x' * 32769)", "ok", Outcome.VIOLATION),
+        ("send(b'Q', b'[]', 7)", "ok", Outcome.VIOLATION),  # in the name of a variant that there is none of
     ],
 )
 def test_notes_a_child_forges(body, answer, outcome):
     source = f"{RAW}\ndef f(x):\n    {body}\n    return [1.0]"
-    result, _ = play_with(source, None if answer is None else lambda q: answer)
+    result, _ = play_with(source, None if answer is None else lambda q, v: answer)
     assert result.outcomes == [outcome], result
 
 
 def test_a_question_of_its_own_making_is_only_a_question():
     heard = []
 
-    def answer(question):
+    def answer(question, variant):
         heard.append(question)
         return "1"
 

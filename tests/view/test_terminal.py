@@ -101,3 +101,5 @@ def test_results_for_people_hold_no_control_characters():
     assert "\x1b" not in words
     assert "\x07" not in words
     assert not any(line.startswith("protection: forged") for line in words.splitlines())
+    said = text.model({"name": f"p/{EVIL}\nprotection: forged", "replies": 1, "tokens": 1, "dollars": 0.0})
+    assert said.isprintable()

@@ -24,9 +24,9 @@ from toprope.protocols import Entry, Task
 from toprope.referee.broker import Broker
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate
-from toprope.referee.messages import SCRIPTED, Opened, ScorerConfig, Work
+from toprope.referee.messages import SCRIPTED, Opened, Reply, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
-from toprope.referee.sealed import kept_head
+from toprope.referee.sealed import kept_head, kept_replies
 from toprope.run.ledger import read_entries
 from toprope.run.story import Story, tell
 from toprope.space import Space, several
@@ -72,15 +72,19 @@ def verify(
     if checks[0].ok:
         progress("starting scorers", 0.0)
         config = ScorerConfig(task.spec.id, _secrets(story), tier)
-        pool = ScorerPool(config, workers, progress, broker=_replies(story, task))
+        pool = ScorerPool(config, workers, progress, broker=_model(story, task, story.replies))
         try:
             checks.append(_dev(story, task, pool, entries[-1].hash))
             if story.test is None or not checks[2].ok:
                 why = "the test is not opened" if story.test is None else "the secret is not the one committed to"
                 checks += [Check(name, None, f"cannot be said: {why}") for name in ("gate", "measured", "test")]
             else:
+                if pool.broker is not None:  # on hidden draws the same question had an answer of its own
+                    pool.broker.close()
+                    pool.broker = _model(story, task, story.test.replies)
                 more, replayed = _hidden(story, story.test, task, pool, progress)
                 checks += more
+            checks += _replies(story, vault)
         except NoReply as e:
             checks.append(Check("model", False, str(e)))
         finally:
@@ -131,12 +135,25 @@ def _can_replay(s: Story) -> None:
         )
 
 
-def _replies(s: Story, task: Task) -> Broker | None:
+def _model(s: Story, task: Task, replies: list[Reply]) -> Broker | None:
     """What candidates' model said, from the ledger: no key is needed, and nothing is asked anew."""
     asks, use = s.opening.asks, task.spec.model
     if use is None or asks is None or asks.model == SCRIPTED:
         return None
-    return Broker(asks.model, use, None, known=[*s.replies, *(s.test.replies if s.test is not None else [])])
+    return Broker(asks.model, use, None, known=replies)
+
+
+def _replies(s: Story, vault: Path) -> Iterator[Check]:
+    """No provider signs what it said. The vault beside us, if it knows the run, remembers it for hidden draws."""
+    asks = s.opening.asks
+    if asks is None or asks.model == SCRIPTED:
+        return
+    kept = kept_replies(vault, s.opening.run) if s.test is not None else None
+    if kept is None or s.test is None:
+        yield Check("model", None, f"cannot be said: what {asks.model} replied is what the ledger says it did")
+    else:
+        same = kept == s.test.replies
+        yield Check("model", same, f"the vault remembers {len(kept)} replies of {asks.model} on hidden draws")
 
 
 def _secrets(s: Story) -> dict[Any, bytes]:

@@ -44,7 +44,8 @@ model_option = click.option(
 model_tokens_option = click.option(
     "--candidate-tokens",
     type=click.IntRange(1, 10**12),
-    help="Hard cap on the tokens candidates use in practice, and as much again on hidden draws.",
+    help="Hard cap on the tokens candidates use in practice, and as much again on hidden draws; of a service: in "
+    "all runs together.",
 )
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 

@@ -13,6 +13,7 @@ from toprope.referee.messages import Question, Reply, Said
 from toprope.sandbox.job import Refused
 
 _Form = tuple[list[Said], int]
+EACH = 16  # bytes that a message counts on top of its own
 FORM = 'a list of {"role": "system", "user" or "assistant", "content": text}, and a whole number as sample'
 
 
@@ -21,23 +22,30 @@ def key(model: str, question: Question) -> bytes:
     return hashlib.sha256(wire.encode((model, question.messages, question.sample))).digest()
 
 
+def size(messages: list[Said]) -> int:
+    """Bytes of a question as they are counted."""
+    return sum(len(m.content.encode()) + len(m.role) + EACH for m in messages)
+
+
 class Asking:
     """Answers the questions of one block's variants, draw by draw.
 
-    The calls of a draw are counted over the variants of a block together, and a question asked twice counts once: a
-    child that has to be started again repeats itself.
+    The calls of a draw are counted for each variant by itself, so that it may ask alone what it may ask in company, and
+    a question asked twice counts once: a child that has to be started again repeats itself. Whose a question is is the
+    child's word; one that lies uses up what is its siblings'.
     """
 
-    def __init__(self, use: ModelUse, variants: int, pass_on: Callable[[Question], Reply]) -> None:
+    def __init__(self, use: ModelUse, pass_on: Callable[[Question], Reply]) -> None:
         self._use, self._pass_on = use, pass_on
-        self._most = use.calls * variants
-        self._asked: dict[bytes, str] = {}
+        self._asked: dict[tuple[int, bytes], Reply] = {}
+        self._calls: dict[int, int] = {}
 
     def begin(self) -> None:
         """A new draw."""
         self._asked.clear()
+        self._calls.clear()
 
-    def __call__(self, raw: bytes) -> str:
+    def __call__(self, raw: bytes, variant: int) -> str:
         """The reply. raw: what a child sent, hostile. Raises Refused in words for the candidate."""
         use = self._use
         try:
@@ -46,13 +54,18 @@ class Asking:
             raise Refused(f"model: that is no question ({str(e)[:200]}); expected {FORM}") from None
         if not messages or not 0 <= sample < 2**31:
             raise Refused(f"model: that is no question; expected {FORM}")
-        size = sum(len(m.content.encode()) for m in messages)
-        if size > use.prompt_bytes:
-            raise Refused(f"model: a question of {size} bytes; this task allows {use.prompt_bytes}")
+        if size(messages) > use.prompt_bytes:
+            raise Refused(
+                f"model: a question of {size(messages)} bytes, with {EACH} and its role for a message; "
+                f"this task allows {use.prompt_bytes}"
+            )
         question = Question(messages, sample)
-        known = key("", question)
+        known = variant, key("", question)
         if known not in self._asked:
-            if len(self._asked) == self._most:
+            if self._calls.get(variant, 0) == use.calls:
                 raise Refused(f"model: this task allows {use.calls} calls on a draw")
-            self._asked[known] = self._pass_on(question).text
-        return self._asked[known]
+            self._calls[variant] = self._calls.get(variant, 0) + 1
+            self._asked[known] = self._pass_on(question)
+        if self._asked[known].refused:
+            raise Refused("model: it does not take this question")
+        return self._asked[known].text

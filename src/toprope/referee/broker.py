@@ -10,15 +10,19 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
-from toprope.errors import ModelSpent, NoReply, RunError
+from toprope.errors import ModelSpent, NoAnswer, NoReply, RunError
 from toprope.protocols import ModelUse, Task, has_script
-from toprope.referee.asking import key
-from toprope.referee.messages import SCRIPTED, Question, Reply
+from toprope.referee.asking import key, size
+from toprope.referee.messages import SCRIPTED, Question, Reply, Said
+
+LARGEST = 10**12  # tokens or dollars of one reply
+PLAIN = Question([Said("user", "Yes?")])  # what every model takes
 
 
 class Told(NamedTuple):
@@ -27,18 +31,33 @@ class Told(NamedTuple):
     text: str
     tokens: int
     dollars: float = 0.0
+    refused: bool = False
+
+
+class Rejected(Exception):
+    """A provider's word that it does not take this question: too long, against its rules, of a form that it has not."""
 
 
 Provider = Callable[[Question, int], Awaitable[Told]]
-"""(question, most tokens of a reply) -> what was said. Raises whatever it likes."""
+"""(question, most tokens of a reply) -> what was said. Raises Rejected, or whatever it likes for an outage."""
+
+
+def aloud(words: str) -> None:
+    """To whoever holds the key."""
+    print("".join(c if c.isprintable() else "?" for c in words), file=sys.stderr, flush=True)
+
+
+def silent(_: str) -> None:
+    """Where that is whoever climbs, too, and hidden draws are asked about."""
 
 
 class Broker:
     """Answers questions as they come, many at once. Used from one thread.
 
     provider: None where nothing may be asked anew (a replay). tokens: a hard cap; nothing is asked that might go beyond
-    it, counting a byte as a token at most. known: earlier replies of the same run. heard: told of every new one, before
-    it is handed on.
+    it, counting a byte as a token at most and no less than the dearest reply so far. known: earlier replies of the same
+    run. heard: told of every new one, before it is handed on. allow: (key, most tokens it may take) -> may it be asked?
+    say: what a provider that fails says of it, which may repeat a key or the question.
     """
 
     def __init__(
@@ -49,16 +68,20 @@ class Broker:
         tokens: int | None = None,
         known: Iterable[Reply] = (),
         heard: Callable[[Reply], None] = lambda _: None,
+        allow: Callable[[bytes, int], bool] = lambda *_: True,
+        say: Callable[[str], None] = aloud,
     ) -> None:
+        self._allow, self._say = allow, say
         self.model, self._use, self._provider, self._cap, self._heard = model, use, provider, tokens, heard
         self._known = {r.key: r for r in known}
         self.spent = sum(r.tokens for r in self._known.values())  # by all replies of this run
+        self._largest = max((r.tokens for r in self._known.values()), default=0)  # some models think before they reply
         self.asked = 0  # questions of candidates, known or not
         self._waited = (0, 0.0)  # replies, and the seconds they took
         self._asking: dict[bytes, list[Any]] = {}  # key -> who waits for it
         self._reserved: dict[bytes, int] = {}
-        self._answers: list[tuple[bytes, Told | BaseException]] = []
-        self._ready: list[tuple[Any, Reply]] = []
+        self._answers: list[tuple[bytes, Told | Exception]] = []
+        self._ready: list[tuple[Any, Reply | NoAnswer]] = []
         self._wake, self._waker = os.pipe()
         self._loop: asyncio.AbstractEventLoop | None = None
 
@@ -82,24 +105,37 @@ class Broker:
     def _begin(self, name: bytes, question: Question) -> None:
         if self._provider is None:
             raise NoReply(f"a candidate asks {self.model} what the run's ledger holds no reply to")
-        most = sum(len(m.content.encode()) + len(m.role) + 16 for m in question.messages) + self._use.reply_tokens
+        most = max(size(question.messages), size(PLAIN.messages)) + self._use.reply_tokens
+        most = max(most, self._largest)
         if self._cap is not None and self.spent + sum(self._reserved.values()) + most > self._cap:
             raise ModelSpent(
                 f"candidates have used {self.spent:,} of the {self._cap:,} tokens they may; resume with more "
                 "(--candidate-tokens)"
+            )
+        if not self._allow(name, most):
+            raise ModelSpent(
+                "all runs of this referee service together have used the tokens that candidates may; its operator "
+                "allows more with `toprope referee --candidate-tokens`"
             )
         self._reserved[name] = most
         if self._loop is None:
             self._loop = asyncio.new_event_loop()
             self._thread = threading.Thread(target=self._loop.run_forever, daemon=True)
             self._thread.start()
-        told = self._provider(question, self._use.reply_tokens)
-        asyncio.run_coroutine_threadsafe(self._answered(name, told), self._loop)
+        asyncio.run_coroutine_threadsafe(self._answered(name, self._told(self._provider, question)), self._loop)
+
+    async def _told(self, provider: Provider, question: Question) -> Told:
+        """A rejection counts against the question only if a plain one is answered: an empty account rejects all."""
+        try:
+            return await provider(question, self._use.reply_tokens)
+        except Rejected:
+            plain = await provider(PLAIN, self._use.reply_tokens)
+            return Told("", plain.tokens, plain.dollars, refused=True)
 
     async def _answered(self, name: bytes, told: Awaitable[Told]) -> None:
         began = time.monotonic()
         try:
-            answer: Told | BaseException = await told
+            answer: Told | Exception = _counted(await told)
             self._waited = (self._waited[0] + 1, self._waited[1] + time.monotonic() - began)
         except Exception as e:  # a provider raises what it likes
             answer = e
@@ -107,24 +143,33 @@ class Broker:
         with contextlib.suppress(OSError):  # closed meanwhile
             os.write(self._waker, b".")
 
-    def answers(self) -> list[tuple[Any, Reply]]:
-        """(whom, reply) of those that are there by now. Raises RunError for a provider that failed, which is no
-        candidate's fault."""
+    def answers(self) -> list[tuple[Any, Reply | NoAnswer]]:
+        """(whom, reply) of those that are there by now; the error of a provider that failed, which is no candidate's
+        fault, goes to those who asked and to nobody later."""
         os.read(self._wake, 1 << 16)
         while self._answers:
             name, told = self._answers.pop(0)
             del self._reserved[name]
             waiting = self._asking.pop(name)
-            if isinstance(told, BaseException):
-                why = " ".join(str(told).split())[:300]
-                raise RunError(f"model {self.model}: {type(told).__name__}: {why}; resume when it answers again")
-            reply = Reply(name, told.text, told.tokens, told.dollars)
+            if isinstance(told, Exception):
+                failed = self._failed(told)
+                self._ready += [(whom, failed) for whom in waiting]
+                continue
+            text = told.text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
+            reply = Reply(name, text, told.tokens, told.dollars, told.refused)
             self._heard(reply)
             self._known[name] = reply
             self.spent += reply.tokens
+            self._largest = max(self._largest, reply.tokens)
             self._ready += [(whom, reply) for whom in waiting]
         ready, self._ready = self._ready, []
         return ready
+
+    def _failed(self, why: Exception) -> NoAnswer:
+        """In our words; its own are in no error."""
+        kind, words = type(why).__name__, " ".join(str(why).split())
+        self._say(f"model {self.model}: {kind}: {words[-600:]}")
+        return NoAnswer(f"model {self.model} gave no answer ({kind}); resume when it answers again")
 
     @property
     def latency_s(self) -> float:
@@ -141,6 +186,13 @@ class Broker:
             os.close(self._wake)
             os.close(self._waker)
             self._wake = -1
+
+
+def _counted(told: Told) -> Told:
+    """Raises ValueError for a bill that is none: a cap would trust it, and a ledger that holds it be no ledger."""
+    if not (0 <= told.tokens <= LARGEST and 0 <= told.dollars <= LARGEST):
+        raise ValueError(f"it says that it used {told.tokens} tokens for {told.dollars} dollars")
+    return told
 
 
 async def _give_up() -> None:
@@ -160,7 +212,12 @@ def scripted(task: Task) -> Provider:
     script = task.scripted
 
     async def tell(question: Question, most: int) -> Told:
-        text = script([(m.role, m.content) for m in question.messages], question.sample)
+        try:
+            text = script([(m.role, m.content) for m in question.messages], question.sample)
+        except (ValueError, LookupError, ArithmeticError) as e:  # what nobody expects to be asked
+            if question == PLAIN:
+                return Told("yes", 0)
+            raise Rejected(str(e)) from e
         return Told(text, (sum(len(m.content) for m in question.messages) + len(text)) // 4)
 
     return tell
@@ -172,6 +229,8 @@ def broker_for(
     tokens: int | None = None,
     known: Iterable[Reply] = (),
     heard: Callable[[Reply], None] = lambda _: None,
+    allow: Callable[[bytes, int], bool] = lambda *_: True,
+    say: Callable[[str], None] = aloud,
 ) -> Broker | None:
     """What candidates of this task may ask; None where the task allows none."""
     use = task.spec.model
@@ -181,4 +240,4 @@ def broker_for(
         return Broker(model, use, scripted(task))  # nothing to keep: the script is part of the task
     from toprope.referee.provider import inspect_model
 
-    return Broker(model, use, inspect_model(model), tokens, known, heard)
+    return Broker(model, use, inspect_model(model), tokens, known, heard, allow, say)

@@ -46,7 +46,7 @@ Connect = Callable[[], Link]
 
 
 def own_hub() -> Link:
-    return Link(*spawn("toprope.referee.hub", FromHub, "the hub"))
+    return Link(*spawn("toprope.referee.hub", FromHub, "the hub", keys=True))
 
 
 class HubClient:

@@ -23,7 +23,7 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
-from toprope.referee.broker import broker_for
+from toprope.referee.broker import aloud, broker_for, silent
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate, Verdict
 from toprope.referee.messages import (
@@ -161,7 +161,13 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         config.task, dict.fromkeys(("val", "measure", "test"), run.secret), config.tier, secrets.token_bytes(16)
     )
     broker = broker_for(
-        task, config.model, config.tokens, vault.replies(run.run), lambda reply: vault.heard(run.run, reply)
+        task,
+        config.model,
+        config.tokens,
+        vault.replies(run.run),
+        lambda reply: vault.heard(run.run, reply),
+        lambda key, most: config.purse is None or vault.afford(run.run, key, most, config.purse),
+        aloud if config.purse is not None else silent,
     )
     pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
     try:

@@ -83,12 +83,13 @@ class Question(msgspec.Struct, frozen=True, tag=True):
 
 class Reply(msgspec.Struct, frozen=True, tag=True):
     """key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
-    dollars: by its price list, 0 without one."""
+    dollars: by its price list, 0 without one. refused: the provider takes other questions, but not this one."""
 
     key: bytes
     text: str
     tokens: int
     dollars: float = 0.0
+    refused: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -116,7 +117,7 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
     """rehearsal: replaces the random run secret; such a run certifies nothing. sitting: the last one that the run's
     ledger records, 0 for none; what is older than the vault's memory is a copy. beacon_round: the public beacon's
     round whose value will decide the test draws, named before anything is climbed. model: that candidates may ask on
-    hidden draws; tokens: the hard cap on that, None for no cap.
+    hidden draws; tokens: the hard cap on that, None for no cap; purse: of all runs of the vault together.
     """
 
     run: str
@@ -129,6 +130,7 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
     beacon_round: str | None = None
     model: str = SCRIPTED
     tokens: int | None = None
+    purse: int | None = None
 
 
 class HubReady(msgspec.Struct, frozen=True, tag=True):

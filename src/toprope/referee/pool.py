@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
 from toprope import errors, wire
-from toprope.errors import TooLate, WorkerDied
+from toprope.errors import NoAnswer, TooLate, WorkerDied
 from toprope.referee.broker import Broker, broker_for
 from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Question, Ready, ScorerConfig, Work
 from toprope.space import Space
@@ -24,15 +24,16 @@ MAX_TRIES = 3  # of one block: a block that kills its scorer this often is the s
 
 
 def spawn(
-    module: str, kind: object, peer: str, environment: dict[str, str] | None = None
+    module: str, kind: object, peer: str, environment: dict[str, str] | None = None, keys: bool = False
 ) -> tuple[subprocess.Popen[bytes], wire.Channel[object]]:
-    """Exec one of our workers with one end of a socket pair. environment: on top of what every worker gets."""
+    """Exec one of our workers with one end of a socket pair. environment: on top of what every worker gets. keys: also
+    what looks like a key of the user's."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(
             wire.command(module, theirs.fileno()),
             pass_fds=[theirs.fileno()],
-            env=wire.child_environment(environment),
+            env=wire.child_environment(environment, keys),
             stdin=subprocess.DEVNULL,
             start_new_session=True,  # Ctrl-C goes to the run process, which ends its workers itself
         )
@@ -204,8 +205,13 @@ class ScorerPool:
         self.broker.ask(question, worker)
 
     def _hand_on(self) -> None:
+        """Raises NoAnswer where a scorer that is still at work waits in vain."""
         assert self.broker is not None
         for worker, reply in self.broker.answers():
+            if worker not in self._workers:  # replaced meanwhile
+                continue
+            if isinstance(reply, NoAnswer):
+                raise reply
             with contextlib.suppress(WorkerDied):  # one that ended meanwhile is noticed when it is listened to
                 worker.channel.send(reply)
 

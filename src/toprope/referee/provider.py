@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 RETRIES = 5
 PATIENCE_S = 120
+REJECTS = (400, 413, 422)  # HTTP: a request that this server will not take
 
 
 def needed(what: str) -> None:
@@ -37,7 +38,7 @@ def get(option: str, name: str | None) -> Any:
 def inspect_model(name: str) -> Provider:
     from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, GenerateConfig
 
-    from toprope.referee.broker import Told
+    from toprope.referee.broker import Rejected, Told
 
     model = get("--candidate-model", name)
     kinds: dict[str, Any] = {
@@ -48,12 +49,29 @@ def inspect_model(name: str) -> Provider:
 
     async def ask(question: Question, most: int) -> Told:
         config = GenerateConfig(max_tokens=most, max_retries=RETRIES, timeout=PATIENCE_S)
-        output = await model.generate([kinds[m.role](content=m.content) for m in question.messages], config=config)
+        try:
+            output = await model.generate([kinds[m.role](content=m.content) for m in question.messages], config=config)
+        except Exception as e:  # providers raise what they like
+            if _status(e) in REJECTS:
+                raise Rejected(str(e)) from e
+            raise
+        usage = output.usage
+        if usage is None and output.stop_reason in ("content_filter", "model_length"):
+            raise Rejected(output.stop_reason)
         if output.error:
             raise RuntimeError(output.error)
-        usage = output.usage
         if usage is None:
             raise RuntimeError("it does not say how many tokens it used, so they cannot be counted")
         return Told(output.completion, usage.total_tokens, usage.total_cost or 0.0)
 
     return ask
+
+
+def _status(e: BaseException | None) -> int | None:
+    """The HTTP status behind an error of Inspect's."""
+    while e is not None:
+        status = getattr(e, "status_code", None)
+        if isinstance(status, int):
+            return status
+        e = e.__cause__
+    return None

@@ -86,7 +86,7 @@ class Scorer:
             return self._answer(work, held, invalid(scores, refused if work.detail else ""))
         decoys = self.traps.plan if self.traps is not None else None
         use = self.task.spec.model
-        asking = Asking(use, len(block.rows), self.pass_on) if use is not None and self.pass_on is not None else None
+        asking = Asking(use, self.pass_on) if use is not None and self.pass_on is not None else None
         job = Job(tree.files, space, block.rows, self.task.spec.entries, work.detail, decoys, asking)
         before = time.process_time()
         done = self.box.run(job, [self._case(h, work.replicate, asking) for h in held], on_case)

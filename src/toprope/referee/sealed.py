@@ -45,6 +45,7 @@ CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candi
 CREATE TABLE IF NOT EXISTS queries (task TEXT, hidden TEXT, number INTEGER, at REAL, query BLOB,
                                     PRIMARY KEY (task, hidden, number)) STRICT;
 CREATE TABLE IF NOT EXISTS replies (run TEXT, key BLOB, body BLOB, PRIMARY KEY (run, key)) STRICT;
+CREATE TABLE IF NOT EXISTS spending (run TEXT, key BLOB, tokens INTEGER, PRIMARY KEY (run, key)) STRICT;
 CREATE TABLE IF NOT EXISTS incidents (run TEXT, candidate TEXT, kind TEXT, severity TEXT, evidence TEXT,
                                       PRIMARY KEY (run, candidate, kind, severity)) STRICT;
 """
@@ -310,11 +311,24 @@ class Vault:
                 rows = [(run, candidate, i.kind, i.severity, i.evidence) for i in incidents]
                 self._db.executemany("INSERT OR IGNORE INTO incidents VALUES (?,?,?,?,?)", rows)
 
+    def afford(self, run: str, key: bytes, most: int, purse: int) -> bool:
+        """May a question that takes up to `most` tokens be asked, when all runs together may use as many as `purse`?
+        Counted here before it is asked, so that neither hubs side by side nor a killed one spend more."""
+        with self._read(), self._write():
+            query = "SELECT sum(tokens), max(tokens) FROM spending WHERE NOT (run=? AND key=?)"
+            spent, largest = self._db.execute(query, (run, key)).fetchone()
+            most = max(most, largest or 0)  # some models think before they reply
+            if (spent or 0) + most > purse:
+                return False
+            self._db.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?)", (run, key, most))
+        return True
+
     def heard(self, run: str, reply: Reply) -> None:
-        """Keeps what the model said to a candidate on a hidden draw."""
+        """Keeps what the model said to a candidate on a hidden draw, and what it took."""
         with self._write():
             values = (run, reply.key, wire.encode(reply))
             self._db.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", values)
+            self._db.execute("UPDATE spending SET tokens=? WHERE run=? AND key=?", (reply.tokens, run, reply.key))
 
     def replies(self, run: str) -> list[Reply]:
         with self._read():
@@ -403,6 +417,23 @@ class Vault:
 
 def kept_head(directory: Path, run: str) -> str | None:
     """The ledger's head at the commitment, as the vault in this directory remembers it; None if it does not."""
+    rows = _kept(directory, "SELECT head FROM heads WHERE run=?", run)
+    return str(rows[0][0]) if rows and rows[0][0] else None
+
+
+def kept_replies(directory: Path, run: str) -> list[Reply] | None:
+    """What candidates' model said on the run's hidden draws; None if the vault in this directory does not know it."""
+    if not _kept(directory, "SELECT run FROM runs WHERE run=?", run):
+        return None
+    rows = _kept(directory, "SELECT body FROM replies WHERE run=? ORDER BY rowid", run)
+    try:
+        return None if rows is None else [wire.decode(body, Reply) for (body,) in rows]
+    except (msgspec.MsgspecError, ValueError, TypeError):
+        return None
+
+
+def _kept(directory: Path, query: str, run: str) -> list[Any] | None:
+    """What the vault in this directory has to say; None for one that is damaged, not ours to read, or older."""
     path = directory / "sealed.db"
     try:
         if not path.is_file():
@@ -410,7 +441,6 @@ def kept_head(directory: Path, run: str) -> str | None:
         with contextlib.closing(
             sqlite3.connect(f"file:{quote(os.fsencode(path))}?mode=ro", uri=True, timeout=60)
         ) as db:
-            row = db.execute("SELECT head FROM heads WHERE run=?", (run,)).fetchone()
-    except (OSError, sqlite3.Error, UnicodeDecodeError):  # damaged, not ours to read, or older than this table
+            return db.execute(query, (run,)).fetchall()
+    except (OSError, sqlite3.Error, UnicodeDecodeError):
         return None
-    return str(row[0]) if row is not None and row[0] else None

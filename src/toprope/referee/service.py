@@ -51,7 +51,8 @@ LAST = (Answer, Noted, Opened, Failed)  # what ends the hub's side of a question
 
 class Terms(NamedTuple):
     """What the service decides, whatever a client asks for. model: the only one, besides the tasks' own scripts, that
-    it asks for candidates, at its own cost; tokens: the most that a run may spend on it."""
+    it asks for candidates, at its own cost; tokens: the most that all runs together may spend on it, for a client can
+    begin as many as it likes."""
 
     vault: Path
     tier: str
@@ -130,7 +131,7 @@ def converse(client: Client, terms: Terms) -> None:
     except TopropeError as e:
         client.send(Failed(str(e)))
         raise Refused(str(e)) from None
-    process, channel = spawn("toprope.referee.hub", FromHub, "the hub")
+    process, channel = spawn("toprope.referee.hub", FromHub, "the hub", keys=True)
     try:
         channel.send(config)
         _serve(client, channel)
@@ -150,7 +151,7 @@ def _on_our_terms(asked: HubConfig, terms: Terms) -> HubConfig:
             "with `toprope referee --candidate-model`"
         )
     return msgspec.structs.replace(
-        asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers, tokens=terms.tokens
+        asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers, purse=terms.tokens
     )
 
 
@@ -189,6 +190,8 @@ class Service:
     def __init__(self, address: Address, terms: Terms) -> None:
         if address.path is None and not terms.token:
             raise UsageError("a service on TCP needs --token-file: the kernel does not say who connects")
+        if terms.model != SCRIPTED and terms.tokens is None:
+            raise UsageError(f"a service that asks {terms.model} for its clients needs --candidate-tokens: it pays")
         self._terms, self._open = terms, Counter[int | None]()
         self._guard = threading.Lock()
         self._socket = address.socket()

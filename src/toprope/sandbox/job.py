@@ -20,8 +20,9 @@ class Refused(Exception):
     """What a candidate hears instead of a model's reply."""
 
 
-Asking = Callable[[bytes], str]
-"""A model's reply to a question as a child sent it: anything at all, up to MAX_QUESTION bytes. Raises Refused."""
+Asking = Callable[[bytes, int], str]
+"""A model's reply to a question as a child sent it, anything at all, up to MAX_QUESTION bytes, and the variant that
+asks, by the child's word. Raises Refused."""
 
 MAX_QUESTION = 1 << 20
 

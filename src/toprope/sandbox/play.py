@@ -205,7 +205,7 @@ class Play:
                     self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
                 elif note.kind == b"T" and note.text in DECOYS and self.job.decoys is not None:
                     self._touched(*DECOYS[note.text], window.variants.tolist())
-                elif note.kind in b"PQ" and self.job.ask is not None:
+                elif note.kind in b"PQ" and self.job.ask is not None and note.number in window.variants:
                     since += self._asked(note)  # the model's time is not the candidate's
                 elif note == (b"D", len(window.variants), nonce) and not child.inbox:
                     return
@@ -233,7 +233,7 @@ class Play:
         question, began = bytes(self.question), time.monotonic()
         self.question.clear()
         try:
-            meta, reply = {}, self.job.ask(question).encode()
+            meta, reply = {}, self.job.ask(question, note.number).encode()
         except Refused as e:
             meta, reply = {"refused": str(e)}, b""
         took = time.monotonic() - began

@@ -138,12 +138,14 @@ class Nonce(Coin):
         return {}
 
 
-ASKING = b'''"""Answers (face, what the model says of an effort)."""
+ASKING = b'''"""Answers (face, what the model says of an effort). Half of the efforts ask the same on every draw."""
 import numpy as np
 
 
 def answer(nonce, *, model, params):
-    said = model([{"role": "user", "content": f"nonce {nonce[0]:.6f}, effort {params['effort']}"}])
+    effort = params["effort"]
+    draw = f"nonce {nonce[0]:.6f}, " if effort % 2 else ""
+    said = model([{"role": "user", "content": f"{draw}effort {effort}"}])
     return np.array([params["face"], float(said), nonce[0]])
 '''
 

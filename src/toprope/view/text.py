@@ -80,7 +80,8 @@ def model(said: dict[str, Any]) -> str:
     if said["name"] == "scripted":
         return "model: the task's own script stood in for a language model; the number says nothing of a real one"
     money = f", ${said['dollars']:.2f}" if said["dollars"] else ""
-    return f"model: candidates asked {said['name']}, {said['replies']:,} replies, {said['tokens']:,} tokens{money}"
+    name = clean(said["name"])
+    return f"model: candidates asked {name}, {said['replies']:,} replies, {said['tokens']:,} tokens{money}"
 
 
 def hidden(name: str) -> str:

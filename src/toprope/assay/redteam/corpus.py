@@ -15,6 +15,7 @@ perhaps `twin(rig)`. Either may raise an error called NotHere to say why it make
 
     OFF = "landlock"         # candidate: layers without which it is known to get what it came for
     WHEN = "import"          # candidate: act while the files load instead of in the first call
+    ASKS = "model"           # candidate: it needs `plan.model`, and is not run where a task allows none
     ON, WHY = "testing/…"    # climber: another task, and why the task itself cannot run the strategy
 """
 
@@ -60,6 +61,7 @@ LAYERS = {
     "metric": "null, constant, shortcut answers are worth nothing",
     "counting": "an attempt is counted before it is evaluated",
     "burning": "a slice is burned at its first PROMOTE",
+    "broker": "a model is asked by the referee alone: checked, counted, kept",
     "finite": "a candidate that fails on any draw does not pass",
     "one-bit": "a refusal says NOT YET and nothing else",
     "schedule": "when an answer comes does not depend on hidden work",
@@ -71,7 +73,7 @@ LAYERS = {
 }
 ENDS = ("blocked", "rejected", "no gain")
 FLAGS = ("", "+noted", "+flagged")  # no incident, an advisory one, proof
-CONSTANTS = {"CLASS", "MEETS", "EXPECT", "OFF", "WHEN", "ON", "WHY", "MACHINE"}
+CONSTANTS = {"CLASS", "MEETS", "EXPECT", "OFF", "WHEN", "ON", "WHY", "MACHINE", "ASKS"}
 REQUIRED = ("CLASS", "MEETS", "EXPECT")
 
 

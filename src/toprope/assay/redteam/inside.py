@@ -22,7 +22,7 @@ picked = {}  # what a strategy chose for this draw
 
 
 class NotHere(Exception):
-    """This cheat makes no sense where answers are bytes."""
+    """This cheat makes no sense here: where answers are bytes, or there is no model to ask."""
 
 
 class Loot(Exception):
@@ -35,6 +35,10 @@ def misbehave(arrays):
         stolen.append(None)
         import cheat
 
+        if getattr(cheat, "ASKS", False) and getattr(plan, "model", None) is None:
+            if MODE == "twin":
+                return
+            raise NotHere("there is no model to ask")
         if MODE == "twin":
             getattr(cheat, "twin", lambda *_: None)(plan, arrays)
         elif hasattr(cheat, "cheat"):
@@ -118,6 +122,7 @@ def dressed(name):
         if MODE == "choose":
             kwargs["params"] = chosen(name, args, kwargs.get("params") or {})
         else:
+            plan.model = kwargs.get("model")
             misbehave(args)
             if "params" in kwargs:
                 kwargs["params"] = better(kwargs["params"])

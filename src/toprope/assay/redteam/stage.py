@@ -118,6 +118,7 @@ class Stage:
             "fd": FD,
             "variable": PLANTED,
             "wall_s": self.task.spec.limits.wall_s,
+            "calls": self.task.spec.model.calls if self.task.spec.model is not None else 0,
             "digest": hashlib.sha256(self.token.encode()).hexdigest(),
             "start": self.params,
             "best": {},  # what only a strategy of a climber may know; a thief has to unlock it
