@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server:
-    def __init__(self, scripts):
-        self.scripts, self.requests, self.failed = scripts, [], {}
+    def __init__(self, scripts, down=0):
+        """down: requests that are answered 503 before it is up."""
+        self.scripts, self.requests, self.failed, self.down = scripts, [], {}, down
         self.tokens = 0  # that its replies cost
         outer = self
 
@@ -44,6 +45,8 @@ class Server:
 
     def reply(self, asked):
         self.requests.append(asked)
+        if len(self.requests) <= self.down:
+            return 503, {"error": {"message": "overloaded", "type": "scripted"}}
         system = next(text(m) for m in asked["messages"] if m["role"] in ("system", "developer"))
         named = re.search(r"You are ([\w-]+),", system)
         name = named.group(1) if named else "alone"

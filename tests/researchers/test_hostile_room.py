@@ -1,6 +1,7 @@
 """Rooms whose owners are hostile: what they leave behind reaches nothing else, and ends nobody else's work."""
 
 import os
+import re
 import subprocess
 import time
 from pathlib import Path
@@ -61,33 +62,86 @@ def _said(path):
 
 AS_USER = """
 import sys
-import os
-import subprocess
-import time
 from pathlib import Path
-from toprope.researchers.workspace import Workspace
-room = Workspace(Path(sys.argv[1]) / "room")
+from types import SimpleNamespace
+from toprope.researchers import workspace
+from toprope.researchers.tools import Toolbox
+from toprope.run.desk import Quota
+from toprope.run.records import Finding
+folder = Path(sys.argv[1])
+room = workspace.Workspace(folder / "room")
+box = Toolbox(SimpleNamespace(findings=[], quota=Quota()), "ada", room, folder / "calls.jsonl")
+"""
+
+ALONE = """
 room.write("a", b"mine")
-print(room.run(["bash", "-c", "cat a /proc/1/environ /proc/*/environ; ls -ld .; unshare -Ur true && echo nested"]))
+print(box.run("cat a /proc/1/environ /proc/*/environ; ls -ld .; unshare -Ur true && echo nested"))
+print(box.run("for d in / /opt /etc /dev /usr; do touch $d/x && echo made; done; touch /tmp/x . && echo works"))
 print(room.run(["bash", "-c", "sleep 60 & sleep 60"], timeout_s=0.5).timed_out)
 """
 
+CLOSED = """
+workspace.ROOM_MAX = 64 << 20
+print(1, box.run("mkdir d; touch d/old; chmod 0 d; sleep 9", timeout_s=8))
+print(2, box.edit("new", "text"))
+print(3, box.run("chmod 0 .; echo grown > new || echo; echo refused"))
+box.desk.findings.append(Finding(1, "bob", "insight", "words"))
+print(4, box.notebook("remember"), box.notes())
+room = box.room = workspace.Workspace(room.folder)
+box.run("chmod -R u+rwX .")
+print(5, box.run("for i in $(seq 20); do head -c 8M /dev/zero > d/f$i; done; sleep 9"))
+print(6, box.run("rm -r d; echo works > new; ls"))
+print(7, box.notebook("remember"), box.notes(), *room.folder.glob("findings/*"))
+"""
 
-def test_an_ordinary_users_room_holds_nothing_of_its_environment(home, python, packages):
-    """Keys of providers stand there; without root, bubblewrap's own process is of the researcher's user."""
-    root = os.geteuid() == 0
-    done = subprocess.run(
-        [str(python), "-s", "-c", AS_USER, str(home / "home")],
-        env={"PYTHONPATH": str(packages), "HOME": str(home / "home"), "PATH": "/usr/bin:/bin", "OPENAI_API_KEY": "sk1"},
-        capture_output=True,
-        text=True,
-        check=False,
-        **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}),
-    )
-    assert "mine" in done.stdout, done.stderr
-    assert done.stdout.endswith("True\n")
-    assert "sk1" not in done.stdout
-    assert "nested" not in done.stdout
+
+@pytest.fixture
+def in_room(home, python, packages, tmp_path):
+    """What a script prints that has a room of an ordinary user's, and its tools."""
+
+    def run(script):
+        folder = home / "home" / tmp_path.name
+        done = subprocess.run(
+            [str(python), "-s", "-c", AS_USER + script, str(folder)],
+            env={"PYTHONPATH": str(packages), "HOME": str(home / "home"), "PATH": "/usr/bin:/bin",
+                 "OPENAI_API_KEY": "sk1"},
+            capture_output=True,
+            text=True,
+            check=False,
+            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}),
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    return run
+
+
+def test_an_ordinary_users_room_holds_nothing_of_the_machine(in_room):
+    """Keys of providers stand in its environment; without root, bubblewrap's own process is of the researcher's user,
+    and so is the root of what it mounts: files there would be memory beside the limit of /tmp."""
+    said = in_room(ALONE)
+    assert "mine" in said
+    assert said.endswith("True\n")
+    assert "works" in said
+    assert not [word for word in ("sk1", "nested", "made") if word in said]
+
+
+def test_an_ordinary_user_cannot_hide_what_fills_its_room(in_room):
+    """Who watches is the same user, and may not look into a folder that was closed: nothing is made until it is open
+    again, a closed room ends no researcher, and then it is a room like any other."""
+    said = in_room(CLOSED)
+    one, two, three, four, five, six, seven = re.split(r"^\d ", said, flags=re.M)[1:]
+    closed = "the room has folders that cannot be looked into: `chmod -R u+rwX .`"
+    assert f"the command was ended: {closed}" in one
+    assert f"not written: {closed}" in two
+    assert "refused" in three
+    assert closed in three
+    assert "not done" in four
+    assert "Permission denied" in four
+    assert "the command was ended: the room holds more than 64 MiB" in five
+    assert "new" in six
+    assert "remember" in seven
+    assert "001-bob.md" in seven
 
 
 def test_a_setting_is_the_strangers_and_not_roots(tmp_path):

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import threading
 import time
 
@@ -148,6 +149,47 @@ def test_every_reply_is_paid_for(cli, tmp_path, monkeypatch, script, tokens, cod
     assert sum(s.tokens for s in read(tmp_path / "run").spent) == server.tokens > 200
 
 
+def test_money_is_counted_by_the_prices_given(climb, tmp_path):
+    """And is a hard cap, over sittings."""
+    forever = [("leaderboard", {})] * 50
+    run, each = tmp_path / "run", (100 * 3 + 20 * 15) / 1e6  # dollars of one scripted reply
+    _, story, server = climb({"ada": forever}, "--run", run, "--dollars", 4.5 * each, "--prices", "3,15")
+    assert sum(s.dollars for s in story.spent) == pytest.approx(5 * each)
+    assert len(server.requests) == 5
+    _, _, server = climb({"ada": forever}, command=("resume", run))
+    assert not server.requests
+
+
+def test_a_run_that_cannot_go_on_says_why(climb, cli, tmp_path, monkeypatch):
+    """In one line, however Inspect would have said it: alone it ends the program without a word."""
+    run = tmp_path / "run"
+    climb({"ada": []}, "--run", run, "--experiments", 20)
+    shutil.rmtree(run / "researchers" / "transcripts")
+    (run / "researchers" / "transcripts").write_text("no folder")
+    done = cli.run("resume", run)
+    assert (done.returncode, done.stderr.splitlines()[-1].count("Inspect ended the conversations: ")) == (2, 1)
+    monkeypatch.delenv("LOCAL_API_KEY")
+    done = cli.run("resume", run)
+    assert (done.returncode, done.stderr.splitlines()[-1].count("; `export LOCAL_API_KEY=…`")) == (2, 1)
+
+
+def test_a_provider_that_does_not_reply_is_named(cli, tmp_path, monkeypatch):
+    """On stderr while Inspect tries again; when it is back, the run goes on, and stdout holds the result alone."""
+    server = scripted.Server({"ada": [("leaderboard", {})]}, down=7)  # the provider's package asks three times a round
+    monkeypatch.setenv("LOCAL_API_KEY", "none")
+    monkeypatch.setenv("LOCAL_BASE_URL", server.url)
+    llm = ("--climber", "llm", "--model", "openai-api/local/scripted", "--experiments", 5)
+    done = cli.run("climb", TASK, *llm, "--run", tmp_path / "run", "--json")
+    server.close()
+    assert done.returncode == 0, done.stderr
+    assert (
+        "conversation ada-1: no reply from local/scripted in 2 rounds of tries (InternalServerError, 503)"
+        in done.stderr
+    )
+    assert json.loads(done.stdout)["experiments"] == 1
+    assert sum(s.tokens for s in read(tmp_path / "run").spent) == server.tokens > 0
+
+
 @pytest.mark.slow
 def test_a_resumed_researcher_has_its_notebook(climb, tmp_path):
     """A second sitting begins a new conversation that quotes the notebook, and goes on with the same budget."""
@@ -164,15 +206,30 @@ def test_a_resumed_researcher_has_its_notebook(climb, tmp_path):
     [
         (("--climber", "llm"), "needs --model"),
         (("--climber", "llm", "--model", "nosuch/model"), "nosuch"),
+        (
+            ("--climber", "llm", "--model", "anthropic/x"),
+            "no ANTHROPIC_API_KEY defined in the environment; `export",
+        ),
+        (("--climber", "llm", "--model", "openai/x"), "`export OPENAI_API_KEY=…`"),
+        (("--climber", "llm", "--model", "google/x"), "Install with: pip install google-genai"),
+        (
+            ("--climber", "llm", "--model", "mockllm/model", "--dollars", "2"),
+            "needs the prices of mockllm/model: add --pri",
+        ),
+        (("--climber", "llm", "--model", "mockllm/model", "--prices", "3"), "expected IN,OUT"),
+        (("--climber", "llm", "--model", "mockllm/model", "--prices", "3,nan"), "expected IN,OUT"),
         (("--climber", "random", "--model", "openai/x"), "is for --climber llm"),
         (("--climber", "llm", "--model", "mockllm/model", "--directions", "/nowhere"), "--directions"),
     ],
 )
-def test_wishes_that_make_no_sense_end_in_one_line(cli, tmp_path, options, complaint):
+def test_wishes_that_make_no_sense_end_in_one_line(cli, tmp_path, monkeypatch, options, complaint):
     """Before anything is made."""
+    for key in ("ANTHROPIC_API_KEY", "OPENAI_API_KEY"):
+        monkeypatch.delenv(key, raising=False)
     done = cli.run("climb", TASK, *options, "--run", tmp_path / "run")
     assert done.returncode == 2
     assert complaint in done.stderr
+    assert "[bold]" not in done.stderr
     assert len(done.stderr.strip().splitlines()) == 1
     assert not (tmp_path / "run").exists()
 

@@ -19,7 +19,7 @@ def room(tmp_path):
 
 def out(room, command, **options):
     done = room.run(["bash", "-c", command], **options)
-    return (done.stdout + done.stderr).decode()
+    return (done.stdout + done.stderr).decode("utf-8", "replace")
 
 
 def test_one_can_work_in_it(room):
@@ -52,7 +52,7 @@ def test_nothing_of_the_machine_is_seen(room, tmp_path):
 
 def test_what_is_bound_cannot_be_changed(room):
     """/usr is read-only; as root the worker is a stranger."""
-    assert "made" not in out(room, "touch /usr/x && echo made; mkdir /new && echo made")
+    assert "made" not in out(room, "for d in /usr / /opt /etc /dev; do touch $d/x && echo made; done")
     assert out(room, "id -u").strip() != "0"
 
 

@@ -48,7 +48,10 @@ def tasks(as_json: bool) -> None:
 @click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
 @click.option("--attempts", type=click.IntRange(1, 10**6), help="With --climber llm: at the gate, for each [8].")
 @click.option("--tokens", type=click.IntRange(1, 10**12), help="With --climber llm: hard cap for each [2,000,000].")
-@click.option("--dollars", type=float, help="With --climber llm: hard cap for each; needs a price list for the model.")
+@click.option("--dollars", type=float, help="With --climber llm: hard cap for each; needs --prices.")
+@click.option(
+    "--prices", metavar="IN,OUT", help="With --climber llm: dollars for a million tokens [,CACHE WRITE,READ]."
+)
 @click.option("--experiments", type=int, help="Budget in experiments; exact and reproducible.")
 @click.option("--minutes", type=float, help="Budget in minutes of climbing [2 if no budget is given].")
 @workers_option
@@ -98,7 +101,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
     _sit(directory, ask, as_json, options)
 
 
-RESEARCH = ("model", "researchers", "directions", "attempts", "tokens", "dollars")
+RESEARCH = ("model", "researchers", "directions", "attempts", "tokens", "dollars", "prices")
 
 
 def _planned(task: str, options: dict[str, Any]) -> tuple[str, Any]:
@@ -116,7 +119,10 @@ def _planned(task: str, options: dict[str, Any]) -> tuple[str, Any]:
     if given["model"] is None:
         raise UsageError("--climber llm needs --model PROVIDER/NAME, such as openai/NAME or anthropic/NAME")
     _positive("--dollars", given["dollars"])
+    if given["prices"] is not None:
+        given["prices"] = _prices(given["prices"])
     team.known(given["model"])
+    team.priced(given["model"], given["prices"] or [], given["dollars"])
     chosen = {name: value for name, value in given.items() if value is not None and name != "directions"}
     return f"llm:{given['model']}", Plan(
         **{**chosen, "directions": team.directions(registry.load(task).spec, given["directions"])}
@@ -147,6 +153,16 @@ def _positive(name: str, value: float | None) -> Any:
     if value is not None and not 0 < value <= 1e9:
         raise UsageError(f"{name} {value}; expected a number above 0 and at most 1e9")
     return value
+
+
+def _prices(said: str) -> list[float]:
+    try:
+        found = [float(part) for part in said.split(",")]
+    except ValueError:
+        found = []
+    if len(found) not in (2, 4) or not all(0 <= price <= 1e6 for price in found):
+        raise UsageError(f"--prices {said}; expected IN,OUT or IN,OUT,WRITE,READ in dollars for a million tokens: 3,15")
+    return found
 
 
 def connect(address: str | None, token_file: Path | None) -> Any:

@@ -7,8 +7,11 @@ in the ledger, and a researcher that is resumed begins a new conversation with i
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import inspect
+import re
+import time
 import tomllib
 import typing
 from collections.abc import Awaitable, Callable, Sequence
@@ -29,6 +32,7 @@ AGAIN = "You have worked on this before; your conversation begins anew. Your not
 FINISH = "End your work for good, with a sentence on what you found."
 NUDGE = "Go on with your work; call finish only when you have nothing left to try."
 LONG = 120_000  # tokens of a conversation after which it begins anew
+SILENCE_S = 30.0  # between two lines that say that a model does not reply
 PEOPLE = ("ada", "blaise", "carl", "daniel", "emmy", "fritz", "grace", "henri", "ida", "jerzy", "karl", "lise")
 
 
@@ -67,7 +71,41 @@ def known(model: str) -> None:
     try:
         get_model(model)
     except Exception as e:  # providers raise what they like
-        raise UsageError(f"--model {model}: {' '.join(str(e).split())[:400]}; expected PROVIDER/NAME") from e
+        words = plain(e)
+        if unset := re.search(r"\bNo ([A-Z][A-Z0-9_]+)\b", words):
+            words = f"n{words[unset.start() + 1 :]}; `export {unset[1]}=…`"
+        elif "pip install" not in words:
+            words += "; expected PROVIDER/NAME, such as openai/NAME"
+        raise UsageError(f"--model {model}: {words}") from e
+
+
+def plain(error: Exception) -> str:
+    """What Inspect or a provider says, on one line and without the colours of a console."""
+    from rich.errors import MarkupError
+    from rich.text import Text
+
+    words = str(error)
+    with contextlib.suppress(MarkupError):
+        words = Text.from_markup(words).plain
+    return " ".join(words.split()).removeprefix("ERROR: ")[:400].rstrip(".")
+
+
+def priced(model: str, prices: Sequence[float], dollars: float | None) -> None:
+    """Tells Inspect what tokens cost. prices: as in a `Plan`; what is left out of caches is taken to be dear, so that a
+    cap comes early rather than late. Raises UsageError for a cap on money where no price is known."""
+    from inspect_ai.model import ModelCost, ModelInfo, get_model_info, set_model_info
+
+    info = get_model_info(model) or ModelInfo()
+    if prices:
+        ask, tell, *cache = prices
+        write, read = cache or (1.25 * ask, ask)
+        cost = ModelCost(input=ask, output=tell, input_cache_write=write, input_cache_read=read)
+        set_model_info(model, info.model_copy(update={"cost": cost}))
+    elif dollars is not None and info.cost is None:
+        raise UsageError(
+            f"--dollars needs the prices of {model}: add --prices IN,OUT in dollars for a million tokens (3,15 say), "
+            "or cap --tokens instead"
+        )
 
 
 def forecast(plan: Plan) -> list[str]:
@@ -90,10 +128,9 @@ def work(
 ) -> None:
     """Runs every researcher to its end. directory: the run's; rooms, transcripts and logs of calls go below it.
 
-    Raises RunError if all of them ended by an error."""
-    needed()
-    from inspect_ai import eval as run_eval
-
+    Raises RunError if all of them ended by an error, UsageError where a resumed run finds no key any more."""
+    known(plan.model)
+    priced(plan.model, plan.prices, plan.dollars)
     folder = directory / "researchers"
     boxes = []
     for name in people(plan.researchers):
@@ -101,13 +138,25 @@ def work(
         briefing.furnish(room, task, seed)
         boxes.append(Toolbox(desk, name, room, folder / name / "calls.jsonl"))
     tools = tools_of(task)
-    tasks = [_task(box, task.spec, plan, i, seconds, tools) for i, box in enumerate(boxes)]
+    listen = functools.cache(functools.partial(_listen, say))
+    tasks = [_task(box, task.spec, plan, i, seconds, tools, listen) for i, box in enumerate(boxes)]
     tasks = [t for t in tasks if t is not None]
     if tasks:
+        logs = _evaluated(tasks, plan.model, folder / "transcripts")
+        for box in boxes:
+            box.sync()
+        _judged(logs, say)
+
+
+def _evaluated(tasks: list[Any], model: str, transcripts: Path) -> list[Any]:
+    """Inspect's logs. Raises RunError where it does not begin."""
+    from inspect_ai import eval as run_eval
+
+    try:
         logs = run_eval(
             tasks,
-            model=plan.model,
-            log_dir=str(folder / "transcripts"),
+            model=model,
+            log_dir=str(transcripts),
             log_format="eval",
             display="none",
             max_tasks=len(tasks),
@@ -115,9 +164,30 @@ def work(
             fail_on_error=False,
             max_connections=max(10, len(tasks)),
         )
-        for box in boxes:
-            box.sync()
-        _judged([log for log in logs if log is not None], say)
+    except Exception as e:  # Inspect's own hook for these would end the program without a word
+        raise RunError(f"Inspect ended the conversations: {plain(e)}; resume when it is mended") from e
+    return [log for log in logs if log is not None]
+
+
+def _listen(say: Callable[[str], None]) -> None:
+    """Says that a model does not reply, and why, while Inspect tries again, which it does without end. To be called in
+    a conversation: hooks that are there before the first are announced on stdout, which is the result's."""
+    from inspect_ai.hooks import Hooks, ModelRetry, hooks
+
+    class Silence(Hooks):
+        said = float("-inf")
+
+        async def on_model_retry(self, data: ModelRetry) -> None:
+            now = time.monotonic()
+            if data.attempt > 1 and now - self.said >= SILENCE_S:
+                self.said = now
+                why = f"{data.exception_type}, {data.status_code}" if data.status_code else data.exception_type
+                say(
+                    f"conversation {data.task_name}: no reply from {data.model_name} in {data.attempt} rounds of tries "
+                    f"({why}); the next in {data.wait_time:.0f} s"
+                )
+
+    hooks(name="silence", description="says that a model does not reply")(Silence)
 
 
 def _judged(logs: list[Any], say: Callable[[str], None]) -> None:
@@ -135,7 +205,15 @@ def _judged(logs: list[Any], say: Callable[[str], None]) -> None:
         )
 
 
-def _task(box: Toolbox, spec: TaskSpec, plan: Plan, number: int, seconds: float | None, tools: Sequence[str]) -> Any:
+def _task(
+    box: Toolbox,
+    spec: TaskSpec,
+    plan: Plan,
+    number: int,
+    seconds: float | None,
+    tools: Sequence[str],
+    listen: Callable[[], None],
+) -> Any:
     """One researcher as an Inspect task, with what is left of its budget; None if nothing is."""
     from inspect_ai import Task as InspectTask
     from inspect_ai.dataset import Sample
@@ -154,7 +232,7 @@ def _task(box: Toolbox, spec: TaskSpec, plan: Plan, number: int, seconds: float 
     return InspectTask(
         name=conversation,
         dataset=[Sample(id=box.name, input=[ChatMessageSystem(content=system), ChatMessageUser(content=began)])],
-        solver=_agent(box, conversation, tools),
+        solver=_agent(box, conversation, tools, listen),
         token_limit=plan.tokens - tokens,
         cost_limit=left,
         time_limit=None if seconds is None else max(1, int(seconds)),
@@ -167,7 +245,7 @@ def _spent(desk: Desk, author: str) -> tuple[int, float]:
     return sum(s.tokens for s in own), sum(s.dollars for s in own)
 
 
-def _agent(box: Toolbox, conversation: str, tools: Sequence[str]) -> Any:
+def _agent(box: Toolbox, conversation: str, tools: Sequence[str], listen: Callable[[], None]) -> Any:
     """Inspect's react loop over the tools of one box, metered to its last reply, however it ends."""
     from inspect_ai.agent import AgentSubmit, agent, react
 
@@ -182,6 +260,7 @@ def _agent(box: Toolbox, conversation: str, tools: Sequence[str]) -> Any:
     @agent
     def researcher() -> Any:
         async def execute(state: Any) -> Any:
+            listen()
             try:
                 return await loop(state)
             finally:

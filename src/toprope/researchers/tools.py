@@ -215,8 +215,8 @@ class Toolbox:
         """Puts findings that are not there yet into the room, as files."""
         for f in self.desk.findings:
             name = f"findings/{f.number:03d}-{_plain(f.author)}.md"
-            if not self._has(name):
-                with contextlib.suppress(UsageError):  # a researcher that left no place for them has the tool
+            with contextlib.suppress(UsageError):  # a researcher that left no place for them has the tool
+                if not self._has(name):
                     self.room.write(name, findings.page(self.desk, f).encode())
 
     def notes(self) -> str:
@@ -234,7 +234,9 @@ class Toolbox:
             self.sync()
 
     def _has(self, name: str) -> bool:
-        return (self.room.folder / name).is_file()
+        """Raises UsageError where that cannot be seen, in a folder that its owner closed."""
+        with explained(name):
+            return (self.room.folder / name).is_file()
 
     def _told(self, j: Judged) -> str:
         if j.outcome != "ok":

@@ -297,6 +297,7 @@ def _command(folder: Path) -> list[str]:
                 said += ["--ro-bind", str(part), f"{PACKAGES}/{part.name}"]
     said += _hidden()
     said += ["--bind", str(folder), ROOM]
+    said += ["--remount-ro", "/"]  # else an ordinary user's: half of the machine's memory, beside the limit of /tmp
     paths = f"{sys.base_prefix}/bin:/usr/local/bin:/usr/bin:/bin"
     settings = {"PATH": paths, "HOME": ROOM, "LANG": "C.UTF-8", "PYTHONPATH": PACKAGES, "OPENBLAS_NUM_THREADS": "1",
                 "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
@@ -307,7 +308,9 @@ def _hidden() -> list[str]:
     """toprope itself, where it is installed among what is shown: an empty folder in its place."""
     package = Path(toprope.__file__).resolve().parent
     shown = [Path("/usr").resolve(), Path(sys.base_prefix).resolve()]
-    return ["--tmpfs", str(package)] if any(package.is_relative_to(s) for s in shown) else []
+    if not any(package.is_relative_to(s) for s in shown):
+        return []
+    return ["--size", "4096", "--tmpfs", str(package), "--remount-ro", str(package)]
 
 
 def _user() -> list[str]:

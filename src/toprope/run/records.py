@@ -19,7 +19,8 @@ from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 class Plan(msgspec.Struct, frozen=True):
     """How authors share a run. model: provider/name, or "" for agents that bring their own. experiments, attempts,
     apart: for each author (`desk.Quota`). tokens, dollars: hard caps for each researcher, over all its conversations;
-    dollars None: no cap. directions: one for each researcher, in turn."""
+    dollars None: no cap. prices: dollars for a million tokens, of input, of output, and perhaps of input written to and
+    read from a cache. directions: one for each researcher, in turn."""
 
     model: str = ""
     researchers: int = 1
@@ -29,6 +30,7 @@ class Plan(msgspec.Struct, frozen=True):
     apart: int = 4
     tokens: int = 2_000_000
     dollars: float | None = None
+    prices: list[float] = []
 
 
 class Asks(msgspec.Struct, frozen=True):
