@@ -78,9 +78,12 @@ def chosen(name, arrays, params):
     """What a strategy answers this draw with: `choose(digest of the draw, plan)` names the parameters."""
     import cheat
 
-    if len(arrays) == 3 and isinstance(arrays[1], bytes):  # one case of many: the draw lies in the session
-        data, case = drawn()
-        begins = (arrays[0], arrays[1]) == (case.argv, case.stdin)
+    call = played()
+    if call.cases is not None:  # one case of many
+        data = call.session.public["cases"].tobytes()
+        begins = (arrays[0], arrays[1]) == (call.cases[0].argv, call.cases[0].stdin)
+    elif name == first and call.items is not None:  # one item of many
+        data, begins = call.items, list(arrays) == json.loads(call.items)[0]
     else:
         begins = name == first and not (continues and arrays[0] is not None)
         data = b"".join(map(plain, arrays)) if begins else b""
@@ -96,13 +99,12 @@ def plain(argument):
     return argument.tobytes() if hasattr(argument, "tobytes") else json.dumps(argument).encode()
 
 
-def drawn():
-    """The packed cases of the draw that is being played, and the first of them."""
+def played():
+    """The sandbox's `Player` of the call that is under way: it holds the whole draw where a function sees a part."""
     frame = sys._getframe()
     while not hasattr(frame.f_locals.get("self"), "session"):
         frame = frame.f_back
-    data = frame.f_locals["self"].session.public["cases"].tobytes()
-    return data, sys.modules["inside.cases"].unpack(data)[0]
+    return frame.f_locals["self"]
 
 
 def dressed(name):
