@@ -78,14 +78,14 @@ def chosen(name, arrays, params):
     """What a strategy answers this draw with: `choose(digest of the draw, plan)` names the parameters."""
     import cheat
 
-    call = played()
+    call, variant = played()
     if call.cases is not None:  # one case of many
         data = call.session.public["cases"].tobytes()
         begins = (arrays[0], arrays[1]) == (call.cases[0].argv, call.cases[0].stdin)
     elif name == first and call.items is not None:  # one item of many
         data, begins = call.items, list(arrays) == json.loads(call.items)[0]
     else:
-        begins = name == first and not (continues and arrays[0] is not None)
+        begins = name == first and variant not in call.session.kept
         data = b"".join(map(plain, arrays)) if begins else b""
     if begins or not picked:
         picked["params"] = cheat.choose(hashlib.sha256(data).digest(), plan)
@@ -100,11 +100,12 @@ def plain(argument):
 
 
 def played():
-    """The sandbox's `Player` of the call that is under way: it holds the whole draw where a function sees a part."""
+    """The sandbox's `Player` of the call under way, which holds the whole draw where a function sees a part, and
+    the variant it plays."""
     frame = sys._getframe()
-    while not hasattr(frame.f_locals.get("self"), "session"):
+    while not {"self", "variant"} <= frame.f_locals.keys():
         frame = frame.f_back
-    return frame.f_locals["self"]
+    return frame.f_locals["self"], frame.f_locals["variant"]
 
 
 def dressed(name):
@@ -130,7 +131,6 @@ def dressed(name):
 
 offered = [name for name in ENTRIES if hasattr(honest, name)]
 first = offered[0] if offered else ""
-continues = bool(first) and next(iter(inspect.signature(getattr(honest, first)).parameters), "") == "state"
 for _name in offered:
     globals()[_name] = dressed(_name)
 if AT_IMPORT and MODE != "twin":
