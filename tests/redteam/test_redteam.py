@@ -6,7 +6,7 @@ import cells
 import pytest
 
 from toprope.assay import alarms
-from toprope.assay.redteam import corpus, engine, layers
+from toprope.assay.redteam import corpus, engine, layers, rig
 from toprope.tasks import registry
 from toprope.view.redteam import verdict
 
@@ -114,6 +114,24 @@ def test_a_climber_with_a_bug_is_one_line(tmp_path):
     write(tmp_path, "broken", "Has a bug", "def climb(rig):\n    return 1 / 0")
     with pytest.raises(engine.UsageError, match="cheat broken: climb"):
         engine.run(COIN, engine.chosen(None, tmp_path), TIER)
+
+
+def test_a_strategy_that_cannot_act_is_a_failure(monkeypatch):
+    """Where a candidate does not know the draws that the rig says it does, no strategy can pay: that is no pass."""
+    monkeypatch.setattr(rig, "_digest", lambda draw, rig: bytes(32))
+    result = run("many-identities")
+    (cheat,) = result["cheats"]
+    assert (cheat["observed"], cheat["ok"], result["ok"]) == ("blind", False, False)
+    assert "ZeroDivisionError" in cheat["evidence"]
+    assert "1 end otherwise than expected" in verdict(result)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("task", registry.TASKS)
+def test_strategies_can_act_on_every_task(task):
+    """A candidate knows practice draws by what it is given first, however a task talks to it."""
+    with engine.Grounds(TIER) as grounds:
+        assert grounds.rig(task).sighted
 
 
 BACKING = {"identity", "namespaces"}  # nothing ends otherwise without these while Landlock and seccomp stand

@@ -15,7 +15,7 @@ import msgspec
 import numpy as np
 
 from toprope.assay.redteam.corpus import Cheat
-from toprope.assay.redteam.rig import NotHere, Referee, Rig
+from toprope.assay.redteam.rig import Blind, NotHere, Referee, Rig
 from toprope.assay.redteam.verdict import Verdict, flag
 from toprope.errors import TopropeError, UsageError
 
@@ -32,6 +32,8 @@ def judge(rig: Rig, cheat: Cheat) -> Verdict:
         observed, evidence = _climbed(rig, module, cheat.id)
     except NotHere as e:
         return Verdict(cheat, "not run", str(e), where=where, seconds=time.monotonic() - began)
+    except Blind as e:
+        return Verdict(cheat, "blind", str(e), where=where, seconds=time.monotonic() - began)
     wrong = _twin(rig, module, cheat.id)
     return Verdict(cheat, observed, evidence, not wrong, wrong, where, time.monotonic() - began)
 
@@ -55,7 +57,7 @@ def _climbed(rig: Rig, module: ModuleType, name: str) -> tuple[str, str]:
         said = module.climb(rig)
     except TopropeError as e:
         return _found(rig) or ("rejected", str(e))
-    except NotHere:
+    except (NotHere, Blind):
         raise
     except Exception as e:
         raise UsageError(f"cheat {name}: climb(rig) failed: {type(e).__name__}: {e}") from e

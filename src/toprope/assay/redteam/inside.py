@@ -85,11 +85,14 @@ def chosen(name, arrays, params):
     """What a strategy answers this draw with: `choose(digest of the draw, plan)` names the parameters."""
     import cheat
 
-    if len(arrays) == 3 and isinstance(arrays[1], bytes):  # one case of many: the draw lies in the session
-        data, case = drawn()
-        begins = (arrays[0], arrays[1]) == (case.argv, case.stdin)
+    call, variant = played()
+    if call.cases is not None:  # one case of many
+        data = call.session.public["cases"].tobytes()
+        begins = (arrays[0], arrays[1]) == (call.cases[0].argv, call.cases[0].stdin)
+    elif name == first and call.items is not None:  # one item of many
+        data, begins = call.items, list(arrays) == json.loads(call.items)[0]
     else:
-        begins = name == first and not (continues and arrays[0] is not None)
+        begins = name == first and variant not in call.session.kept
         data = b"".join(map(plain, arrays)) if begins else b""
     if begins or not picked:
         picked["params"] = cheat.choose(hashlib.sha256(data).digest(), plan)
@@ -103,13 +106,13 @@ def plain(argument):
     return argument.tobytes() if hasattr(argument, "tobytes") else json.dumps(argument).encode()
 
 
-def drawn():
-    """The packed cases of the draw that is being played, and the first of them."""
+def played():
+    """The sandbox's `Player` of the call under way, which holds the whole draw where a function sees a part, and
+    the variant it plays."""
     frame = sys._getframe()
-    while not hasattr(frame.f_locals.get("self"), "session"):
+    while not {"self", "variant"} <= frame.f_locals.keys():
         frame = frame.f_back
-    data = frame.f_locals["self"].session.public["cases"].tobytes()
-    return data, sys.modules["inside.cases"].unpack(data)[0]
+    return frame.f_locals["self"], frame.f_locals["variant"]
 
 
 def dressed(name):
@@ -136,7 +139,6 @@ def dressed(name):
 
 offered = [name for name in ENTRIES if hasattr(honest, name)]
 first = offered[0] if offered else ""
-continues = bool(first) and next(iter(inspect.signature(getattr(honest, first)).parameters), "") == "state"
 for _name in offered:
     globals()[_name] = dressed(_name)
 if AT_IMPORT and MODE != "twin":

@@ -27,7 +27,7 @@ from typing import Any
 
 import numpy as np
 
-from toprope.assay.redteam.stage import Stage
+from toprope.assay.redteam.stage import PRACTICE, Stage
 from toprope.errors import RunError
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal, Work
@@ -55,6 +55,10 @@ def forge(answer, plan):
 
 class NotHere(Exception):
     """The strategy makes no sense on this task; the message says why."""
+
+
+class Blind(Exception):
+    """Strategies cannot act on this task, so that none of them could pay: the rig's fault, and no good news."""
 
 
 class Referee:
@@ -191,9 +195,24 @@ class Rig:
     def choosing(self, expression: str, **known: Any) -> Candidate:
         """The starter with parameters chosen draw by draw. expression: of `digest` (32 bytes, the draw), `plan`
         (`plan.start`, `plan.best`, and what is `known`) and `seen`, a list that lives as long as the child. Raises
-        NotHere if it names `plan.best` and there is none."""
+        NotHere if it names `plan.best` and there is none, Blind if a candidate does not know the draws it is given."""
+        _ = self.sighted
         best = self.best.params if "plan.best" in expression else {}
-        return Candidate(self.stage.dress(CHOOSE.format(expression), "choose", best=best, **known), self.stage.params)
+        return self._chooser(expression, best=best, **known)
+
+    def _chooser(self, expression: str, **known: Any) -> Candidate:
+        return Candidate(self.stage.dress(CHOOSE.format(expression), "choose", **known), self.stage.params)
+
+    @cached_property
+    def sighted(self) -> bool:
+        """True, or Blind: a candidate that plays the starter where it knows the draw, and fails elsewhere, scores what
+        the starter scores."""
+        known = sorted(digest.hex() for digest in self.digests("dev", 0, PRACTICE))
+        knowing = self._chooser("plan.start if digest.hex() in plan.known else 1 / 0", known=known)
+        seen = self.stage.play(knowing.tree, "dev", PRACTICE)
+        if np.array_equal(seen.scores, self.stage.practised.scores):
+            return True
+        raise Blind(f"a candidate does not know practice draws by what `choose` is given: {seen.text or seen.outcome}")
 
     def answering(self, expression: str, **known: Any) -> Candidate:
         """The starter with another answer. expression: of `answer` (one array of it), `x` (the call's first matrix) and
@@ -309,7 +328,7 @@ def _digest(draw: Draw, rig: Rig) -> bytes:
     opening = next(rig.task.dialogue(draw, entries))
     call, known = opening.calls[0], {**draw.public, **opening.arrays}
     said = hashlib.sha256()
-    for name in call.args if call.each is None else (call.each,):
+    for name in call.args if (whole := call.each or call.items) is None else (whole,):
         if name in call.texts:
             said.update(json.dumps(json.loads(known[name].tobytes())).encode())
         elif name in known:

@@ -12,8 +12,9 @@ from toprope.types import Incident, Outcome
 
 
 class Verdict(msgspec.Struct, frozen=True):
-    """observed: `pays`, an end of the corpus, or `not run`. evidence: what was seen. twin_ok: the honest twin passed
-    unflagged with its score unchanged. twin: what was wrong with it. where: the task it ran on. seconds: wall time."""
+    """observed: `pays`, an end of the corpus, `not run`, or `blind` where the strategy could not have paid, which is a
+    failure. evidence: what was seen. twin_ok: the honest twin passed unflagged with its score unchanged. twin: what was
+    wrong with it. where: the task it ran on. seconds: wall time."""
 
     cheat: Cheat
     observed: str
