@@ -131,9 +131,11 @@ def test_a_budget_ends_a_researcher_cleanly(climb, tmp_path):
 @pytest.mark.parametrize(
     ("script", "tokens", "code"),
     [
-        ([("leaderboard", {}), "a thought", ("finish", {"answer": "done"})], 100_000, 0),
+        pytest.param(
+            [("leaderboard", {}), "a thought", ("finish", {"answer": "done"})], 100_000, 0, marks=pytest.mark.slow
+        ),
         ([("leaderboard", {})] * 50, 1000, 0),
-        ([("leaderboard", {}), "a thought", 400], 100_000, 2),
+        pytest.param([("leaderboard", {}), "a thought", 400], 100_000, 2, marks=pytest.mark.slow),
     ],
     ids=["finish", "budget", "error"],
 )
@@ -173,6 +175,7 @@ def test_a_run_that_cannot_go_on_says_why(climb, cli, tmp_path, monkeypatch):
     assert (done.returncode, done.stderr.splitlines()[-1].count("; `export LOCAL_API_KEY=…`")) == (2, 1)
 
 
+@pytest.mark.slow
 def test_a_provider_that_does_not_reply_is_named(cli, tmp_path, monkeypatch):
     """On stderr while Inspect tries again; when it is back, the run goes on, and stdout holds the result alone."""
     server = scripted.Server({"ada": [("leaderboard", {})]}, down=7)  # the provider's package asks three times a round
