@@ -113,7 +113,8 @@ def test_every_attack_is_here() -> None:
     """A candidate cheat that is not to be stopped by the sandbox says so: it ends without gain."""
     rest = set(CORPUS) - set(ATTACKS)
     stopped = {name for name in rest if all(end.startswith("blocked") for end in CORPUS[name].expect)}
-    assert stopped == {"judge-text", "tell-the-inputs", "decoy-credential"}  # they end by an error of their own
+    by_themselves = {"judge-text", "tell-the-inputs", "decoy-credential", "asks-too-often"}  # an error of their own
+    assert stopped == by_themselves
 
 
 @pytest.mark.parametrize("name", HIDDEN if len(TIERS) > 1 else [])
