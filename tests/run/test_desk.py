@@ -12,6 +12,7 @@ import pytest
 from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.errors import RunError, UsageError
+from toprope.referee.traps import complete_secret
 from toprope.run.desk import Quota
 from toprope.run.ledger import read_entries
 from toprope.run.records import Ask, Plan
@@ -192,8 +193,10 @@ def test_attempts_are_whose_sent_them(tmp_path):
             desk.attempt(ada[1].id, "bob")
 
 
-def test_a_candidate_that_was_caught_hears_what_others_hear(tmp_path):
+def test_a_candidate_that_was_caught_hears_what_others_hear(tmp_path, monkeypatch):
     """However often it asks: NOT YET, and nothing that says why."""
+    every = complete_secret()  # a sitting's own chance may have planted no switch
+    monkeypatch.setattr("toprope.run.session.secrets.token_bytes", lambda _: every)
     with sit(tmp_path / "run") as session:
         desk = session.desk(Quota(experiments=20, attempts=2, apart=1))
         caught = desk.evaluate(coin(0.0, act="tamper"), "ada")
