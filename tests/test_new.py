@@ -26,6 +26,7 @@ def test_a_new_task_is_admitted(mine, cli):
     assert len((mine / "task.py").read_text().splitlines()) <= 80
 
 
+@pytest.mark.slow
 def test_a_task_of_ones_own_is_climbed_submitted_and_verified(mine, cli, tmp_path, monkeypatch):
     """Named by its folder at first, by its id where TOPROPE_TASKS says where it lies; a run without that says so."""
     run = tmp_path / "run"

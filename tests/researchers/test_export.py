@@ -45,6 +45,7 @@ def inspect(cli, tmp_path, monkeypatch):
         server.close()
 
 
+@pytest.mark.slow
 def test_an_agent_is_scored_on_hidden_draws(inspect):
     """It works in a room, hears exact practice scores within its budget, and what it leaves counts."""
     script = [
