@@ -1,14 +1,16 @@
 """Gate, panel and hub with real scorers: the better passes, the equal and the failing do not, one bit leaves."""
 
+import msgspec
 import numpy as np
 import pytest
 
 from toprope import wire
 from toprope.errors import UsageError
 from toprope.referee.gate import Gate
-from toprope.referee.hub import Hub
+from toprope.referee.hub import Hub, _ready
 from toprope.referee.panel import Panel
 from toprope.referee.sealed import Vault
+from toprope.tasks import registry
 
 
 def test_a_better_candidate_passes(pool, spec, coin):
@@ -92,3 +94,13 @@ def test_nothing_is_attempted_after_the_test(hub, coin):
     with pytest.raises(UsageError, match="start a new run"):
         ended.attempt(coin(2))
     assert vault.attempts("r") == 0
+
+
+def test_a_slice_that_can_show_no_gain_is_refused_before_anything_runs(tmp_path, pool):
+    """Its run would record a gain without bound, which no reader of ledgers takes."""
+    task = registry.load("testing/rough-coin-v1")
+    few = msgspec.structs.replace(task.spec.splits, val_slice=24)
+    task.spec = msgspec.structs.replace(task.spec, splits=few)
+    vault = Vault(tmp_path)
+    with pytest.raises(UsageError, match=r"24 draws cannot show any gain.*val_slice"):
+        _ready(task, vault, vault.open_run("a" * 16, task.spec.id, "x"), pool, 1)
