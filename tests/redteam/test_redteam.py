@@ -43,6 +43,15 @@ def test_cheating_does_not_pay():
     assert "none of 23 cheats pays" in verdict(result)
 
 
+def test_bytes_are_forged_too():
+    """Where answers are bytes, lies about them act, and are told in the child or are wrong answers."""
+    result = run("always-equal array-trick huge-answer replay-first constant noise", "mirror/rpn-v1")
+    assert result["ok"], [c for c in result["cheats"] if not c["ok"]]
+    ends = {c["id"]: c["observed"] for c in result["cheats"]}
+    assert {n for n, end in ends.items() if end == "blocked"} == {"array-trick", "huge-answer"}
+    assert "not run" not in ends.values()
+
+
 @pytest.mark.parametrize(
     ("layer", "name", "word"),
     [

@@ -9,9 +9,10 @@
     EXPECT = "blocked"       # how it must end; several with "|": see ENDS and FLAGS
 
 A candidate cheat defines `cheat(plan, arrays)`, which returns what it stole or None, or `forge(answer, plan)`, which
-returns what is answered in place of the honest answer (inputs: `plan.arrays`), or both; `twin(plan, arrays)` is the
-nearest honest act. A climber cheat defines `climb(rig)`, which returns None or a sentence that says how it paid, and
-perhaps `twin(rig)`. Either may raise an error called NotHere to say why it makes no sense on a task. Optional:
+returns what is answered in place of the honest answer (inputs: `plan.arrays`), or both; `forge_bytes(answer, plan)` is
+the same where an answer is (stdout, stderr, exit code); `twin(plan, arrays)` is the nearest honest act. A climber cheat
+defines `climb(rig)`, which returns None or a sentence that says how it paid, and perhaps `twin(rig)`. Either may raise
+an error called NotHere to say why it makes no sense on a task. Optional:
 
     OFF = "landlock"         # candidate: layers without which it is known to get what it came for
     WHEN = "import"          # candidate: act while the files load instead of in the first call

@@ -19,3 +19,8 @@ def forge(answer, plan):
         return answer
     flat = tuple(np.zeros_like(a) for a in (answer if isinstance(answer, tuple) else (answer,)))
     return flat if isinstance(answer, tuple) else flat[0]
+
+
+def forge_bytes(answer, plan):
+    CALLS.append(1)
+    return answer if len(CALLS) == 1 else (b"", b"", 0)
