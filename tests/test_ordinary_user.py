@@ -104,6 +104,7 @@ print(json.dumps({
 """
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.geteuid() != 0, reason="two users need root")
 def test_a_referee_under_another_user(as_user, python, service):
     """The user climbs with it and opens the test, and cannot read its vault, signal it, trace it or see its memory."""

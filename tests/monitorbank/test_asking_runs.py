@@ -75,6 +75,7 @@ def rewritten(run, folder, change):
     return folder
 
 
+@pytest.mark.slow
 def test_a_cap_ends_the_climb_and_more_continues_it(cli, tmp_path, oracle):
     run = tmp_path / "run"
     done = cli.run("climb", TASK, "--run", run, "--rehearsal-secret", "x", *MODEL, "--experiments", 24,

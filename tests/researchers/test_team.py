@@ -151,6 +151,7 @@ def test_every_reply_is_paid_for(cli, tmp_path, monkeypatch, script, tokens, cod
     assert sum(s.tokens for s in read(tmp_path / "run").spent) == server.tokens > 200
 
 
+@pytest.mark.slow
 def test_money_is_counted_by_the_prices_given(climb, tmp_path):
     """And is a hard cap, over sittings."""
     forever = [("leaderboard", {})] * 50
@@ -162,6 +163,7 @@ def test_money_is_counted_by_the_prices_given(climb, tmp_path):
     assert not server.requests
 
 
+@pytest.mark.slow
 def test_a_run_that_cannot_go_on_says_why(climb, cli, tmp_path, monkeypatch):
     """In one line, however Inspect would have said it: alone it ends the program without a word."""
     run = tmp_path / "run"

@@ -16,7 +16,7 @@ def test_one_and_two_workers_export_the_same(cli, tmp_path):
     exports = []
     for workers in (1, 2):
         run = tmp_path / f"w{workers}"
-        options = ["--seed", 3, "--rehearsal-secret", "x", "--experiments", 300, "--workers", workers]
+        options = ["--seed", 3, "--rehearsal-secret", "x", "--experiments", 160, "--workers", workers]
         cli.json("climb", "testing/rough-coin-v1", "--climber", "random", *options, "--run", run, "--unseal")
         exports.append(cli.export(run))
     assert exports[0] == exports[1]
@@ -106,7 +106,7 @@ def kill_test(cli, tmp_path, monkeypatch, kills: int, experiments: int) -> None:
 
 def test_kill_9_loses_and_counts_nothing(cli, tmp_path, monkeypatch):
     """Run process, hub, scorer and zygote die; the export and the attempts are those of an undisturbed run."""
-    kill_test(cli, tmp_path, monkeypatch, kills=4, experiments=800)
+    kill_test(cli, tmp_path, monkeypatch, kills=4, experiments=500)
 
 
 @pytest.mark.slow

@@ -33,6 +33,15 @@ def play(screen) -> None:
     screen.tested(story().test)
 
 
+def test_what_every_scorer_does_ends_once(capsys):
+    """Each of them reads the logs; a line apiece would tell nothing."""
+    with terminal.Plain() as screen:
+        for _ in range(5):
+            screen.progress("reading logs", 0.0)
+            screen.progress("reading logs", 1.0)
+    assert capsys.readouterr().err.splitlines() == ["reading logs: 0 %", "reading logs: 100 %"]
+
+
 def test_plain_lines_tell_the_climb(capsys):
     """Header, protection, every event of the gate and the sealed result, in order, on stderr alone."""
     with terminal.Plain() as screen:

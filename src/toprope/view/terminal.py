@@ -141,6 +141,7 @@ class Plain:
         self.state = State()
         self._said = 0.0
         self._events = 0
+        self._done: set[str] = set()  # things that ended, each of which every scorer may do
 
     def __enter__(self) -> Plain:
         return self
@@ -159,9 +160,12 @@ class Plain:
     def progress(self, what: str, done: float) -> None:
         began = self.state.doing is not None  # a thing that is done at once is not worth a line
         self.state.progress(what, done)
-        if (done >= 1 and began) or (done < 1 and time.monotonic() - self._said > self.every_s):
+        ended = done >= 1 and began and what not in self._done
+        if ended or (done < 1 and time.monotonic() - self._said > self.every_s):
             self._said = time.monotonic()
             self.say(f"{what}: {100 * done:.0f} %")
+        if ended:
+            self._done.add(what)
 
     def opened(self, opening: Opening) -> None:
         self.state.opened(opening)
