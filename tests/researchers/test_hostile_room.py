@@ -38,6 +38,40 @@ def test_parameters_are_read_from_the_room_only(box, tmp_path):
     assert "params.json is a symbolic link" in box.evaluate("c")
 
 
+DEEP = """
+import os
+os.chdir('/workspace')
+for letter in 'ab':
+    os.symlink('/'.join([letter * 250] * 12), 'down')
+    for _ in range(12):
+        os.mkdir(letter * 250); os.chdir(letter * 250)
+os.symlink(OUT, 'out')
+"""
+
+
+def test_no_chain_of_links_leads_out(box, tmp_path):
+    """Two links lead 6,000 characters down, where a third leads out: Python does not see it, the kernel goes there."""
+    outside = tmp_path / "outside"
+    outside.mkdir()
+    (outside / "solution.py").write_text("the secret")
+    box.edit("deep.py", DEEP.replace("OUT", repr(str(outside))))
+    box.run("python3 deep.py")
+    assert "the secret" in Path(f"{box.room.folder}/down/down/out/solution.py").read_text()
+    name = "down/down/out/solution.py"
+    for said in (box.edit(name, old="secret", new="x"), box.edit(f"{name}2", "x"), box.evaluate("down/down/out")):
+        assert "'down' is a symbolic link" in said
+    assert [(p.name, p.read_text()) for p in outside.iterdir()] == [("solution.py", "the secret")]
+
+
+@pytest.mark.parametrize("name", ["../../new/../ada/room/f", "up{room}/f", "up{room}/new/f"])
+def test_on_the_way_into_a_room_nothing_outside_is_made_or_owned(box, tmp_path, name):
+    """A name may begin in a room and end there, and lead through the whole machine between."""
+    box.run("ln -s / up")
+    before = sorted(tmp_path.iterdir()), tmp_path.stat().st_uid, tmp_path.parent.stat().st_uid
+    box.edit(name.replace("{room}", str(box.room.folder)), "text")
+    assert (sorted(tmp_path.iterdir()), tmp_path.stat().st_uid, tmp_path.parent.stat().st_uid) == before
+
+
 @pytest.mark.parametrize("end", ["sleep 1.5", "sleep 60"])
 def test_nothing_runs_on_in_a_room_that_is_read(box, end):
     """When a command has ended or was stopped, so has all it left behind: what runs on could swap folders for links."""

@@ -107,7 +107,7 @@ def test_three_researchers_climb_a_task(climb, tmp_path):
     assert "cannot access '/work'" in told[1] or "Permission denied" in told[1] or "No such" in told[1]
     assert "lies outside the workspace" in told[3]
     assert "symbolic link" in told[5]
-    assert "lies outside the workspace" in told[6]
+    assert "'out' is a symbolic link" in told[6]
     assert "names 0" in told[7]
     transcripts = [read_eval_log(log) for log in list_eval_logs(str(rooms / "transcripts"))]
     assert {t.eval.task for t in transcripts} == {"ada-1", "blaise-1", "carl-1"}

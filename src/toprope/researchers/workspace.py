@@ -134,28 +134,32 @@ class Workspace:
         return f"the room has folders that cannot be looked into: `chmod -R u+rwX .`; {REMOVE}" if hidden else ""
 
     def path(self, name: str) -> Path:
-        """The file or folder of this name, on the host. Raises UsageError if it lies, or leads, outside the room."""
+        """The file or folder of this name, on the host. Raises UsageError for a path outside, and for one through a
+        link: how a link is followed is the kernel's affair, and no look at it from here is sure to end where it does.
+        """
         inside = name.removeprefix(ROOM).lstrip("/") if name.startswith(ROOM) else name
-        target = self.folder / inside
+        target = Path(os.path.normpath(self.folder / inside))
         with explained(name):
-            if Path(inside).is_absolute() or not target.resolve().is_relative_to(self.folder):
+            if not target.is_relative_to(self.folder):
                 raise UsageError(f"{name[:200]!r} lies outside the workspace; name a path below {ROOM}")
+            for part in self._down_to(target):
+                if part.is_symlink():
+                    raise UsageError(f"{name[:200]!r}: {part.name!r} is a symbolic link; name the file itself")
         return target
 
     def write(self, name: str, data: bytes) -> None:
-        """Raises UsageError for a path outside, one that is a folder, or a room that is full."""
+        """Raises UsageError for a path outside or through a link, one that is a folder, or a room that is full."""
         with self.lock, explained(name):
             if why := self.full(len(data)):
                 raise UsageError(f"{name[:200]!r} is not written: {why}")
             target = self.path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target = self.path(name)  # a folder on the way may have been a link
-            target.unlink(missing_ok=True)  # never through a link that was put there
+            target.unlink(missing_ok=True)  # never into a pipe that was put there
             target.write_bytes(data)
             self._own(target)
 
     def read(self, name: str, most: int = OUTPUT_MAX) -> bytes:
-        """Raises UsageError for a path outside, one that is no plain file, or one that is too long."""
+        """Raises UsageError for a path outside or through a link, no plain file, or one that is too long."""
         with self.lock, explained(name):
             target = self.path(name)
             if not target.is_file():
@@ -168,10 +172,12 @@ class Workspace:
         """As root the room, and what is written in it from here, belongs to the stranger who works in it. The rest is
         not looked at: it may be a thousand folders deep."""
         if os.geteuid() == 0:
-            for path in (target, *target.parents):
-                if path == self.folder.parent:
-                    break
+            for path in self._down_to(target):
                 os.chown(path, walls.UID, walls.UID, follow_symlinks=False)
+
+    def _down_to(self, target: Path) -> Iterator[Path]:
+        """The room's folder and every part of the path below it."""
+        return (path for path in (*reversed(target.parents), target) if path.is_relative_to(self.folder))
 
 
 class _Reader(threading.Thread):
