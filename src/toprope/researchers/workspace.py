@@ -217,8 +217,9 @@ def _started(command: list[str], code: bytes) -> Iterator[tuple[subprocess.Popen
     try:
         try:
             filtered = ["--seccomp", str(rules)] if code else []
+            first_to_go = ["choom", "-n", "1000", "--"] if shutil.which("choom") else []  # where memory ends
             process = subprocess.Popen(
-                [command[0], "--info-fd", str(tell), *filtered, *command[1:]],
+                [*first_to_go, command[0], "--info-fd", str(tell), *filtered, *command[1:]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
