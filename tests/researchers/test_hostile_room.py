@@ -2,6 +2,7 @@
 
 import json
 import os
+import platform
 import re
 import subprocess
 import threading
@@ -179,6 +180,41 @@ def test_an_ordinary_user_cannot_hide_what_fills_its_room(in_room):
     assert "new" in six
     assert "remember" in seven
     assert "001-bob.md" in seven
+
+
+STAYS = '''
+room.write("stay.py", b"""
+import ctypes, os, time
+libc, registers = ctypes.CDLL(None), (ctypes.c_ulonglong * 27)()  # of x86-64, as ptrace knows them
+def ptrace(request, data=None):
+    assert libc.ptrace(ctypes.c_long(request), ctypes.c_long(1), None, data) == 0, request
+ptrace(16)  # attach, to the namespace's first process
+time.sleep(0.1)
+ptrace(12, registers)
+before = list(registers)
+registers[10], registers[14], registers[13], registers[15] = 157, 1, 0, 2**64 - 1  # prctl(PR_SET_PDEATHSIG, 0)
+registers[16] -= 2  # the call that it waits in
+ptrace(13, registers)
+ptrace(9)  # one step
+time.sleep(0.1)
+before[16], before[10], before[15] = before[16] - 2, before[15], 2**64 - 1
+registers[:] = before
+ptrace(13, registers)
+ptrace(17)  # detach
+print("told", flush=True)
+time.sleep(60)
+""")
+print(room.run(["python3", "stay.py"], timeout_s=2))
+'''
+
+
+@pytest.mark.skipif(platform.machine() != "x86_64", reason="it writes registers of x86-64")
+def test_nothing_in_an_ordinary_users_room_outlives_its_command(in_room):
+    """bubblewrap's inner process is of the same user: made to survive the outer one, it was waited for for ever."""
+    began = time.monotonic()
+    said = in_room(STAYS)
+    assert "told" in said
+    assert time.monotonic() - began < 20
 
 
 def test_a_setting_is_the_strangers_and_not_roots(tmp_path):

@@ -244,12 +244,15 @@ def _started(command: list[str], code: bytes) -> Iterator[tuple[subprocess.Popen
 
 
 def _end(process: subprocess.Popen[bytes], first: int | None) -> None:
-    """The first process of the namespace takes every other with it. bubblewrap does not wait for that; we do, because
-    what still runs could move a folder away under whoever reads or owns files here as root."""
+    """The first process of the namespace takes every other with it, and is killed too: in an ordinary user's room it
+    can be made to outlive bubblewrap. We wait for that, because what still runs could move a folder away under whoever
+    reads or owns files here as root."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if first is not None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(first, signal.SIGKILL)
         select.select([first], [], [])
 
 
