@@ -120,6 +120,8 @@ print(room.run(["bash", "-c", "sleep 60 & sleep 60"], timeout_s=0.5).timed_out)
 
 CLOSED = """
 workspace.ROOM_MAX = 64 << 20
+limits = "cat /proc/1/limits | grep 'file size'"
+print(box.run(limits), box.run("truncate -s 90M big; true"), box.run(limits), box.run("rm big"))
 print(1, box.run("mkdir d; touch d/old; chmod 0 d; sleep 9", timeout_s=8))
 print(2, box.edit("new", "text"))
 print(3, box.run("chmod 0 .; echo grown > new || echo; echo refused"))
@@ -168,7 +170,8 @@ def test_an_ordinary_user_cannot_hide_what_fills_its_room(in_room):
     """Who watches is the same user, and may not look into a folder that was closed: nothing is made until it is open
     again, a closed room ends no researcher, and then it is a room like any other."""
     said = in_room(CLOSED)
-    one, two, three, four, five, six, seven = re.split(r"^\d ", said, flags=re.M)[1:]
+    before, one, two, three, four, five, six, seven = re.split(r"^\d ", said, flags=re.M)
+    assert re.findall(r"Max file size +(\d+)", before) == [str(512 << 20), "0"]  # of bubblewrap, too
     closed = "the room has folders that cannot be looked into: `chmod -R u+rwX .`"
     assert f"the command was ended: {closed}" in one
     assert f"not written: {closed}" in two

@@ -39,9 +39,10 @@ MEMORY_KB = 4 << 20  # ulimit -v
 FILE_BLOCKS = 1 << 20  # ulimit -f, in blocks of 512 bytes (POSIX; dash, and bash as sh)
 PROCESSES = 2048  # of the room's user at once; dash knows this limit by another letter than bash
 TMP = 1 << 30  # bytes of /tmp, which is the machine's memory
-LIMITED = (
-    f'ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f %d; ulimit -u {PROCESSES} 2>&- || ulimit -p {PROCESSES}; exec "$@"'
+LIMITS = (  # also of bubblewrap's own processes, which an ordinary user's room can write into; killed first for memory
+    f'{{ echo 1000 >/proc/self/oom_score_adj; }} 2>&-; ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f %d; exec "$@"'
 )
+MANY = f'ulimit -u {PROCESSES} 2>&- || ulimit -p {PROCESSES}; exec "$@"'  # inside, where others of the user's are not
 ROOM_MAX = 2 << 30  # bytes that a room may hold; a hole counts as what it would be, a file or folder as 4 KiB at least
 FREE_BYTES, FREE_FILES = 1 << 30, 10_000  # that rooms leave on the disk, for the ledger and everybody else
 REMOVE = "until that has changed, nothing can be made or written here: remove what you do not need"
@@ -84,9 +85,9 @@ class Workspace:
         own = ["env", "--", *(f"{name}={value}" for name, value in env.items())] if env else []  # set by the stranger
         with self.lock, explained(argv[-1]), contextlib.ExitStack() as until_ended:
             full = self.full()
-            limited = LIMITED % (0 if full else FILE_BLOCKS)
-            command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", limited, "sh", *own, *argv]
-            process, first = until_ended.enter_context(_started(command, _filter("full" if full else "room")))
+            limits = ["sh", "-c", LIMITS % (0 if full else FILE_BLOCKS), "sh"]
+            command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", MANY, "sh", *own, *argv]
+            process, first = until_ended.enter_context(_started(limits, command, _filter("full" if full else "room")))
             streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
             threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
             timed_out, filled = False, ""
@@ -206,9 +207,11 @@ def _write(stream: object, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _started(command: list[str], code: bytes) -> Iterator[tuple[subprocess.Popen[bytes], int | None]]:
-    """bubblewrap at its command, and a pidfd of the first process of its namespace; None where it made none. code: of
-    the seccomp filter, none if empty."""
+def _started(
+    limits: list[str], command: list[str], code: bytes
+) -> Iterator[tuple[subprocess.Popen[bytes], int | None]]:
+    """bubblewrap at its command, and a pidfd of the first process of its namespace; None where it made none. limits:
+    what runs it. code: of the seccomp filter, none if empty."""
     listen, tell = os.pipe()
     first = None
     rules = os.memfd_create("filter")
@@ -217,9 +220,8 @@ def _started(command: list[str], code: bytes) -> Iterator[tuple[subprocess.Popen
     try:
         try:
             filtered = ["--seccomp", str(rules)] if code else []
-            first_to_go = ["choom", "-n", "1000", "--"] if shutil.which("choom") else []  # where memory ends
             process = subprocess.Popen(
-                [*first_to_go, command[0], "--info-fd", str(tell), *filtered, *command[1:]],
+                [*limits, command[0], "--info-fd", str(tell), *filtered, *command[1:]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
