@@ -115,6 +115,7 @@ ALONE = """
 room.write("a", b"mine")
 print(box.run("cat a /proc/1/environ /proc/*/environ; ls -ld .; unshare -Ur true && echo nested"))
 print(box.run("for d in / /opt /etc /dev /usr; do touch $d/x && echo made; done; touch /tmp/x . && echo works"))
+print(box.run("cp /usr/bin/id s; chmod 4755 s . ; ls -l s"), oct(folder.stat().st_mode))
 print(room.run(["bash", "-c", "sleep 60 & sleep 60"], timeout_s=0.5).timed_out)
 """
 
@@ -163,6 +164,7 @@ def test_an_ordinary_users_room_holds_nothing_of_the_machine(in_room):
     assert "mine" in said
     assert said.endswith("True\n")
     assert "works" in said
+    assert "0o40700" in said  # nobody else of the machine's comes to a program that is whoever starts it
     assert not [word for word in ("sk1", "nested", "made") if word in said]
 
 
@@ -207,17 +209,19 @@ ptrace(17)  # detach
 print("told", flush=True)
 time.sleep(60)
 """)
-print(room.run(["python3", "stay.py"], timeout_s=2))
 '''
 
 
 @pytest.mark.skipif(platform.machine() != "x86_64", reason="it writes registers of x86-64")
 def test_nothing_in_an_ordinary_users_room_outlives_its_command(in_room):
-    """bubblewrap's inner process is of the same user: made to survive the outer one, it was waited for for ever."""
+    """Nor a run that is killed: bubblewrap's inner process is of the same user, who can make it call what it likes."""
     began = time.monotonic()
-    said = in_room(STAYS)
+    said = in_room(STAYS + 'print(room.run(["python3", "stay.py"], timeout_s=2))')
     assert "told" in said
+    in_room(STAYS + 'import os, threading; threading.Timer(2, os._exit, [0]).start(); room.run(["python3", "stay.py"])')
     assert time.monotonic() - began < 20
+    time.sleep(1)
+    assert not [p for p in Path("/proc").glob("[0-9]*/cmdline") if _said(p) == b"python3\0stay.py\0"]
 
 
 def test_a_setting_is_the_strangers_and_not_roots(tmp_path):

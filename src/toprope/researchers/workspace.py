@@ -66,7 +66,8 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         """folder: made if it is not there. Raises NoProtection where bubblewrap is missing or does not work."""
         self.folder = folder.resolve()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(0o700, parents=True, exist_ok=True)  # what is setuid in a room is its owner
+        self.folder.mkdir(exist_ok=True)
         self.lock = threading.RLock()
         self._prefix = _command(self.folder)
         self._own(self.folder)
