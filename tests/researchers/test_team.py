@@ -170,6 +170,14 @@ def test_a_provider_that_does_not_count_ends_a_researcher(cli, tmp_path, monkeyp
     assert "the model does not say how many tokens it used" in done.stderr.splitlines()[-1]
 
 
+def test_a_short_call_that_stands_for_a_long_one_ends_nobody(climb, tmp_path):
+    """Inspect reads as YAML what is no JSON: ten lines of it would fill the memory that everybody shares."""
+    lines = [f"- &a{i} [{', '.join(['*a' + str(i - 1) if i else 'x'] * 9)}]" for i in range(10)]
+    _, _, server = climb({"ada": [("notebook", "\n".join(lines))]}, "--run", tmp_path / "run", "--experiments", 5)
+    assert len(server.requests) == 2
+    assert "*a8, *a8" in (tmp_path / "run" / "researchers" / "ada" / "room" / "notebook.md").read_text()
+
+
 @pytest.mark.parametrize("tokens", [None, 0, -120, 10**13, 10**30])
 def test_a_bill_that_is_none_is_refused(tokens):
     """Less than nothing would refill a cap."""

@@ -23,7 +23,7 @@ from toprope.referee.pool import ScorerPool
 from toprope.referee.provider import needed
 from toprope.referee.traps import complete_secret
 from toprope.researchers import briefing
-from toprope.researchers.team import FINISH
+from toprope.researchers.team import FINISH, without_aliases
 from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
 from toprope.run.session import vault_directory
@@ -115,6 +115,7 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
         raise UsageError(
             f"experiments={experiments} draws={draws} seed={seed}; expected 0 or more, 2 or more, 0 or more"
         )
+    without_aliases()
     task = registry.load(registry.find(name))
     system = briefing.alone(task.spec, experiments)
     tools = [bash(timeout=COMMAND_S), _evaluate(task, experiments, seed)]

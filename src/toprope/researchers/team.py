@@ -117,6 +117,7 @@ def _evaluated(tasks: list[Any], model: str, transcripts: Path) -> list[Any]:
     """Inspect's logs. Raises RunError where it does not begin."""
     from inspect_ai import eval as run_eval
 
+    without_aliases()
     try:
         logs = run_eval(
             tasks,
@@ -132,6 +133,22 @@ def _evaluated(tasks: list[Any], model: str, transcripts: Path) -> list[Any]:
     except Exception as e:  # Inspect's own hook for these would end the program without a word
         raise RunError(f"Inspect ended the conversations: {plain(e)}; resume when it is mended") from e
     return [log for log in logs if log is not None]
+
+
+@functools.cache
+def without_aliases() -> None:
+    """Inspect reads a tool's arguments that are no JSON object as YAML, in the loop that all conversations share; ten
+    short lines of it can stand for more than any memory holds. An alias is an error there, as it is in JSON."""
+    import yaml  # type: ignore[import-untyped]
+
+    whole = yaml.SafeLoader.compose_node
+
+    def compose_node(self: Any, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "an alias", self.peek_event().start_mark)
+        return whole(self, parent, index)
+
+    yaml.SafeLoader.compose_node = compose_node
 
 
 def _listen(say: Callable[[str], None]) -> None:
