@@ -48,7 +48,8 @@ CHILD_TRIPWIRES = "kill pidfd_open".split()
 CHILD_REFUSED = "fork vfork wait4 waitid sendmsg prctl seccomp tgkill close_range".split()
 
 # A researcher's room allows nearly all. Space is taken by writing, slow enough to be watched, not by reserving; in one
-# that is full nothing new is made, so that no command can take a little more before it is ended.
+# that is full nothing new is made, so that no command can take a little more before it is ended. All of it ends with
+# whoever started it, also where an ordinary user's room makes bubblewrap's inner process call what it likes.
 RESERVE = (0x40305828, 0x4030582A, 0x40305829, 0x4030582B, 0x40305839)  # FS_IOC_RESVSP, RESVSP64, UNRESVSP*, ZERO_RANGE
 MAKE = "mkdirat mknodat linkat symlinkat setxattr lsetxattr fsetxattr bind".split()
 MAKE_OLD = "creat mkdir mknod link symlink".split()  # newer architectures have the calls above alone
@@ -89,12 +90,13 @@ def stage2(arch: str) -> s.SyscallFilter:
 
 
 def room(arch: str) -> s.SyscallFilter:
-    """A researcher's room: no space without writing it."""
+    """A researcher's room: no space without writing it, no life without bubblewrap's."""
     f = empty(arch, s.ALLOW)
     f.add_rule(s.ERRNO(errno.EOPNOTSUPP), "fallocate")
     for value in RESERVE:
         f.add_rule(s.ERRNO(errno.EOPNOTSUPP), "ioctl", s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, value))
     f.add_rule(s.ERRNO(errno.ENOSYS), "io_uring_setup")
+    f.add_rule(s.ERRNO(errno.EPERM), "prctl", s.Arg(0, s.MASKED_EQ, 0xFFFFFFFF, 1))  # PR_SET_PDEATHSIG
     return f
 
 

@@ -1,13 +1,18 @@
 """A scorer's side of model calls, and the broker that holds the model: counted, capped, kept, replayed."""
 
 import asyncio
+import contextlib
 import json
 import select
+import socket
+import threading
 
 import pytest
+from inspect_ai.model import ModelUsage
 
 from toprope.errors import ModelSpent, NoReply, RunError
 from toprope.protocols import ModelUse
+from toprope.referee import provider
 from toprope.referee.asking import Asking, key
 from toprope.referee.broker import Broker, Rejected, Told, silent
 from toprope.referee.messages import Question, Reply, Said
@@ -248,6 +253,43 @@ def test_a_reply_that_is_no_text_of_unicode_breaks_nothing():
     broker.ask(question("a"), 1)
     assert collect(broker, 1)[0][1].text == "half ? a pair"
     broker.close()
+
+
+def test_a_reply_beyond_what_was_allowed_is_cut():
+    """A provider may send any amount: it would lie in memory, in every later question's answer and in the ledger."""
+    provider, _ = tell(text="x" * (10 << 20))
+    heard = []
+    broker = Broker("p/m", USE, provider, heard=heard.append)
+    broker.ask(question("a"), 1)
+    assert collect(broker, 1)[0][1].text == heard[0].text == "x" * 64 * USE.reply_tokens
+    broker.close()
+
+
+@pytest.mark.parametrize("says", [None, b"HTTP/1.1 200 OK\r\ncontent-length: 9999\r\n\r\n "])
+def test_a_provider_that_does_not_end_gave_no_answer(monkeypatch, says):
+    """One that takes a question and says nothing, or begins and never ends, holds nobody for ever."""
+    monkeypatch.setattr(provider, "LONGEST_S", 1)
+    monkeypatch.setattr(provider, "PATIENCE_S", 1)
+    with socket.create_server(("127.0.0.1", 0)) as server, contextlib.ExitStack() as kept:
+        monkeypatch.setenv("LOCAL_API_KEY", "none")
+        monkeypatch.setenv("LOCAL_BASE_URL", f"http://127.0.0.1:{server.getsockname()[1]}/v1")
+
+        def serve():
+            while says is not None:
+                with contextlib.suppress(OSError):
+                    kept.enter_context(server.accept()[0]).sendall(says)
+
+        threading.Thread(target=serve, daemon=True).start()
+        broker = Broker("p/m", USE, provider.inspect_model("openai-api/local/m"))
+        broker.ask(question("a"), 1)
+        assert isinstance(collect(broker, 1)[0][1], RunError)
+        broker.close()
+
+
+@pytest.mark.parametrize("usage", [None, ModelUsage(), ModelUsage(total_tokens=-5)])
+def test_a_provider_that_does_not_count_gave_no_bill(usage):
+    with pytest.raises(RuntimeError, match="cannot be counted"):
+        provider.bill(usage)
 
 
 def test_a_key_is_of_model_messages_and_sample():

@@ -34,6 +34,8 @@ def looked():
         inside &= await raises(FileNotFoundError, sandbox().read_file("nothing"))
         inside &= await raises(PermissionError, sandbox().read_file("/etc/passwd"))
         inside &= await raises(TimeoutError, sandbox().exec(["sleep", "30"], timeout=1))
+        inside &= (await sandbox().exec(["true", "x" * 200_000])).returncode == 126
+        inside &= (await sandbox().exec(["true", "\0"])).returncode == 126
         return Score(value=inside)
 
     return score

@@ -12,8 +12,9 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 
 class Server:
-    def __init__(self, scripts, down=0):
-        """down: requests that are answered 503 before it is up."""
+    def __init__(self, scripts, down=0, counts=True):
+        """down: requests that are answered 503 before it is up. counts: it says what its replies cost."""
+        self.counts = counts
         self.scripts, self.requests, self.failed, self.down = scripts, [], {}, down
         self.tokens = 0  # that its replies cost
         outer = self
@@ -70,7 +71,7 @@ class Server:
         usage = {"prompt_tokens": 100, "completion_tokens": 20, "total_tokens": 120}
         self.tokens += usage["total_tokens"]
         return 200, {"id": "x", "object": "chat.completion", "created": 0, "model": "m", "choices": [choice],
-                     "usage": usage}  # fmt: skip
+                     **({"usage": usage} if self.counts else {})}  # fmt: skip
 
 
 def text(message):

@@ -5,11 +5,17 @@ import re
 import shutil
 import threading
 import time
+from types import SimpleNamespace
 
+import anyio
+import inspect_ai.util
 import pytest
 import scripted
 from inspect_ai.log import list_eval_logs, read_eval_log
+from inspect_ai.model import ModelUsage
 
+from toprope.errors import RunError
+from toprope.researchers import team
 from toprope.run.story import read
 
 TASK = "testing/coin-v1"
@@ -107,7 +113,7 @@ def test_three_researchers_climb_a_task(climb, tmp_path):
     assert "cannot access '/work'" in told[1] or "Permission denied" in told[1] or "No such" in told[1]
     assert "lies outside the workspace" in told[3]
     assert "symbolic link" in told[5]
-    assert "lies outside the workspace" in told[6]
+    assert "'out' is a symbolic link" in told[6]
     assert "names 0" in told[7]
     transcripts = [read_eval_log(log) for log in list_eval_logs(str(rooms / "transcripts"))]
     assert {t.eval.task for t in transcripts} == {"ada-1", "blaise-1", "carl-1"}
@@ -149,6 +155,59 @@ def test_every_reply_is_paid_for(cli, tmp_path, monkeypatch, script, tokens, cod
     server.close()
     assert done.returncode == code, done.stderr
     assert sum(s.tokens for s in read(tmp_path / "run").spent) == server.tokens > 200
+
+
+def test_a_provider_that_does_not_count_ends_a_researcher(cli, tmp_path, monkeypatch):
+    """At its first reply, and says why: no cap would ever be met."""
+    server = scripted.Server({"ada": [("leaderboard", {})] * 50}, counts=False)
+    monkeypatch.setenv("LOCAL_API_KEY", "none")
+    monkeypatch.setenv("LOCAL_BASE_URL", server.url)
+    llm = ("--climber", "llm", "--model", "openai-api/local/scripted", "--tokens", 500)
+    done = cli.run("climb", TASK, *llm, "--run", tmp_path / "run")
+    server.close()
+    assert len(server.requests) == 1
+    assert done.returncode == 2
+    assert "the model does not say how many tokens it used" in done.stderr.splitlines()[-1]
+
+
+def test_a_short_call_that_stands_for_a_long_one_ends_nobody(climb, tmp_path):
+    """Inspect reads as YAML what is no JSON: ten lines of it would fill the memory that everybody shares."""
+    lines = [f"- &a{i} [{', '.join(['*a' + str(i - 1) if i else 'x'] * 9)}]" for i in range(10)]
+    _, _, server = climb({"ada": [("notebook", "\n".join(lines))]}, "--run", tmp_path / "run", "--experiments", 5)
+    assert len(server.requests) == 2
+    assert "*a8, *a8" in (tmp_path / "run" / "researchers" / "ada" / "room" / "notebook.md").read_text()
+
+
+@pytest.mark.parametrize("tokens", [None, 0, -120, 10**13, 10**30])
+def test_a_bill_that_is_none_is_refused(tokens):
+    """Less than nothing would refill a cap."""
+    usage = None if tokens is None else ModelUsage(total_tokens=tokens)
+    go_on = team._going_on(None, SimpleNamespace(read=lambda: None))
+    with pytest.raises((RuntimeError, ValueError), match="tokens"):
+        anyio.run(go_on, SimpleNamespace(output=SimpleNamespace(usage=usage)))
+
+
+def test_the_ledger_holds_only_what_a_ledger_may(monkeypatch):
+    """Whatever a provider counts: a run whose ledger held less than nothing, or too much, would be read no more."""
+    paid, meter = [], team.Meter(SimpleNamespace(pay=lambda more: paid.append(more)), "ada", "ada-1")
+    for tokens, dollars in ((120, 0.5), (-1000, 0.7), (100, -3.0), (10**13, 1e30), (10**30, 1e30), (0, 0.0)):
+        limits = SimpleNamespace(token=SimpleNamespace(usage=tokens), cost=SimpleNamespace(usage=dollars))
+        monkeypatch.setattr(inspect_ai.util, "sample_limits", lambda limits=limits: limits)
+        meter.read()
+    assert [(p.tokens, round(p.dollars, 3)) for p in paid[:2]] == [(120, 0.5), (0, 0.2)]
+    assert all(0 <= n <= 10**12 for p in paid for n in (p.tokens, p.dollars))
+    assert sum(p.tokens for p in paid) == 10**12  # and no cap is above that
+
+
+def test_the_reason_of_an_error_is_told_and_not_the_request():
+    """Inspect puts the whole request before what a provider said, which may be made to move a terminal's cursor."""
+    why = repr(RuntimeError('\nRequest:\n{\n "messages": []\n}\n\nBadRequestError("too \x1b[2J long")'))
+    log = SimpleNamespace(error=None, samples=[SimpleNamespace(error=SimpleNamespace(message=why))],
+                          eval=SimpleNamespace(task="ada-1"))  # fmt: skip
+    said = []
+    with pytest.raises(RunError, match="BadRequestError"):
+        team._judged([log], said.append)
+    assert said[0].startswith('conversation ada-1 was ended by an error: BadRequestError("too \\x1b[2J long")')
 
 
 @pytest.mark.slow

@@ -13,9 +13,10 @@ from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.errors import RunError, UsageError
 from toprope.referee.traps import complete_secret
-from toprope.run.desk import Quota
+from toprope.researchers.findings import share
+from toprope.run.desk import FINDINGS, Quota
 from toprope.run.ledger import read_entries
-from toprope.run.records import Ask, Plan
+from toprope.run.records import Ask, Plan, Spent
 from toprope.run.session import Session, vault_directory
 from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
@@ -155,6 +156,35 @@ def test_a_desk_goes_on_where_it_was_left(tmp_path):
         with pytest.raises(UsageError, match="since its last attempt"):
             desk.attempt(before[1].id, "ada")
         assert desk.evaluate(coin(0.03), "ada").experiment == 3
+
+
+def test_time_that_authors_think_is_time(tmp_path):
+    """`--minutes` holds over a kill also where no experiment was made; and what a reply costs is written beside one."""
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(QUOTA)
+        desk._start -= 3600
+        with desk._lock:  # as an experiment does
+            paying = threading.Thread(target=desk.pay, args=[Spent("ada", 120, 0.0, "ada-1")])
+            paying.start()
+            paying.join(10)
+            assert not paying.is_alive()
+        desk.evaluate(coin(0.01), "ada")
+        desk.pay(Spent("ada", 120, 0.0, "ada-1"))
+    with sit(tmp_path / "run", new=False) as session:
+        assert 3600 < session.desk(QUOTA).elapsed < 3700
+
+
+def test_findings_have_an_end(tmp_path):
+    """Each lies in every room and in the ledger for ever; the count is the ledger's, over sittings."""
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(QUOTA)
+        for _ in range(FINDINGS):
+            share(desk, "ada", "insight", "words")
+    with sit(tmp_path / "run", new=False) as session:
+        desk = session.desk(QUOTA)
+        with pytest.raises(UsageError, match="author ada has shared 200 findings"):
+            share(desk, "ada", "insight", "words")
+        assert share(desk, "bob", "insight", "words").number == FINDINGS + 1
 
 
 def test_experiments_go_on_while_an_answer_is_awaited(tmp_path):

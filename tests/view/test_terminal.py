@@ -20,6 +20,7 @@ def play(screen) -> None:
     """One climb's worth of events."""
     screen.progress("drawing coins", 0.5)
     screen.progress("drawing coins", 1.0)
+    screen.say(f"conversation ada-1 was ended by an error: {EVIL}")
     screen.opened(opening())
     for number, best in enumerate([None, 0.1, 0.2, -0.3]):
         screen.block(block())

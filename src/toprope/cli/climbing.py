@@ -112,6 +112,7 @@ def _planned(task: str, options: dict[str, Any]) -> tuple[str, Any]:
         if extra := [name for name, value in given.items() if value is not None]:
             raise UsageError(f"--{extra[0]} is for --climber llm, not for {climber}")
         return climber, None
+    from toprope.referee.provider import get
     from toprope.researchers import team
     from toprope.run.records import Plan
     from toprope.tasks import registry
@@ -121,7 +122,7 @@ def _planned(task: str, options: dict[str, Any]) -> tuple[str, Any]:
     _positive("--dollars", given["dollars"])
     if given["prices"] is not None:
         given["prices"] = _prices(given["prices"])
-    team.known(given["model"])
+    get("--model", given["model"])
     team.priced(given["model"], given["prices"] or [], given["dollars"])
     chosen = {name: value for name, value in given.items() if value is not None and name != "directions"}
     return f"llm:{given['model']}", Plan(

@@ -22,6 +22,7 @@ from toprope.referee.asking import key, size
 from toprope.referee.messages import SCRIPTED, Question, Reply, Said
 
 LARGEST = 10**12  # tokens or dollars of one reply
+TOKEN = 64  # characters that one token of a reply is believed to hold; what goes beyond is cut
 PLAIN = Question([Said("user", "Yes?")])  # what every model takes
 
 
@@ -134,8 +135,10 @@ class Broker:
 
     async def _answered(self, name: bytes, told: Awaitable[Told]) -> None:
         began = time.monotonic()
+        answer: Told | Exception
         try:
-            answer: Told | Exception = _counted(await told)
+            answer = reply = await told
+            counted(reply.tokens, reply.dollars)
             self._waited = (self._waited[0] + 1, self._waited[1] + time.monotonic() - began)
         except Exception as e:  # a provider raises what it likes
             answer = e
@@ -155,7 +158,8 @@ class Broker:
                 failed = self._failed(told)
                 self._ready += [(whom, failed) for whom in waiting]
                 continue
-            text = told.text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
+            text = told.text[: TOKEN * self._use.reply_tokens]
+            text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
             reply = Reply(name, text, told.tokens, told.dollars, told.refused)
             self._heard(reply)
             self._known[name] = reply
@@ -188,11 +192,10 @@ class Broker:
             self._wake = -1
 
 
-def _counted(told: Told) -> Told:
+def counted(tokens: int, dollars: float) -> None:
     """Raises ValueError for a bill that is none: a cap would trust it, and a ledger that holds it be no ledger."""
-    if not (0 <= told.tokens <= LARGEST and 0 <= told.dollars <= LARGEST):
-        raise ValueError(f"it says that it used {told.tokens} tokens for {told.dollars} dollars")
-    return told
+    if not (0 <= tokens <= LARGEST and 0 <= dollars <= LARGEST):
+        raise ValueError(f"the model says that it used {tokens} tokens for {dollars} dollars")
 
 
 async def _give_up() -> None:

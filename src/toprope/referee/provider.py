@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import re
 from typing import TYPE_CHECKING, Any
 
 from toprope.errors import UsageError
@@ -11,7 +13,8 @@ if TYPE_CHECKING:
     from toprope.referee.messages import Question
 
 RETRIES = 5
-PATIENCE_S = 120
+PATIENCE_S = 120  # with a provider that answers, but not the question
+LONGEST_S = 600  # of one request, also to a provider that takes it and says nothing, or a word an hour
 REJECTS = (400, 413, 422)  # HTTP: a request that this server will not take
 
 
@@ -32,7 +35,31 @@ def get(option: str, name: str | None) -> Any:
     try:
         return get_model(name)
     except Exception as e:  # providers raise what they like
-        raise UsageError(f"{option} {name}: {' '.join(str(e).split())[:400]}; expected PROVIDER/NAME") from e
+        words = plain(e)
+        if unset := re.search(r"\bNo ([A-Z][A-Z0-9_]+)\b", words):
+            words = f"n{words[unset.start() + 1 :]}; `export {unset[1]}=…`"
+        elif "pip install" not in words:
+            words += "; expected PROVIDER/NAME, such as openai/NAME"
+        raise UsageError(f"{option} {name}: {words}") from e
+
+
+def plain(error: Exception) -> str:
+    """What Inspect or a provider says, on one line and without the colours of a console."""
+    from rich.errors import MarkupError
+    from rich.text import Text
+
+    words = str(error)
+    with contextlib.suppress(MarkupError):
+        words = Text.from_markup(words).plain
+    return " ".join(words.split()).removeprefix("ERROR: ")[:400].rstrip(".")
+
+
+def bill(usage: Any) -> tuple[int, float]:
+    """Tokens and dollars of a reply, as its provider counts them. Raises RuntimeError for one that does not, and so
+    would never meet a cap."""
+    if usage is None or usage.total_tokens <= 0:
+        raise RuntimeError("the model does not say how many tokens it used, so they cannot be counted")
+    return usage.total_tokens, usage.total_cost or 0.0
 
 
 def inspect_model(name: str) -> Provider:
@@ -48,7 +75,7 @@ def inspect_model(name: str) -> Provider:
     }
 
     async def ask(question: Question, most: int) -> Told:
-        config = GenerateConfig(max_tokens=most, max_retries=RETRIES, timeout=PATIENCE_S)
+        config = GenerateConfig(max_tokens=most, max_retries=RETRIES, timeout=PATIENCE_S, attempt_timeout=LONGEST_S)
         try:
             output = await model.generate([kinds[m.role](content=m.content) for m in question.messages], config=config)
         except Exception as e:  # providers raise what they like
@@ -60,9 +87,7 @@ def inspect_model(name: str) -> Provider:
             raise Rejected(output.stop_reason)
         if output.error:
             raise RuntimeError(output.error)
-        if usage is None:
-            raise RuntimeError("it does not say how many tokens it used, so they cannot be counted")
-        return Told(output.completion, usage.total_tokens, usage.total_cost or 0.0)
+        return Told(output.completion, *bill(usage))
 
     return ask
 

@@ -20,9 +20,10 @@ from toprope.protocols import Task, imitation
 from toprope.referee.messages import ScorerConfig
 from toprope.referee.panel import Panel
 from toprope.referee.pool import ScorerPool
+from toprope.referee.provider import needed
 from toprope.referee.traps import complete_secret
 from toprope.researchers import briefing
-from toprope.researchers.team import FINISH, needed
+from toprope.researchers.team import FINISH, without_aliases
 from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
 from toprope.run.session import vault_directory
@@ -103,7 +104,7 @@ def write(name: str, folder: Path) -> Path:
 def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, seed: int = 0) -> Any:
     """The `inspect_ai.Task`. name: as `write` takes it. experiments: practice scores. draws: hidden, at least 2. seed:
     of the practice draws. Raises UsageError for an unknown task, numbers out of range, or without the extra."""
-    needed()
+    needed("tasks of Inspect")
     from inspect_ai import Task as InspectTask
     from inspect_ai.agent import AgentSubmit, react
     from inspect_ai.dataset import Sample
@@ -114,6 +115,7 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
         raise UsageError(
             f"experiments={experiments} draws={draws} seed={seed}; expected 0 or more, 2 or more, 0 or more"
         )
+    without_aliases()
     task = registry.load(registry.find(name))
     system = briefing.alone(task.spec, experiments)
     tools = [bash(timeout=COMMAND_S), _evaluate(task, experiments, seed)]

@@ -7,7 +7,6 @@ is told so, and is given them between marks that they cannot forge.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Sequence
 
 from toprope.errors import UsageError
 from toprope.run.desk import Desk
@@ -15,12 +14,14 @@ from toprope.run.records import Finding
 
 KINDS = ("result", "hypothesis", "insight", "error")
 TEXT_MAX = 4000  # characters
+PAGE = 16_000  # bytes told at once: Inspect cuts what is longer in the middle, and a mark with it
 
 
 def share(desk: Desk, author: str, kind: str, text: str, candidate: str = "") -> Finding:
     """Records a finding. candidate: one of the run's, whose figures then stand beside the words.
 
-    Raises UsageError for a kind that is none, an empty or overlong text, or a candidate the run does not know.
+    Raises UsageError for a kind that is none, an empty or overlong text, a candidate the run does not know, or one
+    finding too many.
     """
     if kind not in KINDS:
         raise UsageError(f"kind {kind[:40]!r}; expected one of {', '.join(KINDS)}")
@@ -47,5 +48,12 @@ def quoted(author: str, text: str) -> str:
     return f"{said}\n{text}\n[{mark} end]"
 
 
-def digest(desk: Desk, findings: Sequence[Finding]) -> str:
-    return "\n\n".join(page(desk, f) for f in findings) if findings else "no findings yet"
+def digest(desk: Desk, since: int = 0) -> str:
+    """Findings with a higher number, as many as are told at once."""
+    told: list[str] = []
+    for finding in [f for f in desk.findings if f.number > since]:
+        told.append(page(desk, finding))
+        if len(told) > 1 and len("\n\n".join(told).encode()) > PAGE:
+            told[-1] = f"there are more: read_findings with since={finding.number - 1}"
+            break
+    return "\n\n".join(told) or "no findings yet"

@@ -77,14 +77,18 @@ class Room(SandboxEnvironment):
         timeout_retry: bool = True,
         concurrency: bool = True,
     ) -> ExecResult[str]:
-        """Raises TimeoutError past `timeout`, OutputLimitExceededError beyond 10 MiB, as Inspect's contract asks."""
+        """Raises TimeoutError past `timeout`, OutputLimitExceededError beyond 10 MiB, as Inspect's contract asks. A
+        command that no system takes, a long one say, has failed: an error of ours would end its sample."""
         given = input.encode() if isinstance(input, str) else input or b""
         where = ROOM if cwd is None else cwd if cwd.startswith("/") else f"{ROOM}/{cwd}"
 
         def run() -> Any:
             return self.workspace.run(cmd, timeout or FOREVER_S, given, where, env)
 
-        done = await anyio.to_thread.run_sync(run)
+        try:
+            done = await anyio.to_thread.run_sync(run)
+        except UsageError as e:
+            return ExecResult(False, 126, "", str(e))
         if done.timed_out:
             raise TimeoutError(f"the command was stopped after {timeout} s")
         if done.cut:

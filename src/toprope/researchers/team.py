@@ -7,10 +7,8 @@ in the ledger, and a researcher that is resumed begins a new conversation with i
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import inspect
-import re
 import time
 import tomllib
 import typing
@@ -21,6 +19,8 @@ from typing import Any
 
 from toprope.errors import RunError, UsageError
 from toprope.protocols import Task, TaskSpec
+from toprope.referee.broker import LARGEST, counted
+from toprope.referee.provider import bill, get, plain
 from toprope.researchers import briefing
 from toprope.researchers.tools import Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
@@ -53,41 +53,6 @@ def directions(spec: TaskSpec, file: Path | None) -> list[str]:
     if not found:
         raise UsageError(f"--directions {file} is empty; expected one direction a line")
     return found
-
-
-def needed() -> None:
-    """Raises UsageError where the extra is not installed."""
-    try:
-        import inspect_ai  # noqa: F401  is it there?
-    except ImportError as e:
-        raise UsageError(f"researchers need the extra [llm] ({e}); `pip install 'toprope[llm]'`") from e
-
-
-def known(model: str) -> None:
-    """Raises UsageError for a model that Inspect cannot make: an unknown provider, a missing package or key."""
-    needed()
-    from inspect_ai.model import get_model
-
-    try:
-        get_model(model)
-    except Exception as e:  # providers raise what they like
-        words = plain(e)
-        if unset := re.search(r"\bNo ([A-Z][A-Z0-9_]+)\b", words):
-            words = f"n{words[unset.start() + 1 :]}; `export {unset[1]}=…`"
-        elif "pip install" not in words:
-            words += "; expected PROVIDER/NAME, such as openai/NAME"
-        raise UsageError(f"--model {model}: {words}") from e
-
-
-def plain(error: Exception) -> str:
-    """What Inspect or a provider says, on one line and without the colours of a console."""
-    from rich.errors import MarkupError
-    from rich.text import Text
-
-    words = str(error)
-    with contextlib.suppress(MarkupError):
-        words = Text.from_markup(words).plain
-    return " ".join(words.split()).removeprefix("ERROR: ")[:400].rstrip(".")
 
 
 def priced(model: str, prices: Sequence[float], dollars: float | None) -> None:
@@ -129,7 +94,7 @@ def work(
     """Runs every researcher to its end. directory: the run's; rooms, transcripts and logs of calls go below it.
 
     Raises RunError if all of them ended by an error, UsageError where a resumed run finds no key any more."""
-    known(plan.model)
+    get("--model", plan.model)
     priced(plan.model, plan.prices, plan.dollars)
     folder = directory / "researchers"
     boxes = []
@@ -152,6 +117,7 @@ def _evaluated(tasks: list[Any], model: str, transcripts: Path) -> list[Any]:
     """Inspect's logs. Raises RunError where it does not begin."""
     from inspect_ai import eval as run_eval
 
+    without_aliases()
     try:
         logs = run_eval(
             tasks,
@@ -167,6 +133,22 @@ def _evaluated(tasks: list[Any], model: str, transcripts: Path) -> list[Any]:
     except Exception as e:  # Inspect's own hook for these would end the program without a word
         raise RunError(f"Inspect ended the conversations: {plain(e)}; resume when it is mended") from e
     return [log for log in logs if log is not None]
+
+
+@functools.cache
+def without_aliases() -> None:
+    """Inspect reads a tool's arguments that are no JSON object as YAML, in the loop that all conversations share; ten
+    short lines of it can stand for more than any memory holds. An alias is an error there, as it is in JSON."""
+    import yaml  # type: ignore[import-untyped]
+
+    whole = yaml.SafeLoader.compose_node
+
+    def compose_node(self: Any, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.events.AliasEvent):
+            raise yaml.composer.ComposerError(None, None, "an alias", self.peek_event().start_mark)
+        return whole(self, parent, index)
+
+    yaml.SafeLoader.compose_node = compose_node
 
 
 def _listen(say: Callable[[str], None]) -> None:
@@ -196,7 +178,8 @@ def _judged(logs: list[Any], say: Callable[[str], None]) -> None:
     for log in logs:
         errors = [log.error, *(sample.error for sample in log.samples or [])]
         if why := next((e.message for e in errors if e is not None), None):
-            failed[log.eval.task] = " ".join(why.split())[:300]
+            words = why.rpartition(r"\n\n")[2]  # what Inspect has put the whole request before, in one repr
+            failed[log.eval.task] = " ".join(words.split())[:300]
     for name, why in failed.items():
         say(f"conversation {name} was ended by an error: {why}")
     if len(failed) == len(logs):
@@ -274,16 +257,18 @@ def _agent(box: Toolbox, conversation: str, tools: Sequence[str], listen: Callab
 def _going_on(box: Toolbox, meter: Meter) -> Callable[[Any], Awaitable[Any]]:
     """After every reply: a word where no tool was called, and a new conversation with the notebook where the last one
     has become long, by the provider's own count (Inspect's compaction would count with a vocabulary from the network).
-    """
+    Raises RuntimeError or ValueError where that is no count, and ends the researcher, whose caps would not hold."""
 
     async def go_on(state: Any) -> Any:
+        import anyio
         from inspect_ai.agent import AgentState
         from inspect_ai.model import ChatMessageUser
 
         meter.read()  # also of a reply that called no tool
         usage = state.output.usage
-        if usage is not None and usage.total_tokens + (usage.input_tokens_cache_read or 0) > LONG:
-            notes = box.notebook()
+        counted(*bill(usage))
+        if usage.total_tokens + (usage.input_tokens_cache_read or 0) > LONG:
+            notes = await anyio.to_thread.run_sync(box.notebook)
             return AgentState(messages=[*state.messages[:1], ChatMessageUser(content=AGAIN.format(notebook=notes))])
         return True if state.output.message.tool_calls else NUDGE
 
@@ -291,7 +276,8 @@ def _going_on(box: Toolbox, meter: Meter) -> Callable[[Any], Awaitable[Any]]:
 
 
 class Meter:
-    """Writes into the ledger what a conversation has used since it was last read."""
+    """Writes into the ledger what a conversation has used since it was last read; never less than nothing, nor more
+    than a ledger may hold."""
 
     def __init__(self, desk: Desk, author: str, conversation: str) -> None:
         self._desk, self._author, self._conversation = desk, author, conversation
@@ -301,7 +287,8 @@ class Meter:
         from inspect_ai.util import sample_limits
 
         limits = sample_limits()
-        tokens, dollars = int(limits.token.usage), float(limits.cost.usage)
+        tokens = max(self._tokens, min(int(limits.token.usage), LARGEST))
+        dollars = max(self._dollars, min(float(limits.cost.usage), LARGEST))
         if tokens > self._tokens or dollars > self._dollars:
             more = Spent(self._author, tokens - self._tokens, dollars - self._dollars, self._conversation)
             self._tokens, self._dollars = tokens, dollars

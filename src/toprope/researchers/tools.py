@@ -164,12 +164,12 @@ class Toolbox:
 
     @tool
     def read_findings(self, since: int = 0) -> str:
-        """Read what others have shared; it also lies in findings/.
+        """Read what others have shared, a few at a time; it also lies in findings/.
 
         Args:
             since: only findings with a higher number.
         """
-        return findings.digest(self.desk, [f for f in self.desk.findings if f.number > since])
+        return findings.digest(self.desk, since)
 
     @tool
     def leaderboard(self) -> str:
@@ -194,7 +194,7 @@ class Toolbox:
             self.room.write(f"{folder}/{name}", data)
         if judged.candidate.params:
             self.room.write(f"{folder}/params.json", json.dumps(judged.candidate.params, indent=1).encode())
-        return f"{folder}: {', '.join(sorted(judged.candidate.tree.files))}; by {judged.author}, dev {judged.value:.4f}"
+        return f"{folder}: {len(judged.candidate.tree.files)} files by {judged.author}, dev {judged.value:.4f}"
 
     @tool
     def notebook(self, text: str = "") -> str:
@@ -228,8 +228,8 @@ class Toolbox:
     def log(self, name: str, arguments: dict[Any, Any], answer: str, began: float) -> None:
         told = {str(k): str(v)[:KEPT] for k, v in arguments.items()}
         line = {"at": round(began, 3), "author": self.name, "tool": name, "arguments": told, "answer": answer[:KEPT]}
-        with self._record.open("a", encoding="utf-8") as f:
-            f.write(json.dumps(line) + "\n")
+        with self._record.open("ab", buffering=0) as f:  # in one piece: several calls may end at once
+            f.write(json.dumps(line).encode() + b"\n")
         if name != "run":
             self.sync()
 

@@ -39,9 +39,10 @@ MEMORY_KB = 4 << 20  # ulimit -v
 FILE_BLOCKS = 1 << 20  # ulimit -f, in blocks of 512 bytes (POSIX; dash, and bash as sh)
 PROCESSES = 2048  # of the room's user at once; dash knows this limit by another letter than bash
 TMP = 1 << 30  # bytes of /tmp, which is the machine's memory
-LIMITED = (
-    f'ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f %d; ulimit -u {PROCESSES} 2>&- || ulimit -p {PROCESSES}; exec "$@"'
+LIMITS = (  # also of bubblewrap's own processes, which an ordinary user's room can write into; killed first for memory
+    f'{{ echo 1000 >/proc/self/oom_score_adj; }} 2>&-; ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f %d; exec "$@"'
 )
+MANY = f'ulimit -u {PROCESSES} 2>&- || ulimit -p {PROCESSES}; exec "$@"'  # inside, where others of the user's are not
 ROOM_MAX = 2 << 30  # bytes that a room may hold; a hole counts as what it would be, a file or folder as 4 KiB at least
 FREE_BYTES, FREE_FILES = 1 << 30, 10_000  # that rooms leave on the disk, for the ledger and everybody else
 REMOVE = "until that has changed, nothing can be made or written here: remove what you do not need"
@@ -65,7 +66,8 @@ class Workspace:
     def __init__(self, folder: Path) -> None:
         """folder: made if it is not there. Raises NoProtection where bubblewrap is missing or does not work."""
         self.folder = folder.resolve()
-        self.folder.mkdir(parents=True, exist_ok=True)
+        self.folder.parent.mkdir(0o700, parents=True, exist_ok=True)  # what is setuid in a room is its owner
+        self.folder.mkdir(exist_ok=True)
         self.lock = threading.RLock()
         self._prefix = _command(self.folder)
         self._own(self.folder)
@@ -84,9 +86,9 @@ class Workspace:
         own = ["env", "--", *(f"{name}={value}" for name, value in env.items())] if env else []  # set by the stranger
         with self.lock, explained(argv[-1]), contextlib.ExitStack() as until_ended:
             full = self.full()
-            limited = LIMITED % (0 if full else FILE_BLOCKS)
-            command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", limited, "sh", *own, *argv]
-            process, first = until_ended.enter_context(_started(command, _filter("full" if full else "room")))
+            limits = ["sh", "-c", LIMITS % (0 if full else FILE_BLOCKS), "sh"]
+            command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", MANY, "sh", *own, *argv]
+            process, first = until_ended.enter_context(_started(limits, command, _filter("full" if full else "room")))
             streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
             threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
             timed_out, filled = False, ""
@@ -134,28 +136,32 @@ class Workspace:
         return f"the room has folders that cannot be looked into: `chmod -R u+rwX .`; {REMOVE}" if hidden else ""
 
     def path(self, name: str) -> Path:
-        """The file or folder of this name, on the host. Raises UsageError if it lies, or leads, outside the room."""
+        """The file or folder of this name, on the host. Raises UsageError for a path outside, and for one through a
+        link: how a link is followed is the kernel's affair, and no look at it from here is sure to end where it does.
+        """
         inside = name.removeprefix(ROOM).lstrip("/") if name.startswith(ROOM) else name
-        target = self.folder / inside
+        target = Path(os.path.normpath(self.folder / inside))
         with explained(name):
-            if Path(inside).is_absolute() or not target.resolve().is_relative_to(self.folder):
+            if not target.is_relative_to(self.folder):
                 raise UsageError(f"{name[:200]!r} lies outside the workspace; name a path below {ROOM}")
+            for part in self._down_to(target):
+                if part.is_symlink():
+                    raise UsageError(f"{name[:200]!r}: {part.name!r} is a symbolic link; name the file itself")
         return target
 
     def write(self, name: str, data: bytes) -> None:
-        """Raises UsageError for a path outside, one that is a folder, or a room that is full."""
+        """Raises UsageError for a path outside or through a link, one that is a folder, or a room that is full."""
         with self.lock, explained(name):
             if why := self.full(len(data)):
                 raise UsageError(f"{name[:200]!r} is not written: {why}")
             target = self.path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target = self.path(name)  # a folder on the way may have been a link
-            target.unlink(missing_ok=True)  # never through a link that was put there
+            target.unlink(missing_ok=True)  # never into a pipe that was put there
             target.write_bytes(data)
             self._own(target)
 
     def read(self, name: str, most: int = OUTPUT_MAX) -> bytes:
-        """Raises UsageError for a path outside, one that is no plain file, or one that is too long."""
+        """Raises UsageError for a path outside or through a link, no plain file, or one that is too long."""
         with self.lock, explained(name):
             target = self.path(name)
             if not target.is_file():
@@ -168,10 +174,12 @@ class Workspace:
         """As root the room, and what is written in it from here, belongs to the stranger who works in it. The rest is
         not looked at: it may be a thousand folders deep."""
         if os.geteuid() == 0:
-            for path in (target, *target.parents):
-                if path == self.folder.parent:
-                    break
+            for path in self._down_to(target):
                 os.chown(path, walls.UID, walls.UID, follow_symlinks=False)
+
+    def _down_to(self, target: Path) -> Iterator[Path]:
+        """The room's folder and every part of the path below it."""
+        return (path for path in (*reversed(target.parents), target) if path.is_relative_to(self.folder))
 
 
 class _Reader(threading.Thread):
@@ -200,9 +208,11 @@ def _write(stream: object, data: bytes) -> None:
 
 
 @contextlib.contextmanager
-def _started(command: list[str], code: bytes) -> Iterator[tuple[subprocess.Popen[bytes], int | None]]:
-    """bubblewrap at its command, and a pidfd of the first process of its namespace; None where it made none. code: of
-    the seccomp filter, none if empty."""
+def _started(
+    limits: list[str], command: list[str], code: bytes
+) -> Iterator[tuple[subprocess.Popen[bytes], int | None]]:
+    """bubblewrap at its command, and a pidfd of the first process of its namespace; None where it made none. limits:
+    what runs it. code: of the seccomp filter, none if empty."""
     listen, tell = os.pipe()
     first = None
     rules = os.memfd_create("filter")
@@ -212,7 +222,7 @@ def _started(command: list[str], code: bytes) -> Iterator[tuple[subprocess.Popen
         try:
             filtered = ["--seccomp", str(rules)] if code else []
             process = subprocess.Popen(
-                [command[0], "--info-fd", str(tell), *filtered, *command[1:]],
+                [*limits, command[0], "--info-fd", str(tell), *filtered, *command[1:]],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.PIPE,
@@ -237,12 +247,15 @@ def _started(command: list[str], code: bytes) -> Iterator[tuple[subprocess.Popen
 
 
 def _end(process: subprocess.Popen[bytes], first: int | None) -> None:
-    """The first process of the namespace takes every other with it. bubblewrap does not wait for that; we do, because
-    what still runs could move a folder away under whoever reads or owns files here as root."""
+    """The first process of the namespace takes every other with it, and is killed too: in an ordinary user's room it
+    can be made to outlive bubblewrap. We wait for that, because what still runs could move a folder away under whoever
+    reads or owns files here as root."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
     if first is not None:
+        with contextlib.suppress(ProcessLookupError):
+            signal.pidfd_send_signal(first, signal.SIGKILL)
         select.select([first], [], [])
 
 

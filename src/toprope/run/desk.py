@@ -42,6 +42,7 @@ from toprope.space import several
 from toprope.types import Block, Candidate, Floats, Incident, Outcome, certain
 
 STARTER = "starter"  # the author of experiment 0
+FINDINGS = 200  # that one author may share
 CUTS = 8  # pieces of dev that an experiment is cut into, for the scorers to share
 
 
@@ -60,11 +61,12 @@ class Quota(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One experiment. value: normalised, NaN if not ok; se: its standard error over dev draws. message: what went
-    wrong, as the candidate's own error text says."""
+    """One experiment. id: of its candidate. value: normalised, NaN if not ok; se: its standard error over dev draws.
+    message: what went wrong, as the candidate's own error text says."""
 
     experiment: int
     author: str
+    id: str
     candidate: Candidate
     parent: str
     outcome: Outcome
@@ -73,10 +75,6 @@ class Judged(NamedTuple):
     scores: Floats
     message: str
     quarantined: bool
-
-    @property
-    def id(self) -> str:
-        return self.candidate.id
 
 
 class Desk:
@@ -106,7 +104,8 @@ class Desk:
         self.spent: list[Spent] = list(map(record, ledger.read("spent")))
         self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
         past = [r.elapsed for r in map(record, ledger.read("generation"))]
-        self._generations, self._before, self._start = len(past), past[-1] if past else 0.0, time.monotonic()
+        self._generations, self._start = len(past), time.monotonic()
+        self._before: float = max([0.0, *past, *(s.elapsed for s in self.spent)])
         self._replay()
 
     # ------------------------------------------------------------ what has been
@@ -196,6 +195,7 @@ class Desk:
         return Judged(
             int(block.experiments[0]),
             author.name,
+            author.candidate.id,
             author.candidate,
             author.parent,
             Outcome(block.outcomes.get(0, "ok")),
@@ -227,16 +227,20 @@ class Desk:
     # ------------------------------------------------------------ what authors say and cost
 
     def note(self, finding: Finding) -> Finding:
+        """Raises UsageError for an author who has shared as many as it may: each lies in everybody's room."""
         with self._lock:
+            if sum(f.author == finding.author for f in self.findings) >= FINDINGS:
+                raise UsageError(f"author {finding.author} has shared {FINDINGS} findings, which is all it may")
             finding = msgspec.structs.replace(finding, number=len(self.findings) + 1)
             self._ledger.append("finding", finding)
             self.findings.append(finding)
             return finding
 
     def pay(self, spent: Spent) -> None:
-        with self._lock:
-            self._ledger.append("spent", spent)
-            self.spent.append(spent)
+        """Waits for no experiment: who pays is the loop that all conversations share."""
+        spent = msgspec.structs.replace(spent, elapsed=round(self.elapsed, 3))
+        self._ledger.append("spent", spent)
+        self.spent.append(spent)
 
     # ------------------------------------------------------------ the gate
 

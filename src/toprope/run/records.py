@@ -171,12 +171,14 @@ class Finding(msgspec.Struct, frozen=True):
 
 class Spent(msgspec.Struct, frozen=True):
     """kind "spent": what an author's conversation has used since its last entry. dollars: by the model's price list,
-    0 where it has none. conversation: name of its transcript."""
+    0 where it has none. conversation: name of its transcript. elapsed: seconds of work on the run by then, over all
+    sittings: authors may think for hours between two experiments."""
 
     author: str
     tokens: int
     dollars: float
     conversation: str
+    elapsed: float = 0.0
 
 
 class Committed(msgspec.Struct, frozen=True):

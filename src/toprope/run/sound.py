@@ -47,7 +47,7 @@ def _faults(s: Story) -> Iterator[str]:
         if f.number != i + 1 or not _named(f.author) or not _named(f.kind):
             yield f"finding {i + 1} is none"
     for spent in s.spent:
-        if not _named(spent.author) or not _number(spent.tokens, spent.dollars):
+        if not _named(spent.author) or not _number(spent.tokens, spent.dollars, spent.elapsed):
             yield f"what {spent.author[:64]!r} spent is no number"
     if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in s.replies):
         yield "a reply of a model is none"

@@ -26,7 +26,7 @@ from toprope.tasks import registry
 from toprope.types import HARDCODED, Block, Candidate, Outcome, Tree
 
 IGNORED = {"params.json", "__pycache__"}
-MAX_FILES = 1000
+MAX_FILES = 1000  # with folders
 MAX_FOLDERS = 32  # one inside another
 MAX_LEVELS = 32  # of lists and objects inside each other in parameters: every reader on the way takes these
 
@@ -53,10 +53,12 @@ def _read_files(directory: Path, spec: TaskSpec) -> dict[str, bytes]:
     """Stops at the first byte too many, so that a wrong directory, however large, is refused at once."""
     files: dict[str, bytes] = {}
     size = 0
-    for path in _plain_files(directory):
+    for number, path in enumerate(_plain(directory)):
+        if number == MAX_FILES:
+            raise UsageError(f"candidate {directory} has more than {MAX_FILES} files and folders (up to {path.name!r})")
+        if path.is_dir():
+            continue
         size += path.stat().st_size
-        if len(files) == MAX_FILES:
-            raise UsageError(f"candidate {directory} has more than {MAX_FILES} files (reached at {path.name!r})")
         if size > spec.max_tree_bytes:
             raise UsageError(
                 f"candidate {directory} has more than the {spec.max_tree_bytes} bytes that {spec.id} allows "
@@ -66,7 +68,8 @@ def _read_files(directory: Path, spec: TaskSpec) -> dict[str, bytes]:
     return files
 
 
-def _plain_files(directory: Path, depth: int = 0) -> Iterator[Path]:
+def _plain(directory: Path, depth: int = 0) -> Iterator[Path]:
+    """Files and folders, each folder before what is in it."""
     if depth > MAX_FOLDERS:
         raise UsageError(f"candidate folder {directory} lies more than {MAX_FOLDERS} folders deep")
     for path in sorted(directory.iterdir()):
@@ -76,12 +79,11 @@ def _plain_files(directory: Path, depth: int = 0) -> Iterator[Path]:
             raise UsageError(f"candidate file {path.name!r} has a name that cannot be printed; rename it")
         if path.is_symlink():
             raise UsageError(f"candidate file {path} is a symbolic link; a candidate is plain files only")
-        if path.is_dir():
-            yield from _plain_files(path, depth + 1)
-        elif path.is_file():
-            yield path
-        else:
+        if not path.is_dir() and not path.is_file():
             raise UsageError(f"candidate file {path} is a pipe, socket or device; a candidate is plain files only")
+        yield path
+        if path.is_dir():
+            yield from _plain(path, depth + 1)
 
 
 def _read_params(path: Path, most: int) -> dict[str, Any]:

@@ -150,7 +150,7 @@ class Plain:
         self._flush()
 
     def say(self, line: str) -> None:
-        print(line, file=sys.stderr, flush=True)
+        print(text.clean(line), file=sys.stderr, flush=True)
 
     def _flush(self) -> None:
         for event in self.state.events[self._events :]:
@@ -229,7 +229,7 @@ class Panel:
             self._console.print(line, style=style, markup=False, highlight=False)
 
     def say(self, line: str) -> None:
-        self._console.print(line, style="dim", markup=False, highlight=False)
+        self._console.print(text.clean(line), style="dim", markup=False, highlight=False)
 
     def _render(self) -> Any:
         from rich.console import Group
