@@ -64,6 +64,13 @@ class TestOptimiser:
                 weights = world.tilt_weights(rewards, kl)
                 assert (weights * np.log(weights * POOL + 1e-300)).sum(axis=1) == pytest.approx([kl] * 3, abs=1e-3)
 
+    def test_the_largest_numbers_are_rewards_like_others(self) -> None:
+        """Rewards whose difference no double holds are tilted, tied and ranked as the same order in small numbers is:
+        a candidate that answers so is scored, and does not end the run."""
+        rng = np.random.default_rng(4)
+        worth, small = rng.standard_normal(POOL), rng.integers(-3, 4, POOL) / 3
+        assert world.score(1.7e308 * small[None], worth) == pytest.approx(world.score(small[None], worth))
+
     def test_no_reward_beats_gold(self) -> None:
         """Gold itself is the ceiling at every pressure: 40 perturbed rewards select no more (one draw)."""
         draw, rng = DEV[0], np.random.default_rng(2)

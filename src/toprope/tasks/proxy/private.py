@@ -179,8 +179,9 @@ def best_of(rewards: Floats, worth: Floats, n: int) -> Floats:
     gains = worth[order]
     weights = np.diff(_below(n, m))  # of places 1..m
     out = gains @ weights
-    for row in np.flatnonzero((np.diff(ranked, axis=1) == 0).any(axis=1)):
-        tie = np.cumsum(np.diff(ranked[row], prepend=np.nan) != 0) - 1
+    rises = ranked[:, 1:] != ranked[:, :-1]
+    for row in np.flatnonzero(~rises.all(axis=1)):
+        tie = np.append(0, np.cumsum(rises[row]))
         size = np.bincount(tie)
         out[row] = (np.bincount(tie, weights) / size) @ np.bincount(tie, gains[row])
     return np.asarray(out)
@@ -204,9 +205,10 @@ def tilt_weights(rewards: Floats, kl: float) -> Floats:
 
     Where ties at the top keep the divergence below `kl`, the limit of large b: a constant reward tilts nothing.
     """
-    top = rewards.max(axis=1, keepdims=True)
-    spread = top - rewards.min(axis=1, keepdims=True)
-    r = (rewards - top) / np.where(spread > 0, spread, 1.0)  # in [-1, 0]
+    half = rewards / 2  # the largest number less the smallest is none; half of it is
+    top = half.max(axis=1, keepdims=True)
+    spread = top - half.min(axis=1, keepdims=True)
+    r = (half - top) / np.where(spread > 0, spread, 1.0)  # in [-1, 0]
     low, high = np.full(len(r), -5.0), np.full(len(r), 16.0)  # log b
     for _ in range(26):
         middle = (low + high) / 2
