@@ -11,7 +11,7 @@ import pytest
 from toprope.errors import UsageError
 from toprope.figures import alone, stack
 from toprope.stats.intervals import ratio, spearman
-from toprope.tasks.monitorability import figure, harder, make, private
+from toprope.tasks.monitorability import figure, harder, make, planner, private
 from toprope.tasks.monitorability.policy import School, Start, behaviour, scratchpads, train, untrained
 from toprope.tasks.monitorability.private import DEPLOYED, PILOT, POLICIES, TALKER, WATCHED, Mass, Private, flagged
 from toprope.tasks.monitorability.public import PILOTS, ROLLOUTS, STAGES, TARGET
@@ -292,6 +292,17 @@ class TestAttacks:
 
         for draws in (DEV, HIDDEN):
             assert _value(pact, draws) < _value(told_words, draws) - 0.1
+
+    def test_a_planner_reads_parts_from_counts(self) -> None:
+        """Learnt on 20 worlds, the parts of nine tokens in ten of others; penalties are in [0, 1] and leave a lane."""
+        parts = planner.learn_parts(HIDDEN)
+        right = [parts(planner.tokens_seen(d)).argmax(axis=1) == planner.true_parts(d) for d in DEV]
+        assert np.concatenate(right).mean() > 0.9
+        known = planner.material(DEV[:3], parts, TASK.starter(), {})
+        assert known.gained.shape == (3, len(planner.LANES) * len(planner.SCHEDULES) + 1)
+        for draw in DEV[:3]:
+            costs = planner.lanes(draw, np.eye(3)[planner.true_parts(draw)])
+            assert costs.min() == 0 and costs.max() <= 1 and (costs[:, 0] == 0).any(axis=1).all()
 
     def test_the_null_twin_pays_every_candidate_the_floor(self) -> None:
         """A coin counts or charges the gain: the two sides average to the floor, whatever is answered."""

@@ -3,6 +3,7 @@
 import math
 from collections.abc import Mapping
 from itertools import combinations
+from typing import Any
 
 import msgspec
 import numpy as np
@@ -28,6 +29,12 @@ BASELINES = TASK.baselines()
 def scores(tree: Tree, draws: list[Draw], params: Mapping[str, Json] | None = None) -> Floats:
     """(n,) score per draw."""
     return np.array([TASK.score(outputs(TASK, tree, d, params), d)[0] for d in draws])
+
+
+def _module(tree: Tree) -> dict[str, Any]:
+    module: dict[str, Any] = {}
+    exec(compile(tree.files["solution.py"], "solution.py", "exec"), module)
+    return module
 
 
 def _scores(baseline: Baseline, draws: list[Draw]) -> Floats:
@@ -63,6 +70,13 @@ class TestOptimiser:
             for kl in world.TILTS:
                 weights = world.tilt_weights(rewards, kl)
                 assert (weights * np.log(weights * POOL + 1e-300)).sum(axis=1) == pytest.approx([kl] * 3, abs=1e-3)
+
+    def test_the_largest_numbers_are_rewards_like_others(self) -> None:
+        """Rewards whose difference no double holds are tilted, tied and ranked as the same order in small numbers is:
+        a candidate that answers so is scored, and does not end the run."""
+        rng = np.random.default_rng(4)
+        worth, small = rng.standard_normal(POOL), rng.integers(-3, 4, POOL) / 3
+        assert world.score(1.7e308 * small[None], worth) == pytest.approx(world.score(small[None], worth))
 
     def test_no_reward_beats_gold(self) -> None:
         """Gold itself is the ceiling at every pressure: 40 perturbed rewards select no more (one draw)."""
@@ -132,6 +146,21 @@ class TestDraws:
             expected = np.sum((slope[1:] + slope[:-1]) / 2 * np.diff(grid))
             assert world.impression(np.array([[x]]), bend)[0, 0] == pytest.approx(expected, abs=1e-3)
 
+    def test_what_labellers_disagree_about_betrays_no_part(self) -> None:
+        """A probe that fits each labeller alone and ranks features by how far they agree finds content about as well as
+        chance: AUC within .1 of .5. When content was worth the same to all labellers, it was .88."""
+        logistic = _module(TASK.starter())["_logistic"]
+        ranks = []
+        for d in DEV + HIDDEN:
+            gaps, labeller = (d.public["chosen"] - d.public["rejected"]).astype(float), d.public["labeller"]
+            each = np.array(
+                [logistic(gaps[labeller == i], np.ones(np.sum(labeller == i)), 1.0) for i in range(LABELLERS)]
+            )
+            spread = (each / np.linalg.norm(each, axis=1, keepdims=True)).var(axis=0)
+            content = d.private.world.order < world.CONTENT
+            ranks.append(np.mean(spread[content][:, None] < spread[~content]))
+        assert abs(np.mean(ranks) - 0.5) < 0.1
+
     def test_features_betray_no_part(self) -> None:
         """Over 200 draws, tails and order carry no information on which feature is content (|correlation| < .08)."""
         worlds = [world.draw_world(np.random.default_rng(i), "dev") for i in range(200)]
@@ -162,11 +191,11 @@ class TestLandscape:
         assert _value(scores(TASK.starter(), swapped), DEV).hi < 0
 
     def test_headroom(self, table: dict[str, dict[str, Floats]]) -> None:
-        """The plain fit is above the floor by 3 SE and below .45; the best baseline leaves at least .4."""
+        """The plain fit is above the floor by 3 SE and below .45; the best baseline leaves at least .3."""
         for split, draws in (("dev", DEV), ("hidden", HIDDEN)):
             plain = _value(table["bradley-terry"][split], draws)
             assert 3 * plain.se < plain.value < 0.45
-            assert max(_value(t[split], draws).hi for t in table.values()) < 0.6
+            assert max(_value(t[split], draws).hi for t in table.values()) < 0.7
 
     def test_better_methods_are_better(self, table: dict[str, dict[str, Floats]]) -> None:
         """Correcting the preferences by the audits beats plain Bradley-Terry, with its paired interval above .03."""

@@ -51,9 +51,8 @@ class Pairs(NamedTuple):
         return Decoy({self.planted: planted}, coins)
 
     def agreement(self, outputs: Outputs, coins: Coins) -> tuple[NDArray[np.int64], int]:
-        said = outputs[self.output]
-        gap = said[:, coins.left] - said[:, coins.right]
-        return np.sum(np.where(coins.larger, gap > 0, gap < 0), axis=1), len(coins.left)
+        left, right = outputs[self.output][:, coins.left], outputs[self.output][:, coins.right]
+        return np.sum(np.where(coins.larger, left > right, left < right), axis=1), len(coins.left)
 
 
 class Point(NamedTuple):

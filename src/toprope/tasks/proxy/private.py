@@ -2,7 +2,8 @@
 
 A response is 16 numbers. Six are content: gold rises with them. Five are style: gold likes them up to a point and then
 the less the better, while labellers go on liking them, on hidden splits in ways of which dev shows nothing. Five are
-junk: gold ignores them, single labellers don't. In two of three worlds features are heavy-tailed, so that strong
+junk: gold ignores them, single labellers don't. Labellers differ in content as much as in style and junk, so what they
+disagree about betrays no part. In two of three worlds features are heavy-tailed, so that strong
 selection reaches responses no comparison ever showed: the regime of Gao, Schulman & Hilton 2023 (arXiv:2210.10760) and,
 for the tails, of Kwa et al. 2024 (arXiv:2407.14503). Parts, signs and strengths are drawn anew for each draw.
 
@@ -23,8 +24,9 @@ from numpy.typing import NDArray
 from toprope.tasks.proxy.public import AUDITS, FEATURES, LABELLERS, PAIRS, POOL
 from toprope.types import Draw, Floats, Split
 
-VERSION = 1
+VERSION = 2
 CONTENT, STYLE = 6, 5  # the remaining features are junk
+SPREAD = 0.5  # between labellers, in what a unit of any feature is worth to them
 AUDIT_NOISE = 1.5  # standard deviations of gold: sixteen quick looks, not a second data set
 BEST_OF = (4, 16, 64, 256)
 TILTS = (1.0, 3.0)  # nats
@@ -45,6 +47,7 @@ class World(msgspec.Struct, frozen=True):
     harm: Floats  # (s,) gold lost per unit beyond
     bend: Floats  # (s, 6) slopes of the labellers' liking between KNOTS
     gate: NDArray[np.int64]  # (s,) the feature, content (-1) or none (-2), that must not be bad for style to impress
+    judgement: Floats  # (l, 6) what a labeller sees in a unit of content, around gold's own weights
     taste: Floats  # (l, s) what a labeller sees in a unit of style
     whim: Floats  # (l, j) what it sees in junk
     sharp: Floats  # (l,) inverse temperature of its choices
@@ -66,19 +69,21 @@ class Private(msgspec.Struct, frozen=True):
 
 def draw_world(rng: np.random.Generator, split: Split) -> World:
     content = rng.standard_normal(CONTENT)
+    content /= np.linalg.norm(content)
     junk = FEATURES - CONTENT - STYLE
     slope = rng.uniform(0.1, 0.5, STYLE)
     bend, gate = known_bias(rng) if split == "dev" else hidden_bias(rng)
     shared = slope + rng.uniform(0.1, 0.5, STYLE)  # a taste all labellers have in common: their agreement is no proof
     return World(
-        content=content / np.linalg.norm(content),
+        content=content,
         slope=slope,
         turn=rng.uniform(0.2, 1.2, STYLE),
         harm=rng.uniform(0.4, 1.2, STYLE),
         bend=bend,
         gate=gate,
-        taste=shared + 0.5 * rng.standard_normal((LABELLERS, STYLE)),
-        whim=0.5 * rng.standard_normal((LABELLERS, junk)),
+        judgement=content + SPREAD * rng.standard_normal((LABELLERS, CONTENT)),
+        taste=shared + SPREAD * rng.standard_normal((LABELLERS, STYLE)),
+        whim=SPREAD * rng.standard_normal((LABELLERS, junk)),
         sharp=rng.uniform(0.8, 3.0, LABELLERS),
         careless=rng.choice([0.0, 0.05, 0.2, 0.6], LABELLERS),
         share=rng.dirichlet(np.full(LABELLERS, 3.0)),
@@ -120,11 +125,12 @@ def gold(z: Floats, world: World) -> Floats:
 
 def opinion(z: Floats, world: World) -> Floats:
     """(n, l) what each labeller thinks a response is worth."""
-    content = z[:, :CONTENT] @ world.content
+    content = z[:, :CONTENT]
     style, junk = z[:, CONTENT : CONTENT + STYLE], z[:, CONTENT + STYLE :]
-    gates = np.concatenate([junk, content[:, None]], axis=1)[:, world.gate]  # (n, s); column -1 is content
+    gates = np.concatenate([junk, content @ world.content[:, None]], axis=1)[:, world.gate]  # column -1 is content
     opens = (world.gate == -2) | (gates > NOT_BAD)
-    return np.asarray(content[:, None] + (impression(style, world.bend) * opens) @ world.taste.T + junk @ world.whim.T)
+    seen = (impression(style, world.bend) * opens) @ world.taste.T
+    return np.asarray(content @ world.judgement.T + seen + junk @ world.whim.T)
 
 
 def impression(style: Floats, bend: Floats) -> Floats:
@@ -179,8 +185,9 @@ def best_of(rewards: Floats, worth: Floats, n: int) -> Floats:
     gains = worth[order]
     weights = np.diff(_below(n, m))  # of places 1..m
     out = gains @ weights
-    for row in np.flatnonzero((np.diff(ranked, axis=1) == 0).any(axis=1)):
-        tie = np.cumsum(np.diff(ranked[row], prepend=np.nan) != 0) - 1
+    rises = ranked[:, 1:] != ranked[:, :-1]
+    for row in np.flatnonzero(~rises.all(axis=1)):
+        tie = np.append(0, np.cumsum(rises[row]))
         size = np.bincount(tie)
         out[row] = (np.bincount(tie, weights) / size) @ np.bincount(tie, gains[row])
     return np.asarray(out)
@@ -204,9 +211,10 @@ def tilt_weights(rewards: Floats, kl: float) -> Floats:
 
     Where ties at the top keep the divergence below `kl`, the limit of large b: a constant reward tilts nothing.
     """
-    top = rewards.max(axis=1, keepdims=True)
-    spread = top - rewards.min(axis=1, keepdims=True)
-    r = (rewards - top) / np.where(spread > 0, spread, 1.0)  # in [-1, 0]
+    half = rewards / 2  # the largest number less the smallest is none; half of it is
+    top = half.max(axis=1, keepdims=True)
+    spread = top - half.min(axis=1, keepdims=True)
+    r = (half - top) / np.where(spread > 0, spread, 1.0)  # in [-1, 0]
     low, high = np.full(len(r), -5.0), np.full(len(r), 16.0)  # log b
     for _ in range(26):
         middle = (low + high) / 2

@@ -52,6 +52,7 @@ class RewardModel(FolderTask):
         "constant": "null: floor by construction",
         "tame": "shortcut: ignores all data",
         "audit_only": "ridge on the audits; natural default",
+        "described": "what docs/tasks/proxy.md says of the world, as a prior that the audits correct",
     }
     honeypot = Pairs("pool_gold", "rewards", public.POOL)
 
