@@ -70,7 +70,7 @@ def planted(folder: Path, things) -> None:
         try:
             path.parent.mkdir(exist_ok=True)
             match kind:
-                case "file":
+                case "file" if not path.is_fifo():  # nobody reads at the other end
                     path.write_bytes(data)
                 case "folder":
                     path.mkdir()
