@@ -15,6 +15,7 @@ import typing
 from collections.abc import Awaitable, Callable, Sequence
 from importlib import resources
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 from toprope.errors import RunError, UsageError
@@ -135,20 +136,20 @@ def _evaluated(tasks: list[Any], model: str, transcripts: Path) -> list[Any]:
     return [log for log in logs if log is not None]
 
 
-@functools.cache
 def without_aliases() -> None:
     """Inspect reads a tool's arguments that are no JSON object as YAML, in the loop that all conversations share; ten
     short lines of it can stand for more than any memory holds. An alias is an error there, as it is in JSON."""
     import yaml  # type: ignore[import-untyped]
+    from inspect_ai.model import _call_tools
 
-    whole = yaml.SafeLoader.compose_node
+    class Plain(yaml.SafeLoader):  # type: ignore[misc]
+        def compose_node(self, parent: Any, index: Any) -> Any:
+            if self.check_event(yaml.events.AliasEvent):
+                raise yaml.composer.ComposerError(None, None, "an alias", self.peek_event().start_mark)
+            return super().compose_node(parent, index)
 
-    def compose_node(self: Any, parent: Any, index: Any) -> Any:
-        if self.check_event(yaml.events.AliasEvent):
-            raise yaml.composer.ComposerError(None, None, "an alias", self.peek_event().start_mark)
-        return whole(self, parent, index)
-
-    yaml.SafeLoader.compose_node = compose_node
+    plain = SimpleNamespace(safe_load=lambda text: yaml.load(text, Plain), error=yaml.error)
+    _call_tools.yaml = plain  # type: ignore[attr-defined]  # there alone: Inspect's own files have aliases
 
 
 def _listen(say: Callable[[str], None]) -> None:
