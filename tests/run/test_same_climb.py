@@ -106,7 +106,7 @@ def kill_test(cli, tmp_path, monkeypatch, kills: int, experiments: int) -> None:
 
 def test_kill_9_loses_and_counts_nothing(cli, tmp_path, monkeypatch):
     """Run process, hub, scorer and zygote die; the export and the attempts are those of an undisturbed run."""
-    kill_test(cli, tmp_path, monkeypatch, kills=4, experiments=500)
+    kill_test(cli, tmp_path, monkeypatch, kills=4, experiments=800)
 
 
 @pytest.mark.slow
