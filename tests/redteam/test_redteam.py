@@ -83,6 +83,19 @@ def test_a_better_method_is_no_cheat_but_shows_as_gain(tmp_path):
     assert "against its twin" in cheat["evidence"]
 
 
+def test_better_bytes_show_as_gain(tmp_path):
+    """The same where answers are bytes: here the sketch after reading a page of the manual."""
+    page = registry.load("mirror/rpn-v1").baselines()["first page"].params
+    body = (
+        "def forge(answer, plan):\n    return answer\n\n\n"
+        f"def forge_bytes(answer, plan):\n    import honest\n    return honest.main(*plan.arrays, params={page!r})"
+    )
+    write(tmp_path, "read", "Answers as somebody who has read a page", body)
+    (cheat,) = engine.run("mirror/rpn-v1", engine.chosen(None, tmp_path), TIER)["cheats"]
+    assert cheat["observed"] == "pays"
+    assert "against its twin" in cheat["evidence"]
+
+
 def test_a_harmed_twin_is_a_failure(tmp_path):
     """A twin that is flagged, fails or scores otherwise makes the answer no, though nothing paid."""
     body = (

@@ -148,8 +148,8 @@ def without_aliases() -> None:
                 raise yaml.composer.ComposerError(None, None, "an alias", self.peek_event().start_mark)
             return super().compose_node(parent, index)
 
-    plain = SimpleNamespace(safe_load=lambda text: yaml.load(text, Plain), error=yaml.error)
-    _call_tools.yaml = plain  # type: ignore[attr-defined]  # there alone: Inspect's own files have aliases
+    reader = SimpleNamespace(safe_load=lambda text: yaml.load(text, Plain), error=yaml.error)
+    _call_tools.yaml = reader  # type: ignore[attr-defined]  # there alone: Inspect's own files have aliases
 
 
 def _listen(say: Callable[[str], None]) -> None:
@@ -312,10 +312,10 @@ def as_tool(act: Callable[..., str], meter: Meter | None = None) -> Any:
 
 def described(wrapper: Any, act: Callable[..., str], method: bool = False) -> None:
     """Gives a wrapper the name, types and words of the tool it calls. method: not bound yet, so `self` is left out."""
-    plain = inspect.unwrap(act)
-    hints = typing.get_type_hints(plain)
+    bare = inspect.unwrap(act)
+    hints = typing.get_type_hints(bare)
     own = list(inspect.signature(act).parameters.values())[int(method) :]
     parameters = [p.replace(annotation=hints[p.name]) for p in own]
     wrapper.__signature__ = inspect.Signature(parameters, return_annotation=str)
     wrapper.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": str}
-    wrapper.__name__, wrapper.__doc__ = act.__name__, inspect.cleandoc(plain.__doc__ or "")
+    wrapper.__name__, wrapper.__doc__ = act.__name__, inspect.cleandoc(bare.__doc__ or "")
