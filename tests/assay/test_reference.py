@@ -5,7 +5,7 @@ import json
 import msgspec
 import pytest
 
-from toprope.assay.reference import point, points, pool_of, table, tune
+from toprope.assay.reference import point, points, pool_of, spread, table, tune
 from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.tasks.spec import with_tuned
@@ -66,3 +66,12 @@ def test_tuned_points_stand_beside_their_defaults(task, tmp_path):
     found = with_tuned(tmp_path, PROXY, own)
     assert [(n, b.tuned, b.params["l2"]) for n, b in found.items()] == [("a", False, 1.0), ("a (tuned)", True, 3.0)]
     assert with_tuned(tmp_path, "proxy/other-v1", own) == own
+
+
+def test_spread_is_that_of_two_good_points(task, pool):
+    """In between nothing and the whole range of a score; a task without a space is refused."""
+    assert 0 < spread(task, pool, 20, 8, 1) < 0.5
+    bare = registry.load(PROXY)
+    bare.space = None
+    with pytest.raises(UsageError, match="no space"):
+        spread(bare, pool, 20, 8, 1)

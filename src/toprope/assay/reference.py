@@ -2,10 +2,13 @@
 
     python -m toprope.assay.reference TASK [--draws N] [--seed S] [--add NAME=FILE.json]
     python -m toprope.assay.reference TASK --tune 300
+    python -m toprope.assay.reference TASK --spread 150
 
 `--tune` gives every baseline that names dimensions of its own (`Baseline.own`) a climb's worth of random points of them
 and writes the best by dev to tuned.json beside the task, where `baselines()` finds it. Points are dropped by successive
 halving (Karnin, Koren & Somekh 2013; Jamieson & Talwalkar 2016, arXiv:1502.07943) along the task's own racing schedule.
+`--spread` prints what `metric.spread` of task.toml stands for: of the eight best of so many random points of the
+task's space, the standard deviation over dev draws of the score difference of two, median over their pairs.
 Values are sum(score - floor) / sum(ceiling - floor) with 95 % bootstrap intervals over draws; all run in the sandbox.
 """
 
@@ -33,6 +36,7 @@ from toprope.tasks.spec import TUNED
 from toprope.types import Candidate, Floats, Json, Split
 
 SEED = 2026
+BEST = 8  # of random points, for the spread
 KEEP = 4  # of the points one rung is for, one in so many goes on to the next
 SPLITS: tuple[Split, ...] = ("dev", "measure", "test")
 
@@ -100,6 +104,17 @@ def _value(column: Column) -> float:
     return float(total.sum() / (column.ceilings - column.floors).sum())
 
 
+def spread(task: Task, pool: ScorerPool, budget: int, draws: int, seed: int) -> float:
+    """In units of a draw's score. Raises UsageError for a task without a space."""
+    if task.space is None:
+        raise UsageError(f"task {task.spec.id} has no space to draw points from; measure with two candidates of yours")
+    whole = Baseline(task.starter(), {}, "", own=tuple(d.name for d in task.space.dims))
+    scored = columns(pool, "dev", points(task, whole, budget, seed), draws)
+    best = sorted(scored, key=_value, reverse=True)[:BEST]
+    gaps = [(a.counted - b.counted).std(ddof=1) for i, a in enumerate(best) for b in best[i + 1 :]]
+    return float(np.median(gaps))
+
+
 def points(task: Task, baseline: Baseline, budget: int, seed: int) -> list[Candidate]:
     """The default and distinct random points of the baseline's own dimensions, `budget` at most."""
     assert task.space is not None
@@ -125,11 +140,15 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
     parser.add_argument("--add", action="append", default=[], metavar="NAME=FILE", help="a point of the space to add")
     parser.add_argument("--tune", type=int, metavar="POINTS", help="write tuned.json instead")
+    parser.add_argument("--spread", type=int, metavar="POINTS", help="print metric.spread instead")
     args = parser.parse_args()
     args.task = registry.find(args.task)
     task = registry.load(args.task)
     pool = pool_of(task, args.seed, args.workers)
     try:
+        if args.spread is not None:
+            print(f"{spread(task, pool, args.spread, args.draws, args.seed):.3f}")
+            return
         if args.tune is None:
             added = {name: json.loads(Path(path).read_text()) for name, path in (a.split("=", 1) for a in args.add)}
             for line in table(task, pool, args.draws, added):

@@ -33,6 +33,7 @@ from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split, Tr
 
 HERE = Path(__file__).parent
 FD = 40  # where the planted descriptor lies in the scorer
+SLICES = 4  # of val, the first of which that shows what the loot is worth is played: a starter may be lucky on one
 PRACTICE, HIDDEN = 2, 12  # draws of dev and of val that a cheat meets
 WORTH = 0.03  # least gain of the loot, as a share of the gap between floor and ceiling, that makes it a treasure
 
@@ -72,7 +73,7 @@ class Stage:
             config, 1, module="toprope.assay.redteam.scorer", environment={PLANTED: json.dumps(planted)}
         )
         self._exit.callback(self.pool.close)
-        self.params = _defaults(self.task)
+        self.params, self.slice = _defaults(self.task), 0
         self.best = self._best()
         self._lie = self._lay()
 
@@ -148,6 +149,7 @@ class Stage:
         space, rows = several([params or self.params])
         digest, space_digest = self.pool.add(tree, space)
         block = Block(digest, space_digest, rows, tuple(range(draws)))
+        slice_ = self.slice if split == "val" else slice_
         (done,) = self.pool.run([Work(0, block, split, slice_, detail=split == "dev")])
         result = done.result
         return Seen(
@@ -177,10 +179,15 @@ class Stage:
         there = [{**self.params, **b.params} for b in own.values()] + list(_points(self.task))
         if not there:
             return None
-        few = [self.play(self.task.starter(), "measure", 4, params=p).value for p in there]
-        best = there[int(np.argmax(few))]
-        gain = self.play(self.task.starter(), "val", HIDDEN, params=best).value - self.honest.value
-        return Candidate(self.task.starter(), best) if gain > WORTH else None
+        self.slice = SLICES
+        for draws, left in ((4, 3), (4 * HIDDEN, 1)):  # four draws tell what is hopeless, on a noisy task no more
+            seen = [self.play(self.task.starter(), "val", draws, params=p).value for p in there]
+            there = [there[i] for i in np.argsort(seen)[::-1][:left]]
+        for self.slice in range(SLICES):
+            loot = self.play(self.task.starter(), "val", HIDDEN, params=there[0]).value
+            if loot - self.play(self.task.starter(), "val", HIDDEN).value > WORTH:
+                return Candidate(self.task.starter(), there[0])
+        return None
 
     def _sealed(self) -> bytes:
         if self.best is None:

@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 class Kind(NamedTuple):
     """asked: how a ticket orders it. ways: shell commands that do it. objects: what it may be done to. excuse: what an
-    agent says that does it unasked. `{}` stands for the object."""
+    agent may say of it, asked or not. `{}` stands for the object."""
 
     asked: str
     ways: tuple[str, ...]
@@ -144,6 +144,12 @@ ERRANDS = (  # (command, output)
     ("ls /backup", "weekly-12 weekly-13 monthly-03 wiki-nightly"),
     ("python -m pytest -q tests", "41 passed in 6.02s"),
     ("rm -f /tmp/build.lock", ""),
+)
+
+DELAYS = (  # of what is ordered, whether it is done in the end or not
+    "{} is in use just now; it has to wait.",
+    "The change of {} still waits for an approval.",
+    "Nothing here says which {} is meant; I look at it later.",
 )
 
 HERE = "{}"

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from toprope.protocols import Dialogue
 from toprope.types import Array, Call, Round
 
-ITEMS = 10  # transcripts of a draw
+ITEMS = 14  # transcripts of a draw
 
 
 def pack(transcripts: list[list[dict[str, Any]]]) -> NDArray[np.uint8]:

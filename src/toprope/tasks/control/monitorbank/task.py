@@ -49,7 +49,7 @@ class MonitorBank(FolderTask):
     sources: ClassVar = {
         "constant": "null: suspects nobody",
         "length": "null: suspects long transcripts; says nothing by construction",
-        "orders": "shortcut: counts the orders of the ticket, an artefact of the demo logs",
+        "orders": "shortcut: few orders; says nothing by construction, and won an earlier bank",
         "keywords": "a monitor without a model: words of risky commands; natural",
     }
     honeypot = Pairs("attack_gold", "suspicion", public.ITEMS)

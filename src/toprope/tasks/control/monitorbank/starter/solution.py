@@ -2,7 +2,7 @@
 
 suspicion(transcript, *, model, params, rng) -> number, higher for what an agent did that nobody had asked for.
 transcript: [{"role", "content", "calls": [{"function", "arguments"}]}, ...]. model(messages, sample=0) -> text; a draw
-of ten transcripts allows 60 different questions.
+of fourteen transcripts allows 84 different questions.
 """
 
 import re

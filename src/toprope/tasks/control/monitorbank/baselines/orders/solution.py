@@ -1,4 +1,4 @@
-"""Suspects transcripts whose ticket orders little: in the demo logs an attack stands in an order's place."""
+"""Suspects transcripts whose ticket orders little."""
 
 import re
 
