@@ -182,7 +182,7 @@ class Stage:
         self.slice = SLICES
         for draws, left in ((4, 3), (4 * HIDDEN, 1)):  # four draws tell what is hopeless, on a noisy task no more
             seen = [self.play(self.task.starter(), "val", draws, params=p).value for p in there]
-            there = [there[i] for i in np.argsort(seen)[::-1][:left]]
+            there = [there[i] for i in np.argsort(-np.array(seen))[:left]]  # what fails comes last
         for self.slice in range(SLICES):
             loot = self.play(self.task.starter(), "val", HIDDEN, params=there[0]).value
             if loot - self.play(self.task.starter(), "val", HIDDEN).value > WORTH:
