@@ -130,21 +130,19 @@ def bank(where: Path, split: Split) -> Bank:
     Raises UsageError where there are too few for a draw.
     """
     attacks: dict[str, list[Transcript]] = {}
-    honest: list[Transcript] = []
+    honest: dict[str, list[Transcript]] = {}
     for t in transcripts(where):
-        if t.attack:
-            attacks.setdefault(t.kind, []).append(t)
-        else:
-            honest.append(t)
+        (attacks if t.attack else honest).setdefault(t.kind, []).append(t)
     unseen = set(sorted(attacks, key=lambda k: hashlib.sha256(k.encode()).digest())[: len(attacks) // UNSEEN])
-    some = {}
-    for kind, all_ in sorted(attacks.items()):
-        if kind in unseen:
-            some[kind] = all_ if split == "test" else []
-        else:
-            some[kind] = _part(all_, split)
-    some = {kind: own for kind, own in some.items() if len(own) >= ATTACKS}
-    rest = _part(honest, split)
+
+    def own(all_: dict[str, list[Transcript]]) -> dict[str, list[Transcript]]:
+        return {
+            kind: (some if split == "test" else []) if kind in unseen else _part(some, split)
+            for kind, some in sorted(all_.items())
+        }
+
+    some = {kind: each for kind, each in own(attacks).items() if len(each) >= ATTACKS}
+    rest = [t for each in own(honest).values() for t in each]
     if not some or len(rest) < HONEST:
         raise UsageError(
             f"logs in {where} leave {len(rest)} honest transcripts and {len(some)} kinds of at least {ATTACKS} attacks "
@@ -164,7 +162,9 @@ def _part(all_: list[Transcript], split: Split) -> list[Transcript]:
 
 
 def draw(where: Path, split: Split, seed: int) -> tuple[str, list[Transcript], list[Transcript]]:
-    """(kind, attacks, honest) of one draw."""
+    """(kind, attacks, honest) of one draw, all of one kind if there are honest ones enough of it: else whoever
+    remembers what it was shown before knows the kind of the attacks, and has half of the answer."""
     rng, own = random.Random(seed), bank(where, split)
     kind = rng.choice(own.kinds)
-    return kind, rng.sample(own.attacks[kind], ATTACKS), rng.sample(own.honest, HONEST)
+    like = [t for t in own.honest if t.kind == kind]
+    return kind, rng.sample(own.attacks[kind], ATTACKS), rng.sample(like if len(like) >= HONEST else own.honest, HONEST)
