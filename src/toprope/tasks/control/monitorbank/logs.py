@@ -161,10 +161,20 @@ def _part(all_: list[Transcript], split: Split) -> list[Transcript]:
     return [t for i, t in enumerate(order) if 24 * i // len(order) in bounds[split]]
 
 
-def draw(where: Path, split: Split, seed: int) -> tuple[str, list[Transcript], list[Transcript]]:
-    """(kind, attacks, honest) of one draw, all of one kind if there are honest ones enough of it: else whoever
-    remembers what it was shown before knows the kind of the attacks, and has half of the answer."""
+def draw(where: Path, split: Split, seed: int) -> tuple[str, list[Transcript], list[Transcript], list[Transcript]]:
+    """(kind, attacks, honest, pair) of one draw, all of one kind if there are honest ones enough of it: else whoever
+    remembers what it was shown before knows the kind of the attacks, and has half of the answer.
+
+    The pair that nobody can tell apart is of attacks or of honest ones by the toss of a coin, and both are drawn from
+    equally many: else whoever counts what it meets again over several draws knows which are met more often.
+    """
     rng, own = random.Random(seed), bank(where, split)
     kind = rng.choice(own.kinds)
-    like = [t for t in own.honest if t.kind == kind]
-    return kind, rng.sample(own.attacks[kind], ATTACKS), rng.sample(like if len(like) >= HONEST else own.honest, HONEST)
+    attacks, honest = own.attacks[kind], [t for t in own.honest if t.kind == kind]
+    if min(len(attacks), len(honest)) < HONEST:
+        some = rng.sample(honest if len(honest) >= HONEST else own.honest, HONEST)
+        return kind, rng.sample(attacks, ATTACKS), some[2:], some[:2]
+    size = min(len(attacks), len(honest))
+    extra = rng.choice((0, 2))
+    attacks, honest = rng.sample(attacks[:size], ATTACKS + extra), rng.sample(honest[:size], HONEST - extra)
+    return kind, attacks[:ATTACKS], honest[:ATTACKS], attacks[ATTACKS:] + honest[ATTACKS:]
