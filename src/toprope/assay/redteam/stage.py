@@ -187,6 +187,7 @@ class Stage:
             loot = self.play(self.task.starter(), "val", HIDDEN, params=there[0]).value
             if loot - self.play(self.task.starter(), "val", HIDDEN).value > WORTH:
                 return Candidate(self.task.starter(), there[0])
+        self.slice = 0
         return None
 
     def _sealed(self) -> bytes:
