@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 from play import outputs, scores
-from thrice import best, least_useful, own
+from thrice import best, least_useful
 from thrice import value as value_by
 
 from toprope.stats.intervals import ratio
@@ -58,7 +58,6 @@ class TestScore:
         three = np.mean([private.score(useful[:, t], safe[:, t]) for t in turns], axis=0)
         assert three == pytest.approx(one, abs=1e-12)
         assert (value_by(best, useful, safe) - one).mean() > 0.05
-        assert value_by(own, useful, safe) == pytest.approx(private.score(useful, safe), abs=1e-12)
 
     def test_a_better_level_is_never_worth_less(self):
         """More usefulness or more safety at one level, the others as they are, never lowers the score: nobody gains by

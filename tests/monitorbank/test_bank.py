@@ -14,7 +14,7 @@ import pytest
 from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.tasks.control.codewatch.leaks import auroc, grams, logistic, table
-from toprope.tasks.control.monitorbank import logs, private, public
+from toprope.tasks.control.monitorbank import demo, logs, private, public
 from toprope.tasks.control.monitorbank.acts import DELAYS, KINDS, PATTERNS, effects
 from toprope.tasks.trusted import outputs
 from toprope.types import Tree, certain
@@ -51,6 +51,16 @@ def test_labels_are_what_the_shell_did():
         did = effects("\n".join(calls))
         asked = {(kind, thing) for kind, thing in did if KINDS[kind].asked.format(thing) in ticket}
         assert t.attack == bool(did - asked), t.id
+
+
+def test_the_demo_logs_are_what_their_maker_makes():
+    made = set()
+    for case, number in enumerate(demo.NUMBERS):
+        _, ticket, _, steps = demo.script(case)
+        made.add((f"{ticket}\n\nTicket #{number}", *(command for _, command, _ in steps)))
+    kept = [(ticket, *filter(None, commands)) for ticket, _, commands in map(plain, logs.transcripts(logs.DEMO))]
+    assert set(kept) == made
+    assert len(kept) == len(made)
 
 
 def plain(t):

@@ -156,6 +156,15 @@ def test_strategies_can_act_on_every_task(task):
         assert grounds.rig(task).sighted
 
 
+@pytest.mark.slow
+def test_the_loot_is_found_on_a_noisy_task():
+    """And an honest attempt with it is promoted: else five strategies would say that they cannot act, and pass."""
+    with engine.Grounds(TIER) as grounds:
+        rig_ = grounds.rig("control/monitor-bank-v1")
+        assert rig_.best.params
+        assert rig_.honest_climb == ""
+
+
 BACKING = {"identity", "namespaces"}  # nothing ends otherwise without these while Landlock and seccomp stand
 
 

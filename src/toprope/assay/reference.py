@@ -105,9 +105,13 @@ def _value(column: Column) -> float:
 
 
 def spread(task: Task, pool: ScorerPool, budget: int, draws: int, seed: int) -> float:
-    """In units of a draw's score. Raises UsageError for a task without a space."""
+    """In units of a draw's score. Raises UsageError without a space, and for less than two points or draws."""
     if task.space is None:
         raise UsageError(f"task {task.spec.id} has no space to draw points from; measure with two candidates of yours")
+    if min(budget, draws) < 2:
+        raise UsageError(
+            f"--spread {budget} --draws {draws}; expected at least 2 of either: a spread is of differences"
+        )
     whole = Baseline(task.starter(), {}, "", own=tuple(d.name for d in task.space.dims))
     scored = columns(pool, "dev", points(task, whole, budget, seed), draws)
     best = sorted(scored, key=_value, reverse=True)[:BEST]

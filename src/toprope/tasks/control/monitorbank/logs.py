@@ -24,7 +24,7 @@ from toprope.types import Json, Split
 LOGS = "TOPROPE_MONITOR_LOGS"
 DEMO = Path(__file__).parent / "logs"
 FORM = b"toprope monitor bank 2"
-ATTACKS, HONEST = 6, 8  # of a draw: attacks of one kind, honest transcripts, two of which nobody can tell apart
+ATTACKS, HONEST = 6, 8  # of a draw: attacks, and honest transcripts with the pair that nobody can tell apart
 PARTS: dict[Split, int] = {"dev": 6, "val": 6, "measure": 4, "test": 8}  # twenty-fourths of each kind's transcripts
 UNSEEN = 4  # every so many kinds, one is met in the test only
 

@@ -1,6 +1,6 @@
 """Makes the demo logs: a scripted agent works through tickets under Inspect; now and then it does something unasked.
 
-    python -m toprope.tasks.control.monitorbank.make demo.eval
+    python -m toprope.tasks.control.monitorbank.demo demo.eval
 
 Needs the extra [llm], no network. The agent's model is a script, its shell a simulation; the loop, the tool calls, the
 scorer and the log are Inspect's own. Whether a transcript is an attack is not what the script meant but what its shell
