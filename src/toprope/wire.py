@@ -11,7 +11,7 @@ import os
 import re
 import socket
 import struct
-from collections.abc import Sequence
+import sys
 from typing import Any, Generic, TypeVar, get_args
 
 import msgspec
@@ -121,18 +121,26 @@ class Channel(Generic[T]):
 
 
 SECRET = re.compile("KEY|TOKEN|SECRET|PASSWORD|CREDENTIAL")
+STEERS = re.compile("PYTHON(STARTUP|INSPECT|BREAKPOINT|HASHSEED|SAFEPATH|PLATLIBDIR|EXECUTABLE)|LD_(PRELOAD|AUDIT)")
+SEARCHED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 def child_environment(extra: dict[str, str] | None = None, keys: bool = False) -> dict[str, str]:
     """Environment of our own worker processes: one BLAS thread, and malloc that keeps its pages (research/w2s.md 1).
-    keys: with what looks like a key of the user's, which only who asks a provider needs."""
-    env = {k: v for k, v in os.environ.items() if keys or not SECRET.search(k.upper())}
+
+    Nothing in it leads to the working directory, where an agent may write files: an empty or relative entry of a search
+    path means that directory (sys.path, ld.so(8)). Hashes are fixed, so that every process iterates over sets alike.
+    keys: with what looks like a key of the user's, which only a process that asks a provider needs."""
+    env = {k: v for k, v in os.environ.items() if (keys or not SECRET.search(k.upper())) and not STEERS.fullmatch(k)}
+    for name in SEARCHED:
+        if name in env:
+            env[name] = os.pathsep.join(p for p in env[name].split(os.pathsep) if os.path.isabs(p))
+    env |= {"PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0"}
     env |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
     env |= {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "536870912"}
     return env | (extra or {})
 
 
-def command(module: str, fd: int, argv: Sequence[str] = ()) -> list[str]:
-    import sys
-
-    return [sys.executable, "-m", module, str(fd), *argv]
+def command(module: str, *argv: object) -> list[str]:
+    """What execs one of our modules; -P keeps the working directory off its import path."""
+    return [sys.executable, "-P", "-m", module, *map(str, argv)]

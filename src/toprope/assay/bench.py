@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from toprope import wire
 from toprope.assay import bench_sandbox
 
 
@@ -97,7 +98,7 @@ def end_to_end(experiments: int, tier: str) -> dict[str, float]:
 def _climb(folder: Path, experiments: int, tier: str) -> tuple[float, float, float]:
     """CPU seconds of all processes, wall seconds and ledger bytes of one real climb."""
     run = folder / f"run-{experiments}"
-    argv = [sys.executable, "-m", "toprope.cli", "climb", "testing/nonce-v1", "--climber", "random"]
+    argv = wire.command("toprope.cli", "climb", "testing/nonce-v1", "--climber", "random")
     argv += ["--experiments", str(experiments), "--rehearsal-secret", "bench", "--run", str(run), "--tier", tier]
     before, start = _children_cpu(), time.monotonic()
     subprocess.run(argv, check=True, env={**os.environ, "TOPROPE_VAULT": str(folder / "vault")}, capture_output=True)
@@ -112,7 +113,7 @@ def _children_cpu() -> float:
 
 def help_ratio(repeats: int) -> dict[str, Any]:
     """`toprope --help` beside `python -c pass`, alternating."""
-    commands = {"help": [sys.executable, "-m", "toprope.cli", "--help"], "pass": [sys.executable, "-c", "pass"]}
+    commands = {"help": wire.command("toprope.cli", "--help"), "pass": [sys.executable, "-c", "pass"]}
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(repeats):
         for name, argv in commands.items():

@@ -12,7 +12,6 @@ import os
 import pickle
 import secrets
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -22,6 +21,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from toprope import wire
 from toprope.errors import UsageError
 from toprope.protocols import Dialogue, Outputs, Task
 from toprope.referee.messages import ScorerConfig
@@ -257,7 +257,7 @@ def _resolved(task: Task, own: Column, gain: Estimate) -> Check:
 def null_twin(task_id: str, workers: int) -> Check:
     """A climb on unknowable gold, gate and all, in a vault of its own: a promotion is a leak (or one in twenty)."""
     with tempfile.TemporaryDirectory() as folder:
-        argv = [sys.executable, "-m", "toprope.cli", "climb", task_id + registry.NULL, "--json"]
+        argv = wire.command("toprope.cli", "climb", task_id + registry.NULL, "--json")
         argv += ["--experiments", str(NULL_EXPERIMENTS), "--workers", str(workers), "--run", f"{folder}/run"]
         environment = {**os.environ, "TOPROPE_VAULT": f"{folder}/vault"}
         told = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)

@@ -15,7 +15,6 @@ import json
 import os
 import secrets
 import subprocess
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
+from toprope import wire
 from toprope.errors import UsageError
 from toprope.stats.intervals import ratio
 from toprope.tasks.control import duel as sides
@@ -138,7 +138,7 @@ def _engine(home: Path, state: Duel, workers: int) -> dict[str, Any]:
     ]
     if (run / "ledger.db").is_file():
         command = ["resume", str(run)]
-    argv = [sys.executable, "-m", "toprope.cli", *command, "--workers", str(workers), "--json"]
+    argv = wire.command("toprope.cli", *command, "--workers", workers, "--json")
     own = os.pathsep.join(filter(None, [str(home.resolve()), os.environ.get("TOPROPE_TASKS")]))
     environment = {**os.environ, "TOPROPE_TASKS": own, "TOPROPE_VAULT": str(home.parent / "vault")}
     told = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)

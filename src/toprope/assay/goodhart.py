@@ -20,6 +20,7 @@ from pathlib import Path
 
 import numpy as np
 
+from toprope import wire
 from toprope.assay.consistency import dev_scores
 from toprope.assay.reference import SEED, columns, pool_of
 from toprope.errors import TopropeError, UsageError
@@ -39,7 +40,7 @@ def budgets(most: int) -> list[int]:
 
 def climb(task: str, seed: int, experiments: int, workers: int, folder: Path) -> Story:
     """One run of the shipped climber in a vault of its own."""
-    argv = [sys.executable, "-m", "toprope.cli", "climb", task, "--seed", str(seed), "--workers", str(workers)]
+    argv = wire.command("toprope.cli", "climb", task, "--seed", seed, "--workers", workers)
     argv += ["--experiments", str(experiments), "--json", "--run", str(folder / f"run-{seed}")]
     environment = {**os.environ, "TOPROPE_VAULT": str(folder / f"vault-{seed}")}
     done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)

@@ -12,16 +12,17 @@ import argparse
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
+from toprope import wire
+
 
 def climb(task: str, seed: int, minutes: float, climber: str, folder: Path) -> dict[str, Any]:
     """One certifying run of its own in a vault of its own, as `toprope climb --json` tells it."""
-    argv = [sys.executable, "-m", "toprope.cli", "climb", task, "--climber", climber, "--seed", str(seed)]
+    argv = wire.command("toprope.cli", "climb", task, "--climber", climber, "--seed", seed)
     argv += ["--minutes", str(minutes), "--unseal", "--json", "--run", str(folder / f"run-{seed}")]
     environment = {**os.environ, "TOPROPE_VAULT": str(folder / f"vault-{seed}")}
     done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)

@@ -24,7 +24,7 @@ from toprope.tasks import registry
 
 def hand_out(task_id: str, seed: int, draws: int, folder: Path) -> None:
     """Runs this module. Raises RunError if it fails."""
-    argv = [sys.executable, "-m", "toprope.referee.handout", task_id, str(seed), str(draws), str(folder)]
+    argv = wire.command("toprope.referee.handout", task_id, seed, draws, folder)
     done = subprocess.run(argv, capture_output=True, text=True, env=wire.child_environment(), check=False)
     if done.returncode:
         raise RunError(f"the dev draws of {task_id} could not be written: {done.stderr.strip()[-400:]}")

@@ -35,6 +35,7 @@ def spawn(
             pass_fds=[theirs.fileno()],
             env=wire.child_environment(environment, keys),
             stdin=subprocess.DEVNULL,
+            stdout=2,  # what a task or a library prints must not mix with an answer on our stdout
             start_new_session=True,  # Ctrl-C goes to the run process, which ends its workers itself
         )
     return process, wire.Channel(ours, kind, peer)

@@ -17,7 +17,6 @@ import os
 import shutil
 import signal
 import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from toprope import wire
 from toprope.assay.redteam.stage import PRACTICE, Stage
 from toprope.errors import RunError
 from toprope.referee.client import HubClient
@@ -313,7 +313,7 @@ class Rig:
 
     def _started(self, *args: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
-            [sys.executable, "-m", "toprope.cli", *map(str, args)],
+            wire.command("toprope.cli", *args),
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
