@@ -20,6 +20,8 @@ FOUND_BY = {  # mutation -> a cheat that pays then
     "uncounted": "many-identities",
     "late_count": "crash-and-retry",
     "failures_dropped": "selective-crash",
+    "champion_spared": "throne",
+    "run_once": "fickle",
     "slice_kept": "burned-slice",
     "no_spending": "best-of-many",
     "no_schedule": "sleeping",

@@ -68,6 +68,23 @@ def failures_dropped() -> None:
     Panel.columns = lenient
 
 
+def champion_spared() -> None:
+    """Where the champion fails, the challenger is refused."""
+    honest = Gate._pair
+
+    def blaming(self, candidate, champion, seen, n, until):
+        ours, _ = honest(self, candidate, champion, seen, n, until)
+        (theirs,) = self._panel.columns([champion], n)
+        return np.where(np.isnan(theirs.scores[seen:]), np.nan, ours), theirs.counted[seen:]
+
+    Gate._pair = blaming
+
+
+def run_once() -> None:
+    """Nobody is run again before a PROMOTE."""
+    Panel.steady = lambda *_: True
+
+
 def slice_kept() -> None:
     """A PROMOTE burns nothing: the next attempt is asked on the draws of the first slice, whatever it is called."""
     start = Panel.__init__
@@ -88,7 +105,18 @@ def no_schedule() -> None:
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {
-    f.__name__: f for f in (raw_scores, uncounted, late_count, failures_dropped, slice_kept, no_spending, no_schedule)
+    f.__name__: f
+    for f in (
+        raw_scores,
+        uncounted,
+        late_count,
+        failures_dropped,
+        champion_spared,
+        run_once,
+        slice_kept,
+        no_spending,
+        no_schedule,
+    )
 }
 
 if __name__ == "__main__":

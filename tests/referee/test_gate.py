@@ -1,16 +1,19 @@
 """Gate, panel and hub with real scorers: the better passes, the equal and the failing do not, one bit leaves."""
 
+import time
+
 import msgspec
 import numpy as np
 import pytest
 
 from toprope import wire
 from toprope.errors import UsageError
-from toprope.referee.gate import Gate
+from toprope.referee.gate import GIVE_UP, Gate
 from toprope.referee.hub import Hub, _ready
 from toprope.referee.panel import Panel
 from toprope.referee.sealed import Vault
 from toprope.tasks import registry
+from toprope.types import Candidate, Tree
 
 
 def test_a_better_candidate_passes(pool, spec, coin):
@@ -34,9 +37,77 @@ def test_a_failing_candidate_never_passes(pool, spec, coin, act):
     assert not Gate(spec, pool, 1).judge(coin(0, 0.1, act), coin(0), 1, 1).promoted
 
 
-def test_a_failing_champion_is_not_beaten_by_luck(pool, spec, coin):
-    """A difference that is no number promotes nobody."""
-    assert not Gate(spec, pool, 1).judge(coin(0, 0.1), coin(0, 0.0, "crash"), 1, 1).promoted
+@pytest.mark.parametrize("act", ["crash", "exit", "nan"])
+def test_a_failing_champion_loses_its_draws(pool, spec, coin, act):
+    """A champion that fails where the challenger answers counts as the floor, and after a few draws it is given up."""
+    gate = Gate(spec, pool, 1)
+    assert gate.judge(coin(0), coin(0, 0.1, act), 1, 1).promoted
+    assert gate._panel.lost(coin(0, 0.1, act)) >= GIVE_UP
+    assert not gate.judge(coin(0, 0.1, "crash"), coin(0, 0.1, act), 1, 2).promoted
+
+
+BOMB = b"""import os, time
+import numpy as np
+
+def answer(nonce, *, params):
+    if time.time() > params["until"]:
+        raise RuntimeError("the window is over")
+    return np.array([params["face"], params["skill"], nonce[0]])
+"""
+
+
+def test_a_champion_with_a_time_bomb_can_be_replaced(hub, coin):
+    """It answers until it is promoted and fails ever after; the next honest candidate takes its place."""
+    referee, vault = hub
+    for seconds in (6, 60, 600):  # the first window is long enough on an idle machine
+        until = time.time() + seconds
+        bomb = Candidate(Tree({"solution.py": BOMB}), {"face": 0, "skill": 0.1, "until": until})
+        if referee.attempt(bomb).promoted:
+            break
+    time.sleep(max(0.0, until - time.time()))
+    restarted = Hub(referee._task, referee._vault, referee._run, referee._pool)
+    assert restarted.attempt(coin(4, 0.05)).promoted
+    assert [i.kind for i in vault.seen("r")[bomb.id]] == ["impure"]
+
+
+def test_without_that_rule_a_failing_champion_stays_for_ever(monkeypatch, pool, spec, coin):
+    """The control: where the failure of the champion is read as the challenger's, nobody is promoted."""
+    honest = Gate._pair
+
+    def blaming(self, candidate, champion, seen, n, until):
+        ours, _ = honest(self, candidate, champion, seen, n, until)
+        (theirs,) = self._panel.columns([champion], n)
+        return np.where(np.isnan(theirs.scores[seen:]), np.nan, ours), theirs.scores[seen:]
+
+    monkeypatch.setattr(Gate, "_pair", blaming)
+    assert not Gate(spec, pool, 1).judge(coin(0, 0.1), coin(0, 0.1, "crash"), 1, 1).promoted
+
+
+FICKLE = BOMB.replace(b'if time.time() > params["until"]', b"if False").replace(
+    b'params["skill"]', b'params["skill"] + 1e-3 * (time.time_ns() // 1000 % 8)'
+)
+
+
+def test_a_candidate_that_scores_otherwise_when_run_again_does_not_pass(monkeypatch, pool, spec, coin):
+    """Better in the mean, but not the same twice: it is noted as impure. Without the second run it would pass."""
+    fickle = Candidate(Tree({"solution.py": FICKLE}), {"face": 0, "skill": 0.1})
+    gate = Gate(spec, pool, 1)
+    assert not gate.judge(fickle, coin(0), 1, 1).promoted
+    assert [(i.kind, i.severity) for i in gate.incidents(fickle)] == [("impure", "advisory")]
+    monkeypatch.setattr(Panel, "steady", lambda *_: True)
+    assert Gate(spec, pool, 1).judge(fickle, coin(0), 1, 1).promoted
+
+
+def test_a_champion_that_became_slow_does_not_hold_up_its_challengers(pool, spec, coin):
+    """Its calls meet a limit that follows from what its own attempt was expected to cost; in time it stays champion."""
+    sleeper = Candidate(
+        Tree({"solution.py": BOMB.replace(b'if time.time() > params["until"]', b"if time.sleep(0.3)")}),
+        {"face": 0, "skill": 0.1},
+    )
+    assert Gate(spec, pool, 1).judge(coin(0), sleeper, 1, 1, limit_s=0.1).promoted
+    assert not Gate(spec, pool, 1).judge(coin(0), sleeper, 1, 1).promoted
+    assert Gate(spec, pool, 1).patience(None) is None
+    assert Gate(spec, pool, 1).patience(12) > 100 * Gate(spec, pool, 1).patience(0)
 
 
 def test_slices_are_different_draws(pool, coin):

@@ -284,6 +284,7 @@ def _verdicts(s: Story, test: Opened, gate: Gate, progress: Progress) -> Iterato
     heard = {(a.slice, a.attempt): a for a in s.answers}
     revealed = {(v.slice, v.attempt): v for v in test.gate}
     candidates = {a.candidate.id: a.candidate for a in s.asked}
+    paces = {a.candidate.id: a.pace for a in s.asked}
     champions = [Candidate(s.opening.tree, s.opening.space.decode(s.opening.space.default()))]
     champions += [candidates[a.candidate] for a in s.answers if a.promoted]
     for at in sorted(heard.keys() - revealed.keys()):
@@ -305,8 +306,11 @@ def _verdicts(s: Story, test: Opened, gate: Gate, progress: Progress) -> Iterato
             if v.promoted:
                 yield f"{name}: promoted although its work failed"
             continue
-        again = gate.judge(candidates[v.candidate], champions[v.slice - 1], v.slice, v.attempt, bits)
-        refused = not v.promoted and certain(test.incidents.get(v.candidate, []))  # its decoys died with the run
+        champion = champions[v.slice - 1]
+        patience = gate.patience(paces.get(champion.id))
+        again = gate.judge(candidates[v.candidate], champion, v.slice, v.attempt, bits, limit_s=patience)
+        seen = test.incidents.get(v.candidate, [])  # decoys died with the run, and so did the clock it may have read
+        refused = not v.promoted and (certain(seen) or any(i.kind == "impure" for i in seen))
         promoted = again.promoted and not refused
         if (promoted, again.draws) != (v.promoted, v.draws) or not _same(again.log_e, v.log_e):
             yield f"{name}: judged {again.promoted} at log e {again.log_e:.3f}, recorded {v.promoted} at {v.log_e:.3f}"

@@ -10,15 +10,19 @@ from __future__ import annotations
 import math
 from typing import NamedTuple
 
+import numpy as np
+
 from toprope.protocols import TaskSpec
 from toprope.referee.panel import Panel
 from toprope.referee.pool import ScorerPool
 from toprope.stats.betting import Bet
 from toprope.stats.intervals import Estimate, ratio
 from toprope.stats.spending import attempt_level
-from toprope.types import Candidate, Incident, certain
+from toprope.types import Candidate, Floats, Incident, certain
 
 STEP = 32  # draws between looks; the e-process may be looked at at any time
+GIVE_UP = 8  # a champion that failed on so many draws of a slice counts as the floor on the rest of it
+PATIENCE, LEAST_S = 16, 1.0  # a champion's calls may take so many times what was expected of it, and no less than this
 
 
 class Verdict(NamedTuple):
@@ -45,29 +49,53 @@ class Gate:
         attempt: int,
         told: float = 0.0,
         until: float = math.inf,
+        limit_s: float | None = None,
     ) -> Verdict:
-        """slice_, attempt: from 1. A candidate that fails on any draw it meets does not pass, nor one with a certain
-        incident there (`incidents` has them all).
+        """slice_, attempt: from 1. A candidate does not pass if it fails on any draw it meets, if a certain incident is
+        seen there (`incidents` has them all), or if it scores otherwise when it runs again.
+
+        A champion that fails twice on a draw counts as the floor there, so that no failure keeps it in place. limit_s:
+        seconds that a call of the champion may take (`patience`).
 
         told: bits that the ticks of earlier answers on this slice disclosed. Weighted by 2^-bits, the union bound over
         attempts is one over everything a climber can have heard and seen on the clock. until: raises TooLate.
         """
         if slice_ != self._slice:
             self._slice, self._panel = slice_, Panel(self._pool, "val", slice_)
+        if limit_s is not None:
+            self._panel.limits[champion.id] = limit_s
         level = self.level(slice_, attempt, told)
         bet = Bet(self._spec.metric.clip, level)
         seen = 0
         for n in range(STEP, self._spec.splits.val_slice + STEP, STEP):
             n = min(n, self._spec.splits.val_slice)
-            ours, theirs = self._panel.columns([candidate, champion], n, until=until)
-            difference = (ours.scores - theirs.scores)[seen:]
-            if difference.size and not (difference == difference).all():
-                break
-            if not bet.update(difference):
+            ours, theirs = self._pair(candidate, champion, seen, n, until)
+            if np.isnan(ours).any() or not bet.update(ours - theirs):
                 break
             seen = n
-        accused = certain(self.incidents(candidate))
-        return Verdict(bet.promoted and not accused, bet.log_e, level, bet.draws)
+        if lost := self._panel.lost(champion):
+            said = f"after its promotion it failed on {lost} draws of slice {slice_}, twice on each"
+            self._panel.incidents.setdefault(champion.id, []).append(Incident("impure", "advisory", said))
+        passed = bet.promoted and self._panel.steady(candidate, min(STEP, bet.draws), until)
+        return Verdict(passed and not certain(self.incidents(candidate)), bet.log_e, level, bet.draws)
+
+    def _pair(
+        self, candidate: Candidate, champion: Candidate, seen: int, n: int, until: float
+    ) -> tuple[Floats, Floats]:
+        """(n - seen,) scores of both on draws seen..n-1; NaN where the candidate failed."""
+        if self._panel.lost(champion) >= GIVE_UP:  # failures may be slow, and an attempt has an end
+            (ours,) = self._panel.columns([candidate], n, until=until)
+            return ours.scores[seen:], ours.floors[seen:]
+        ours, theirs = self._panel.columns([candidate, champion], n, until=until)
+        if np.isnan(theirs.scores).any():
+            theirs = self._panel.second_chance(champion, n, until)
+        return ours.scores[seen:], theirs.counted[seen:]
+
+    def patience(self, pace: int | None) -> float | None:
+        """Seconds that a call of a champion may take which was promoted on a schedule of this pace; None: the task's
+        limit, for a starter and for champions of earlier versions. All its draws were expected by the first tick."""
+        splits = self._spec.splits
+        return None if pace is None else max(LEAST_S, PATIENCE * splits.tick_s * 2**pace / (2 * splits.val_slice))
 
     def incidents(self, candidate: Candidate) -> list[Incident]:
         """What was seen of this candidate on the open slice."""

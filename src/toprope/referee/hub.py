@@ -66,11 +66,11 @@ class Hub:
         schedule = Schedule(self._task.spec.splits.tick_s * 2**pace, self._on_schedule)
         if self._run.unsealed:
             raise UsageError(f"run {self._run.run} has opened its test; a climb ends there, start a new run")
-        answer = self._answer(candidate, schedule)
+        answer = self._answer(candidate, schedule, pace)
         schedule.wait(answer.tick)
         return answer
 
-    def _answer(self, candidate: Candidate, schedule: Schedule) -> Answer:
+    def _answer(self, candidate: Candidate, schedule: Schedule, pace: int) -> Answer:
         name, run = candidate.id, self._run.run
         past = self._vault.past_answer(run, name)
         if past is not None:
@@ -81,19 +81,22 @@ class Hub:
         if tick is not None:
             return Answer(name, False, number, slice_, None, tick)
         champion = champions[-1][0] if champions else Candidate(self._task.starter(), self._starting_params())
+        patience = self._gate.patience(self._vault.pace(run, slice_ - 1))
         told = self._vault.told(run, slice_, number)
         verdict, measured, error = Verdict(False, 0.0, self._gate.level(slice_, number, told), 0), None, ""
         try:
-            verdict = self._gate.judge(candidate, champion, slice_, number, told, schedule.end)
+            verdict = self._gate.judge(candidate, champion, slice_, number, told, schedule.end, patience)
             measured = self._gate.measure(candidate, slice_, schedule.end) if verdict.promoted else None
         except TopropeError as e:  # its draws ended one scorer after the other, or it is late, or the task has a bug
             error = f"{type(e).__name__}: {e}"
         self._vault.saw(run, name, self._gate.incidents(candidate))
+        if champions:
+            self._vault.saw(run, champion.id, self._gate.incidents(champion))
         tick = schedule.tick()
         if measured is None:
             self._vault.refuse(run, slice_, number, verdict._replace(promoted=False), tick, error)
         else:
-            self._vault.promote(run, slice_, number, candidate, measured, verdict, tick)
+            self._vault.promote(run, slice_, number, candidate, measured, verdict, tick, pace)
         return Answer(name, measured is not None, number, slice_, measured, tick)
 
     def open_test(self, request: Unseal, progress: wire.Channel[HubConfig | ToHub]) -> Opened:

@@ -43,6 +43,7 @@ class Work(msgspec.Struct, frozen=True, tag=True):
     slice: int = 0
     detail: bool = False
     replicate: int = 0  # other candidate seeds on the same draws
+    limit_s: float | None = None  # wall and CPU seconds of a call, where they are to be less than the task allows
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):

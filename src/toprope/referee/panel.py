@@ -16,6 +16,8 @@ from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split
 
 CHUNK = 8  # draws per block: small enough to spread over scorers and to stop early, large enough to amortise a child
 GROUP = 16  # trusted candidates to a child
+SAME = 1e-6  # in units of a score
+UNSTEADY = "on the same hidden draws it had other scores when it ran again"
 
 
 class Column(NamedTuple):
@@ -41,6 +43,8 @@ class Panel:
         self._anchors: dict[int, tuple[float, float, int]] = {}
         self.incidents: dict[str, list[Incident]] = {}  # candidate -> what was seen
         self.failures: dict[str, Outcome] = {}  # candidate -> how it first failed
+        self.limits: dict[str, float] = {}  # candidate -> seconds of a call, where they are less than the task's
+        self._retried: dict[str, set[int]] = {}  # candidate -> draws on which it failed and was run once more
 
     def columns(
         self,
@@ -75,6 +79,30 @@ class Panel:
             progress(count / len(works))
         return [self._column(c.id, n) for group in groups for c in group]
 
+    def second_chance(self, candidate: Candidate, n: int, until: float = math.inf) -> Column:
+        """Its column, after it was run once more on every draw on which it had failed: what fails again has failed."""
+        scores, retried = self._scores[candidate.id], self._retried.setdefault(candidate.id, set())
+        if failed := [i for i in range(n) if math.isnan(scores[i]) and i not in retried]:
+            for i in failed:
+                del scores[i]
+            self.columns([candidate], n, until=until)
+            retried.update(failed)
+        return self._column(candidate.id, n)
+
+    def lost(self, candidate: Candidate) -> int:
+        """Draws on which it failed twice."""
+        return sum(math.isnan(self._scores[candidate.id][i]) for i in self._retried.get(candidate.id, ()))
+
+    def steady(self, candidate: Candidate, n: int, until: float = math.inf) -> bool:
+        """Has it the same scores on the first n draws when it runs on them again? Others are noted as an incident."""
+        fresh = Panel(self._pool, self._split, self._slice)
+        (again,) = fresh.columns([candidate], n, until=until)
+        self.incidents.setdefault(candidate.id, []).extend(fresh.incidents.get(candidate.id, []))
+        same = bool(np.allclose(again.scores, self._column(candidate.id, n).scores, atol=SAME, equal_nan=True))
+        if not same:
+            self.incidents[candidate.id].append(Incident("impure", "advisory", UNSTEADY))
+        return same
+
     def _missing(
         self, groups: Sequence[Sequence[Candidate]], n: int
     ) -> tuple[list[Work], dict[int, tuple[Sequence[Candidate], list[int]]]]:
@@ -89,7 +117,8 @@ class Panel:
                     continue
                 space, rows = several([c.params for c in group])
                 tree, digest = self._pool.add(group[0].tree, space)
-                work = Work(len(works), Block(tree, digest, rows, tuple(draws)), self._split, self._slice)
+                block, limit = Block(tree, digest, rows, tuple(draws)), self.limits.get(group[0].id)
+                work = Work(len(works), block, self._split, self._slice, limit_s=limit)
                 works.append(work)
                 owner[work.id] = (group, draws)
         return works, owner

@@ -89,7 +89,8 @@ class Scorer:
         asking = Asking(use, self.pass_on) if use is not None and self.pass_on is not None else None
         job = Job(tree.files, space, block.rows, self.task.spec.entries, work.detail, decoys, asking)
         before = time.process_time()
-        done = self.box.run(job, [self._case(h, work.replicate, asking) for h in held], on_case)
+        with self.box.within(work.limit_s):
+            done = self.box.run(job, [self._case(h, work.replicate, asking) for h in held], on_case)
         cpu = done.cpu_s + time.process_time() - before
         dead = np.array([o != "ok" for o in done.outcomes])
         scores[dead] = np.nan

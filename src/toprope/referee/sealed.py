@@ -15,7 +15,7 @@ import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Annotated, Any, NamedTuple
 from urllib.parse import quote
 
 import msgspec
@@ -38,6 +38,7 @@ CREATE TABLE IF NOT EXISTS verdicts (run TEXT, slice INTEGER, attempt INTEGER, t
                                      draws INTEGER, error TEXT, PRIMARY KEY (run, slice, attempt)) STRICT;
 CREATE TABLE IF NOT EXISTS champions (run TEXT, slice INTEGER, candidate BLOB, measured BLOB,
                                       PRIMARY KEY (run, slice)) STRICT;
+CREATE TABLE IF NOT EXISTS paces (run TEXT, slice INTEGER, pace INTEGER, PRIMARY KEY (run, slice)) STRICT;
 CREATE TABLE IF NOT EXISTS heads (run TEXT PRIMARY KEY, head TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS beacons (run TEXT PRIMARY KEY, round TEXT, candidate TEXT, value TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candidate TEXT, at REAL,
@@ -296,13 +297,29 @@ class Vault:
         self._db.execute("INSERT INTO verdicts VALUES (?,?,?,?,?,?,?,?)", row)
 
     def promote(
-        self, run: str, slice_: int, attempt: int, champion: Candidate, measured: Estimate, why: Verdict, tick: int
+        self,
+        run: str,
+        slice_: int,
+        attempt: int,
+        champion: Candidate,
+        measured: Estimate,
+        why: Verdict,
+        tick: int,
+        pace: int = 0,
     ) -> None:
-        """The answer and the new champion in one transaction; the slice is burned by the champion's existence."""
+        """The answer and the new champion in one transaction; the slice is burned by the champion's existence. pace: of
+        the schedule that its attempt was answered on."""
         with self._write():
             self._decide(run, slice_, attempt, why, tick, "")
             row = (run, slice_, wire.encode(champion), wire.encode(measured))
             self._db.execute("INSERT INTO champions VALUES (?,?,?,?)", row)
+            self._db.execute("INSERT INTO paces VALUES (?,?,?)", (run, slice_, pace))
+
+    def pace(self, run: str, slice_: int) -> int | None:
+        """Of the schedule on which the champion of this slice was promoted; None where no record of it exists."""
+        with self._read():
+            row = self._db.execute("SELECT pace FROM paces WHERE run=? AND slice=?", (run, slice_)).fetchone()
+            return None if row is None else msgspec.convert(row[0], Annotated[int, msgspec.Meta(ge=0, le=12)])
 
     def saw(self, run: str, candidate: str, incidents: list[Incident]) -> None:
         """Kept until the run is over; each kind of incident once per candidate."""
