@@ -246,7 +246,7 @@ def test_a_real_service(form, tmp_path, monkeypatch):
     ends = []
     monkeypatch.setattr(threading, "excepthook", ends.append)
     address = Address(str(tmp_path / "s"), None)
-    service = Service(address, Terms(tmp_path / "vault", "linux-landlock", 1, "token"))
+    service = Service(address, Terms(tmp_path / "vault", "linux-landlock", 1, {"": "token"}))
     threading.Thread(target=service.run, daemon=True).start()
     hello, wish = Hello("token"), m.HubConfig("run/", "no/task", "none", 1, "v")  # refused for three reasons at once
 

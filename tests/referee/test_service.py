@@ -7,7 +7,7 @@ import struct
 import subprocess
 import sys
 import time
-from contextlib import closing
+from contextlib import closing, suppress
 from pathlib import Path
 
 import cells
@@ -15,10 +15,11 @@ import pytest
 
 from toprope import wire
 from toprope.errors import UsageError
-from toprope.referee.address import Address, Hello, parse, reach, read_token
+from toprope.referee.address import Address, Hello, parse, reach, read_token, read_tokens
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Acknowledge, Answer, Attempt, Failed, HubConfig, HubReady, Unseal
 from toprope.referee.sealed import Vault
+from toprope.referee.service import MOST_EACH
 from toprope.types import Candidate, Tree
 
 COIN = "testing/coin-v1"
@@ -37,11 +38,12 @@ def config(run: str, **more: object) -> HubConfig:
 
 
 class Running:
-    """A service in a process of its own. token: in its file."""
+    """A service in a process of its own. token: in its file, or there names and tokens of several users."""
 
-    def __init__(self, base: Path, listen: str) -> None:
+    def __init__(self, base: Path, listen: str, users: dict[str, str] | None = None) -> None:
         self.vault, self.token, self.token_file = base / "vault", secrets.token_hex(16), base / "token"
-        self.token_file.write_text(self.token)
+        lines = [f"{name} {token}" for name, token in (users or {}).items()]
+        self.token_file.write_text("\n".join(lines) or self.token)
         self.token_file.chmod(0o600)
         self.address = parse(listen)
         options = ["--vault", str(self.vault), "--token-file", str(self.token_file), "--workers", "1"]
@@ -78,13 +80,18 @@ def coin(face: int, skill: float) -> Candidate:
     return Candidate(registry.load(COIN).starter(), {"face": face, "skill": skill, "act": "ok"})
 
 
-def ends(sock: socket.socket) -> bool:
-    """Whether the service hangs up without another word."""
+def heard(sock: socket.socket) -> bytes:
+    """What the service says; nothing if it hangs up, also with bytes of ours unread."""
     sock.settimeout(30)
     try:
-        return sock.recv(1) == b""
+        return sock.recv(1 << 16)
     except ConnectionResetError:
-        return True
+        return b""
+
+
+def ends(sock: socket.socket) -> bool:
+    """Whether the service hangs up without another word."""
+    return heard(sock) == b""
 
 
 def turned_away(service: Running, asked: HubConfig, token: str | None = None) -> str:
@@ -117,8 +124,7 @@ def test_hostile_bytes_end_their_own_connection(service):
     for data in hostile:
         with closing(service.connect()) as sock:
             sock.sendall(data)
-            sock.settimeout(30)
-            answer = sock.recv(1 << 16)
+            answer = heard(sock)
             assert answer == b"" or b"does not take this token" in answer
             assert answer == b"" or ends(sock)
     for bad in (config("../../etc"), config("r" * 65)):
@@ -177,15 +183,60 @@ def test_leaving_early_hides_nothing(service):
     again.close()
 
 
-def test_tcp_needs_a_token(tmp_path):
-    """Without one it does not start; with one a client that does not hold it is told so in one line."""
+def port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, "-m", "toprope.cli", "referee", "--listen", f"tcp:127.0.0.1:{port}"]
+        return free.getsockname()[1]
+
+
+def test_strangers_keep_nobody_out(tmp_path):
+    """Hundreds of sockets that say nothing, or half a word, take no slot: a client with the token is served."""
+    running = Running(tmp_path, f"tcp:127.0.0.1:{port()}")
+    try:
+        idle = [running.connect() for _ in range(300)]
+        for sock in idle[::2]:
+            with suppress(OSError):
+                sock.sendall(b"\x10")
+        client = running.client("r")
+        client.wait_ready()
+        client.close()
+        assert ends(idle[0])  # the ones that wait longest are dropped
+        for sock in idle:
+            sock.close()
+    finally:
+        running.close()
+
+
+def test_one_user_cannot_take_every_slot(tmp_path):
+    """Over TCP a name and token for each user: one who holds all it may is told so, and another is served."""
+    base = tmp_path / "names"
+    base.mkdir()
+    running = Running(base, f"tcp:127.0.0.1:{port()}", {"greedy": "g" * 32, "modest": "m" * 32})
+    try:
+        held = []
+        for _ in range(MOST_EACH):
+            link = reach(running.address, "g" * 32)()
+            link.channel.send(config(f"g{len(held)}"))
+            while not isinstance(link.channel.recv(), HubReady):
+                pass
+            held.append(link)
+        assert "16 of 16 connections of this user" in turned_away(running, config("more"), "g" * 32)
+        client = HubClient(config("r"), connect=reach(running.address, "m" * 32))
+        client.wait_ready()
+        client.close()
+        for link in held:
+            link.channel.close()
+    finally:
+        running.close()
+
+
+def test_tcp_needs_a_token(tmp_path):
+    """Without one it does not start; with one a client that does not hold it is told so in one line."""
+    listen = f"tcp:127.0.0.1:{port()}"
+    command = [sys.executable, "-m", "toprope.cli", "referee", "--listen", listen]
     done = subprocess.run(command, capture_output=True, text=True)
     assert (done.returncode, "--token-file" in done.stderr) == (2, True)
-    running = Running(tmp_path, f"tcp:127.0.0.1:{port}")
+    running = Running(tmp_path, listen)
     try:
         assert "does not take this token" in turned_away(running, config("r"), "x" * 32)
         client = running.client("r")
@@ -213,6 +264,14 @@ def test_token_files(tmp_path):
         read_token(path)
     path.chmod(0o600)
     assert read_token(path) == "x" * 32
+    assert read_tokens(path) == {"": "x" * 32}
+    assert read_tokens(None) == {}
+    path.write_text(f"ann {'a' * 16}\nbob {'b' * 16}\n")
+    assert read_tokens(path) == {"ann": "a" * 16, "bob": "b" * 16}
+    for wrong in (f"ann {'a' * 16}\nann {'b' * 16}", f"ann {'a' * 16}\nbob {'a' * 16}", "ann short"):
+        path.write_text(wrong)
+        with pytest.raises(UsageError, match=r"token file .* (line 2|at least 16)"):
+            read_tokens(path)
     path.write_text("short")
     with pytest.raises(UsageError, match="at least 16"):
         read_token(path)

@@ -49,7 +49,11 @@ def bench(quick: bool, tier: str | None, as_json: bool) -> None:
 @main.command()
 @click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
 @click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
-@click.option("--token-file", type=click.Path(path_type=Path), help="Clients must hold the same token; mode 0600.")
+@click.option(
+    "--token-file",
+    type=click.Path(path_type=Path),
+    help="The token of clients, or a line NAME TOKEN for each; mode 0600.",
+)
 @model_option
 @model_tokens_option
 @workers_option
@@ -65,19 +69,19 @@ def referee(
 
     `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
     """
-    from toprope.referee.address import parse, read_token
+    from toprope.referee.address import parse, read_tokens
     from toprope.referee.messages import SCRIPTED
     from toprope.referee.service import Service, Terms
     from toprope.run.session import vault_directory
     from toprope.sandbox.kernel import close_memory
 
     close_memory()
-    address, token = parse(listen), read_token(token_file)
+    address, tokens = parse(listen), read_tokens(token_file)
     terms = Terms(
         vault or vault_directory(),
         proven(False, None).tier,
         workers or cores(),
-        token,
+        tokens,
         candidate_model or SCRIPTED,
         candidate_tokens,
     )

@@ -56,16 +56,41 @@ def parse(text: str) -> Address:
 
 def read_token(path: Path | None) -> str:
     """The token in a file that only its owner can read; "" for no file."""
+    return "" if path is None else _enough(path, _private(path))
+
+
+def read_tokens(path: Path | None) -> dict[str, str]:
+    """name -> token of a service's users, from lines NAME TOKEN; a file that holds one token alone gives it to a user
+    without a name. No file: no tokens."""
     if path is None:
-        return ""
+        return {}
+    text = _private(path)
+    if len(text.split()) == 1:
+        return {"": _enough(path, text)}
+    found: dict[str, str] = {}
+    for number, line in enumerate(filter(None, text.splitlines()), 1):
+        name, _, token = line.partition(" ")
+        if not name.isalnum() or name in found or token.strip() in found.values():
+            raise UsageError(
+                f"token file {path}, token {number}: expected a new NAME of letters and digits, and a TOKEN"
+            )
+        found[name] = _enough(path, token.strip())
+    return found
+
+
+def _private(path: Path) -> str:
     try:
-        state, token = path.stat(), path.read_text(encoding="utf-8").strip()
+        state, text = path.stat(), path.read_text(encoding="utf-8").strip()
     except (OSError, UnicodeDecodeError) as e:
         raise UsageError(f"token file {path}: {e}; expected a text file that you can read") from e
     if stat.S_IMODE(state.st_mode) & 0o077:
         raise UsageError(
             f"token file {path} has mode {stat.S_IMODE(state.st_mode):04o}; expected 0600: chmod 600 {path}"
         )
+    return text
+
+
+def _enough(path: Path, token: str) -> str:
     if len(token.encode()) < MIN_TOKEN:
         raise UsageError(f"token file {path} holds {len(token.encode())} bytes; expected at least {MIN_TOKEN}")
     return token

@@ -23,6 +23,7 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
+from toprope.referee.bounds import check_candidate
 from toprope.referee.broker import aloud, broker_for, silent
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate, Verdict
@@ -62,7 +63,10 @@ class Hub:
         self._gate = Gate(task.spec, pool, run.number)
 
     def attempt(self, candidate: Candidate, pace: int = 0) -> Answer:
-        """Counted before it is evaluated; leaves at a tick, whatever happened. An error is a NOT YET that counts."""
+        """Counted before it is evaluated; leaves at a tick, whatever happened. An error is a NOT YET that counts.
+
+        Raises UsageError, and counts nothing, for a candidate that is larger than the task allows."""
+        check_candidate(candidate, self._task.spec)
         schedule = Schedule(self._task.spec.splits.tick_s * 2**pace, self._on_schedule)
         if self._run.unsealed:
             raise UsageError(f"run {self._run.run} has opened its test; a climb ends there, start a new run")
@@ -102,6 +106,7 @@ class Hub:
     def open_test(self, request: Unseal, progress: wire.Channel[HubConfig | ToHub]) -> Opened:
         """Counts the opening, scores champion and baselines, and reveals everything that was hidden."""
         run = self._run
+        check_candidate(request.candidate, self._task.spec)
         opening = self._vault.open_test(run, request.candidate.id, request.head, request.beacon)
         self._run = run._replace(unsealed=True)
 

@@ -18,6 +18,7 @@ from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Dialogue, Outputs, Task, counting
 from toprope.referee.asking import Asking
+from toprope.referee.bounds import check_space, check_tree
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.imports import denied, invalid
 from toprope.referee.messages import (
@@ -59,9 +60,12 @@ class Scorer:
         self._known: dict[tuple[str, str], list[Incident]] = {}  # (tree, space) -> what stands in them
 
     def load(self, message: Load) -> None:
+        """Raises UsageError for a tree or space that is larger than the task allows, whoever sends it."""
         if message.tree is not None:
+            check_tree(message.tree, self.task.spec)
             self.trees[message.tree.digest] = message.tree
         if message.space is not None:
+            check_space(message.space, self.task.spec)
             self.spaces[message.space.digest] = message.space
 
     def score(self, work: Work) -> Done:

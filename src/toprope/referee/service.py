@@ -18,6 +18,7 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,22 +45,30 @@ from toprope.tasks import registry
 MAX_FRAME = 4 << 20  # bytes; a candidate's files are far smaller
 FRAME_S = 10.0  # for a whole message, from its first byte; also to be read by the client
 IDLE_S = 3600.0  # between two messages; the client comes back by itself
-MOST = 64  # connections at once
+MOST = 64  # connections at once of users that are known
 MOST_EACH = 16  # of one user
+STRANGERS = 256  # connections that have not said who they are; beyond that the one that waits longest is dropped
+HELLO_S, HELLO_BYTES = 5.0, 4096  # for the first message
 LAST = (Answer, Noted, Opened, Failed)  # what ends the hub's side of a question
 
 
+User = int | str  # a uid; over TCP the name of a token
+
+
 class Terms(NamedTuple):
-    """What the service decides, whatever a client asks for. model: the only one, besides the tasks' own scripts, that
-    it asks for candidates, at its own cost; tokens: the most that all runs together may spend on it, for a client can
-    begin as many as it likes."""
+    """What the service decides, whatever a client asks for.
+
+    tokens: name of a user -> token; empty where the kernel says who connects. model: the only one, besides the tasks'
+    own scripts, that it asks for candidates, at its own cost; purse: the most tokens that all runs together may spend
+    on it, for a client can begin as many as it likes.
+    """
 
     vault: Path
     tier: str
     workers: int
-    token: str
+    tokens: dict[str, str]
     model: str = SCRIPTED
-    tokens: int | None = None
+    purse: int | None = None
 
 
 class Refused(Exception):
@@ -73,13 +82,13 @@ class Client:
         self._sock, self.gone = sock, False
         self.uid = _peer(sock)
 
-    def message(self, kind: object, idle_s: float = IDLE_S) -> object:
-        """The next message. Raises Refused for anything that is none of the kind, too long or too slow."""
-        (n,) = struct.unpack("<I", self._exactly(4, idle_s))
-        if n > MAX_FRAME:
+    def message(self, kind: object, idle_s: float = IDLE_S, whole_s: float = FRAME_S, most: int = MAX_FRAME) -> object:
+        """The next message. Raises Refused for one of another kind, too long or too slow."""
+        (n,) = struct.unpack("<I", self._exactly(4, idle_s, whole_s))
+        if n > most:
             raise Refused(f"a message of {n} bytes")
         try:
-            return wire.decode(self._exactly(n, FRAME_S), kind)
+            return wire.decode(self._exactly(n, whole_s, whole_s), kind)
         except (msgspec.MsgspecError, ValueError) as e:
             raise Refused(f"no message: {e}") from None
 
@@ -92,7 +101,7 @@ class Client:
         except OSError:
             self.gone = True
 
-    def _exactly(self, n: int, first_s: float) -> bytes:
+    def _exactly(self, n: int, first_s: float, whole_s: float) -> bytes:
         data, end = b"", time.monotonic() + first_s
         while len(data) < n:
             self._sock.settimeout(max(0.01, end - time.monotonic()))
@@ -103,7 +112,7 @@ class Client:
             if not more:
                 raise Refused("it left")
             if not data:
-                end = time.monotonic() + FRAME_S
+                end = time.monotonic() + whole_s
             data += more
         return data
 
@@ -117,13 +126,23 @@ def _peer(sock: socket.socket) -> int | None:
     return int(uid)
 
 
-def converse(client: Client, terms: Terms) -> None:
-    """One connection from the first message to the last."""
-    hello = client.message(Hello, FRAME_S)
+def greet(client: Client, terms: Terms) -> User:
+    """Who connects: the user by the kernel's word, over TCP the name of the token. Raises Refused for a wrong token."""
+    hello = client.message(Hello, HELLO_S, HELLO_S, HELLO_BYTES)
     assert isinstance(hello, Hello)
-    if not hmac.compare_digest(hello.token.encode(), terms.token.encode()):
+    names = [name for name, token in (terms.tokens or {"": ""}).items() if _same(hello.token, token)]
+    if not names:
         client.send(Failed("the referee service does not take this token; see --referee-token-file"))
         raise Refused("a wrong token")
+    return names[0] if client.uid is None else client.uid
+
+
+def _same(said: str, token: str) -> bool:
+    return hmac.compare_digest(said.encode("utf-8", "surrogatepass"), token.encode())
+
+
+def converse(client: Client, terms: Terms) -> None:
+    """One connection of a known user, to its last message."""
     asked = client.message(HubConfig, FRAME_S)
     assert isinstance(asked, HubConfig)
     try:
@@ -151,7 +170,7 @@ def _on_our_terms(asked: HubConfig, terms: Terms) -> HubConfig:
             "with `toprope referee --candidate-model`"
         )
     return msgspec.structs.replace(
-        asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers, purse=terms.tokens
+        asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers, purse=terms.purse
     )
 
 
@@ -188,11 +207,12 @@ class Service:
     """Listens until the process ends; its hubs end with it."""
 
     def __init__(self, address: Address, terms: Terms) -> None:
-        if address.path is None and not terms.token:
+        if address.path is None and not terms.tokens:
             raise UsageError("a service on TCP needs --token-file: the kernel does not say who connects")
-        if terms.model != SCRIPTED and terms.tokens is None:
+        if terms.model != SCRIPTED and terms.purse is None:
             raise UsageError(f"a service that asks {terms.model} for its clients needs --candidate-tokens: it pays")
-        self._terms, self._open = terms, Counter[int | None]()
+        self._terms, self._open = terms, Counter[User]()
+        self._strangers: dict[socket.socket, None] = {}  # the one that waits longest first
         self._guard = threading.Lock()
         self._socket = address.socket()
         try:
@@ -209,25 +229,57 @@ class Service:
 
     def run(self) -> None:
         while True:
-            sock, _ = self._socket.accept()
+            try:
+                sock, _ = self._socket.accept()
+            except OSError:  # no descriptor is left; strangers are dropped in seconds
+                time.sleep(0.1)
+                continue
             threading.Thread(target=self._one, args=(sock,), daemon=True).start()
 
     def _one(self, sock: socket.socket) -> None:
-        """A connection ends alone, however it ends."""
-        client = Client(sock)
+        """A connection ends alone, however it ends. A slot is counted once it is known whose it is."""
         with contextlib.closing(sock):
-            with self._guard:
-                full = self._open.total() >= MOST or self._open[client.uid] >= MOST_EACH
-                self._open[client.uid] += not full
-            if full:
-                return
+            client = Client(sock)
             try:
-                converse(client, self._terms)
+                with self._unknown(sock):
+                    user = greet(client, self._terms)
+                with self._slot(client, user):
+                    converse(client, self._terms)
             except (Refused, WorkerDied) as e:
                 print(f"connection of uid {client.uid} ended: {str(e)[:200]!r}", file=sys.stderr, flush=True)
-            finally:
-                with self._guard:
-                    self._open[client.uid] -= 1
+
+    @contextlib.contextmanager
+    def _unknown(self, sock: socket.socket) -> Iterator[None]:
+        """A place among the strangers, of which the one that waits longest makes room."""
+        with self._guard:
+            if len(self._strangers) >= STRANGERS:
+                oldest = next(iter(self._strangers))
+                del self._strangers[oldest]
+                with contextlib.suppress(OSError):
+                    oldest.shutdown(socket.SHUT_RDWR)
+            self._strangers[sock] = None
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._strangers.pop(sock, None)
+
+    @contextlib.contextmanager
+    def _slot(self, client: Client, user: User) -> Iterator[None]:
+        """One of the user's connections. Raises Refused, and tells the client, when it has as many as it may."""
+        with self._guard:
+            own, all_ = self._open[user], self._open.total()
+            full = own >= MOST_EACH or all_ >= MOST
+            self._open[user] += not full
+        if full:
+            said = f"the referee service has {own} of {MOST_EACH} connections of this user, {all_} of {MOST} in all"
+            client.send(Failed(f"{said}; end a run that uses it, then resume this one"))
+            raise Refused("no connection is left")
+        try:
+            yield
+        finally:
+            with self._guard:
+                self._open[user] -= 1
 
 
 def _clear(path: str) -> None:

@@ -15,6 +15,8 @@ import msgspec
 from toprope import seeding, wire
 from toprope.errors import UsageError
 from toprope.protocols import TaskSpec
+from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS
+from toprope.referee.bounds import depth as nested
 from toprope.referee.broker import broker_for
 from toprope.referee.messages import Done, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
@@ -26,9 +28,6 @@ from toprope.tasks import registry
 from toprope.types import HARDCODED, Block, Candidate, Outcome, Tree
 
 IGNORED = {"params.json", "__pycache__"}
-MAX_FILES = 1000  # with folders
-MAX_FOLDERS = 32  # one inside another
-MAX_LEVELS = 32  # of lists and objects inside each other in parameters: every reader on the way takes these
 
 
 def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Candidate:
@@ -104,7 +103,7 @@ def _read_params(path: Path, most: int) -> dict[str, Any]:
         raise UsageError(f"parameters {path}: {str(e)[:200]}; {expected}") from e
     if not isinstance(params, dict):
         raise UsageError(f"parameters {path} hold a {type(params).__name__}; {expected}")
-    if _depth(params) > MAX_LEVELS:
+    if nested(params) > MAX_LEVELS:
         raise UsageError(f"parameters {path} are nested more than {MAX_LEVELS} deep; {expected}")
     return params
 
@@ -114,12 +113,6 @@ def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(found) < len(pairs):
         raise ValueError("one name stands there twice")
     return found
-
-
-def _depth(value: Any) -> int:
-    if not isinstance(value, list | dict):
-        return 0
-    return 1 + max(map(_depth, value.values() if isinstance(value, dict) else value), default=0)
 
 
 def _no_constant(name: str) -> float:
