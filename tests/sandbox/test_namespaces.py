@@ -224,7 +224,8 @@ class TestMounts:
         (tmp_path / "outside.so.1").touch()
         (tmp_path / "outside.so").symlink_to("outside.so.1")
         readable = [str(tmp_path / "lib/a.py"), str(library / "site/numpy"), str(tmp_path / "outside.so")]
-        said = namespaces.arguments(readable, str(library), [str(library / "site"), str(library / "missing")])
+        holes = [str(library / "site"), str(library / "missing")]
+        said = namespaces.arguments(namespaces.layout(readable, str(library), holes))
         told = " ".join(said)
         for part in (
             f"--ro-bind {library} {library} --tmpfs {library}/site --ro-bind {library}/site/numpy",

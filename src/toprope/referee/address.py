@@ -71,9 +71,7 @@ def read_tokens(path: Path | None) -> dict[str, str]:
     for number, line in enumerate(filter(None, text.splitlines()), 1):
         name, _, token = line.partition(" ")
         if not name.isalnum() or name in found or token.strip() in found.values():
-            raise UsageError(
-                f"token file {path}, token {number}: expected a new NAME of letters and digits, and a TOKEN"
-            )
+            raise UsageError(f"token file {path} line {number}: expected a new NAME of letters and digits, and a TOKEN")
         found[name] = _enough(path, token.strip())
     return found
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from toprope.protocols import Task
+from toprope.referee.guarded import drawn
 from toprope.referee.traps import Traps
 from toprope.sandbox.memory import PublicMemory
 from toprope.seeding import derive
@@ -21,7 +22,7 @@ class Held(NamedTuple):
 def practice(task: Task, secret: bytes) -> list[Draw]:
     """All draws of dev, as a scorer would make them; secret: of dev, which is public."""
     name = task.spec.id
-    return [task.generate("dev", i, derive(secret, name, "dev", 0, i)) for i in range(task.spec.splits.rungs[-1])]
+    return [drawn(task, "dev", i, derive(secret, name, "dev", 0, i)) for i in range(task.spec.splits.rungs[-1])]
 
 
 class DrawStore:
@@ -47,7 +48,7 @@ class DrawStore:
     def _make(self, split: Split, slice_: int, index: int) -> Held:
         name = (self._task.spec.id, split, slice_, index)
         secret = self._secrets[split]
-        draw = self._task.generate(split, index, derive(secret, *name))
+        draw = drawn(self._task, split, index, derive(secret, *name))
         decoy = self._task.decoy(draw, self._traps.rng(*name)) if self._traps is not None else None
         arrays, coins = (decoy.arrays, decoy.coins) if decoy is not None else ({}, None)
         return Held(draw, PublicMemory.of({**arrays, **draw.public}), coins, derive(secret, *name, "rng"))

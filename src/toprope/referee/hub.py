@@ -224,7 +224,7 @@ def main() -> None:
         return
     except TopropeError as e:
         with contextlib.suppress(WorkerDied):
-            channel.send(Failed(str(e), e.exit_code))
+            channel.send(Failed(str(e).encode("utf-8", "replace").decode(), e.exit_code))
     except sqlite3.Error as e:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(f"the vault cannot be read: {e}; restore sealed.db from a copy, then resume the run"))

@@ -12,14 +12,17 @@ import sys
 import time
 from collections.abc import Callable
 
+import msgspec
 import numpy as np
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Dialogue, Outputs, Task, counting
+from toprope.referee import guarded
 from toprope.referee.asking import Asking
 from toprope.referee.bounds import check_space, check_tree
 from toprope.referee.draws import DrawStore, Held
+from toprope.referee.guarded import TaskFailed, calling, speaking
 from toprope.referee.imports import denied, invalid
 from toprope.referee.messages import (
     Done,
@@ -38,7 +41,7 @@ from toprope.sandbox.box import Case, Job, JobResult, Sandbox
 from toprope.sandbox.kernel import harden_worker
 from toprope.space import Space
 from toprope.tasks import registry
-from toprope.types import Block, BlockResult, Floats, Incident, Tree
+from toprope.types import Block, BlockResult, Incident, Outcome, Tree
 
 
 class Scorer:
@@ -69,21 +72,40 @@ class Scorer:
             self.spaces[message.space.digest] = message.space
 
     def score(self, work: Work) -> Done:
+        """Where the task's own code fails on the answers, every variant alone: the others keep their scores."""
         self._check(work)
+        try:
+            return self._score(work)
+        except TaskFailed as e:
+            rows = work.block.rows
+            if len(rows) > 1:
+                alone = [msgspec.structs.replace(work.block, rows=rows[i : i + 1]) for i in range(len(rows))]
+                return joined([self.score(msgspec.structs.replace(work, block=block)) for block in alone])
+            held = self._held(work)
+            return self._answer(work, held, invalid(np.full((1, len(held)), np.nan), str(e) if work.detail else ""))
+
+    def _held(self, work: Work) -> list[Held]:
+        return [self.store.get(work.split, work.slice, i) for i in work.block.draws]
+
+    def _score(self, work: Work) -> Done:
         block, start = work.block, time.monotonic()
-        held = [self.store.get(work.split, work.slice, i) for i in block.draws]
+        held = self._held(work)
         scores = np.full((len(block.rows), len(held)), np.nan)
         hits, coins = np.zeros(len(block.rows), np.int64), 0
         tallies: list[np.ndarray] = []
+        faults: dict[int, str] = {}  # variant -> what is wrong with its score
 
         def on_case(i: int, outputs: Outputs, alive: np.ndarray) -> None:
             nonlocal hits, coins
-            scores[alive, i] = self._checked(outputs, held[i])[alive]
+            task, draw = self.task, held[i].draw
+            found, why = guarded.scores(task, outputs, draw, len(block.rows))
+            scores[alive, i] = found[alive]
+            faults.update({v: text for v, text in why.items() if alive[v]})
             if held[i].coins is not None:
-                more, n = self.task.agreement(outputs, held[i].draw, held[i].coins)
+                more, n = calling(task, "agreement", lambda: task.agreement(outputs, draw, held[i].coins))
                 hits, coins = hits + more * alive, coins + n
-            if counting(self.task):
-                tallies.append(self.task.tally(outputs, held[i].draw) * alive[:, None])
+            if counting(task):
+                tallies.append(calling(task, "tally", lambda: task.tally(outputs, draw)) * alive[:, None])
 
         tree, space = self.trees[block.tree], self.spaces[block.space]
         if refused := self._refused(block.tree):
@@ -96,6 +118,10 @@ class Scorer:
         with self.box.within(work.limit_s):
             done = self.box.run(job, [self._case(h, work.replicate, asking) for h in held], on_case)
         cpu = done.cpu_s + time.process_time() - before
+        for variant, text in faults.items():
+            done.outcomes[variant] = Outcome.INVALID
+            if work.detail:
+                done.messages[variant] = text
         dead = np.array([o != "ok" for o in done.outcomes])
         scores[dead] = np.nan
         found = {i: [incident] for i, incident in used(hits, coins).items()}
@@ -157,16 +183,23 @@ class Scorer:
         def dialogue(entries: frozenset[str]) -> Dialogue:
             if asking is not None:
                 asking.begin()
-            return self.task.dialogue(held.draw, entries)
+            return speaking(self.task, self.task.dialogue(held.draw, entries))
 
         return Case(held.public, held.rng_seed + replicate, dialogue)
 
-    def _checked(self, outputs: Outputs, held: Held) -> Floats:
-        """A task's score function must give finite numbers from valid outputs; anything else is the task's bug."""
-        scores = np.asarray(self.task.score(outputs, held.draw), dtype=np.float64)
-        if not np.isfinite(scores).all():
-            raise TopropeError(f"task {self.task.spec.id}: score() gave a non-finite number from valid outputs")
-        return scores
+
+def joined(parts: list[Done]) -> Done:
+    """The answers about one variant each, on the same draws, as one about all of them."""
+    results = [done.result for done in parts]
+    whole = BlockResult(
+        np.concatenate([r.scores for r in results]),
+        [r.outcomes[0] for r in results],
+        {i: r.messages[0] for i, r in enumerate(results) if 0 in r.messages},
+        sum(r.cpu_s for r in results),
+        sum(r.wall_s for r in results),
+        {i: r.incidents[0] for i, r in enumerate(results) if 0 in r.incidents},
+    )
+    return msgspec.structs.replace(parts[0], result=whole)
 
 
 def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
@@ -174,7 +207,8 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
     if not isinstance(config, ScorerConfig):
         raise UsageError(f"a scorer was told {type(config).__name__} before its configuration")
     task = registry.load(config.task)
-    with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier) as box:
+    hidden = any(split != "dev" for split in config.secrets)
+    with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier, private=hidden) as box:
         for split in config.secrets:
             task.prepare(split, lambda what, done: channel.send(Progress(what, done)))
         traps = Traps(config.traps) if config.traps is not None else None
@@ -208,7 +242,7 @@ def main() -> None:
         return  # the other end is gone: nothing left to do
     except TopropeError as e:
         with contextlib.suppress(WorkerDied):
-            channel.send(Failed(str(e), e.exit_code))
+            channel.send(Failed(str(e).encode("utf-8", "replace").decode(), e.exit_code))
 
 
 if __name__ == "__main__":

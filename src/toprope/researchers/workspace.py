@@ -30,6 +30,7 @@ from typing import NamedTuple
 
 import toprope
 from toprope.errors import NoProtection, UsageError
+from toprope.researchers import frozen
 from toprope.sandbox import namespaces, walls
 
 ROOM = "/workspace"  # where the folder lies inside
@@ -47,6 +48,7 @@ ROOM_MAX = 2 << 30  # bytes that a room may hold; a hole counts as what it would
 FREE_BYTES, FREE_FILES = 1 << 30, 10_000  # that rooms leave on the disk, for the ledger and everybody else
 REMOVE = "until that has changed, nothing can be made or written here: remove what you do not need"
 LOOK_S = 0.25  # between two looks at what a room holds, more where looking takes long
+OF_PROC = ("filesystems", "version")  # what stays in a room's /proc beside processes
 COVERED = 'mount -n -t tmpfs -o ro,size=4k none / && exec "$@"'  # as `sandbox/inside/layers.py` forbids user namespaces
 
 
@@ -69,6 +71,10 @@ class Workspace:
         self.folder.parent.mkdir(0o700, parents=True, exist_ok=True)  # what is setuid in a room is its owner
         self.folder.mkdir(exist_ok=True)
         self.lock = threading.RLock()
+        self._starting = threading.Lock()  # held while a command starts, and as long as the room stands still
+        self._first: int | None = None  # number of the first process of the command at work
+        self._still_since: float | None = None
+        self._still_s = 0.0
         self._prefix = _command(self.folder)
         self._own(self.folder)
         self.folder.chmod(0o755)  # whatever its last owner left
@@ -88,14 +94,18 @@ class Workspace:
             full = self.full()
             limits = ["sh", "-c", LIMITS % (0 if full else FILE_BLOCKS), "sh"]
             command = [*self._prefix, "--chdir", cwd, "--", *_user(), "sh", "-c", MANY, "sh", *own, *argv]
-            process, first = until_ended.enter_context(_started(limits, command, _filter("full" if full else "room")))
+            with self._starting:
+                begun = _started(limits, command, _filter("full" if full else "room"))
+                process, first, self._first = until_ended.enter_context(begun)
             streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
             threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
             timed_out, filled = False, ""
             try:
                 timed_out, filled = self._watched(process, timeout_s, not full)
             finally:
-                _end(process, first)
+                with self._starting:  # numbers are not given to others while somebody may stop them
+                    _end(process, first)
+                    self._first = None
             out, err = (s.result() for s in streams)
             cut = any(s.cut for s in streams)
             if full or filled:
@@ -103,9 +113,10 @@ class Workspace:
             return Ran(-1 if timed_out or filled else process.returncode, out, err, timed_out, cut)
 
     def _watched(self, process: subprocess.Popen[bytes], timeout_s: float, growing: bool) -> tuple[bool, str]:
-        """Waits for the end of a command: did it meet its limit, and if it filled the room, what `full` says."""
-        end, pause = time.monotonic() + timeout_s, LOOK_S if growing else timeout_s
-        while (left := end - time.monotonic()) > 0:
+        """Waits for the end of a command: did it meet its limit, and if it filled the room, what `full` says. The time
+        that the room stood still is not the command's."""
+        end, pause = time.monotonic() - self.still_s + timeout_s, LOOK_S if growing else timeout_s
+        while (left := end + self.still_s - time.monotonic()) > 0:
             with contextlib.suppress(subprocess.TimeoutExpired):
                 process.wait(min(pause, left))
                 return False, ""
@@ -114,6 +125,28 @@ class Workspace:
                 return False, why
             pause = max(pause, 2 * (time.monotonic() - began))
         return True, ""
+
+    @property
+    def still_s(self) -> float:
+        """Seconds that this room has stood still."""
+        since = self._still_since
+        return self._still_s + (time.monotonic() - since if since is not None else 0.0)
+
+    @contextlib.contextmanager
+    def still(self) -> Iterator[None]:
+        """No process of the room runs, and no command begins. One that cannot be stopped is ended."""
+        with self._starting:
+            first = self._first
+            if first is not None and not frozen.stop(first):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(first, signal.SIGKILL)
+            self._still_since = time.monotonic()
+            try:
+                yield
+            finally:
+                self._still_s, self._still_since = self.still_s, None
+                if first is not None:
+                    frozen.go_on(first)
 
     def full(self, more: int = 0) -> str:
         """Why nothing can be written here any more; empty where `more` bytes can."""
@@ -210,11 +243,11 @@ def _write(stream: object, data: bytes) -> None:
 @contextlib.contextmanager
 def _started(
     limits: list[str], command: list[str], code: bytes
-) -> Iterator[tuple[subprocess.Popen[bytes], int | None]]:
-    """bubblewrap at its command, and a pidfd of the first process of its namespace; None where it made none. limits:
-    what runs it. code: of the seccomp filter, none if empty."""
+) -> Iterator[tuple[subprocess.Popen[bytes], int | None, int | None]]:
+    """bubblewrap at its command, a pidfd of the first process of its namespace, and its number; None where it made
+    none. limits: what runs it. code: of the seccomp filter, none if empty."""
     listen, tell = os.pipe()
-    first = None
+    first = number = None
     rules = os.memfd_create("filter")
     os.write(rules, code)
     os.lseek(rules, 0, os.SEEK_SET)
@@ -238,8 +271,9 @@ def _started(
             while not said.endswith(b"}\n") and (part := os.read(listen, 4096)):
                 said += part
             with contextlib.suppress(ProcessLookupError, ValueError):  # it is over already, or was never there
-                first = os.pidfd_open(json.loads(said)["child-pid"])
-            yield process, first
+                number = json.loads(said)["child-pid"]
+                first = os.pidfd_open(number)
+            yield process, first, number
     finally:
         os.close(listen)
         if first is not None:
@@ -289,6 +323,7 @@ def _command(folder: Path) -> list[str]:
     if os.geteuid():
         said += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
     said += ["--ro-bind", "/usr", "/usr", "--proc", "/proc", "--dev", "/dev"]
+    said += _quiet_proc()
     said += ["--perms", "1777", "--size", str(TMP), "--tmpfs", "/tmp", "--remount-ro", "/dev"]
     for made in ("/opt", PACKAGES, "/etc"):
         said += ["--perms", "0755", "--dir", made]
@@ -315,6 +350,20 @@ def _command(folder: Path) -> list[str]:
     settings = {"PATH": paths, "HOME": ROOM, "LANG": "C.UTF-8", "PYTHONPATH": PACKAGES, "OPENBLAS_NUM_THREADS": "1",
                 "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
     return said + [part for name, value in settings.items() for part in ("--setenv", name, value)]
+
+
+def _quiet_proc() -> list[str]:
+    """Nothing in /proc but processes: what the kernel counts over the whole machine (load, memory, interrupts, entries
+    of its caches) tells what hidden work did while the room stood still."""
+    said: list[str] = []
+    for entry in sorted(Path("/proc").iterdir()):
+        if entry.name.isdigit() or entry.name in OF_PROC or entry.is_symlink():
+            continue
+        if entry.is_dir():
+            said += ["--size", "4096", "--tmpfs", str(entry), "--remount-ro", str(entry)]
+        else:
+            said += ["--dev-bind", "/dev/null", str(entry)]
+    return said
 
 
 def _hidden() -> list[str]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from toprope.errors import RunError
 from toprope.protocols import Climber, Ledger
 from toprope.run.ascent import Ascent
 from toprope.run.race import Race
@@ -54,7 +55,7 @@ def climb(
     hears: Callable[[Generation], None],
 ) -> None:
     """Climbs until the budget is spent, or all `points` of the space are known. The first proposal of every climber is
-    the unmodified starter."""
+    the unmodified starter. Raises RunError where nothing but the starter runs."""
     number, ask = 0, 1
     while ask > 0:
         rows = climber.ask(ask)
@@ -67,6 +68,8 @@ def climb(
         if not budget.recorded(number):
             ledger.append("generation", generation)
         hears(generation)
+        if why := race.hopeless:
+            raise RunError(f"{why}; mend the task or its space, and begin a new run")
         known = race.experiments - race.cached
         ask = min(size, budget.left(race.experiments, number)) if known < points else 0
         number += 1

@@ -21,6 +21,7 @@ OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has see
 QUARTER = 4  # at most one in so many goes on past each rung (successive halving, Jamieson & Talwalkar 2016)
 SLACK = 0.02  # and this much in the metric's unit, so that a lucky small spread does not end it
 BLOCKS = 8  # a rung is cut into about this many blocks, by candidates and then by draws, on any number of workers
+SOME = 32  # different candidates, from which a climb in which only the starter runs is ended
 KEEP = 64  # finalists remembered with their per-draw scores: those an attempt at the gate may choose from
 
 
@@ -178,6 +179,15 @@ class Race:
             finalist = Finalist(self.experiments + i, rows[i].copy(), float(values[at]), scores[i].copy())
             bisect.insort(self.finalists, finalist, key=lambda f: (-f.value, f.experiment))
         del self.finalists[KEEP:]
+
+    @property
+    def hopeless(self) -> str:
+        """Why a climb makes no sense: of the first SOME candidates only the starter ran to its end. Else empty."""
+        failed, distinct = sum(self.failed.values()), self.experiments - self.cached
+        if distinct < SOME or failed < distinct - 1:
+            return ""
+        ends = ", ".join(f"{n} {outcome}" for outcome, n in sorted(self.failed.items()))
+        return f"{failed} of {distinct} different candidates failed ({ends}), all but the starter"
 
     @property
     def best(self) -> Finalist | None:

@@ -36,7 +36,9 @@ from toprope.run.story import tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space
 from toprope.tasks import registry
-from toprope.types import Block, Candidate, Codes, Tree
+from toprope.types import Block, Candidate, Codes, Outcome, Tree
+
+LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
 
 Tier = Callable[[str | None], Choice]
 """Proves a tier: the one a run was begun under, or for None whatever the user wishes."""
@@ -172,7 +174,7 @@ class Session:
         assert self._pool is not None
         space = (self.task.space or Space([])) if climbers.authored(self.ask.climber) else _space(self.task)
         tree, ready = self.task.starter(), self._hub.ready
-        anchors = _anchors(self._pool, tree, space, self.task.spec.splits.rungs[-1])
+        anchors = _anchors(self.ask.task, self._pool, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
             toprope=toprope.__version__,
             tier=choice.tier,
@@ -362,12 +364,24 @@ def _published(task: Task) -> Codes:
     return np.array(rows, dtype=np.uint8).reshape(-1, len(space.dims))
 
 
-def _anchors(pool: ScorerPool, tree: Tree, space: Space, draws: int) -> Anchors:
+def _anchors(task: str, pool: ScorerPool, tree: Tree, space: Space, draws: int) -> Anchors:
     """Floor and ceiling of every dev draw, learned by scoring the starter once."""
     tree_digest, space_digest = pool.add(tree, space)
     cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
     rows = space.default()[None, :]
     floors, ceilings = np.empty(draws), np.empty(draws)
-    for done in pool.run([Work(i, Block(tree_digest, space_digest, rows, cut), "dev") for i, cut in enumerate(cuts)]):
+    works = [Work(i, Block(tree_digest, space_digest, rows, cut), "dev", detail=True) for i, cut in enumerate(cuts)]
+    for done in pool.run(works):
+        if (outcome := done.result.outcomes[0]) is not Outcome.OK:
+            raise UsageError(
+                f"the starter of task {task} fails on dev, {outcome}: {done.result.messages.get(0, 'no message')}; "
+                f"every climb begins with it: mend it, and try it with `toprope submit {task} DIR`"
+            )
         floors[list(cuts[done.id])], ceilings[list(cuts[done.id])] = done.floors, done.ceilings
+    gap = float((ceilings - floors).mean())
+    if not gap >= LEAST_GAP:
+        raise UsageError(
+            f"task {task}: its ceilings lie {gap:g} above its floors in the mean over dev, expected {LEAST_GAP:g} or "
+            "more; without a gap a score has no normalised value: mend floor and ceiling in generate()"
+        )
     return Anchors(floors, ceilings)

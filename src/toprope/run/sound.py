@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from toprope.run.story import Story
 
 LARGEST = 1e12  # of any number in a run, in seconds, experiments or units of a score
+WIDEST = 1e20  # of a normalised value: a score of 1e9 over the smallest gap that a run may have
 FAILED = {str(o) for o in Outcome if o is not Outcome.OK}
 
 
@@ -41,7 +42,7 @@ def _faults(s: Story) -> Iterator[str]:
         names.add(block.id)
         yield from _block(block, s.opening)
     for i, g in enumerate(s.generations):
-        if g.number != i or not _number(g.elapsed, g.experiments, g.pruned, g.cached, g.best or 0.0, least=-LARGEST):
+        if g.number != i or not _number(g.elapsed, g.experiments, g.pruned, g.cached) or not _value(g.best or 0.0):
             yield f"generation {i} is none"
     for i, f in enumerate(s.findings):
         if f.number != i + 1 or not _named(f.author) or not _named(f.kind):
@@ -106,7 +107,7 @@ def _gate(s: Story) -> Iterator[str]:
     asked: dict[str, Asked] = {}
     for a in s.asked:
         sent = (a.made, a.experiment) if a.author == "" or _named(a.author) else (-1,)
-        if not _writable(a.candidate.params) or not _number(a.dev, least=-LARGEST) or not _number(*sent):
+        if not _writable(a.candidate.params) or not _value(a.dev) or not _number(*sent):
             yield f"the attempt of experiment {a.experiment} holds no candidate"
             return
         if asked.setdefault(a.candidate.id, a) is not a:
@@ -140,7 +141,11 @@ def _test(s: Story) -> Iterator[str]:
 
 
 def _estimates(*some: Estimate | None) -> bool:
-    return all(e is None or _number(e.value, e.lo, e.hi, e.se, least=-LARGEST) for e in some)
+    return all(e is None or _value(e.value, e.lo, e.hi, e.se) for e in some)
+
+
+def _value(*some: float) -> bool:
+    return all(abs(x) <= WIDEST for x in some)  # NaN is not
 
 
 def _number(*some: float, least: float = 0.0) -> bool:

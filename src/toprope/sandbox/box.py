@@ -37,8 +37,9 @@ class Sandbox:
     """One zygote, one core, one child at a time. A context manager. Use it from one thread.
 
     tier: "linux-full" (every layer), "linux-landlock" (every layer but namespaces), or "none" (no layer at all; results
-    are marked unprotected). off: layers switched off, for the tests' proof that each of them matters. Raises
-    NoProtection if a layer cannot be put up.
+    are marked unprotected). private: children read copies of their own, so that nobody else can look at their pages in
+    the kernel's cache. off: layers switched off, for the tests' proof that each of them matters. Raises NoProtection if
+    a layer cannot be put up.
     """
 
     def __init__(
@@ -48,13 +49,14 @@ class Sandbox:
         profile: str = "numpy",
         tier: str = "linux-landlock",
         off: frozenset[str] = frozenset(),
+        private: bool = False,
     ) -> None:
         if tier not in (*TIERS, "none"):
             raise UsageError(f"sandbox tier {tier!r} is not known; expected {', '.join(TIERS)} or none")
         known = LAYERS | CHECKS
         if unknown := off - known:
             raise UsageError(f"sandbox layers {sorted(unknown)} are not known; expected some of {sorted(known)}")
-        self.limits, self.profile, self.tier = limits, profile, tier
+        self.limits, self.profile, self.tier, self.private = limits, profile, tier, private
         self.off = off | (LAYERS if tier == "none" else frozenset())
         self.zygote = self._started()
 
@@ -128,10 +130,10 @@ class Sandbox:
         full = self.tier == "linux-full" and "namespaces" not in self.off
         for _ in range(START_TRIES - 1):
             try:
-                return Zygote(self.profile, self.off, full)
+                return Zygote(self.profile, self.off, full, self.private)
             except WorkerDied:
                 continue
-        return Zygote(self.profile, self.off, full)
+        return Zygote(self.profile, self.off, full, self.private)
 
     def close(self) -> None:
         self.zygote.close()

@@ -14,8 +14,9 @@ from __future__ import annotations
 
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Set
 from pathlib import Path
+from typing import NamedTuple
 
 from toprope.errors import NoProtection
 
@@ -44,8 +45,17 @@ def kinds() -> list[str]:
     return sorted((*KINDS, "user")) if os.geteuid() else sorted(KINDS)
 
 
-def arguments(readable: Iterable[str], folder: str, hidden: Iterable[str]) -> list[str]:
-    """bubblewrap's arguments. readable: the allow-list. folder: bound whole, but for what is `hidden` in it.
+class Layout(NamedTuple):
+    """What is bound. tops: files and folders at their real paths. holes: folders in them that stay empty. links: on the
+    way to them, link -> target as written."""
+
+    tops: frozenset[str]
+    holes: frozenset[str]
+    links: dict[str, str]
+
+
+def layout(readable: Iterable[str], folder: str, hidden: Iterable[str]) -> Layout:
+    """readable: the allow-list. folder: bound whole, but for what is `hidden` in it.
 
     Binding one folder with holes in it instead of its two hundred entries: each bind costs bubblewrap a look through
     all that were made before.
@@ -57,7 +67,14 @@ def arguments(readable: Iterable[str], folder: str, hidden: Iterable[str]) -> li
     for path in sorted(files, key=_parts):
         if _ours(path, tops, holes):
             tops.add(path)
-    made = {top: ["--dev-bind" if top.startswith("/dev/") else "--ro-bind", top, top] for top in tops}
+    return Layout(frozenset(tops), frozenset(holes), links)
+
+
+def arguments(plan: Layout, root: str = "") -> list[str]:
+    """bubblewrap's arguments. root: of a tree with copies of what is bound (`copies.py`), "" for the originals."""
+    tops, holes, links = plan
+    made = {top: ["--ro-bind", root + top, top] for top in tops}
+    made |= {top: ["--dev-bind", top, top] for top in tops if top.startswith("/dev/")}
     made |= {hole: ["--tmpfs", hole] for hole in holes}
     made |= {link: ["--symlink", target, link] for link, target in links.items() if _ours(link, tops, holes)}
     above = {str(p) for path in made for p in Path(path).parents} - set(made) - {"/"}
@@ -73,7 +90,7 @@ def arguments(readable: Iterable[str], folder: str, hidden: Iterable[str]) -> li
     return [*said, "--chdir", "/"]
 
 
-def _ours(path: str, tops: set[str], holes: set[str]) -> bool:
+def _ours(path: str, tops: Set[str], holes: Set[str]) -> bool:
     """Is it for us to make this path, or does it come with a folder that is bound above it?"""
     for p in map(str, Path(path).parents):
         if p in holes or p in tops:

@@ -63,12 +63,14 @@ class Ended(NamedTuple):
 class Zygote:
     """One running zygote. pid: as we see it. record: what it and the kernel say about it, and what was asked of it.
 
-    full: in namespaces of its own. Raises NoProtection if a wall cannot be put up, WorkerDied if someone killed it.
+    full: in namespaces of its own. private: on copies of the files that it reads. Raises NoProtection if a wall cannot
+    be put up, WorkerDied if someone killed it.
     """
 
-    def __init__(self, profile: str, off: frozenset[str], full: bool = False) -> None:
-        config = walls.config(profile, off, full)
-        before, arguments = _outer_wall(config) if full else ([], [])
+    def __init__(self, profile: str, off: frozenset[str], full: bool = False, private: bool = False) -> None:
+        config = walls.config(profile, off, full, private)
+        plan, root = config.pop("layout"), config.pop("root")
+        before, arguments = _outer_wall(plan, root) if full else ([], [])
         self.control, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
         self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         proc = os.open("/proc", os.O_PATH | os.O_DIRECTORY)
@@ -76,7 +78,8 @@ class Zygote:
         config |= {"control": theirs.fileno(), "proc": proc}
         memory = _memory("inside", json.dumps(config).encode())
         fds = [theirs.fileno(), memory, proc, *arguments]
-        self.process = _exec(before, fds, memory, complaints, leaky="fds" in off)
+        python, extra = walls.interpreter("" if full else root)
+        self.process = _exec([*before, *python], extra, fds, memory, complaints, leaky="fds" in off)
         theirs.close()
         for fd in fds[1:]:
             os.close(fd)
@@ -256,7 +259,7 @@ def _environment() -> dict[str, str]:
     }
 
 
-def _outer_wall(config: dict[str, Any]) -> tuple[list[str], list[int]]:
+def _outer_wall(plan: namespaces.Layout, root: str) -> tuple[list[str], list[int]]:
     """The bubblewrap command to exec a zygote with, and the descriptors it reads its arguments from.
 
     Raises NoProtection if there is no bubblewrap that can be trusted.
@@ -264,9 +267,7 @@ def _outer_wall(config: dict[str, Any]) -> tuple[list[str], list[int]]:
     bwrap = namespaces.installed()
     if bwrap is None:
         raise NoProtection("bubblewrap is not installed")
-    folder = walls.stdlib()
-    said = namespaces.arguments(config["readable"], str(folder), [str(folder / n) for n in walls.NOT_READ])
-    fd = _memory("arguments", b"\0".join(map(os.fsencode, said)))
+    fd = _memory("arguments", b"\0".join(map(os.fsencode, namespaces.arguments(plan, root))))
     return [bwrap, "--args", str(fd), "--"], [fd]
 
 
@@ -285,16 +286,18 @@ def _pid_of(pidfd: int) -> int:
         return next(int(line.split()[1]) for line in f if line.startswith("Pid:"))
 
 
-def _exec(before: list[str], fds: list[int], memory: int, complaints: int, leaky: bool) -> subprocess.Popen[bytes]:
-    """before: the command that execs it. leaky: for the tests' proof that closing descriptors matters; inherit
-    whatever is inheritable."""
+def _exec(
+    python: list[str], environment: dict[str, str], fds: list[int], memory: int, complaints: int, leaky: bool
+) -> subprocess.Popen[bytes]:
+    """python: what execs the interpreter. environment: besides the usual one. leaky: for the tests' proof that closing
+    descriptors matters; inherit whatever is inheritable."""
     for fd in fds:
         os.set_inheritable(fd, True)
     return subprocess.Popen(
-        [*before, str(walls.INTERPRETER), "-s", "-P", "-S", "-B", "-c", BOOT, str(memory)],
+        [*python, "-s", "-P", "-S", "-B", "-c", BOOT, str(memory)],
         close_fds=not leaky,
         pass_fds=() if leaky else fds,
-        env=_environment(),
+        env=_environment() | environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.DEVNULL,
         stderr=complaints,

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from toprope.errors import NoProtection, UsageError
-from toprope.sandbox import libraries
+from toprope.sandbox import copies, libraries, namespaces
 
 HERE = Path(__file__).parent
 UID = 64733  # nobody's: outside the ranges that distributions and systemd hand out to services
@@ -23,24 +23,30 @@ PARTS = ("layers", "decoys", "cases", "model", "candidate", "zygote")  # of insi
 PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft"))}  # distributions, modules to preload
 
 
-def config(profile: str, off: frozenset[str], own_root: bool = False) -> dict[str, Any]:
+def config(profile: str, off: frozenset[str], own_root: bool = False, private: bool = False) -> dict[str, Any]:
     """Everything a zygote is told. own_root: its mounts are its own, so folders above what it reads are open to it.
+    private: it reads copies of its own (`copies.py`), below "root".
 
-    Raises UsageError for an unknown profile, NoProtection without filters.
+    Raises UsageError for an unknown profile, NoProtection without filters, or where no copy can be made.
     """
     if profile not in PROFILES:
         raise UsageError(f"import profile {profile!r} is not known; expected one of {', '.join(PROFILES)}")
     distributions, preload = PROFILES[profile]
     places = [place(name) for name in distributions]
     readable = sorted({str(p) for p in _readable(places)})
+    plan = namespaces.layout(readable, str(stdlib()), [str(stdlib() / n) for n in NOT_READ])
+    root = str(copies.copied(plan)) if private else ""
+    moved = root if not own_root else ""  # in namespaces of its own the copies lie where the originals do
     return {
         "parts": PARTS,
         "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in PARTS},
         "stages": filters() if "seccomp" not in off else ["", ""],
-        "site": sorted({str(p.parent) for p in places}),
+        "site": sorted({moved + str(p.parent.resolve()) if moved else str(p.parent) for p in places}),
+        "root": root,
+        "layout": plan,
         "preload": list(preload),
-        "readable": readable,
-        "uid": _stranger([INTERPRETER, stdlib(), *places], own_root),
+        "readable": sorted(t if t.startswith("/dev/") else root + t for t in plan.tops) if moved else readable,
+        "uid": _stranger([Path(moved + str(p.resolve())) for p in (INTERPRETER, stdlib(), *places)], own_root),
         "own_root": own_root,
         "off": sorted(off),
     }
@@ -111,3 +117,14 @@ def filters() -> list[str]:
 
 def hashes(stages: list[str]) -> dict[str, str]:
     return {f"stage{n}": hashlib.sha256(bytes.fromhex(code)).hexdigest()[:16] for n, code in enumerate(stages, 1)}
+
+
+def interpreter(root: str) -> tuple[list[str], dict[str, str]]:
+    """How the interpreter of a tree of copies is started where the originals are in its place: by its own loader, with
+    its own libraries and standard library. "": the original, as usual."""
+    if not root:
+        return [str(INTERPRETER)], {}
+    (loader,) = [name for name in libraries.needed(INTERPRETER) if "/" in name]
+    shelves = {str(p.parent) for p in Path(root).rglob("lib*.so*") if "python3" not in str(p.parent)}
+    command = [root + str(Path(loader).resolve()), "--library-path", ":".join(sorted(shelves))]
+    return [*command, root + str(INTERPRETER)], {"PYTHONHOME": root + sys.base_prefix}

@@ -1,0 +1,195 @@
+"""What a room can hear of hidden work through what both share: files in the kernel's cache, and the machine's time.
+
+The attack is real: the room throws pages of the standard library out of memory, a candidate on a hidden draw reads
+file i to send bit i, and the room looks which pages are there again. It is alive where children read the originals.
+"""
+
+import json
+import os
+import sysconfig
+import threading
+import time
+from pathlib import Path
+
+import cells
+import pytest
+
+from toprope.referee.client import HubClient
+from toprope.referee.messages import HubConfig
+from toprope.researchers import frozen
+from toprope.researchers.workspace import Workspace
+from toprope.sandbox.box import Case, Job, Sandbox
+from toprope.sandbox.memory import PublicMemory
+from toprope.space import Space
+from toprope.tasks import registry
+from toprope.types import Candidate, Limits, Tree
+
+BITS = 128
+COIN = "testing/coin-v1"
+TIERS = ["linux-landlock", *(["linux-full"] if cells.full() else [])]
+LOOK = """
+import json, os, sys, time
+files, found = json.load(open("files.json")), []
+for repeat in range(3 if sys.argv[1] == "evict" else 1):
+    for number, name in enumerate(files):
+        fd = os.open(name, os.O_RDONLY)
+        try:
+            if sys.argv[1] == "evict":
+                os.posix_fadvise(fd, 0, 0, os.POSIX_FADV_DONTNEED)
+            elif os.preadv(fd, [bytearray(1)], 0, os.RWF_NOWAIT):  # a miss begins to read the page: one look is all
+                found.append(number)
+        except BlockingIOError:
+            pass
+        os.close(fd)
+    time.sleep(0.1)
+print(json.dumps(found))
+"""
+SENDS = f"""
+import hashlib, os
+import numpy as np
+
+HERE = os.path.dirname(os.__file__)
+FILES = [os.path.join(HERE, name) for name in $FILES]
+
+def answer(nonce, *, params):
+    bits = int.from_bytes(hashlib.sha256(nonce.tobytes()).digest()[:{BITS // 8}], "big")
+    for i, name in enumerate(FILES):
+        if bits >> i & 1:
+            with open(name, "rb") as f:
+                f.read(1)
+    return np.array([params["face"], params["skill"], nonce[0]])
+"""
+
+
+def message(nonce) -> set[int]:
+    import hashlib
+
+    bits = int.from_bytes(hashlib.sha256(nonce.tobytes()).digest()[: BITS // 8], "big")
+    return {i for i in range(BITS) if bits >> i & 1}
+
+
+@pytest.fixture(scope="module")
+def files() -> list[str]:
+    """Modules that nobody loads meanwhile."""
+    folder = Path(sysconfig.get_path("stdlib"))
+    rare = ("lib2to3", "tkinter", "turtledemo", "distutils", "wsgiref", "curses", "dbm", "msilib", "pydoc_data")
+    found = [str(p) for name in rare for p in sorted((folder / name).rglob("*.py")) if p.stat().st_size > 1000]
+    found = [name for name in found if "/test" not in name]
+    assert len(found) >= BITS
+    Sandbox(Limits(), private=True).close()  # making the copies reads the originals: not while somebody listens
+    return found[:BITS]
+
+
+@pytest.fixture
+def room(tmp_path, files) -> Workspace:
+    made = Workspace(tmp_path / "room")
+    made.write("files.json", json.dumps(files).encode())
+    made.write("look.py", LOOK.encode())
+    return made
+
+
+def hears(room: Workspace, what: str = "look") -> set[int]:
+    done = room.run(["python3", "look.py", what])
+    assert done.code == 0, done.stderr
+    return set(json.loads(done.stdout))
+
+
+def candidate(files: list[str]) -> Candidate:
+    source = SENDS.replace("$FILES", repr([os.path.relpath(name, sysconfig.get_path("stdlib")) for name in files]))
+    return Candidate(Tree({"solution.py": source.encode()}), {"face": 1, "skill": 0.0})
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_pages_of_files_are_not_shared_with_hidden_work(room, files, tier):
+    """The room hears nothing of what a child read that has copies of its own, and every bit where it has none."""
+    task, sent = registry.load(COIN), candidate(files)
+    draw = task.generate("val", 0, 7)
+    heard = {}
+    for private in (False, True):
+        with Sandbox(Limits(), tier=tier, private=private) as box:
+            hears(room, "evict")
+            job = Job(sent.tree.files, Space([]), b"", task.spec.entries)
+            job = job._replace(space=task.space, rows=task.space.default()[None, :])
+            with PublicMemory.of(draw.public) as public:
+                case = Case(public, 1, lambda entries: task.dialogue(draw, entries))
+                assert box.run(job, [case], lambda *_: None).outcomes == ["ok"]
+            heard[private] = hears(room)
+    assert heard == {False: message(draw.public["nonce"]), True: set()}
+
+
+def test_nothing_is_heard_of_an_attempt(room, files, tmp_path):
+    """The real hub, one official attempt of a candidate that sends on every draw: no page of any file is touched."""
+    hub = HubClient(HubConfig("r", COIN, cells.best(), 1, str(tmp_path / "vault"), "secret"))
+    hub.wait_ready()
+    hears(room, "evict")
+    hub.submit(candidate(files), 2)
+    assert not hub.answer().promoted
+    assert hears(room) == set()
+    hub.close()
+
+
+def test_a_room_that_stands_still_does_nothing(room):
+    """Not one step of a running program is taken, no command begins, and the time is not the command's."""
+    code = "import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n"
+    room.write("clock.py", code.encode())
+    ran = []
+    worker = threading.Thread(target=lambda: ran.append(room.run(["python3", "clock.py"], timeout_s=3)))
+    worker.start()
+    time.sleep(1)
+    with room.still():
+        began, number = time.time(), room._first
+        assert all(p.state in frozen.STILL for p in frozen.below(number))
+        time.sleep(4)
+        ended = time.time()
+    worker.join()
+    ticks = [float(line) for line in ran[0].stdout.splitlines()]
+    assert len([t for t in ticks if t < began]) > 3
+    assert [t for t in ticks if began < t < ended] == []
+    assert [t for t in ticks if t > ended] != []  # its three seconds were not over
+    assert ran[0].timed_out
+
+
+def test_a_room_that_forks_without_end_is_stopped_too(room):
+    """Processes that make processes are found, or ended with their command."""
+    storm = "for i in 1 2 3 4; do (while :; do /bin/true & done) & done; sleep 60"
+    worker = threading.Thread(target=lambda: room.run(["bash", "-c", storm], timeout_s=4))
+    worker.start()
+    while not room._first:
+        time.sleep(0.05)
+    time.sleep(0.5)
+    with room.still():
+        first = room._first
+        for _ in range(20):
+            assert all(p.state in frozen.STILL for p in frozen.below(first))
+            time.sleep(0.01)
+    worker.join()
+
+
+def test_a_command_waits_while_its_room_stands_still(room):
+    """It begins when the room goes on."""
+    done = []
+    with room.still():
+        worker = threading.Thread(target=lambda: done.append(room.run(["true"])))
+        worker.start()
+        time.sleep(0.5)
+        assert not done
+        assert room.still_s > 0.4
+    worker.join()
+    assert done[0].code == 0
+
+
+def test_a_room_sees_no_count_of_the_machine(room):
+    """Load, memory, interrupts, CPU time of everybody: nothing in /proc but the room's own processes."""
+    names = [p.name for p in Path("/proc").iterdir() if not p.name.isdigit() and not p.is_symlink()]
+    kept = {"filesystems", "version"}
+    code = f"""
+import os
+for name in {sorted(set(names) - kept)!r}:
+    path = "/proc/" + name
+    held = os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1)
+    if held: print(name, held)
+"""
+    room.write("counts.py", code.encode())
+    done = room.run(["python3", "counts.py"])
+    assert (done.stdout, done.stderr, done.code) == (b"", b"", 0)
+    assert os.path.exists("/proc/loadavg")
