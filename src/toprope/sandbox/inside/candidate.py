@@ -7,8 +7,9 @@ Wire, scorer to child (trusted direction): <json length, blob length>, JSON, blo
     case   public arrays as a sealed memfd                                  -> nothing
     round  calls, variants, nonces, inline arrays                           -> frames in the slots, then "done"
 Wire, child to scorer: <kind, number, length>, text; kind "T": a decoy was touched; "P", "Q": part and end of a question
-to a model, which is answered before anything else. Frames go through the slots memfd: a counter of finished variants,
-then per variant nonce, number, kind and the declared arrays, exact bytes. What is finished survives a kill.
+to a model, which is answered before anything else. Frames go through the slots memfd: a counter (the round's number
+above, finished variants below), then per variant nonce, number, kind and the declared arrays, exact bytes. What is
+finished survives a kill.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ OK, INVALID, CRASH, MEMORY = 1, 2, 3, 4  # frame kinds
 LENGTHS = struct.Struct("<II")
 NOTE = struct.Struct("<cIH")
 HEAD = struct.Struct("<QII")
+ROUND = 32  # the bit of the counter from which on it holds the round's number
 FIRST = 64  # bytes before the first frame: the counter, alone on its cache line
 TEXT_MAX = 500
 
@@ -148,7 +150,7 @@ class Session:
         own = {name: view(blob, dtype, [n, *shape], 12 * n + start) for name, dtype, shape, start in meta["own"]}
         kind_of = frame([spec for call in meta["calls"] for spec in call["returns"]])
         frames = np.frombuffer(self.slots, kind_of, n, FIRST)
-        self.counter[0] = 0
+        base = self.counter[0] = meta["round"] << ROUND
         calls = [Player(self, call, {**self.public, **inline}, own, frames).play for call in meta["calls"]]
         slots, counter, head, size = self.slots, self.counter, HEAD.pack_into, kind_of.itemsize
         for slot, variant in enumerate(variants):
@@ -161,7 +163,7 @@ class Session:
             if text and self.detail:
                 self.channel.note(b"E", variant, text)
             head(slots, FIRST + slot * size, nonces[slot], variant, kind)
-            counter[0] = slot + 1
+            counter[0] = base + slot + 1
         if self.decoys is not None and (name := self.decoys.touched()):
             self.channel.note(b"T", 0, name)
         self.channel.note(b"D", n, meta["nonce"].encode())
