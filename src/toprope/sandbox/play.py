@@ -40,6 +40,7 @@ DECOYS = {
     b"switch": ("decoy switch", "it changed a switch in its environment that nothing reads"),
     b"scorer": ("decoy scorer", "it replaced a scorer that nothing calls"),
 }
+EVERYONE, NOBODY = -1, -2  # culprits that are no variant
 FORGED = "a counter that is not one"
 FORBIDDEN = "a forbidden system call (SIGSYS)"
 NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
@@ -63,7 +64,7 @@ class Play:
         self.first = -1  # the first variant played in this child; only it has no neighbour to blame
         self.crowd = 0  # variants played in this child
         self.alone: set[int] = set()  # variants that get a child of their own after a forgery nobody can be blamed for
-        self.spared: set[int] = set()  # culprits whose child was killed from outside once; -1: while loading
+        self.spared: set[int] = set()  # culprits whose child was killed from outside once; EVERYONE: while loading
         self.restarts = 0
         self.backstop_s = math.inf  # CPU seconds after which the kernel ends this child
         self.question = bytearray()  # of this child to a model, as far as it has come
@@ -146,18 +147,25 @@ class Play:
         except Gone as e:
             gone, finished = self._finished(e, len(group))
         got, good = frames.read(self.child.slots, window, finished, "nonce" not in self.box.off)
-        if gone and gone.outcome is Outcome.TIMEOUT and good == len(group):
-            gone.pinned = False  # every answer is in, so it is not the last one's silence: any may have begun a note
+        if gone and gone.outcome is Outcome.TIMEOUT and self._answered(window, good):
+            gone.pinned = False
         if good < finished:
             gone = Gone(Outcome.VIOLATION, "a frame that is not its own", pinned=False)
         if gone and not gone.pinned and self.crowd > 1:
             self.alone.update(group.tolist())
-            self._bury(gone, -2)
+            self._bury(gone, NOBODY)
             return group[:0], got[:0]
         who, got = self._judge(group[:good], got, arrays)
         if gone:
             self._bury(gone, int(group[min(good, len(group) - 1)]))
         return who, got
+
+    def _answered(self, window: frames.Window, position: int) -> bool:
+        """Is the answer in of the one that is to be blamed for a silence? Then it is somebody else's: any may have begun
+        a note, or moved the counter."""
+        assert self.child is not None
+        last = len(window.variants)
+        return frames.read(self.child.slots, window, min(position + 1, last))[1] in (position + 1, last)
 
     def _finished(self, gone: Gone, asked: int) -> tuple[Gone, int]:
         """How many variants were done at that end. A counter that cannot be is the worse end."""
@@ -304,7 +312,7 @@ class Play:
                     self._open(case)
                 return True
             except Gone as e:
-                self._bury(e, -1)
+                self._bury(e, EVERYONE)
         return False
 
     def _start(self, case: Case) -> None:
@@ -353,7 +361,7 @@ class Play:
         self.done[:] = 0
 
     def _bury(self, gone: Gone, culprit: int) -> None:
-        """Kill what is left, give the culprit its outcome (-1: everyone alive, -2: nobody yet). A new child follows."""
+        """Kill what is left, give the culprit its outcome. A new child follows."""
         if self.child is not None:
             self.child.kill()
             try:
@@ -367,10 +375,10 @@ class Play:
             self._mend(gone.why)
         elif gone.outside and culprit not in self.spared:
             self.spared.add(culprit)
-            self.alone.update({culprit} - {-1})
-        elif culprit == -1:
+            self.alone.update({culprit} - {EVERYONE})
+        elif culprit == EVERYONE:
             self._fail_all(gone.outcome, gone.why)
-        elif culprit == self.first or gone.outcome is Outcome.TIMEOUT:
+        elif culprit != NOBODY and (culprit == self.first or gone.outcome is Outcome.TIMEOUT):
             self._fail(culprit, gone.outcome, gone.why)
 
     def _mend(self, why: str) -> None:
