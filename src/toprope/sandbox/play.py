@@ -161,8 +161,8 @@ class Play:
         return who, got
 
     def _answered(self, window: frames.Window, position: int) -> bool:
-        """Is the answer in of the one that is to be blamed for a silence? Then it is somebody else's: any may have begun
-        a note, or moved the counter."""
+        """Has the one that is to be blamed for a silence answered? Then the silence is another's, who began a note or
+        moved the counter."""
         assert self.child is not None
         last = len(window.variants)
         return frames.read(self.child.slots, window, min(position + 1, last))[1] in (position + 1, last)
