@@ -19,7 +19,7 @@ from toprope.space import Dim, Space, several
 from toprope.tasks import registry
 from toprope.types import Array, Call, Limits, Outcome, Round
 
-KIND = st.sampled_from([b"H", b"X", b"E", b"D", b"T", b"\0", b"Z"])
+KIND = st.sampled_from([b"S", b"M", b"H", b"X", b"E", b"D", b"T", b"\0", b"Z"])
 NOTES = st.builds(
     lambda kind, number, length, text: NOTE.pack(kind, number, len(text) if length is None else length) + text,
     KIND, st.integers(0, 2**32 - 1) | st.integers(0, 5), st.none() | st.integers(0, 65535), st.binary(max_size=60),
@@ -41,7 +41,7 @@ def test_notes(form):
             inbox += rest
         told = b"".join(NOTE.pack(n.kind, n.number, len(n.text)) + n.text for n in taken)
         assert told + bytes(inbox) == data
-        assert all(n.kind in b"HXEDT" and len(n.text) <= 4 * TEXT_MAX for n in taken)
+        assert all(n.kind in b"SMHXEDT" and len(n.text) <= 4 * TEXT_MAX for n in taken)
         assert len(inbox) < NOTE.size + 4 * TEXT_MAX
 
     data = st.one_of(st.binary(max_size=300), st.lists(NOTES, max_size=4).map(b"".join))

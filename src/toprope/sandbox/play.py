@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.errors import UsageError, WorkerDied
+from toprope.errors import MachineFault, UsageError, WorkerDied
 from toprope.protocols import Outputs
 from toprope.sandbox import frames
 from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
@@ -333,15 +333,36 @@ class Play:
             self._open(case)  # without waiting for its hello: one wake-up less
         except Gone as e:  # it may have said why before it hung up
             deaf = e
-        while not (found := self._notes()):
-            late = patience.over()
+        self._first_words(patience, deaf)
+
+    def _first_words(self, patience: Patience, deaf: Gone | None) -> None:
+        """Its walls stand, then its hello. What ends it before is no candidate's doing: none of its code was run."""
+        assert self.child is not None
+        ready = late = False
+        while True:
+            found = self._notes()
+            if found and not ready:
+                ready = self._set_up(found.pop(0))
+            if found:
+                return self._hello(found)
+            before, late = late, patience.over()
             heard = self.child.hear(0.0 if late else patience.pause())
+            gone = None
             if heard == b"":
-                raise deaf or self._autopsy()
-            if late and not heard:
-                raise Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
+                gone = deaf or self._autopsy()
+            elif late and (heard is None or before):
+                gone = Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
+            if gone is not None:
+                raise gone if ready else Gone(None, f"a child ended before its walls stood: {gone.why}")
             self.child.inbox += heard or b""
-        self._hello(found)
+
+    def _set_up(self, note: frames.Note) -> bool:
+        if note.kind == b"M":
+            text = note.text.decode("utf-8", "replace")
+            raise MachineFault(
+                f"a candidate's process cannot be set up here: {text}; compare `ulimit -a` with its task"
+            )
+        return note.kind == b"S"
 
     def _hello(self, found: list[frames.Note]) -> None:
         first = found[0]

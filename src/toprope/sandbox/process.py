@@ -25,10 +25,10 @@ import time
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from toprope.errors import NoProtection, WorkerDied
+from toprope.errors import MachineFault, NoProtection, WorkerDied
 from toprope.sandbox import namespaces, walls
 from toprope.sandbox.inside.candidate import LENGTHS, ROUND
-from toprope.sandbox.inside.zygote import STATUS
+from toprope.sandbox.inside.zygote import NO_CHILD, STATUS
 from toprope.sandbox.patience import Patience
 
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as they are for the receiver
@@ -115,16 +115,22 @@ class Zygote:
         return pid, record | {"uid": uid}
 
     def fork(self) -> Child:
-        """A fresh child, told nothing yet. Raises WorkerDied if the zygote is gone."""
+        """A fresh child, told nothing yet. Raises WorkerDied if the zygote is gone, MachineFault if it cannot fork."""
         ours, theirs = socket.socketpair()
         try:
             self._send(b"J", theirs.fileno())
-            data, extra, _, _ = self.control.recvmsg(16, socket.CMSG_SPACE(4))
+            data, extra, _, _ = self.control.recvmsg(256, socket.CMSG_SPACE(4))
         except OSError as e:
             ours.close()
             raise WorkerDied(f"the zygote does not answer: {e}") from None
         finally:
             theirs.close()
+        if data.startswith(NO_CHILD):
+            ours.close()
+            text = data.removeprefix(NO_CHILD).decode("utf-8", "replace")
+            raise MachineFault(
+                f"this machine makes no process for a candidate ({text}); end others or raise `ulimit -u`"
+            )
         if not data or not extra:
             ours.close()
             raise WorkerDied("the zygote ended before it made a child")

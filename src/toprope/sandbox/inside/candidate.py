@@ -6,8 +6,9 @@ Wire, scorer to child (trusted direction): <json length, blob length>, JSON, blo
     job    files, parameter levels, rows, entries wanted, slots memfd      -> hello
     case   public arrays as a sealed memfd                                  -> nothing
     round  calls, variants, nonces, inline arrays                           -> frames in the slots, then "done"
-Wire, child to scorer: <kind, number, length>, text; kind "T": a decoy was touched; "P", "Q": part and end of a question
-to a model, which is answered before anything else. Frames go through the slots memfd: a counter (the round's number
+Wire, child to scorer: <kind, number, length>, text; the first is "S", set up, or "M", the machine does not allow it,
+both before any of the candidate's code is run; "T": a decoy was touched; "P", "Q": part and end of a question to a
+model, which is answered before anything else. Frames go through the slots memfd: a counter (the round's number
 above, finished variants below), then per variant nonce, number, kind and the declared arrays, exact bytes. What is
 finished survives a kill.
 """
@@ -84,10 +85,17 @@ class Channel:
             data = data[os.write(self.fd, data) :]
 
 
-def converse(channel: Channel, job: Message) -> None:
+def mapped(job: Message) -> mmap.mmap:
+    """The memory for answers that came with the job."""
+    slots = mmap.mmap(job.fd, job.meta["slots"])
+    os.close(job.fd)
+    return slots
+
+
+def converse(channel: Channel, job: Message, slots: mmap.mmap) -> None:
     """Hello, then cases and rounds until the scorer hangs up."""
     try:
-        session = Session(channel, job)
+        session = Session(channel, job, slots)
     except BaseException as e:  # SystemExit too: whatever the candidate's top level raises
         kind, text = explain(e)
         channel.note(b"X", kind, text if job.meta["detail"] else b"")
@@ -105,11 +113,10 @@ def converse(channel: Channel, job: Message) -> None:
 class Session:
     """One candidate in one child: its modules, its variants' parameters, and what `keep` keeps for this case."""
 
-    def __init__(self, channel: Channel, job: Message) -> None:
+    def __init__(self, channel: Channel, job: Message, slots: mmap.mmap) -> None:
         meta, blob = job.meta, job.blob
         self.channel, self.detail, self.model = channel, meta["detail"], meta["model"]
-        self.slots = mmap.mmap(job.fd, meta["slots"])
-        os.close(job.fd)
+        self.slots = slots
         self.counter = memoryview(self.slots)[:8].cast("Q")
         self.names = [name for name, _ in meta["levels"]]
         self.levels = [levels for _, levels in meta["levels"]]
