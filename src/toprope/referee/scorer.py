@@ -204,6 +204,8 @@ def main() -> None:
     except TopropeError as e:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(str(e), e.exit_code))
+    finally:
+        channel.close()
 
 
 if __name__ == "__main__":

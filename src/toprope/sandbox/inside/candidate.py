@@ -393,11 +393,27 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         origin = module.__spec__.origin if module.__spec__ else None
         assert origin is not None
         module.__file__ = self.prefix + origin
-        exec(compile(self.files.get(origin, b""), self.prefix + origin, "exec", dont_inherit=True), module.__dict__)
+        source = self.files.get(origin, b"")
+        text_of(source)
+        exec(compile(source, self.prefix + origin, "exec", dont_inherit=True), module.__dict__)
 
     def get_data(self, path: str) -> bytes:
         """Other files of the candidate, for pkgutil.get_data."""
         return self.files[path.removeprefix(self.prefix)]
+
+
+def text_of(source: bytes) -> None:
+    """Raises SyntaxError for a file that is no text in its encoding: compile() lets that pass in comments, python
+    itself does not."""
+    try:
+        source.decode()
+    except UnicodeDecodeError as e:
+        import io
+        import tokenize
+
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        if encoding.startswith("utf-8"):
+            raise SyntaxError(f"(unicode error) {e}") from None
 
 
 def warm_up() -> None:
