@@ -7,10 +7,11 @@ import threading
 import time
 
 import pytest
-from kit import ANSWER, PRELUDE, box, play
+from kit import ANSWER, PRELUDE, TIERS, box, play
 
+from toprope.errors import WorkerDied
 from toprope.protocols import Dialogue
-from toprope.sandbox import process
+from toprope.sandbox import patience, process
 from toprope.sandbox.box import Sandbox
 from toprope.types import Call, Limits, Outcome, Round
 
@@ -107,6 +108,22 @@ def f(x, *, params):
     result, _, _ = play(source, 2, sandbox=box(wall_s=0.4))
     assert result.outcomes[0] is OK
     assert result.outcomes[1] is VIOLATION
+
+
+@pytest.mark.parametrize("tier", TIERS)
+def test_a_child_that_is_never_allowed_to_run_is_the_machines_fault(tier: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that somebody stops and never lets go on ends the job in the end, and no candidate gets an outcome."""
+    monkeypatch.setattr(patience, "PATIENCE", 0.3)
+    fork = process.Zygote.fork
+
+    def stopped(zygote: process.Zygote) -> process.Child:
+        child = fork(zygote)
+        signal.pidfd_send_signal(child.pidfd, signal.SIGSTOP)
+        return child
+
+    monkeypatch.setattr(process.Zygote, "fork", stopped)
+    with pytest.raises(WorkerDied, match="not allowed to run"):
+        play("def f(x):\n    return [1.0]\n", sandbox=box(tier=tier))
 
 
 def kill_in_round(monkeypatch: pytest.MonkeyPatch, times: int) -> None:

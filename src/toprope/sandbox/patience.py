@@ -67,10 +67,14 @@ class Patience:
         """The whole time again."""
         self.spent = self.looked = 0.0
         self._start = self._cpu = self.child.cpu_s()
-        self.skip()
+        self._plan()
 
-    def skip(self) -> None:
-        """What passed since the last look counts for nothing: the child waited for us."""
+    def spare(self, seconds: float) -> None:
+        """So much of the time since the last look does not count: the child waited for an answer of ours."""
+        self._seen += seconds
+        self._next += seconds
+
+    def _plan(self) -> None:
         self._seen = time.monotonic()
         self._next = self._seen + TICK_S * _dice.uniform(0.5, 1.5)
 
@@ -93,4 +97,4 @@ class Patience:
         self.looked += seen
         if self.looked > PATIENCE * (1.0 + self.wall_s):
             raise Gone(None, f"a child was not allowed to run: {self.looked:.0f} s brought it {self.spent:.1f} s")
-        self.skip()
+        self._plan()

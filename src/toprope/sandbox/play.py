@@ -17,6 +17,7 @@ import math
 import os
 import secrets
 import signal
+import time
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -241,29 +242,30 @@ class Play:
         elif note.kind == b"T" and note.text in DECOYS and self.job.decoys is not None:
             self._touched(*DECOYS[note.text], window.variants.tolist())
         elif note.kind in b"PQ" and self.job.ask is not None and note.number in window.variants:
-            self._asked(note)
-            patience.skip()  # the model's time is not the candidate's
+            patience.spare(self._asked(note))  # the model's time is not the candidate's
         else:
             raise Gone(Outcome.VIOLATION, "a message that was not asked for", pinned=False)
 
-    def _asked(self, note: frames.Note) -> None:
-        """A part of a question to a model; after the last one, its answer goes back."""
+    def _asked(self, note: frames.Note) -> float:
+        """A part of a question to a model; after the last one, its answer goes back. Returns the seconds it took."""
         assert self.child is not None
         assert self.job.ask is not None
         self.question += note.text
         if len(self.question) > MAX_QUESTION:
             raise Gone(Outcome.OUTPUT, f"a question of more than {MAX_QUESTION} bytes")
         if note.kind == b"P":
-            return
-        question = bytes(self.question)
+            return 0.0
+        question, began = bytes(self.question), time.monotonic()
         self.question.clear()
         try:
             meta, reply = {}, self.job.ask(question, note.number).encode()
         except Refused as e:
             meta, reply = {"refused": str(e)}, b""
+        took = time.monotonic() - began
         patience = self._patience()
         if not self.child.say(meta, reply, -1, patience):
             self._silent(patience)
+        return took
 
     def _notes(self) -> list[frames.Note]:
         assert self.child is not None
