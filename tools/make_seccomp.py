@@ -24,10 +24,9 @@ ARCHES = {"x86_64": s.Arch.X86_64, "aarch64": s.Arch.AARCH64}
 COMPUTE = """
 read write close fstat newfstatat stat lstat statx lseek mmap munmap mprotect mremap madvise brk rt_sigaction
 rt_sigprocmask rt_sigreturn sigaltstack pread64 readv writev getdents64 getcwd readlink readlinkat access faccessat
-faccessat2 futex sched_yield sched_getaffinity getpid gettid getppid getuid geteuid getgid getegid getgroups
-clock_gettime clock_getres clock_nanosleep nanosleep gettimeofday time exit exit_group getrandom uname sysinfo
-getrusage set_robust_list rseq set_tid_address restart_syscall dup dup2 dup3 pipe pipe2 poll ppoll select pselect6
-times arch_prctl membarrier setitimer getitimer recvmsg getcpu
+faccessat2 futex sched_yield getpid gettid getppid getuid geteuid getgid getegid getgroups nanosleep gettimeofday time
+exit exit_group getrandom uname sysinfo getrusage set_robust_list rseq set_tid_address restart_syscall dup dup2 dup3
+pipe pipe2 poll ppoll select pselect6 times arch_prctl membarrier setitimer getitimer recvmsg getcpu
 """.split()
 
 # What the zygote itself does between fork and the candidate's first line; stage 2 takes all of it away again.
@@ -47,6 +46,11 @@ init_module finit_module delete_module kexec_load kexec_file_load landlock_creat
 CHILD_TRIPWIRES = "kill pidfd_open".split()
 CHILD_REFUSED = "fork vfork wait4 waitid sendmsg prctl seccomp tgkill close_range".split()
 
+# What would tell a child how many ran before it, how long the machine is up and how busy it is. Process numbers are
+# answered by 0: honest code only ever prints them.
+CHILD_NUMBERS = "getpid getppid gettid set_tid_address".split()
+CHILD_WHEN = "times sysinfo".split()
+
 # A researcher's room allows nearly all. Space is taken by writing, slow enough to be watched, not by reserving; in one
 # that is full nothing new is made, so that no command can take a little more before it is ended. All of it ends with
 # whoever started it, also where an ordinary user's room makes bubblewrap's inner process call what it likes.
@@ -59,6 +63,7 @@ WRITE_FLAGS = os.O_ACCMODE | os.O_CREAT | os.O_TRUNC
 CLONE_THREAD = 0x10000
 FCNTL = (0, 1, 2, 3, 4, 1030)  # F_DUPFD GETFD SETFD GETFL SETFL DUPFD_CLOEXEC: no locks, leases, seals, pipe sizes
 IOCTL = (0x5401, 0x5413, 0x541B, 0x5421, 0x5450, 0x5451)  # TCGETS TIOCGWINSZ FIONREAD FIONBIO FIONCLEX FIOCLEX
+CLOCKS = (*range(8), 11)  # the machine's and one's own; the others are CPU clocks of processes, of any process at all
 PRCTL = (1, 15, 22)  # PR_SET_PDEATHSIG PR_SET_NAME PR_SET_SECCOMP
 
 
@@ -73,7 +78,11 @@ def stage1(arch: str) -> s.SyscallFilter:
     for name, position, values in (("fcntl", 1, FCNTL), ("ioctl", 1, IOCTL), ("prctl", 0, PRCTL)):
         for value in values:
             f.add_rule(s.ALLOW, name, s.Arg(position, s.EQ, value))
-    f.add_rule(s.ALLOW, "prlimit64", s.Arg(0, s.EQ, 0))  # own limits only, never another process's
+    for name in ("clock_gettime", "clock_getres", "clock_nanosleep"):
+        for value in CLOCKS:
+            f.add_rule(s.ALLOW, name, s.Arg(0, s.EQ, value))
+    for name in ("prlimit64", "sched_getaffinity"):
+        f.add_rule(s.ALLOW, name, s.Arg(0, s.EQ, 0))  # one's own only, never another process's
     add(f, s.ALLOW, "getrlimit")
     return f
 
@@ -82,7 +91,8 @@ def stage2(arch: str) -> s.SyscallFilter:
     """The child's removals. clone3 hides its flags in memory, so it answers ENOSYS and libc falls back to clone."""
     f = empty(arch, s.ALLOW)
     add(f, s.KILL_PROCESS, *CHILD_TRIPWIRES)
-    add(f, s.ERRNO(errno.EPERM), *CHILD_REFUSED)
+    add(f, s.ERRNO(errno.EPERM), *CHILD_REFUSED, *CHILD_WHEN)
+    add(f, s.ERRNO(0), *CHILD_NUMBERS)
     f.add_rule(s.ERRNO(errno.ENOSYS), "clone3")
     f.add_rule(s.ERRNO(errno.EPERM), "clone", s.Arg(0, s.MASKED_EQ, CLONE_THREAD, 0))  # threads yes, processes no
     f.add_rule(s.ERRNO(errno.EPERM), "prlimit64", s.Arg(2, s.NE, 0))  # read limits yes, set them no

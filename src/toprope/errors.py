@@ -21,6 +21,10 @@ class NoProtection(TopropeError):
     exit_code = 3
 
 
+class MachineFault(TopropeError):
+    """What this machine allows is too little to run a candidate at all. Never booked on a candidate."""
+
+
 class ModelSpent(RunError):
     """Candidates have used the tokens of their model that the run allows."""
 

@@ -19,7 +19,7 @@ from toprope.space import Dim, Space, several
 from toprope.tasks import registry
 from toprope.types import Array, Call, Limits, Outcome, Round
 
-KIND = st.sampled_from([b"H", b"X", b"E", b"D", b"T", b"\0", b"Z"])
+KIND = st.sampled_from([b"S", b"M", b"H", b"X", b"E", b"D", b"T", b"\0", b"Z"])
 NOTES = st.builds(
     lambda kind, number, length, text: NOTE.pack(kind, number, len(text) if length is None else length) + text,
     KIND, st.integers(0, 2**32 - 1) | st.integers(0, 5), st.none() | st.integers(0, 65535), st.binary(max_size=60),
@@ -41,7 +41,7 @@ def test_notes(form):
             inbox += rest
         told = b"".join(NOTE.pack(n.kind, n.number, len(n.text)) + n.text for n in taken)
         assert told + bytes(inbox) == data
-        assert all(n.kind in b"HXEDT" and len(n.text) <= 4 * TEXT_MAX for n in taken)
+        assert all(n.kind in b"SMHXEDT" and len(n.text) <= 4 * TEXT_MAX for n in taken)
         assert len(inbox) < NOTE.size + 4 * TEXT_MAX
 
     data = st.one_of(st.binary(max_size=300), st.lists(NOTES, max_size=4).map(b"".join))
@@ -229,12 +229,16 @@ def test_a_candidate_gets_the_parameters_of_its_file(form, box, tmp_path):
     fuzz("candidate: played", form, st.dictionaries(st.text(max_size=8), trees, max_size=5), check)
 
 
-def test_a_note_begun_by_one_is_not_blamed_on_the_last(box):
-    """Half a message swallows the word that ends the round: who wrote it times out, alone."""
+@pytest.mark.parametrize("company", [[0, 1, 2], [0, 1], [1, 2], [1, 0, 2, 2]])
+def test_a_note_begun_by_one_is_not_blamed_on_the_last(box, company):
+    """Half a message swallows the word that ends the round: the variant that wrote it times out, and no other."""
     acts = [("play", "say", 0, b"H\0\0\0\0\x18\0")]
     job = Job(
-        {"solution.py": SOURCE.replace("$ACTS", repr(acts)).encode()}, SPACE, np.array([[0], [1], [2]], np.uint8), ["f"]
+        {"solution.py": SOURCE.replace("$ACTS", repr(acts)).encode()},
+        SPACE,
+        np.array(company, np.uint8)[:, None],
+        ["f"],
     )
     with PublicMemory.of({"x": np.arange(4.0)}) as public:
         result = box.run(job, [Case(public, 3, ask)], lambda *_: None)
-    assert result.outcomes == [Outcome.OK, Outcome.TIMEOUT, Outcome.OK]
+    assert result.outcomes == [Outcome.TIMEOUT if who == 1 else Outcome.OK for who in company]

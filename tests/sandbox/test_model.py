@@ -128,3 +128,23 @@ def test_a_question_of_its_own_making_is_only_a_question():
     result, _ = play_with(source, answer)
     assert heard == [b"whatever"]
     assert result.outcomes[0] in (Outcome.OK, Outcome.CRASH, Outcome.VIOLATION)  # its next message is one too many
+
+
+@pytest.mark.parametrize("kind", ["P", "Q"])
+def test_asking_for_ever_buys_no_time(kind):
+    """A candidate that sends parts of questions, or is refused again and again, and rests in between is timed."""
+    source = f"""
+import gc, time
+def f(x):
+    session = next(o for o in gc.get_objects() if type(o).__name__ == "Session")
+    while True:
+        session.channel.note(b"{kind}", 0, b"1")
+        if {kind == "Q"}:
+            session.channel.receive()
+        time.sleep(0.01)
+"""
+
+    def refuse(question, variant):
+        raise Refused("no")
+
+    assert play_with(source, refuse)[0].outcomes == [Outcome.TIMEOUT]

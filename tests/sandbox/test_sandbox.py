@@ -6,6 +6,8 @@ import os
 import runpy
 import signal
 import struct
+import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -176,6 +178,27 @@ def f(*, params):
             result = box().run(Job(bad, SPACE, rows, ["f"], True), cases, lambda i, o, a: seen.append(None))
         assert seen == [3.0]
         assert result.messages == {0: "KeyError: 'k' (helper.py line 3)"}
+
+    @pytest.mark.parametrize(
+        ("source", "outcome"),
+        [
+            (b"def f(x):\n    return [1.0]  # \xff\n", Outcome.CRASH),
+            (b"# \xff\ndef f(x):\n    return [1.0]\n", Outcome.CRASH),
+            (b"# coding: utf-8\n\n# \xff\ndef f(x):\n    return [1.0]\n", Outcome.CRASH),
+            (b"# coding: latin-1\n\n# \xff\ndef f(x):\n    return [1.0]\n", OK),
+            (b"\xef\xbb\xbf# \xc3\xb6\ndef f(x):\n    return [1.0]\n", OK),
+        ],
+    )
+    def test_a_file_is_text_where_python_says_so(self, source: bytes, outcome: Outcome, tmp_path: Path) -> None:
+        """A file loads if python itself would run it: bytes that are no text are refused in comments too."""
+        job = Job({"solution.py": source}, SPACE, np.zeros((1, 1), np.uint8), ["f"], True)
+        with PublicMemory.of({"x": X}) as public:
+            result = box().run(job, [Case(public, 0, ask)], lambda i, o, a: None)
+        assert result.outcomes == [outcome], result
+        (tmp_path / "solution.py").write_bytes(source)
+        by_hand = subprocess.run([sys.executable, str(tmp_path / "solution.py")], capture_output=True, check=False)
+        if not source.startswith(b"# coding: utf-8"):  # there python 3.11 does not look
+            assert (by_hand.returncode == 0) == (outcome is OK)
 
 
 HONEST = """

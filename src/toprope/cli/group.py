@@ -81,6 +81,11 @@ class Commands(click.Group):
                 raise
             _complain(f"{e.filename or 'the system'}: {e.strerror or e}; make it readable and writable for this user")
             ctx.exit(2)
+        except MemoryError:
+            from toprope.sandbox.ulimits import shortfalls
+
+            _complain((shortfalls() or ["this machine has no memory left; end other programs"])[0])
+            ctx.exit(2)
         except KeyboardInterrupt:
             again = {
                 **dict.fromkeys(("climb", "resume", "unseal"), "; nothing is lost, `toprope resume RUN` continues"),
@@ -116,6 +121,9 @@ def emit(result: Any, as_json: bool, lines: Callable[[], str]) -> None:
 
 def proven(trust: bool, wish: str | None) -> Any:
     """Proves the tier that is wished for, or the best one; "none" for who trusts the candidates."""
+    from toprope.sandbox import ulimits
+
+    ulimits.require()  # before NumPy is loaded, which ends badly where there is no room for it
     from toprope.sandbox.selftest import Choice, best_tier
 
     return Choice("none") if trust else best_tier(wish)

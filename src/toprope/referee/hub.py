@@ -228,6 +228,8 @@ def main() -> None:
     except sqlite3.Error as e:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(f"the vault cannot be read: {e}; restore sealed.db from a copy, then resume the run"))
+    finally:
+        channel.close()
 
 
 if __name__ == "__main__":

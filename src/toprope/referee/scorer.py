@@ -243,6 +243,8 @@ def main() -> None:
     except TopropeError as e:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(str(e).encode("utf-8", "replace").decode(), e.exit_code))
+    finally:
+        channel.close()
 
 
 if __name__ == "__main__":

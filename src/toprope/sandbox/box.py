@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from toprope.errors import UsageError, WorkerDied
 from toprope.protocols import Outputs
+from toprope.sandbox import ulimits
 from toprope.sandbox.job import Case as Case
 from toprope.sandbox.job import Job as Job
 from toprope.sandbox.job import JobResult as JobResult
@@ -39,7 +40,7 @@ class Sandbox:
     tier: "linux-full" (every layer), "linux-landlock" (every layer but namespaces), or "none" (no layer at all; results
     are marked unprotected). private: children read copies of their own, so that nobody else can look at their pages in
     the kernel's cache. off: layers switched off, for the tests' proof that each of them matters. Raises NoProtection if
-    a layer cannot be put up.
+    a layer cannot be put up, MachineFault if this process may use too little.
     """
 
     def __init__(
@@ -56,6 +57,7 @@ class Sandbox:
         known = LAYERS | CHECKS
         if unknown := off - known:
             raise UsageError(f"sandbox layers {sorted(unknown)} are not known; expected some of {sorted(known)}")
+        ulimits.require(limits.memory_mb)
         self.limits, self.profile, self.tier, self.private = limits, profile, tier, private
         self.off = off | (LAYERS if tier == "none" else frozenset())
         self.zygote = self._started()
@@ -95,7 +97,7 @@ class Sandbox:
     ) -> JobResult:
         """Play every case; `on_case(index, outputs, alive)` after each one that some variant lived through.
 
-        Raises WorkerDied if the zygote ends twice within this job.
+        Raises WorkerDied if the zygote ends twice within this job, MachineFault if no child can be made or set up.
         """
         began = time.monotonic()
         with Play(self, job, cases) as play:

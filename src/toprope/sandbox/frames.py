@@ -71,7 +71,7 @@ def notes(inbox: bytearray) -> list[Note] | None:
     taken = []
     while len(inbox) >= NOTE.size:
         kind, number, length = NOTE.unpack_from(inbox)
-        if kind not in b"HXEDTPQ" or length > (PART_MAX if kind in b"PQ" else 4 * TEXT_MAX):
+        if kind not in b"SMHXEDTPQ" or length > (PART_MAX if kind in b"PQ" else 4 * TEXT_MAX):
             return None
         if len(inbox) < NOTE.size + length:
             break

@@ -5,12 +5,15 @@ variant it was at gets the outcome, everything finished before it counts (frames
 goes on with the next one, after replaying this case's earlier rounds for the variants that still need them. A death
 may be the work of an earlier neighbour (a thread it left behind), so the variant is tried once more as the first of a
 new child before it is blamed; a hang is not, that would cost the limit twice. A forged frame or message could be
-anyone's: that window counts for nothing and each of its variants is played again alone. If the *zygote* dies nobody
-is to blame: it is started again once per job, and the same logic goes on.
+anyone's: that window counts for nothing and each of its variants is played again alone. A variant whose child was
+killed from outside (the kernel does that when memory runs out) is played again alone before it is blamed. If the
+*zygote* dies, or a child is given no CPU, nobody is to blame: it is started again once per job, and the same logic goes
+on. Nothing here is decided by a clock on the wall: see patience.py.
 """
 
 from __future__ import annotations
 
+import math
 import os
 import secrets
 import signal
@@ -21,32 +24,27 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.errors import UsageError, WorkerDied
+from toprope.errors import MachineFault, UsageError, WorkerDied
 from toprope.protocols import Outputs
 from toprope.sandbox import frames
 from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
 from toprope.sandbox.job import MAX_QUESTION, Case, Job, Refused, job_message, round_message
+from toprope.sandbox.patience import TICK_S, Gone, Patience
 from toprope.sandbox.process import SLOTS, Child, Ended
-from toprope.types import Incident, Limits, Outcome, Round
+from toprope.types import Incident, Outcome, Round
 
 if TYPE_CHECKING:
     from toprope.sandbox.box import Sandbox
 
 LOAD_S = 1.0  # loading gets this on top of the wall limit: a fork on a crowded machine is nobody's fault
-TICK_S = 0.05  # how often a silent child's counter is looked at; a hang is killed within limit + this
 DECOYS = {
     b"switch": ("decoy switch", "it changed a switch in its environment that nothing reads"),
     b"scorer": ("decoy scorer", "it replaced a scorer that nothing calls"),
 }
+EVERYONE, NOBODY = -1, -2  # culprits that are no variant
+FORGED = "a counter that is not one"
+FORBIDDEN = "a forbidden system call (SIGSYS)"
 NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
-
-
-class _Gone(Exception):
-    """The child is no more. outcome None: not its own doing. pinned: the counter says which variant was at work."""
-
-    def __init__(self, outcome: Outcome | None, why: str, pinned: bool = True) -> None:
-        super().__init__(why)
-        self.outcome, self.why, self.pinned = outcome, why, pinned
 
 
 class Play:
@@ -67,7 +65,9 @@ class Play:
         self.first = -1  # the first variant played in this child; only it has no neighbour to blame
         self.crowd = 0  # variants played in this child
         self.alone: set[int] = set()  # variants that get a child of their own after a forgery nobody can be blamed for
+        self.spared: set[int] = set()  # culprits whose child was killed from outside once; EVERYONE: while loading
         self.restarts = 0
+        self.backstop_s = math.inf  # CPU seconds after which the kernel ends this child
         self.question = bytearray()  # of this child to a model, as far as it has come
         self.where = "while loading"  # what the child was last asked for, for the evidence
 
@@ -145,21 +145,36 @@ class Play:
         assert self.child is not None
         try:
             self._ask(question, window)
-        except _Gone as e:
-            gone, finished = e, min(self.child.counter, len(group))
+        except Gone as e:
+            gone, finished = self._finished(e, len(group))
         got, good = frames.read(self.child.slots, window, finished, "nonce" not in self.box.off)
-        if gone and gone.outcome is Outcome.TIMEOUT and good == len(group):
-            gone.pinned = False  # every answer is in, so it is not the last one's silence: any may have begun a note
+        if gone and gone.outcome is Outcome.TIMEOUT and self._answered(window, good):
+            gone.pinned = False
         if good < finished:
-            gone = _Gone(Outcome.VIOLATION, "a frame that is not its own", pinned=False)
+            gone = Gone(Outcome.VIOLATION, "a frame that is not its own", pinned=False)
         if gone and not gone.pinned and self.crowd > 1:
             self.alone.update(group.tolist())
-            self._bury(gone, -2)
+            self._bury(gone, NOBODY)
             return group[:0], got[:0]
         who, got = self._judge(group[:good], got, arrays)
         if gone:
             self._bury(gone, int(group[min(good, len(group) - 1)]))
         return who, got
+
+    def _answered(self, window: frames.Window, position: int) -> bool:
+        """Has the one that is to be blamed for a silence answered? Then the silence is another's, who began a note or
+        moved the counter."""
+        assert self.child is not None
+        last = len(window.variants)
+        return frames.read(self.child.slots, window, min(position + 1, last))[1] in (position + 1, last)
+
+    def _finished(self, gone: Gone, asked: int) -> tuple[Gone, int]:
+        """How many variants were done at that end. A counter that cannot be is the worse end."""
+        assert self.child is not None
+        told = self.child.finished() if gone.finished is None else gone.finished
+        if told is None or told > asked:
+            return Gone(Outcome.VIOLATION, FORGED, pinned=False), 0
+        return gone, told
 
     def _judge(
         self, group: NDArray[np.int64], got: NDArray[Any], arrays: tuple[Any, ...]
@@ -178,48 +193,58 @@ class Play:
 
     # -- talking to the child ---------------------------------------------------------------------------------------
 
+    def _patience(self, cpu_s: float = math.inf, extra_s: float = 0.0) -> Patience:
+        """What the child has to answer, or to read what it is sent."""
+        assert self.child is not None
+        return Patience(self.child, self.box.limits.wall_s + extra_s, cpu_s)
+
     def _ask(self, question: Round, window: frames.Window) -> None:
         assert self.child is not None
         nonce = secrets.token_hex(8)
         meta, inline = round_message(question, window)
-        deadline = time.monotonic() + self.box.limits.wall_s
-        blob = window.variants.tobytes() + window.nonces.tobytes() + inline
-        if not self.child.say(meta | {"nonce": nonce}, blob, -1, deadline):
-            self._silent(deadline)
+        self.child.round += 1
+        meta |= {"nonce": nonce, "round": self.child.round}
+        patience = self._patience()
+        if not self.child.say(meta, window.variants.tobytes() + window.nonces.tobytes() + inline, -1, patience):
+            self._silent(patience)
         self._listen(nonce.encode(), window)
 
     def _listen(self, nonce: bytes, window: frames.Window) -> None:
-        """Until "done" with this round's nonce; _Gone on anything else. Time counts since the counter last moved."""
-        child, limits = self.child, self.box.limits
+        """Until "done" with this round's nonce; Gone on anything else. Time counts since the counter last moved."""
+        child, n = self.child, len(window.variants)
         assert child is not None
-        members = set(window.variants.tolist())
-        count, since, cpu = 0, time.monotonic(), child.cpu_s()
+        members, count = set(window.variants.tolist()), 0
+        patience = self._patience(self.box.limits.cpu_s)
         while True:
-            heard = child.hear(min(TICK_S, limits.wall_s))
+            late = patience.over() and "kill" not in self.box.off
+            heard = child.hear(0.0 if late else patience.pause())
             if heard == b"":
                 raise self._autopsy()
             child.inbox += heard or b""
             for note in self._notes():
-                if note.kind == b"E" and self.job.detail and note.number in members and len(note.text) <= 2 * TEXT_MAX:
-                    members.discard(note.number)
-                    self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
-                elif note.kind == b"T" and note.text in DECOYS and self.job.decoys is not None:
-                    self._touched(*DECOYS[note.text], window.variants.tolist())
-                elif note.kind in b"PQ" and self.job.ask is not None and note.number in window.variants:
-                    since += self._asked(note)  # the model's time is not the candidate's
-                elif note == (b"D", len(window.variants), nonce) and not child.inbox:
+                if note == (b"D", n, nonce) and not child.inbox and child.settle(n):
                     return
-                else:
-                    raise _Gone(Outcome.VIOLATION, "a message that was not asked for", pinned=False)
-            now = child.counter
-            if not count <= now <= len(window.variants):
-                raise _Gone(Outcome.VIOLATION, "a counter that is not one", pinned=False)
+                self._heard(note, window, members, patience)
+            now = child.finished()
+            if now is None or not count <= now <= n:
+                raise Gone(Outcome.VIOLATION, FORGED, pinned=False)
             if now != count:
-                count, since, cpu = now, time.monotonic(), child.cpu_s()
-            elif "kill" not in self.box.off and (
-                time.monotonic() - since > limits.wall_s or child.cpu_s() - cpu > limits.cpu_s
-            ):
-                raise _Gone(Outcome.TIMEOUT, "no answer within the limit")
+                count = now
+                patience.begin()
+            elif late:
+                raise Gone(Outcome.TIMEOUT, "no answer within the limit", finished=count)
+
+    def _heard(self, note: frames.Note, window: frames.Window, members: set[int], patience: Patience) -> None:
+        """A note before the end of a round. members: who may still say what went wrong."""
+        if note.kind == b"E" and self.job.detail and note.number in members and len(note.text) <= 2 * TEXT_MAX:
+            members.discard(note.number)
+            self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
+        elif note.kind == b"T" and note.text in DECOYS and self.job.decoys is not None:
+            self._touched(*DECOYS[note.text], window.variants.tolist())
+        elif note.kind in b"PQ" and self.job.ask is not None and note.number in window.variants:
+            patience.spare(self._asked(note))  # the model's time is not the candidate's
+        else:
+            raise Gone(Outcome.VIOLATION, "a message that was not asked for", pinned=False)
 
     def _asked(self, note: frames.Note) -> float:
         """A part of a question to a model; after the last one, its answer goes back. Returns the seconds it took."""
@@ -227,7 +252,7 @@ class Play:
         assert self.job.ask is not None
         self.question += note.text
         if len(self.question) > MAX_QUESTION:
-            raise _Gone(Outcome.OUTPUT, f"a question of more than {MAX_QUESTION} bytes")
+            raise Gone(Outcome.OUTPUT, f"a question of more than {MAX_QUESTION} bytes")
         if note.kind == b"P":
             return 0.0
         question, began = bytes(self.question), time.monotonic()
@@ -237,9 +262,9 @@ class Play:
         except Refused as e:
             meta, reply = {"refused": str(e)}, b""
         took = time.monotonic() - began
-        deadline = time.monotonic() + self.box.limits.wall_s
-        if not self.child.say(meta, reply, -1, deadline):
-            self._silent(deadline)
+        patience = self._patience()
+        if not self.child.say(meta, reply, -1, patience):
+            self._silent(patience)
         return took
 
     def _notes(self) -> list[frames.Note]:
@@ -248,32 +273,34 @@ class Play:
         if found is not None:
             return found
         noise = len(self.child.inbox)
-        until = time.monotonic() + TICK_S
-        while noise <= NOISE_MAX and (more := self.child.hear(max(0.0, until - time.monotonic()))):
-            noise += len(more)
+        patience = Patience(self.child, TICK_S)
+        while noise <= NOISE_MAX and (more := self.child.hear(patience.pause())) != b"" and not patience.over():
+            noise += len(more or b"")
         if noise > NOISE_MAX:
-            raise _Gone(Outcome.OUTPUT, "a flood", pinned=False)
-        raise _Gone(Outcome.VIOLATION, "bytes that are no message", pinned=False)
+            raise Gone(Outcome.OUTPUT, "a flood", pinned=False)
+        raise Gone(Outcome.VIOLATION, "bytes that are no message", pinned=False)
 
-    def _silent(self, deadline: float) -> NoReturn:
+    def _silent(self, patience: Patience) -> NoReturn:
         """It would not listen: either it is dead, or it holds its own ears shut."""
-        if time.monotonic() >= deadline:
-            raise _Gone(Outcome.TIMEOUT, "it did not read what it was sent")
+        if patience.over():
+            raise Gone(Outcome.TIMEOUT, "it did not read what it was sent")
         raise self._autopsy()
 
-    def _autopsy(self) -> _Gone:
+    def _autopsy(self) -> Gone:
         """The child hung up by itself: reap it and read the cause of death."""
         assert self.child is not None
-        if not self.child.ends(4 * TICK_S):
-            return _Gone(Outcome.CRASH, "it closed its only channel and ran on")
+        patience = self._patience()
+        while not self.child.ends(patience.pause()):
+            if patience.over() and not self.child.ends(0.0):
+                return Gone(Outcome.CRASH, "it closed its only channel and ran on")
         try:
             ended = self._reap()
         except WorkerDied as e:
-            return _Gone(None, str(e))
+            return Gone(None, str(e))
         if os.WIFSIGNALED(ended.status):
             name = os.WTERMSIG(ended.status)
-            return _Gone(*_death(name, ended.child_s, self.box.limits))
-        return _Gone(Outcome.CRASH, f"it ended early with exit status {os.WEXITSTATUS(ended.status)}")
+            return _death(name, ended.child_s, self.backstop_s)
+        return Gone(Outcome.CRASH, f"it ended early with exit status {os.WEXITSTATUS(ended.status)}")
 
     # -- children come and go ---------------------------------------------------------------------------------------
 
@@ -286,70 +313,95 @@ class Play:
                 if self.told is not case:
                     self._open(case)
                 return True
-            except _Gone as e:
-                self._bury(e, -1)
+            except Gone as e:
+                self._bury(e, EVERYONE)
         return False
 
     def _start(self, case: Case) -> None:
         try:
             self.child = self.box.zygote.fork()
         except WorkerDied as e:
-            raise _Gone(None, str(e)) from None
+            raise Gone(None, str(e)) from None
         self.told, self.first, self.crowd = None, -1, 0
         self.question.clear()
         self.done[:] = 0
-        limits = self.box.limits
-        deadline = time.monotonic() + limits.wall_s + LOAD_S
-        meta, blob = job_message(self.job, self.cases, limits, int(self.alive.sum()))
-        if not self.child.say_job(meta, blob, deadline):
-            self._silent(deadline)
-        deaf: _Gone | None = None
+        patience = self._patience(extra_s=LOAD_S)
+        meta, blob = job_message(self.job, self.cases, self.box.limits, int(self.alive.sum()))
+        self.backstop_s = float(meta["cpu_s"])
+        if not self.child.say_job(meta, blob, patience):
+            self._silent(patience)
+        deaf: Gone | None = None
         try:
             self._open(case)  # without waiting for its hello: one wake-up less
-        except _Gone as e:  # it may have said why before it hung up
+        except Gone as e:  # it may have said why before it hung up
             deaf = e
-        while not (found := self._notes()):
-            heard = self.child.hear(max(0.0, deadline - time.monotonic()))
+        self._first_words(patience, deaf)
+
+    def _first_words(self, patience: Patience, deaf: Gone | None) -> None:
+        """Its walls stand, then its hello. What ends it before is no candidate's doing: none of its code was run."""
+        assert self.child is not None
+        ready = late = False
+        while True:
+            found = self._notes()
+            if found and not ready:
+                ready = self._set_up(found.pop(0))
+            if found:
+                return self._hello(found)
+            before, late = late, patience.over()
+            heard = self.child.hear(0.0 if late else patience.pause())
+            gone = None
             if heard == b"":
-                raise deaf or self._autopsy()
-            if heard is None:
-                raise _Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
-            self.child.inbox += heard
-        self._hello(found)
+                gone = deaf or self._autopsy()
+            elif late and (heard is None or before):
+                gone = Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
+            if gone is not None:
+                raise gone if ready else Gone(None, f"a child ended before its walls stood: {gone.why}")
+            self.child.inbox += heard or b""
+
+    def _set_up(self, note: frames.Note) -> bool:
+        if note.kind == b"M":
+            text = note.text.decode("utf-8", "replace")
+            raise MachineFault(
+                f"a candidate's process cannot be set up here: {text}; compare `ulimit -a` with its task"
+            )
+        return note.kind == b"S"
 
     def _hello(self, found: list[frames.Note]) -> None:
         first = found[0]
         if first.kind == b"H" and len(found) == 1 and len(first.text) == len(self.job.entries):
             self.entries = frozenset(n for n, yes in zip(self.job.entries, first.text, strict=True) if yes)
         elif first.kind == b"X" and len(found) == 1 and first.number in frames.KINDS and first.number != OK:
-            raise _Gone(frames.KINDS[first.number], first.text.decode("utf-8", "replace"))
+            raise Gone(frames.KINDS[first.number], first.text.decode("utf-8", "replace"))
         else:
-            raise _Gone(Outcome.VIOLATION, "a hello that is none")
+            raise Gone(Outcome.VIOLATION, "a hello that is none")
 
     def _open(self, case: Case) -> None:
         assert self.child is not None
-        deadline = time.monotonic() + self.box.limits.wall_s
-        if not self.child.say({"seed": case.seed, "size": case.public.size}, b"", case.public.fd, deadline):
-            self._silent(deadline)
+        patience = self._patience()
+        if not self.child.say({"seed": case.seed, "size": case.public.size}, b"", case.public.fd, patience):
+            self._silent(patience)
         self.told = case
         self.done[:] = 0
 
-    def _bury(self, gone: _Gone, culprit: int) -> None:
-        """Kill what is left, give the culprit its outcome (-1: everyone alive, -2: nobody yet). A new child follows."""
+    def _bury(self, gone: Gone, culprit: int) -> None:
+        """Kill what is left, give the culprit its outcome. A new child follows."""
         if self.child is not None:
             self.child.kill()
             try:
                 self._reap()
             except WorkerDied:
-                gone = _Gone(None, gone.why)
+                gone = Gone(None, gone.why)
             if self.child is not None:
                 self.child.close()
                 self.child = None
         if gone.outcome is None:
             self._mend(gone.why)
-        elif culprit == -1:
+        elif gone.outside and culprit not in self.spared:
+            self.spared.add(culprit)
+            self.alone.update({culprit} - {EVERYONE})
+        elif culprit == EVERYONE:
             self._fail_all(gone.outcome, gone.why)
-        elif culprit == self.first or gone.outcome is Outcome.TIMEOUT:
+        elif culprit != NOBODY and (culprit == self.first or gone.outcome is Outcome.TIMEOUT):
             self._fail(culprit, gone.outcome, gone.why)
 
     def _mend(self, why: str) -> None:
@@ -416,7 +468,7 @@ class Play:
         if late:
             self._late("bytes after the last answer")
         elif os.WIFSIGNALED(ended.status) and os.WTERMSIG(ended.status) == signal.SIGSYS:
-            self._late(_death(signal.SIGSYS, 0.0, self.box.limits)[1])
+            self._late(FORBIDDEN)
 
     def _late(self, text: str) -> None:
         if self.first < 0:
@@ -427,12 +479,12 @@ class Play:
             self._saw(self.first, "tripwire", "advisory", f"{text}, by this variant or another of its block")
 
 
-def _death(number: int, cpu_s: float, limits: Limits) -> tuple[Outcome, str]:
+def _death(number: int, cpu_s: float, backstop_s: float) -> Gone:
     name = signal.Signals(number).name
     if number == signal.SIGSYS:
-        return Outcome.VIOLATION, "a forbidden system call (SIGSYS)"
-    if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_s >= limits.cpu_s):
-        return Outcome.TIMEOUT, f"CPU limit ({name})"
+        return Gone(Outcome.VIOLATION, FORBIDDEN)
+    if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_s >= backstop_s):
+        return Gone(Outcome.TIMEOUT, f"CPU limit ({name})")
     if number == signal.SIGKILL:  # not from us, and the candidate cannot: the kernel ran out of memory
-        return Outcome.MEMORY, "killed from outside, most likely for memory"
-    return Outcome.CRASH, f"killed by {name}"
+        return Gone(Outcome.MEMORY, "killed from outside, most likely for memory", outside=True)
+    return Gone(Outcome.CRASH, f"killed by {name}")

@@ -12,6 +12,7 @@ from __future__ import annotations
 import array
 import contextlib
 import fcntl
+import itertools
 import json
 import mmap
 import os
@@ -20,19 +21,24 @@ import signal
 import socket
 import struct
 import subprocess
-import sys
 import time
+from pathlib import Path
 from typing import Any, NamedTuple
 
-from toprope.errors import NoProtection, WorkerDied
+from toprope.errors import MachineFault, NoProtection, WorkerDied
 from toprope.sandbox import namespaces, walls
-from toprope.sandbox.inside.candidate import LENGTHS
-from toprope.sandbox.inside.zygote import STATUS
+from toprope.sandbox.inside.candidate import LENGTHS, ROUND
+from toprope.sandbox.inside.zygote import NO_CHILD, STATUS
+from toprope.sandbox.patience import Patience
 
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as they are for the receiver
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # bubblewrap passes a signal on like a shell
 SLOTS = 64 << 20  # bytes of shared frames per child; only pages that are written exist
-BOOT_S = 60.0
+ANSWER_S = 300.0  # a zygote that says nothing for so long is given up; that is nobody's fault but the machine's
+HEAR = 1 << 18  # more than a socket holds, so one look takes all that was sent before it
+EXIT_S = 1.0  # a child that was let go has this long to end by itself
+LAST_WORDS = 4096  # bytes; a child that says more when it was let go is killed
+LOOK_AT = 64  # threads of a child whose states are read
 BOOT = """
 import json, os, sys, types
 os.dup2(1, 2)  # from here on complaints go through the control socket
@@ -91,11 +97,13 @@ class Zygote:
 
     def _ready(self, complaints: int) -> tuple[int, dict[str, Any]]:
         """Wait for its first words. Process and user id are the kernel's word for the sender, not the zygote's."""
-        self.control.settimeout(BOOT_S)
+        self.control.settimeout(ANSWER_S)
         try:
             data, extra, _, _ = self.control.recvmsg(1 << 16, socket.CMSG_SPACE(CREDENTIALS.size))
         except TimeoutError:
-            data, extra = b"", []
+            os.close(complaints)
+            self.close()
+            raise WorkerDied(f"the zygote did not start within {ANSWER_S:.0f} s") from None
         self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)  # later messages carry descriptors instead
         text = os.pread(complaints, 1000, 0).decode("utf-8", "replace").strip()
         os.close(complaints)
@@ -110,16 +118,22 @@ class Zygote:
         return pid, record | {"uid": uid}
 
     def fork(self) -> Child:
-        """A fresh child, told nothing yet. Raises WorkerDied if the zygote is gone."""
+        """A fresh child, told nothing yet. Raises WorkerDied if the zygote is gone, MachineFault if it cannot fork."""
         ours, theirs = socket.socketpair()
         try:
             self._send(b"J", theirs.fileno())
-            data, extra, _, _ = self.control.recvmsg(16, socket.CMSG_SPACE(4))
+            data, extra, _, _ = self.control.recvmsg(256, socket.CMSG_SPACE(4))
         except OSError as e:
             ours.close()
             raise WorkerDied(f"the zygote does not answer: {e}") from None
         finally:
             theirs.close()
+        if data.startswith(NO_CHILD):
+            ours.close()
+            text = data.removeprefix(NO_CHILD).decode("utf-8", "replace")
+            raise MachineFault(
+                f"this machine makes no process for a candidate ({text}); end others or raise `ulimit -u`"
+            )
         if not data or not extra:
             ours.close()
             raise WorkerDied("the zygote ended before it made a child")
@@ -162,13 +176,16 @@ class Child:
         self.socket.setblocking(False)
         self.inbox = bytearray()
         self.ended: Ended | None = None
+        self.round = 0  # the number of the round it was asked last
+        self._settled = 0  # the counter as it stood when the round before that was over
         self._slots_fd = os.memfd_create("slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self._slots_fd, SLOTS)
         # Without these a child could cut the file short and our next read would be SIGBUS.
         fcntl.fcntl(self._slots_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         self.slots = mmap.mmap(self._slots_fd, SLOTS, prot=mmap.PROT_READ)
+        self._counter = memoryview(self.slots)[:8].cast("Q")
 
-    def say(self, meta: dict[str, Any], blob: bytes, fd: int, deadline: float) -> bool:
+    def say(self, meta: dict[str, Any], blob: bytes, fd: int, patience: Patience) -> bool:
         """Send one message and one descriptor (-1: none). False if the child does not take it in time or is gone."""
         text = json.dumps(meta).encode()
         rest = memoryview(LENGTHS.pack(len(text), len(blob)) + text + blob)
@@ -180,14 +197,14 @@ class Child:
             except BlockingIOError:
                 poll = select.poll()
                 poll.register(self.socket, select.POLLOUT)
-                if not poll.poll(max(0.0, deadline - time.monotonic()) * 1e3):
+                if not poll.poll(patience.pause() * 1e3) and patience.over() and not poll.poll(0):
                     return False
             except OSError:
                 return False
         return True
 
-    def say_job(self, meta: dict[str, Any], blob: bytes, deadline: float) -> bool:
-        return self.say(meta | {"slots": SLOTS}, blob, self._slots_fd, deadline)
+    def say_job(self, meta: dict[str, Any], blob: bytes, patience: Patience) -> bool:
+        return self.say(meta | {"slots": SLOTS}, blob, self._slots_fd, patience)
 
     def hear(self, seconds: float) -> bytes | None:
         """Bytes the child sent, b"" if it hung up, None if it said nothing for so long."""
@@ -196,16 +213,27 @@ class Child:
         if not poll.poll(seconds * 1e3):
             return None
         try:
-            return self.socket.recv(1 << 16)
+            return self.socket.recv(HEAR)
         except BlockingIOError:
             return None
         except OSError:
             return b""
 
-    @property
-    def counter(self) -> int:
-        """Variants finished in this round, as the child says."""
-        return int.from_bytes(self.slots[:8], sys.byteorder)
+    def settle(self, variants: int) -> bool:
+        """The round is over. False: the counter does not say so, which an honest child's does by now."""
+        self._settled = self.round << ROUND | variants
+        return self._counter[0] == self._settled
+
+    def finished(self) -> int | None:
+        """Variants finished in this round, as the child says; None if its counter cannot be.
+
+        The child sets the counter when it begins the round, which may be long after it was asked. Until then the
+        counter stands where the last round left it.
+        """
+        told = self._counter[0]
+        if told == self._settled:
+            return 0
+        return told & ((1 << ROUND) - 1) if told >> ROUND == self.round else None
 
     def cpu_s(self) -> float:
         """CPU seconds it has used so far; 0 once it is gone. The clock id is that of clock_getcpuclockid(3)."""
@@ -216,20 +244,33 @@ class Child:
         except OSError:
             return 0.0
 
+    def states(self) -> str:
+        """A letter for each of its threads as in proc(5), T for every kind of stop; empty if nobody may know."""
+        found = ""
+        try:
+            with os.scandir(f"/proc/{self.pid}/task") as threads:
+                for thread in itertools.islice(threads, LOOK_AT):
+                    found += Path(thread, "stat").read_text("latin-1").rpartition(")")[2].split()[0].upper()
+        except OSError:  # it ends at this moment, or /proc is not for us
+            pass
+        return found
+
     def kill(self) -> None:
         with contextlib.suppress(ProcessLookupError):
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
-    def let_go(self, seconds: float = 1.0) -> bytes:
+    def let_go(self) -> bytes:
         """Hang up, give it a moment to exit, kill it if it does not; returns what it still said."""
         last = bytearray(self.inbox)
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
-        deadline = time.monotonic() + seconds
-        while len(last) < 4096 and (data := self.hear(max(0.0, deadline - time.monotonic()))):
-            last += data
-        if not self.ends(max(0.0, deadline - time.monotonic())):
-            self.kill()
+        patience = Patience(self, EXIT_S)
+        while len(last) < LAST_WORDS and (data := self.hear(patience.pause())) != b"" and not patience.over():
+            last += data or b""
+        while not self.ends(patience.pause()):
+            if patience.over() or len(last) >= LAST_WORDS:
+                self.kill()
+                break
         return bytes(last)
 
     def ends(self, seconds: float) -> bool:
@@ -240,6 +281,7 @@ class Child:
 
     def close(self) -> None:
         self.socket.close()
+        self._counter.release()
         self.slots.close()
         os.close(self._slots_fd)
         os.close(self.pidfd)

@@ -2,7 +2,8 @@
 
 Nothing is concluded from versions or sysctls: on some systems a call succeeds and its effect is withheld. A layer is
 proven if every canary sent against it failed *and* the honest variant of the same block answered. A canary counts as
-failed if the kernel refused (it answers 0), killed the child (violation, memory, timeout), and in no other way.
+failed if the kernel refused (it answers 0) or killed the child (violation, memory), and in no other way; the one that
+never ends has to time out. Limits of this process (ulimit) that are too low are told first: they look like holes.
 
 `linux-full` is `linux-landlock` and namespaces, and each half must hold alone: the canaries of every tier run without
 namespaces, those for namespaces without Landlock and seccomp, and both once more with everything up.
@@ -23,7 +24,7 @@ from numpy.typing import NDArray
 
 from toprope.errors import NoProtection, WorkerDied
 from toprope.protocols import Dialogue, Outputs
-from toprope.sandbox import namespaces
+from toprope.sandbox import namespaces, ulimits
 from toprope.sandbox.box import TIERS, Case, Job, JobResult, Sandbox
 from toprope.sandbox.canaries import EVERY, NAMESPACES, PROGRAM, Decoys
 from toprope.sandbox.memory import PublicMemory
@@ -31,8 +32,8 @@ from toprope.space import Dim, Space
 from toprope.types import Array, Call, Limits, Outcome, Round
 
 LIMITS = Limits(wall_s=1.0, cpu_s=0.2, memory_mb=128)  # CPU ends the endless canary: a busy machine does not
-STOPPED = (Outcome.VIOLATION, Outcome.MEMORY, Outcome.TIMEOUT)
-SLOW = ("run too long",)  # costs its limit; nothing about it changes with namespaces
+SLOW = "run too long"  # costs its limit; nothing about it changes with namespaces
+STOPPED = (Outcome.VIOLATION, Outcome.MEMORY)
 Canaries = Mapping[str, tuple[str, str, str]]
 REMEDY = {
     "files": "Landlock: Linux 5.13 or newer with `landlock` among the security modules (lsm= at boot);"
@@ -84,7 +85,7 @@ def prove(tier: str) -> Report:
     outer = _face(tier, NAMESPACES, off=frozenset({"landlock", "seccomp"}))
     if not outer["start"].ok:
         return Report(tier, outer | inner.layers | {"start": outer["start"]})
-    both = _face(tier, {name: canary for name, canary in (EVERY | NAMESPACES).items() if name not in SLOW})
+    both = _face(tier, {name: canary for name, canary in (EVERY | NAMESPACES).items() if name != SLOW})
     broken = {name: finding for name, finding in both.items() if not finding.ok}
     return Report(tier, inner.layers | outer | {"start": both["start"]} | broken)
 
@@ -102,7 +103,8 @@ def _face(tier: str, canaries: Canaries, off: frozenset[str] = frozenset()) -> d
     if not honest:
         layers["start"] = Finding(False, f"the honest variant ended as {result.outcomes[-1]}", REMEDY["start"])
     for i, (name, (layer, remedy, _)) in enumerate(canaries.items()):
-        stopped = result.outcomes[i] in STOPPED or (result.outcomes[i] is Outcome.OK and bool(answers[i] == 0.0))
+        ends = (Outcome.TIMEOUT,) if name == SLOW else STOPPED
+        stopped = result.outcomes[i] in ends or (result.outcomes[i] is Outcome.OK and bool(answers[i] == 0.0))
         layers[layer] = _merge(layers.get(layer), name, stopped, REMEDY[remedy])
     return layers
 
@@ -143,9 +145,11 @@ def _ask(entries: frozenset[str]) -> Dialogue:
 
 
 def best_tier(wish: str | None = None) -> Choice:
-    """The best tier that proves itself here, or the one that is wished for. Raises NoProtection with the remedy."""
+    """The best tier that proves itself here, or the one that is wished for. Raises NoProtection with the remedy, and
+    MachineFault where this process may use too little: then nothing is said of any tier."""
     if not sys.platform.startswith("linux"):
         raise NoProtection(f"candidates can be run safely on Linux only, this is {sys.platform}; on Windows use WSL2")
+    ulimits.require()
     failed: list[Report] = []
     for tier in TIERS if wish is None else (wish,):
         report = prove(tier)
@@ -161,9 +165,22 @@ def _first_fault(report: Report) -> str:
     return f"{layer}: {finding.detail}. Remedy: {finding.remedy}"
 
 
+def _allowed() -> Finding:
+    short = ulimits.shortfalls()
+    if short:
+        return Finding(False, "; ".join(short), "raise it in the shell, the unit or the job that starts toprope")
+    return Finding(True, f"enough for candidates of {ulimits.MEMORY_MB} MiB")
+
+
+def _within(allowed: Finding, tier: str) -> Report:
+    """A tier's proof, which says nothing where this process may use too little."""
+    return Report(tier, {"ulimit": allowed} | (prove(tier).layers if allowed.ok else {}))
+
+
 def diagnose() -> dict[str, Any]:
     """What `toprope doctor` says: the tier that holds here, or "none", its layers, and the same for every tier."""
-    reports = [prove(tier) for tier in TIERS] if sys.platform.startswith("linux") else []
+    allowed = _allowed()
+    reports = [_within(allowed, tier) for tier in TIERS] if sys.platform.startswith("linux") else []
     tiers = {r.tier: {"ok": r.ok, "layers": msgspec.to_builtins(r.layers)} for r in reports}
     best = next((r for r in reports if r.ok), None)
     return {

@@ -6,9 +6,11 @@ Wire, scorer to child (trusted direction): <json length, blob length>, JSON, blo
     job    files, parameter levels, rows, entries wanted, slots memfd      -> hello
     case   public arrays as a sealed memfd                                  -> nothing
     round  calls, variants, nonces, inline arrays                           -> frames in the slots, then "done"
-Wire, child to scorer: <kind, number, length>, text; kind "T": a decoy was touched; "P", "Q": part and end of a question
-to a model, which is answered before anything else. Frames go through the slots memfd: a counter of finished variants,
-then per variant nonce, number, kind and the declared arrays, exact bytes. What is finished survives a kill.
+Wire, child to scorer: <kind, number, length>, text; the first is "S", set up, or "M", the machine does not allow it,
+both before any of the candidate's code is run; "T": a decoy was touched; "P", "Q": part and end of a question to a
+model, which is answered before anything else. Frames go through the slots memfd: a counter (the round's number
+above, finished variants below), then per variant nonce, number, kind and the declared arrays, exact bytes. What is
+finished survives a kill.
 """
 
 from __future__ import annotations
@@ -38,6 +40,7 @@ OK, INVALID, CRASH, MEMORY = 1, 2, 3, 4  # frame kinds
 LENGTHS = struct.Struct("<II")
 NOTE = struct.Struct("<cIH")
 HEAD = struct.Struct("<QII")
+ROUND = 32  # the bit of the counter from which on it holds the round's number
 FIRST = 64  # bytes before the first frame: the counter, alone on its cache line
 TEXT_MAX = 500
 
@@ -82,10 +85,17 @@ class Channel:
             data = data[os.write(self.fd, data) :]
 
 
-def converse(channel: Channel, job: Message) -> None:
+def mapped(job: Message) -> mmap.mmap:
+    """The memory for answers that came with the job."""
+    slots = mmap.mmap(job.fd, job.meta["slots"])
+    os.close(job.fd)
+    return slots
+
+
+def converse(channel: Channel, job: Message, slots: mmap.mmap) -> None:
     """Hello, then cases and rounds until the scorer hangs up."""
     try:
-        session = Session(channel, job)
+        session = Session(channel, job, slots)
     except BaseException as e:  # SystemExit too: whatever the candidate's top level raises
         kind, text = explain(e)
         channel.note(b"X", kind, text if job.meta["detail"] else b"")
@@ -103,11 +113,10 @@ def converse(channel: Channel, job: Message) -> None:
 class Session:
     """One candidate in one child: its modules, its variants' parameters, and what `keep` keeps for this case."""
 
-    def __init__(self, channel: Channel, job: Message) -> None:
+    def __init__(self, channel: Channel, job: Message, slots: mmap.mmap) -> None:
         meta, blob = job.meta, job.blob
         self.channel, self.detail, self.model = channel, meta["detail"], meta["model"]
-        self.slots = mmap.mmap(job.fd, meta["slots"])
-        os.close(job.fd)
+        self.slots = slots
         self.counter = memoryview(self.slots)[:8].cast("Q")
         self.names = [name for name, _ in meta["levels"]]
         self.levels = [levels for _, levels in meta["levels"]]
@@ -148,7 +157,7 @@ class Session:
         own = {name: view(blob, dtype, [n, *shape], 12 * n + start) for name, dtype, shape, start in meta["own"]}
         kind_of = frame([spec for call in meta["calls"] for spec in call["returns"]])
         frames = np.frombuffer(self.slots, kind_of, n, FIRST)
-        self.counter[0] = 0
+        base = self.counter[0] = meta["round"] << ROUND
         calls = [Player(self, call, {**self.public, **inline}, own, frames).play for call in meta["calls"]]
         slots, counter, head, size = self.slots, self.counter, HEAD.pack_into, kind_of.itemsize
         for slot, variant in enumerate(variants):
@@ -161,7 +170,7 @@ class Session:
             if text and self.detail:
                 self.channel.note(b"E", variant, text)
             head(slots, FIRST + slot * size, nonces[slot], variant, kind)
-            counter[0] = slot + 1
+            counter[0] = base + slot + 1
         if self.decoys is not None and (name := self.decoys.touched()):
             self.channel.note(b"T", 0, name)
         self.channel.note(b"D", n, meta["nonce"].encode())
@@ -384,11 +393,27 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         origin = module.__spec__.origin if module.__spec__ else None
         assert origin is not None
         module.__file__ = self.prefix + origin
-        exec(compile(self.files.get(origin, b""), self.prefix + origin, "exec", dont_inherit=True), module.__dict__)
+        source = self.files.get(origin, b"")
+        text_of(source)
+        exec(compile(source, self.prefix + origin, "exec", dont_inherit=True), module.__dict__)
 
     def get_data(self, path: str) -> bytes:
         """Other files of the candidate, for pkgutil.get_data."""
         return self.files[path.removeprefix(self.prefix)]
+
+
+def text_of(source: bytes) -> None:
+    """Raises SyntaxError for a file that is no text in its encoding: compile() lets that pass in comments, python
+    itself does not."""
+    try:
+        source.decode()
+    except UnicodeDecodeError as e:
+        import io
+        import tokenize
+
+        encoding, _ = tokenize.detect_encoding(io.BytesIO(source).readline)
+        if encoding.startswith("utf-8"):
+            raise SyntaxError(f"(unicode error) {e}") from None
 
 
 def warm_up() -> None:

@@ -4,12 +4,14 @@ It holds no gold, never reads a job (the child's socket passes through it unread
 Control socket, SOCK_SEQPACKET, one message each way per step:
 
     scorer -> zygote    b"J" + child's socket, or b"F" for a bare fork (what a fork alone costs: the benchmark's unit)
-    zygote -> scorer    ready record (JSON); then per job b"P" with the child's pidfd, then STATUS when it is reaped
+    zygote -> scorer    ready record (JSON); then per job b"P" with the child's pidfd, then STATUS when it is reaped;
+                        or NO_CHILD and why, and nothing more
 """
 
 from __future__ import annotations
 
 import array
+import contextlib
 import gc
 import json
 import os
@@ -26,6 +28,8 @@ import numpy as np
 from . import candidate, layers
 
 STATUS = struct.Struct("<idd")  # wait status, CPU seconds of the child, CPU seconds of the zygote for it
+NO_CHILD = b"N"  # first byte of the answer where no child could be made; why follows
+PAUSES = (0.05, 0.2, 1.0)  # seconds between tries to fork
 CHANNEL = 3  # the one descriptor a child has beside /dev/null on 0, 1, 2
 
 
@@ -77,7 +81,13 @@ def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
             os._exit(0)
         began = time.process_time()
         job = array.array("i", extra[0][2])[0] if extra else -1
-        pid = os.fork()
+        try:
+            pid = forked()
+        except OSError as e:
+            os.write(control.fileno(), NO_CHILD + str(e).encode()[:200])
+            if job >= 0:
+                os.close(job)
+            continue
         if pid == 0:
             try:
                 if message == b"J":
@@ -87,6 +97,15 @@ def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
         if job >= 0:
             os.close(job)
         watch(control, pid, message == b"J", began)
+
+
+def forked() -> int:
+    """fork(2); where there is no room for a process at this moment, once more in a little while."""
+    for pause in PAUSES:
+        with contextlib.suppress(OSError):
+            return os.fork()
+        time.sleep(pause)
+    return os.fork()
 
 
 def watch(control: socket.socket, pid: int, announce: bool, began: float) -> None:
@@ -121,8 +140,14 @@ def child(job: int, config: dict[str, Any], stage2: bytes) -> None:
         return
     channel = candidate.Channel(job)
     hello = channel.receive()
-    if "rlimits" not in off:
-        layers.limit(config["base"] + hello.meta["memory"], hello.meta["cpu_s"])
-    if "seccomp" not in off:
-        layers.seccomp(stage2)
-    candidate.converse(channel, hello)
+    try:
+        slots = candidate.mapped(hello)
+        if "rlimits" not in off:
+            layers.limit(config["base"] + hello.meta["memory"], hello.meta["cpu_s"])
+        if "seccomp" not in off:
+            layers.seccomp(stage2)
+    except (OSError, ValueError, MemoryError) as e:
+        channel.note(b"M", 0, f"{type(e).__name__}: {e}".encode()[: candidate.TEXT_MAX])
+        return
+    channel.note(b"S", 0, b"")
+    candidate.converse(channel, hello, slots)

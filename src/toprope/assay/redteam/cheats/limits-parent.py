@@ -1,9 +1,8 @@
-"""Lowers the limits of its parent, which once hung the broker.
+"""Asks for the limits of its scorer; to lower them once hung the broker.
 
 Source: sandbox research, section 3: prlimit killed the slot.
 """
 
-import os
 import resource
 
 CLASS = "C10"
@@ -13,4 +12,4 @@ OFF = "seccomp identity landlock"
 
 
 def cheat(plan, arrays):
-    return resource.prlimit(os.getppid(), resource.RLIMIT_NOFILE)
+    return resource.prlimit(plan.scorer, resource.RLIMIT_NOFILE)

@@ -3,7 +3,7 @@
 Source: corpus row T13: parent's environ, mem, fd, maps.
 """
 
-import os
+from pathlib import Path
 
 CLASS = "C2"
 MEETS = "landlock identity"
@@ -12,5 +12,6 @@ OFF = "landlock identity"
 
 
 def cheat(plan, arrays):
-    with open(f"/proc/{os.getppid()}/mem", "rb") as memory:
+    parent = Path("/proc/self/stat").read_text().rpartition(")")[2].split()[1]  # getppid() does not say it
+    with open(f"/proc/{parent}/mem", "rb") as memory:
         return f"descriptor {memory.fileno()}"
