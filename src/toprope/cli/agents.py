@@ -9,7 +9,6 @@ import click
 
 from toprope.cli.group import (
     as_json,
-    asks,
     cores,
     emit,
     main,
@@ -53,11 +52,13 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
     import secrets
     import time
 
-    from toprope.cli.climbing import connect
+    import msgspec
+
+    from toprope.cli.climbing import able, connect
     from toprope.researchers import server
     from toprope.run.desk import Quota
-    from toprope.run.records import Ask, Plan
     from toprope.run.session import Session
+    from toprope.run.spec import External, wished
     from toprope.tasks import registry
     from toprope.view import terminal
 
@@ -66,17 +67,10 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
     if (options["http"] is None) != (options["tokens"] is None):
         raise UsageError("--http and --tokens belong together; over stdio there is one agent and no token")
     tokens = server.read_tokens(options["tokens"]) if options["tokens"] is not None else {}
-    plan = Plan("", max(1, len(tokens)), [], options["each"], options["attempts"])
     directory = run_dir or Path("runs") / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    ask = Ask(
-        secrets.token_hex(8),
-        named,
-        "external",
-        options["seed"],
-        options["experiments"],
-        plan=plan,
-        asks=asks(named, options["candidate_model"], options["candidate_tokens"]),
-    )
+    ask = wished(named, "external", {**options, "tokens": None, "researchers": max(1, len(tokens))})
+    able(ask)
+    ask = msgspec.structs.replace(ask, run=secrets.token_hex(8))
     past = (directory / "ledger.db").is_file()
 
     def tier(before: str | None) -> Any:
@@ -87,8 +81,8 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
     cap = options["candidate_tokens"]
     with Session(directory, None if past else ask, tier, workers, terminal.Plain(), link, cap) as session:
         o = session.opening
-        if o.task != named or o.climber != "external":
-            raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber}; name another --run")
+        if o.task != named or not isinstance(o.climber, External):
+            raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber.label}; name another --run")
         desk = session.desk(Quota.of(o.plan))
         session.screen.say(f"run {directory}: ready")
         if options["http"] is None:
@@ -114,4 +108,4 @@ def hackrate(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     if len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run is named twice; it would count twice")
     result = survey(runs, out)
-    emit(result, as_json, lambda: text.hackrate(result))
+    emit(result, as_json, text.hackrate)

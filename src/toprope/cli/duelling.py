@@ -31,4 +31,4 @@ def duel(rounds: int, experiments: int, folder: Path | None, seed: int, workers:
     with terminal.screen() as screen:
         result = play(folder, Duel(rounds, experiments, seed), workers or cores(), screen.progress)
     result["picture"] = str(view.write(folder, result["meeting"]))
-    emit(result, as_json, lambda: view.told(result))
+    emit(result, as_json, view.told)

@@ -25,7 +25,7 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
     task = registry.find(task)
     with terminal.screen() as screen:
         result = judge(task, probes, proven(False, None).tier, workers or cores(), screen.progress)
-    emit(result, as_json, lambda: text.check(result))
+    emit(result, as_json, text.check)
     if not result["admitted"]:
         sys.exit(1)
 

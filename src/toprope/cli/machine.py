@@ -24,11 +24,13 @@ from toprope.cli.group import (
 @as_json
 def doctor(as_json: bool) -> None:
     """Prove this machine's protection and say how to mend what is missing."""
+    from toprope.run import upkeep
     from toprope.sandbox.selftest import diagnose
     from toprope.view import text
 
     result = diagnose()
-    emit(result, as_json, lambda: text.doctor(result))
+    result["paths"] = upkeep.paths()
+    emit(result, as_json, text.doctor)
     if result["tier"] == "none":
         sys.exit(3)
 
@@ -43,7 +45,7 @@ def bench(quick: bool, tier: str | None, as_json: bool) -> None:
     from toprope.view import text
 
     result = measure(proven(False, tier).tier, quick)
-    emit(result, as_json, lambda: text.bench(result))
+    emit(result, as_json, text.bench)
 
 
 @main.command()
@@ -102,7 +104,7 @@ def vault_pretrain(seed: int | None, as_json: bool) -> None:
 
     with terminal.screen() as screen:
         result = for_vault(vault_directory(), seed, screen.progress)
-    emit(result, as_json, lambda: f"private hidden weights: {result['path']} (sha256 {result['sha256'][:12]})")
+    emit(result, as_json, lambda r: f"private hidden weights: {r['path']} (sha256 {r['sha256'][:12]})")
 
 
 @vault.command("dialect")
@@ -113,4 +115,4 @@ def vault_dialect(as_json: bool) -> None:
     from toprope.tasks.mirror.instance import make
 
     result = make(vault_directory())
-    emit(result, as_json, lambda: f"{result['hidden']}: {result['path']}")
+    emit(result, as_json, lambda r: f"{r['hidden']}: {r['path']}")

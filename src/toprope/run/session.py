@@ -6,7 +6,6 @@ The run process holds climber, loop, ledger and screen. It never sees a candidat
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -15,7 +14,6 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
-import platformdirs
 
 import toprope
 from toprope import climbers, seeding
@@ -28,14 +26,16 @@ from toprope.referee.pool import ScorerPool
 from toprope.run.ascent import Ascent
 from toprope.run.desk import Desk, Quota
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import SqliteLedger
+from toprope.run.ledger import FORMAT, SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
 from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
+from toprope.run.spec import Climbing, Replay, Search
 from toprope.run.story import tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space
-from toprope.tasks import registry
+from toprope.tasks import places, registry
+from toprope.tasks.places import vault_directory as vault_directory
 from toprope.types import Block, Candidate, Codes, Tree
 
 Tier = Callable[[str | None], Choice]
@@ -51,12 +51,8 @@ class Screen(Protocol):
     def block(self, block: BlockRecord) -> None: ...
     def generation(self, generation: Generation) -> None: ...
     def gate(self, event: Asked | Answer) -> None: ...
+    def wait(self, seconds: float | None) -> None: ...
     def tested(self, test: Opened) -> None: ...
-
-
-def vault_directory() -> Path:
-    """Where the referee's durable state lives: TOPROPE_VAULT, or the user's data directory."""
-    return Path(os.environ.get("TOPROPE_VAULT") or platformdirs.user_data_path("toprope") / "vault")
 
 
 class Session:
@@ -78,7 +74,7 @@ class Session:
         self._tokens = tokens
         if ask is not None:
             task = registry.load(ask.task)
-            if not climbers.authored(ask.climber):
+            if ask.plan is None:
                 _climber(ask.climber, task, ask.seed)  # what cannot begin leaves nothing behind
             tier(None)
         self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
@@ -87,15 +83,12 @@ class Session:
         try:
             self.ask = self._asked(ask)
             self.task: Task = registry.load(self.ask.task)
+            if (folder := registry.own().get(self.ask.task.removesuffix(registry.NULL))) is not None:
+                places.remember(self.ask.run, self.ask.task.removesuffix(registry.NULL), folder)
             first = next(self.ledger.read("open"), None)
             past: Opening | None = record(first) if first is not None else None
             if past is not None:
                 tell(str(directory), self.ledger.read())  # refuses records that make no sense together
-            if past is not None and past.toprope != toprope.__version__:
-                raise RunError(
-                    f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "
-                    "resume it with the version that made it"
-                )
             if past is not None and self.tested is None and past.tier != tier(past.tier).tier:
                 how = "with" if past.tier == "none" else "without"
                 raise RunError(
@@ -170,7 +163,7 @@ class Session:
     def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
         assert self._pool is not None
-        space = (self.task.space or Space([])) if climbers.authored(self.ask.climber) else _space(self.task)
+        space = (self.task.space or Space([])) if self.ask.plan is not None else _space(self.task)
         tree, ready = self.task.starter(), self._hub.ready
         anchors = _anchors(self._pool, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
@@ -190,6 +183,7 @@ class Session:
             started=round(time.time(), 3),
             confined=ready.confined,
             partial=self.task.spec.metric.partial,
+            format=FORMAT,
             **msgspec.structs.asdict(self.ask),
         )
         self.ledger.append("open", opening)
@@ -219,6 +213,7 @@ class Session:
             spec.splits,
             spec.metric.spread,
             self.screen.gate,
+            self.screen.wait,
         )
         climber = _climber(o.climber, self.task, o.seed)
         try:
@@ -346,10 +341,12 @@ def _space(task: Task) -> Space:
     return task.space
 
 
-def _climber(name: str, task: Task, seed: int) -> Climber:
-    """name: as on the command line; `replay:FILE` reads its file now. It may begin with what is published already."""
-    kind, _, file = name.partition(":")
-    return climbers.make(kind, _space(task), seed, _published(task), **({"path": file} if file else {}))
+def _climber(who: Climbing, task: Task, seed: int) -> Climber:
+    """A replay reads its file now. A search may begin with what is published already."""
+    if isinstance(who, Replay):
+        return climbers.make("replay", _space(task), seed, path=who.file)
+    assert isinstance(who, Search), "authors are not asked for rows"
+    return climbers.make(who.name, _space(task), seed, _published(task))
 
 
 def _published(task: Task) -> Codes:

@@ -14,7 +14,7 @@ from toprope.errors import RunError
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened, Reply
 from toprope.run import sound
-from toprope.run.ledger import read_entries
+from toprope.run.ledger import SqliteLedger, read_entries
 from toprope.run.records import (
     Ask,
     Asked,
@@ -185,6 +185,17 @@ def read(directory: Path) -> Story:
     return tell(str(directory), read_entries(directory))
 
 
+def asked(directory: Path) -> Ask | None:
+    """What a run's first entry asks for; None where there is none. Raises RunError for what is no ledger."""
+    ledger = SqliteLedger(directory / "ledger.db", readonly=True)
+    try:
+        first = next(ledger.read("ask"), None)
+        ask: Ask | None = record(first) if first is not None else None
+        return ask
+    finally:
+        ledger.close()
+
+
 def tell(path: str, entries: Iterable[Entry]) -> Story:
     by_kind: dict[str, list[Any]] = {}
     head = ""
@@ -247,7 +258,7 @@ def summary(s: Story) -> dict[str, Any]:
     return {
         "run": s.path,
         "task": o.task,
-        "climber": o.climber,
+        "climber": o.climber.label,
         "seed": o.seed,
         "certifying": o.certifying,
         "experiments": s.experiments,
@@ -309,7 +320,7 @@ def export(s: Story) -> dict[str, Any]:
                 row["scores"] += [round(float(x), 6) for x in block.scores[i]]
     return {
         "task": o.task,
-        "climber": o.climber,
+        "climber": o.climber.label,
         "seed": o.seed,
         "commitment": o.commitment,
         "tree": o.tree.digest,
