@@ -21,6 +21,7 @@ from toprope import seeding
 from toprope.assay.consistency import contradictions, dev_scores
 from toprope.errors import NoReply, RunError
 from toprope.protocols import Entry, Task
+from toprope.referee import mark
 from toprope.referee.broker import Broker
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate
@@ -29,12 +30,13 @@ from toprope.referee.pool import ScorerPool
 from toprope.referee.sealed import kept_head, kept_replies
 from toprope.run import page
 from toprope.run.ledger import read_entries
+from toprope.run.session import one_candidate
 from toprope.run.story import Story, tell
-from toprope.space import Space, several
+from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.tasks import registry
-from toprope.types import Block, Candidate, certain
+from toprope.types import Candidate, certain
 
 SAMPLE = 24  # experiments scored again on dev, besides those that were sent to the gate
 CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
@@ -72,9 +74,15 @@ def verify(
     replayed = None
     if checks[0].ok:
         progress("starting scorers", 0.0)
-        config = ScorerConfig(task.spec.id, _secrets(story), tier)
+        config = ScorerConfig(task.spec.id, _secrets(story), tier, marked=True)
         pool = ScorerPool(config, workers, progress, broker=_model(story, task, story.replies))
         try:
+            same = _task(story, task, pool)
+            checks += same
+            if any(c.ok is False for c in same):
+                why = "cannot be said: the task here is another one"
+                checks += [Check(name, None, why) for name in ("dev", "gate", "measured", "test")]
+                return _result(str(directory), checks, story, None)
             checks.append(_dev(story, task, pool, entries[-1].hash))
             if story.test is None or not checks[2].ok:
                 why = "the test is not opened" if story.test is None else "the secret is not the one committed to"
@@ -259,7 +267,7 @@ def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
     picked = np.random.default_rng(int(head[:16], 16)).permutation(sound)[:SAMPLE].tolist()
     sent = [a for a in s.asked if a.pure]
     picked = sorted({*picked, *(a.experiment for a in sent)} & set(sound))
-    works = [Work(i, _block(pool, made[e], len(scores[e])), "dev") for i, e in enumerate(picked)]
+    works = [Work(i, one_candidate(pool, made[e], len(scores[e])), "dev") for i, e in enumerate(picked)]
     wrong = [a.experiment for a in sent if a.candidate != made[a.experiment]]
     for done in pool.run(works):
         e, n = picked[done.id], len(done.floors)
@@ -272,9 +280,12 @@ def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
     return Check("dev", True, f"{len(picked)} of {len(made)} experiments score the same when run again")
 
 
-def _block(pool: ScorerPool, candidate: Candidate, draws: int) -> Block:
-    space, rows = several([candidate.params])
-    return Block(*pool.add(candidate.tree, space), rows, tuple(range(draws)))
+def _task(s: Story, task: Task, pool: ScorerPool) -> list[Check]:
+    """Whether the task here does what it did when the run began; runs of format 1 do not say what that was."""
+    if not s.opening.mark:
+        return []
+    why = mark.changed(s.opening.mark, mark.of_task(task) | pool.mark, task.spec.id)
+    return [Check("task", not why, why or "its draws, starter, space, baselines and numbers are what they were")]
 
 
 def _hidden(

@@ -177,7 +177,7 @@ def _model_forecast(session: Any) -> str:
     from toprope.referee.messages import SCRIPTED
 
     asks, use, splits = session.opening.asks, session.task.spec.model, session.task.spec.splits
-    if asks is None or asks.model == SCRIPTED:
+    if asks is None or use is None or asks.model == SCRIPTED:
         return ""
     cap = session.tokens
     said = "no cap on tokens (--candidate-tokens)" if cap is None else f"at most {cap:,} tokens, and as many hidden"

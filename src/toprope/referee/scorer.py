@@ -17,6 +17,7 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Dialogue, Outputs, Task, counting
+from toprope.referee import mark
 from toprope.referee.asking import Asking
 from toprope.referee.draws import DrawStore, Held
 from toprope.referee.imports import denied, invalid
@@ -182,7 +183,7 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
             return reply
 
         scorer = Scorer(task, box, DrawStore(task, config.secrets, traps), traps, pass_on)
-        channel.send(Ready(box.protection))
+        channel.send(Ready(box.protection, mark.of_draws(task, config.secrets) if config.marked else {}))
         while True:
             message = channel.recv()
             if isinstance(message, Load):

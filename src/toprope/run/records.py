@@ -49,6 +49,7 @@ class Opening(msgspec.Struct, frozen=True):
     confined: bool = False
     asks: Asks | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
+    mark: dict[str, str] = {}  # what the task did then (`referee/mark.py`); {} before format 2
     format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
 
     @property
@@ -57,9 +58,12 @@ class Opening(msgspec.Struct, frozen=True):
 
 
 class Sitting(msgspec.Struct, frozen=True):
-    """kind "sitting": the number the vault gave to this sitting. A directory whose last number is old is a copy."""
+    """kind "sitting": the number the vault gave to this sitting. A directory whose last number is old is a copy.
+    toprope, code: the version and the digest of the task's code that worked in it."""
 
     number: int
+    toprope: str = ""
+    code: str = ""
 
 
 class Author(msgspec.Struct, frozen=True):

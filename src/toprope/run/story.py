@@ -27,9 +27,10 @@ from toprope.run.records import (
     Spent,
     record,
 )
+from toprope.run.verdict import verdict
 from toprope.stats.gap import Gap
 from toprope.stats.leak import answer_bits
-from toprope.types import HARDCODED, Candidate, Floats, Incident, candidate_id
+from toprope.types import Candidate, Floats, Incident, candidate_id
 
 GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
 
@@ -156,17 +157,11 @@ class Story(msgspec.Struct):
 
     @property
     def verdict(self) -> str | None:
-        """On the champion, once the test is opened: clean, overfit, hardcoded (a table too), cheating."""
+        """On the champion, once the test is opened (`run/verdict.py`)."""
         if self.test is None:
             return None
         experiment = next((a.experiment for a in self.asked if a.candidate.id == self.champion.id), 0)
-        own = {(i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment}
-        kinds = {kind for kind, _ in own}
-        if kinds & HARDCODED:
-            return "hardcoded"
-        if any(severity == "certain" for _, severity in own):
-            return "cheating"
-        return "clean" if "overfit" not in kinds else "hardcoded" if "table" in kinds else "overfit"
+        return verdict((i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment)
 
     def failures(self) -> dict[str, int]:
         """Outcome -> number of experiments, for those that did not end ok."""

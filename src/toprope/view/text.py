@@ -156,6 +156,8 @@ def verification(r: dict[str, Any]) -> str:
     wrong = [c["name"] for c in r["checks"] if c["ok"] is False]
     if wrong == ["report"]:
         end = "this run is what it says; its report is not"
+    elif wrong == ["task"]:
+        end = "nothing is said of this run: the task that it was made on is another one here"
     elif wrong:
         end = "this run is not what it says"
     elif r["recorded"] is None:
