@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -333,21 +334,22 @@ def test_a_test_opened_by_a_process_that_died_is_opened_again_for_the_same(cli, 
     assert again["champion"] == first["champion"]
 
 
-def test_interrupted_and_resumed(cli, tmp_path):
-    """SIGINT ends with 130 and one line that says how to go on; the resumed run equals one that was left alone."""
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_and_resumed(cli, tmp_path, end):
+    """Ctrl-C and SIGTERM end with 130 and one line with the command that goes on; its run equals one left alone."""
     options = ["--experiments", 100, "--seed", 2, "--rehearsal-secret", "s", "--workers", 1]
     process = cli.start("climb", COIN, *options, "--run", tmp_path / "a")
     ledger = tmp_path / "a" / "ledger.db"
     while not (ledger.exists() and _blocks(ledger) > 3):
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(end)
     out, err = process.communicate()
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
-    assert "resume" in err.splitlines()[-1]
-    assert cli.json("resume", tmp_path / "a", "--workers", 1)["experiments"] == 100
+    _, command, _ = err.splitlines()[-1].split("`")
+    assert cli.json(*shlex.split(command)[1:], "--workers", 1)["experiments"] == 100
     assert cli.run("climb", COIN, *options, "--run", tmp_path / "b").returncode == 0
     assert cli.export(tmp_path / "a") == cli.export(tmp_path / "b")
 

@@ -24,7 +24,7 @@ from toprope.cli.group import (
 from toprope.errors import UsageError
 
 
-@main.command()
+@main.command(short_help="Let an agent of your own climb TASK over MCP.")
 @click.argument("task")
 @click.option(
     "--run", "run_dir", type=click.Path(path_type=Path), help="Run directory; goes on with one that is there."
@@ -96,7 +96,7 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
             session.unseal()
 
 
-@main.command()
+@main.command(short_help="Count how often authors cheated in RUNs.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write DIR/transcripts.jsonl: conversations with labels.")
 @as_json

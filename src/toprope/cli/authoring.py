@@ -13,7 +13,7 @@ from toprope.cli.group import as_json, emit, main, seed_option
 from toprope.errors import UsageError
 
 
-@main.command()
+@main.command(short_help="Write a small task of your own, to be changed.")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--id", "task_id", help="family/name-vN [own/DIRECTORY-v1].")
 @as_json
@@ -30,7 +30,7 @@ def new(directory: Path, task_id: str | None, as_json: bool) -> None:
     emit(result, as_json, lambda r: text.scaffold(r["task"], r["directory"]))
 
 
-@main.command()
+@main.command(short_help="Write TASK's public part into a folder.")
 @click.argument("task")
 @click.argument("directory", type=click.Path(path_type=Path))
 @seed_option
@@ -45,7 +45,7 @@ def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
     emit(result, as_json, text.brief)
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(short_help="Ask the program that TASK imitates.", context_settings={"ignore_unknown_options": True})
 @click.argument("task")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.option("--lines", is_flag=True, help="Questions are lines of JSON on standard input, answers too.")

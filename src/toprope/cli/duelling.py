@@ -9,7 +9,7 @@ import click
 from toprope.cli.group import as_json, cores, emit, main, seed_option, workers_option
 
 
-@main.command()
+@main.command(short_help="Let attackers and control protocols climb in turn.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True, help="A round: blue, then red.")
 @click.option(
     "--experiments", type=click.IntRange(32, 10**6), default=300, show_default=True, help="Of every climb of a round."

@@ -20,7 +20,7 @@ from toprope.cli.group import (
 )
 
 
-@main.command()
+@main.command(short_help="Prove this machine's protection; show paths.")
 @as_json
 def doctor(as_json: bool) -> None:
     """Prove this machine's protection and say how to mend what is missing."""
@@ -35,7 +35,7 @@ def doctor(as_json: bool) -> None:
         sys.exit(3)
 
 
-@main.command()
+@main.command(short_help="Measure what an experiment costs here.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @tier_option
 @as_json
@@ -48,7 +48,7 @@ def bench(quick: bool, tier: str | None, as_json: bool) -> None:
     emit(result, as_json, text.bench)
 
 
-@main.command()
+@main.command(short_help="Serve as the referee of other users' runs.")
 @click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
 @click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
 @click.option("--token-file", type=click.Path(path_type=Path), help="Clients must hold the same token; mode 0600.")
@@ -88,7 +88,7 @@ def referee(
     service.run()
 
 
-@main.group()
+@main.group(short_help="Private hidden weights, a private dialect.")
 def vault() -> None:
     """The referee's durable state, private hidden weights, a private dialect."""
 

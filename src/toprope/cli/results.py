@@ -12,7 +12,7 @@ from toprope.cli.group import as_json, at_home, cores, emit, main, proven, task_
 from toprope.errors import UsageError
 
 
-@main.command()
+@main.command(short_help="Write RUN's report, a page that works offline.")
 @click.argument("run", type=click.Path(path_type=Path))
 @task_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write [RUN/report.html].")
@@ -26,7 +26,7 @@ def report(run: Path, task: Path | None, output: Path | None, as_json: bool) -> 
     emit(path, as_json, lambda path: f"report: {path}")
 
 
-@main.command()
+@main.command(short_help="Check RUN by running it again from its files.")
 @click.argument("run", type=click.Path(path_type=Path))
 @task_option
 @click.option("--report-file", type=click.Path(path_type=Path), help="The report to compare [RUN/report.html].")
@@ -54,7 +54,7 @@ def verify(
         sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Write what RUN decided as JSON, or TASK for Inspect.")
 @click.argument("what", metavar="RUN|TASK")
 @click.argument("directory", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
 @click.option("--to", type=click.Choice(["inspect"]), help="Write TASK as a task of this framework into the new DIR.")
