@@ -142,7 +142,7 @@ def test_what_the_system_refuses_is_said_with_its_remedy(error, words):
 
 
 def test_a_wait_for_the_gate_is_shown_as_one(capsys):
-    """The climb has nothing to do while an answer is due; the line says how long, and the time is not called climbing."""
+    """The climb has nothing to do while an answer is due; a line says how long, and that is not called climbing."""
     view = Plain()
     view.wait(135.0)
     view.wait(None)
