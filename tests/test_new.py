@@ -28,7 +28,7 @@ def test_a_new_task_is_admitted(mine, cli):
 
 @pytest.mark.slow
 def test_a_task_of_ones_own_is_climbed_submitted_and_verified(mine, cli, tmp_path, monkeypatch):
-    """Named by its folder at first; its runs find it; where this user's vault does not know it, TOPROPE_TASKS says it."""
+    """Named by its folder at first; its runs find it, and where the vault does not know it, TOPROPE_TASKS says it."""
     run = tmp_path / "run"
     done = cli.json("climb", mine, "--experiments", 160, "--run", run, "--unseal")
     assert (done["task"], done["experiments"]) == ("own/my-task-v1", 160)
