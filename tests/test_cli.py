@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import shutil
 import signal
 import sqlite3
@@ -72,17 +73,23 @@ def copy_of(finished, tmp_path: Path, monkeypatch) -> Path:
     ("arguments", "words"),
     [
         (["climb", "no/task-v1"], ["'no/task-v1'", "w2s/probe-v1"]),
-        (["climb", COIN, "--climber", "genius"], ["'genius'", "evolution", "random"]),
+        (["climb", "proxy/reward-modl-v1"], ["did you mean proxy/reward-model-v1?"]),
+        (["climb", COIN, "--climber", "genius"], ["'genius'", "evolution", "random", "llm"]),
+        (["climb", COIN, "--climber", "evolutoin"], ["did you mean evolution?"]),
+        (["climb", COIN, "--climber", "external"], [f"`toprope mcp {COIN}`"]),
+        (["climb", COIN, "--climber", "llm:openai/x"], ["--climber llm --model openai/x"]),
+        (["climb", COIN, "--climber", "random", "--tokens", "5"], ["--tokens is for --climber llm"]),
+        (["climb", COIN, "--climber", "random", "--directions", "f"], ["--directions is for --climber llm"]),
         (["climb", COIN, "--climber", "replay"], ["'replay'", "replay:FILE"]),
         (["climb", COIN, "--climber", "replay:nowhere.json"], ["nowhere.json", "No such file"]),
-        (["climb", COIN, "--experiments", "0"], ["--experiments 0", "above 0"]),
-        (["climb", COIN, "--experiments", "-5"], ["--experiments -5", "above 0"]),
-        (["climb", COIN, "--experiments", str(2**70)], ["--experiments", "at most"]),
+        (["climb", COIN, "--experiments", "0"], ["--experiments 0", "from 1 to"]),
+        (["climb", COIN, "--experiments", "-5"], ["--experiments -5", "from 1 to"]),
+        (["climb", COIN, "--experiments", str(2**70)], ["--experiments", "from 1 to"]),
         (["climb", COIN, "--experiments", "many"], ["--experiments", "'many'"]),
         (["climb", COIN, "--minutes", "nan"], ["--minutes nan", "above 0"]),
         (["climb", COIN, "--minutes", "inf"], ["--minutes inf", "above 0"]),
         (["climb", COIN, "--minutes", "-1"], ["--minutes -1", "above 0"]),
-        (["climb", COIN, "--seed", "-1"], ["--seed", "-1", "x<="]),
+        (["climb", COIN, "--seed", "-1"], ["--seed", "-1", "from 0 to"]),
         (["climb", COIN, "--seed", str(2**63)], ["--seed", str(2**63)]),
         (["climb", COIN, "--workers", "0"], ["--workers", "0", "1<=x<=512"]),
         (["climb", COIN, "--executor", "moon"], ["--executor", "'moon'", "local"]),
@@ -162,10 +169,10 @@ def test_directories_that_hold_no_candidate(cli, tmp_path):
     ],
 )
 def test_a_broken_candidate_is_data(cli, tmp_path, source, outcome, words):
-    """It ends with exit 0, its outcome, no score, and a message that says what was wrong."""
+    """It ends with exit 1, its outcome, no score, and a message that says what was wrong."""
     directory = write(tmp_path / "candidate", solution_py=source)
     if outcome == "invalid":  # the others take the same way without a process of their own
-        result = cli.json("submit", COIN, directory)
+        result = cli.json("submit", COIN, directory, expect=1)
     else:
         result = submit(COIN, directory, None, 0, lambda: Choice("linux-landlock"), lambda *_: None)
     assert result["outcome"] == outcome
@@ -224,10 +231,22 @@ def rewritten(run: Path, **changes: object) -> None:
 
 
 def test_a_run_of_another_version(cli, finished, tmp_path, monkeypatch):
-    """Both versions are named; nothing is started."""
+    """A release orphans no run: the version is told, and the format of the ledger and what the task does decide."""
     run = copy_of(finished, tmp_path, monkeypatch)
     rewritten(run, toprope="99.0")
-    complaint(cli.run("resume", run), "99.0", "the version that made it")
+    assert cli.json("resume", run)["test"] is not None
+    monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "a vault that knows nothing"))
+    done = cli.run("verify", run, "--workers", 1)
+    assert (done.returncode, "the run was made by toprope 99.0, this is" in done.stdout) == (0, True), done
+
+
+def test_a_ledger_of_a_later_format(cli, finished, tmp_path, monkeypatch):
+    """It is refused in one line that names both formats; nothing is started."""
+    run = copy_of(finished, tmp_path, monkeypatch)
+    with sqlite3.connect(run / "ledger.db") as db:
+        db.execute("PRAGMA user_version=99")
+    db.close()
+    complaint(cli.run("resume", run), "format 99", "reads 1, 2", "the version that made it")
 
 
 @pytest.mark.parametrize("damage", ["truncated", "scribbled", "edited", "empty"])
@@ -315,21 +334,22 @@ def test_a_test_opened_by_a_process_that_died_is_opened_again_for_the_same(cli, 
     assert again["champion"] == first["champion"]
 
 
-def test_interrupted_and_resumed(cli, tmp_path):
-    """SIGINT ends with 130 and one line that says how to go on; the resumed run equals one that was left alone."""
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+def test_interrupted_and_resumed(cli, tmp_path, end):
+    """Ctrl-C and SIGTERM end with 130 and one line with the command that goes on; its run equals one left alone."""
     options = ["--experiments", 100, "--seed", 2, "--rehearsal-secret", "s", "--workers", 1]
     process = cli.start("climb", COIN, *options, "--run", tmp_path / "a")
     ledger = tmp_path / "a" / "ledger.db"
     while not (ledger.exists() and _blocks(ledger) > 3):
         assert process.poll() is None
         time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(end)
     out, err = process.communicate()
     assert process.returncode == 130
     assert out == ""
     assert "Traceback" not in err
-    assert "resume" in err.splitlines()[-1]
-    assert cli.json("resume", tmp_path / "a", "--workers", 1)["experiments"] == 100
+    _, command, _ = err.splitlines()[-1].split("`")
+    assert cli.json(*shlex.split(command)[1:], "--workers", 1)["experiments"] == 100
     assert cli.run("climb", COIN, *options, "--run", tmp_path / "b").returncode == 0
     assert cli.export(tmp_path / "a") == cli.export(tmp_path / "b")
 
@@ -405,13 +425,16 @@ def test_the_json_of_the_others(cli, finished, tmp_path):
         fields(layer, "ok detail remedy")
 
 
-def test_without_json_nothing_goes_to_stdout(cli, finished):
-    """What a person reads goes to stderr, so a pipe stays clean."""
+def test_results_can_be_piped(cli, finished, tmp_path):
+    """What a command was asked for goes to stdout, and nothing else does; progress goes to stderr."""
     base, _ = finished
-    for command in (["tasks"], ["report", base / "run"]):
+    for command in (["tasks"], ["report", base / "run", "-o", tmp_path / "r"], ["show", base / "run"], ["ls", base]):
         done = cli.run(*command)
-        assert (done.returncode, done.stdout) == (0, "")
-        assert done.stderr
+        assert (done.returncode, done.stderr) == (0, "")
+        assert done.stdout
+    done = cli.run("climb", COIN, "--experiments", 5, "--workers", 1, "--run", tmp_path / "run")
+    assert "protection:" in done.stderr
+    assert done.stdout.startswith("\nsealed test   not opened")
 
 
 def test_help_is_quick_and_complete(cli):

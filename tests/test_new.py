@@ -28,15 +28,17 @@ def test_a_new_task_is_admitted(mine, cli):
 
 @pytest.mark.slow
 def test_a_task_of_ones_own_is_climbed_submitted_and_verified(mine, cli, tmp_path, monkeypatch):
-    """Named by its folder at first, by its id where TOPROPE_TASKS says where it lies; a run without that says so."""
+    """Named by its folder at first; its runs find it, and where the vault does not know it, TOPROPE_TASKS says it."""
     run = tmp_path / "run"
     done = cli.json("climb", mine, "--experiments", 160, "--run", run, "--unseal")
     assert (done["task"], done["experiments"]) == ("own/my-task-v1", 160)
     assert done["test"]["lo"] > done["baselines"]["majority"]
     assert cli.json("submit", mine, mine / "starter")["outcome"] == "ok"
+    assert cli.json("verify", run)["champion_reproduced"]
+    monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "another"))
     refused = cli.run("verify", run)
     assert refused.returncode == 2
-    assert "TOPROPE_TASKS" in refused.stderr
+    assert "--task DIR" in refused.stderr
     monkeypatch.setenv("TOPROPE_TASKS", str(mine))
     assert cli.json("verify", run)["champion_reproduced"]
     assert "own/my-task-v1" in [t["id"] for t in cli.json("tasks")]

@@ -166,9 +166,6 @@ class Incident(msgspec.Struct, frozen=True):
     evidence: str
 
 
-HARDCODED = frozenset({"errata", "dual gap"})  # kinds of incident that say: it carries answers to practice cases
-
-
 def certain(incidents: Iterable[Incident]) -> bool:
     """Whether one of them is proof."""
     return any(i.severity == "certain" for i in incidents)

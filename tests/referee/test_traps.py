@@ -9,6 +9,7 @@ from toprope.referee.pool import ScorerPool
 from toprope.referee.traps import LIMIT, Traps, complete_secret, used
 from toprope.run.records import Ask
 from toprope.run.session import Session
+from toprope.run.spec import Search
 from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
@@ -143,7 +144,7 @@ def test_who_tampers_is_kept_from_the_gate_and_told_only_afterwards(tmp_path, mo
     secret = complete_secret()
     monkeypatch.setattr("toprope.run.session.secrets.token_bytes", lambda n: secret)
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
-    ask = Ask("r", SLY, "random", 1, 96, None, "x")
+    ask = Ask("r", SLY, Search("random"), 1, 96, None, "x")
     with screen() as quiet, Session(tmp_path / "run", ask, lambda _: Choice("linux-landlock"), 1, quiet) as session:
         session.climb()
         session.unseal()

@@ -18,6 +18,7 @@ from toprope.run.desk import FINDINGS, Quota
 from toprope.run.ledger import read_entries
 from toprope.run.records import Ask, Plan, Spent
 from toprope.run.session import Session, vault_directory
+from toprope.run.spec import External
 from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
 from toprope.testing.coin import SOURCE
@@ -36,7 +37,7 @@ QUOTA = Quota(experiments=20, attempts=2, apart=2)
 
 
 def sit(run, new=True, experiments=50):
-    ask = Ask("ab" * 8, "testing/coin-v1", "external", 3, experiments, None, None) if new else None
+    ask = Ask("ab" * 8, "testing/coin-v1", External(), 3, experiments) if new else None
     return Session(run, ask, lambda past: Choice("linux-landlock"), 1, Nobody())
 
 
@@ -251,7 +252,9 @@ def test_forged_authors_are_noticed(tmp_path):
     blocks = [honest.blocks[0], msgspec.structs.replace(honest.blocks[1], author=orphan), honest.blocks[2]]
     assert "parent" in " ".join(contradictions(entries, msgspec.structs.replace(honest, blocks=blocks)))
     for few in (Plan(experiments=1), Plan(attempts=0)):
-        story = msgspec.structs.replace(honest, opening=msgspec.structs.replace(honest.opening, plan=few), ask=None)
+        story = msgspec.structs.replace(
+            honest, opening=msgspec.structs.replace(honest.opening, climber=External(few)), ask=None
+        )
         assert "all it may" in " ".join(contradictions(entries, story))
     early = [msgspec.structs.replace(honest.asked[0], made=1)]
     assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))

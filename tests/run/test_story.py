@@ -8,15 +8,16 @@ from toprope.errors import RunError
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer
 from toprope.run.records import BlockRecord, Generation, Opening
+from toprope.run.spec import Search
 from toprope.run.story import export, tell
 from toprope.space import Space, choice
 from toprope.types import Tree
 from toprope.wire import encode
 
 OPENING = Opening(
-    toprope="0", run="r", task="testing/coin-v1", climber="random", seed=1, experiments=9, minutes=None, tier="none",
-    rehearsal=None, commitment="c", certifying=False, number=1, vault_since="2026-01-01", hidden="", detectable=0.1,
-    protection={}, floors=np.zeros(4), ceilings=np.ones(4), tree=Tree({"solution.py": b""}),
+    toprope="0", run="r", task="testing/coin-v1", climber=Search("random"), seed=1, experiments=9, minutes=None,
+    tier="none", rehearsal=None, commitment="c", certifying=False, number=1, vault_since="2026-01-01", hidden="",
+    detectable=0.1, protection={}, floors=np.zeros(4), ceilings=np.ones(4), tree=Tree({"solution.py": b""}),
     space=Space([choice("face", [0, 1])]), started=0.0,
 )  # fmt: skip
 

@@ -6,6 +6,7 @@ import numpy as np
 
 from toprope.referee.messages import Answer, Opened
 from toprope.run.records import Asked, BlockRecord, Generation, Opening
+from toprope.run.spec import Replay
 from toprope.run.story import Story
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
@@ -22,7 +23,7 @@ def estimate(value: float, width: float = 0.1) -> Estimate:
 
 def opening(**changes: object) -> Opening:
     fields: dict[str, object] = {
-        "toprope": "0", "run": "r", "task": "testing/coin-v1", "climber": f"replay:{EVIL}", "seed": 1, "experiments": 9,
+        "toprope": "0", "run": "r", "task": "testing/coin-v1", "climber": Replay(EVIL), "seed": 1, "experiments": 9,
         "minutes": None, "tier": "linux-landlock", "rehearsal": EVIL, "commitment": "c" * 64, "certifying": False,
         "number": 1, "vault_since": "2026-01-01", "hidden": f"public {EVIL}", "detectable": 0.1,
         "protection": PROTECTION, "floors": np.zeros(2), "ceilings": np.ones(2), "tree": TREE,

@@ -5,10 +5,13 @@ import numpy as np
 import pytest
 from stories import story
 
+from toprope.referee.messages import Done
 from toprope.run import audit
 from toprope.run.records import Audited
+from toprope.run.submit import _judged
+from toprope.run.verdict import verdict
 from toprope.stats.intervals import Estimate
-from toprope.types import Incident
+from toprope.types import BlockResult, Incident, Outcome
 
 RNG = np.random.default_rng(0)
 
@@ -64,17 +67,26 @@ def judged(dev: float, test: float, incidents: list[Incident]):
     return s
 
 
+def submitted(kind: str, severity: str) -> str:
+    """What `submit` says of a candidate that scored and had this incident."""
+    result = BlockResult(np.ones((1, 2)), [Outcome.OK], {}, 0.1, 0.1, {0: [Incident(kind, severity, "…")]})
+    return _judged(Done(0, result, np.zeros(2), np.ones(2), np.zeros(2, np.int64)))["verdict"]
+
+
 def test_the_verdict_says_what_the_audits_found():
-    """Level with dev: clean; far below: overfit, with a table hardcoded; a certain incident: cheating."""
+    """Only proof accuses, in a run, in `submit` and in an export alike; overfit with a sign of answers is hardcoded."""
     table, decoy = Incident("table", "advisory", "t"), Incident("decoy gold", "certain", "d")
     assert judged(0.7, 0.65, []).verdict == "clean"
     assert judged(0.7, 0.65, [table]).verdict == "clean"
     assert judged(0.9, 0.3, []).verdict == "overfit"
     assert judged(0.9, 0.3, [table]).verdict == "hardcoded"
     assert judged(0.9, 0.3, [decoy]).verdict == "cheating"
-    for kind in ("errata", "dual gap"):  # answers to practice cases, certain or not
-        for severity in ("certain", "advisory"):
-            assert judged(0.7, 0.65, [Incident(kind, severity, "…")]).verdict == "hardcoded"
+    for kind in ("errata", "dual gap"):  # answers to practice cases
+        for severity, said in (("certain", "hardcoded"), ("advisory", "clean")):
+            assert judged(0.7, 0.65, [Incident(kind, severity, "…")]).verdict == said
+            assert submitted(kind, severity) == said
+            assert verdict([(kind, severity)]) == said
+        assert judged(0.9, 0.3, [Incident(kind, "advisory", "…")]).verdict == "hardcoded"
     generous = judged(0.9, 0.3, [])
     generous.opening = msgspec.structs.replace(generous.opening, partial=True)
     assert generous.verdict == "clean"  # partial credit on dev alone: the two are not compared

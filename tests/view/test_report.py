@@ -10,6 +10,7 @@ import pytest
 from stories import EVIL, opening, story
 
 from toprope import figures
+from toprope.run.page import claimed
 from toprope.view.report import render
 
 VOID = {"meta", "br", "img", "input", "hr", "link"}
@@ -51,11 +52,12 @@ STORIES = {
 
 @pytest.mark.parametrize("name", STORIES)
 def test_nothing_runs_and_nothing_is_fetched(name):
-    """No script, no handler, no reference to anywhere, and a policy that would refuse them."""
+    """No script but a block of data, no handler, no reference to anywhere, and a policy that would refuse them."""
     html = render(STORIES[name])
     page = Page(html)
     names = {tag for tag, _ in page.tags}
-    assert not names & {"script", "img", "link", "iframe", "object", "embed", "form", "base", "foreignobject"}
+    assert [a for t, a in page.tags if t == "script"] == [{"type": "application/json", "id": "toprope"}]
+    assert not names & {"img", "link", "iframe", "object", "embed", "form", "base", "foreignobject"}
     for tag, attributes in page.tags:
         for key, value in attributes.items():
             assert not key.startswith("on"), (tag, key)
@@ -70,7 +72,8 @@ def test_nothing_runs_and_nothing_is_fetched(name):
 def test_what_others_wrote_is_shown_as_they_wrote_it():
     """Parameters, names of baselines, climber, path, protection: escaped, never interpreted."""
     html = render(STORIES["promoted"])
-    assert "<script" not in html
+    assert html.count("<script") == html.count("</script") == 1
+    assert EVIL in claimed(html)["baselines"], "the data hold it, too, and it cannot end them"
     assert "<img" not in html
     assert "49" not in Page(html).text.split("{{ 7*7 }}")[0][-5:]
     assert Page(html).text.count(EVIL.split("\x1b")[0]) >= 5

@@ -24,7 +24,6 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
-from toprope import climbers
 from toprope.errors import RunError, TopropeError, UsageError
 from toprope.run.desk import Quota
 from toprope.run.story import Story, read
@@ -90,9 +89,9 @@ def conversations(directory: Path) -> list[Conversation]:
     """Of one run, by researcher and time. Raises UsageError for a climb without authors, RunError for no run."""
     story = read(directory)
     o = story.opening
-    if not climbers.authored(o.climber):
+    if o.plan is None:
         raise UsageError(
-            f"run {directory} was climbed by {o.climber}, which has no conversations; expected llm or external"
+            f"run {directory} was climbed by {o.climber.label}, which has no conversations; expected llm or external"
         )
     found = list(_transcripts(directory, story))
     silent = {path.parent.name for path in (directory / "researchers").glob("*/calls.jsonl")} - {
@@ -110,7 +109,7 @@ def conversations(directory: Path) -> list[Conversation]:
 def _blank(story: Story, name: str) -> Conversation:
     """No transcript: an agent of one's own keeps it elsewhere, a killed process kept none. Its calls are here."""
     o = story.opening
-    model = o.plan.model if o.plan is not None and o.plan.model else o.climber
+    model = o.plan.model if o.plan is not None and o.plan.model else o.climber.label
     return Conversation(o.run, f"{name}-1", name, model, "", "", 0.0, [], [], [])
 
 

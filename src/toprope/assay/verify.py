@@ -21,19 +21,22 @@ from toprope import seeding
 from toprope.assay.consistency import contradictions, dev_scores
 from toprope.errors import NoReply, RunError
 from toprope.protocols import Entry, Task
+from toprope.referee import mark
 from toprope.referee.broker import Broker
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate
 from toprope.referee.messages import SCRIPTED, Opened, Reply, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
 from toprope.referee.sealed import kept_head, kept_replies
+from toprope.run import page
 from toprope.run.ledger import read_entries
+from toprope.run.session import one_candidate
 from toprope.run.story import Story, tell
-from toprope.space import Space, several
+from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.tasks import registry
-from toprope.types import Block, Candidate, certain
+from toprope.types import Candidate, certain
 
 SAMPLE = 24  # experiments scored again on dev, besides those that were sent to the gate
 CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
@@ -71,9 +74,15 @@ def verify(
     replayed = None
     if checks[0].ok:
         progress("starting scorers", 0.0)
-        config = ScorerConfig(task.spec.id, _secrets(story), tier)
+        config = ScorerConfig(task.spec.id, _secrets(story), tier, marked=True)
         pool = ScorerPool(config, workers, progress, broker=_model(story, task, story.replies))
         try:
+            same = _task(story, task, pool)
+            checks += same
+            if any(c.ok is False for c in same):
+                why = "cannot be said: the task here is another one"
+                checks += [Check(name, None, why) for name in ("dev", "gate", "measured", "test")]
+                return _result(str(directory), checks, story, None)
             checks.append(_dev(story, task, pool, entries[-1].hash))
             if story.test is None or not checks[2].ok:
                 why = "the test is not opened" if story.test is None else "the secret is not the one committed to"
@@ -89,7 +98,7 @@ def verify(
             checks.append(Check("model", False, str(e)))
         finally:
             pool.close()
-        checks.append(_report(story, report, report or directory / "report.html", render))
+        checks.append(_report(entries, story, report, report or directory / "report.html", render))
     return _result(str(directory), checks, story, replayed)
 
 
@@ -99,6 +108,7 @@ def _result(path: str, checks: list[Check], story: Story | None, replayed: dict[
     champion = [by_name.get("measured"), by_name.get("test")]
     return {
         "run": path,
+        "versions": {"run": None if story is None else story.opening.toprope, "here": toprope.__version__},
         "ok": all(c.ok is not False for c in checks),
         "chain_ok": by_name["chain"],
         "revealed_ok": by_name.get("revealed"),
@@ -125,10 +135,6 @@ def _measured(s: Story) -> list[Estimate]:
 
 def _can_replay(s: Story) -> None:
     o, here = s.opening, getattr(registry.load(s.opening.task), "hidden_weights", "")
-    if o.toprope != toprope.__version__:
-        raise RunError(
-            f"run {s.path} was made by toprope {o.toprope}, this is {toprope.__version__}; verify it with that version"
-        )
     if o.hidden != here:
         raise RunError(
             f"run {s.path} used hidden weights {o.hidden!r}, here are {here!r}; set TOPROPE_VAULT to a vault with them"
@@ -202,16 +208,49 @@ def _revealed(s: Story) -> Check:
     )
 
 
-def _report(s: Story, named: Path | None, path: Path, render: Render) -> Check:
+def _report(entries: list[Entry], s: Story, named: Path | None, path: Path, render: Render) -> Check:
+    """The page's data against the ledger as it was when the page was written; what the page shows, where this version
+    wrote it. A page of an earlier entry is stale, and a style sheet may change: neither is a fault of the run."""
     if named is None and not path.is_file():
         return Check("report", None, f"cannot be said: there is no {path.name}")
     try:
-        page = path.read_text(encoding="utf-8")
+        html = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
         raise RunError(f"cannot read report {path}: {e}; name the page with --report-file") from e
-    if page == render(s):
-        return Check("report", True, f"{path} is what the ledger gives, letter by letter")
-    return Check("report", False, f"{path} is not what the ledger gives; `toprope report` writes it anew")
+    try:
+        claim = page.claimed(html)
+        if claim is None and s.opening.format == 1:
+            return Check("report", None, f"cannot be said: {path} is of a version that wrote no data into its pages")
+        if claim is None:
+            raise ValueError("it holds no data")
+        then, stale = _then(entries, s, claim["ledger"])
+        if differs := page.differing(claim, then):
+            raise ValueError(f"its data differ: {', '.join(differs)}")
+        return Check("report", True, f"{path}: {_shown(html, then, claim, render)}{stale}")
+    except (ValueError, RunError) as e:
+        return Check("report", False, f"{path} is not what the ledger gives ({e}); `toprope report` writes it anew")
+
+
+def _then(entries: list[Entry], s: Story, head: Any) -> tuple[Story, str]:
+    """The story up to the entry a page was written at, and words for an entry that is not the last."""
+    at = next((i for i, e in enumerate(entries) if e.hash == head), None)
+    if at is None:
+        raise ValueError("it was written from another ledger")
+    if at + 1 == len(entries):
+        return s, ""
+    return tell(s.path, entries[: at + 1]), f"; stale: written at entry {at + 1} of {len(entries)}"
+
+
+def _shown(html: str, then: Story, claim: dict[str, Any], render: Render) -> str:
+    """How far the page agrees. Raises ValueError where this version would show something else."""
+    if claim["toprope"] != toprope.__version__:
+        return f"its data are what the ledger gives; toprope {claim['toprope']} wrote what it shows"
+    ours = render(then)
+    if html == ours:
+        return "what the ledger gives, letter by letter"
+    if page.shown(html) != page.shown(ours):
+        raise ValueError("its data are right, and what it shows is something else")
+    return "what the ledger gives, in another style; look at one that you write with `toprope report`"
 
 
 # ---------------------------------------------------------------- by running candidates again
@@ -228,7 +267,7 @@ def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
     picked = np.random.default_rng(int(head[:16], 16)).permutation(sound)[:SAMPLE].tolist()
     sent = [a for a in s.asked if a.pure]
     picked = sorted({*picked, *(a.experiment for a in sent)} & set(sound))
-    works = [Work(i, _block(pool, made[e], len(scores[e])), "dev") for i, e in enumerate(picked)]
+    works = [Work(i, one_candidate(pool, made[e], len(scores[e])), "dev") for i, e in enumerate(picked)]
     wrong = [a.experiment for a in sent if a.candidate != made[a.experiment]]
     for done in pool.run(works):
         e, n = picked[done.id], len(done.floors)
@@ -241,9 +280,12 @@ def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
     return Check("dev", True, f"{len(picked)} of {len(made)} experiments score the same when run again")
 
 
-def _block(pool: ScorerPool, candidate: Candidate, draws: int) -> Block:
-    space, rows = several([candidate.params])
-    return Block(*pool.add(candidate.tree, space), rows, tuple(range(draws)))
+def _task(s: Story, task: Task, pool: ScorerPool) -> list[Check]:
+    """Whether the task here does what it did when the run began; runs of format 1 do not say what that was."""
+    if not s.opening.mark:
+        return []
+    why = mark.changed(s.opening.mark, mark.of_task(task) | pool.mark, task.spec.id)
+    return [Check("task", not why, why or "its draws, starter, space, baselines and numbers are what they were")]
 
 
 def _hidden(

@@ -9,7 +9,6 @@ import click
 
 from toprope.cli.group import (
     as_json,
-    asks,
     cores,
     emit,
     main,
@@ -25,7 +24,7 @@ from toprope.cli.group import (
 from toprope.errors import UsageError
 
 
-@main.command()
+@main.command(short_help="Let an agent of your own climb TASK over MCP.")
 @click.argument("task")
 @click.option(
     "--run", "run_dir", type=click.Path(path_type=Path), help="Run directory; goes on with one that is there."
@@ -53,11 +52,13 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
     import secrets
     import time
 
-    from toprope.cli.climbing import connect
+    import msgspec
+
+    from toprope.cli.climbing import able, connect
     from toprope.researchers import server
     from toprope.run.desk import Quota
-    from toprope.run.records import Ask, Plan
     from toprope.run.session import Session
+    from toprope.run.spec import External, wished
     from toprope.tasks import registry
     from toprope.view import terminal
 
@@ -66,17 +67,10 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
     if (options["http"] is None) != (options["tokens"] is None):
         raise UsageError("--http and --tokens belong together; over stdio there is one agent and no token")
     tokens = server.read_tokens(options["tokens"]) if options["tokens"] is not None else {}
-    plan = Plan("", max(1, len(tokens)), [], options["each"], options["attempts"])
     directory = run_dir or Path("runs") / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    ask = Ask(
-        secrets.token_hex(8),
-        named,
-        "external",
-        options["seed"],
-        options["experiments"],
-        plan=plan,
-        asks=asks(named, options["candidate_model"], options["candidate_tokens"]),
-    )
+    ask = wished(named, "external", {**options, "tokens": None, "researchers": max(1, len(tokens))})
+    able(ask)
+    ask = msgspec.structs.replace(ask, run=secrets.token_hex(8))
     past = (directory / "ledger.db").is_file()
 
     def tier(before: str | None) -> Any:
@@ -87,8 +81,8 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
     cap = options["candidate_tokens"]
     with Session(directory, None if past else ask, tier, workers, terminal.Plain(), link, cap) as session:
         o = session.opening
-        if o.task != named or o.climber != "external":
-            raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber}; name another --run")
+        if o.task != named or not isinstance(o.climber, External):
+            raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber.label}; name another --run")
         desk = session.desk(Quota.of(o.plan))
         session.screen.say(f"run {directory}: ready")
         if options["http"] is None:
@@ -102,7 +96,7 @@ def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
             session.unseal()
 
 
-@main.command()
+@main.command(short_help="Count how often authors cheated in RUNs.")
 @click.argument("runs", metavar="RUN...", nargs=-1, required=True, type=click.Path(path_type=Path))
 @click.option("--out", type=click.Path(path_type=Path), help="Write DIR/transcripts.jsonl: conversations with labels.")
 @as_json
@@ -114,4 +108,4 @@ def hackrate(runs: tuple[Path, ...], out: Path | None, as_json: bool) -> None:
     if len({run.resolve() for run in runs}) < len(runs):
         raise UsageError("a run is named twice; it would count twice")
     result = survey(runs, out)
-    emit(result, as_json, lambda: text.hackrate(result))
+    emit(result, as_json, text.hackrate)

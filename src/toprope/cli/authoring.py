@@ -13,7 +13,7 @@ from toprope.cli.group import as_json, emit, main, seed_option
 from toprope.errors import UsageError
 
 
-@main.command()
+@main.command(short_help="Write a small task of your own, to be changed.")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--id", "task_id", help="family/name-vN [own/DIRECTORY-v1].")
 @as_json
@@ -27,10 +27,10 @@ def new(directory: Path, task_id: str | None, as_json: bool) -> None:
 
     named = write(directory, task_id)
     result = {"task": named, "directory": str(directory)}
-    emit(result, as_json, lambda: text.scaffold(named, str(directory)))
+    emit(result, as_json, lambda r: text.scaffold(r["task"], r["directory"]))
 
 
-@main.command()
+@main.command(short_help="Write TASK's public part into a folder.")
 @click.argument("task")
 @click.argument("directory", type=click.Path(path_type=Path))
 @seed_option
@@ -42,11 +42,10 @@ def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
     from toprope.view import text
 
     result = write(registry.find(task), directory, seed)
-    told = f"{len(result['files'])} files in {directory}; {text.hidden(result['hidden'])}; begin with README.md"
-    emit(result, as_json, lambda: told)
+    emit(result, as_json, text.brief)
 
 
-@main.command(context_settings={"ignore_unknown_options": True})
+@main.command(short_help="Ask the program that TASK imitates.", context_settings={"ignore_unknown_options": True})
 @click.argument("task")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.option("--lines", is_flag=True, help="Questions are lines of JSON on standard input, answers too.")
@@ -68,7 +67,8 @@ def oracle(task: str, words: tuple[str, ...], lines: bool, stdin: Path | None, a
         elif "error" in answer:
             raise UsageError(answer["error"])
         else:
-            emit(answer, as_json, lambda answer=answer: _said(answer))  # type: ignore[misc]
+            shown = answer if as_json else {**answer, **{k: answer[k].splitlines() for k in ("stdout", "stderr")}}
+            emit(shown, as_json, _said)
 
 
 def _bytes(word: str) -> str:
@@ -77,7 +77,5 @@ def _bytes(word: str) -> str:
 
 
 def _said(answer: dict[str, Any]) -> str:
-    from toprope.view.text import clean
-
-    shown = [f"{name}: {line}" for name in ("stdout", "stderr") for line in answer[name].splitlines()]
-    return clean("\n".join([*shown, f"exit code {answer['exit_code']}; {answer['queries_left']} questions left"]))
+    shown = [f"{name}: {line}" for name in ("stdout", "stderr") for line in answer[name]]
+    return "\n".join([*shown, f"exit code {answer['exit_code']}; {answer['queries_left']} questions left"])

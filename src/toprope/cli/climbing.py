@@ -1,69 +1,55 @@
-"""Commands that climb: tasks, climb, resume, unseal, submit."""
+"""Commands that climb: climb, resume, unseal."""
 
 from __future__ import annotations
 
+import shlex
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import click
 
 from toprope.cli.group import (
+    again,
     as_json,
-    asks,
+    at_home,
     cores,
     emit,
     main,
-    model_option,
     model_tokens_option,
     not_both,
     proven,
     referee_option,
     referee_token_option,
-    seed_option,
+    task_option,
     tier_option,
     trust,
     workers_option,
 )
-from toprope.errors import UsageError
+from toprope.errors import RunError, UsageError
 
 
-@main.command()
-@as_json
-def tasks(as_json: bool) -> None:
-    """List the tasks that can be climbed."""
-    import msgspec
+def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The options that stand in a run's record (`run/spec.py`)."""
+    from toprope.run.options import OPTIONS
 
-    from toprope.tasks import registry
-    from toprope.view import text
-
-    rows = [msgspec.structs.asdict(listing) for listing in registry.available()]
-    emit(rows, as_json, lambda: text.tasks(rows))
+    for o in reversed(OPTIONS):
+        command = click.option(o.flag, type=o.kind, multiple=o.many, metavar=o.metavar, help=o.help)(command)
+    return command
 
 
-@main.command()
+@main.command(short_help="Climb TASK until the budget is spent.")
 @click.argument("task")
-@click.option("--climber", default="evolution", show_default=True, help="random, evolution, replay:FILE or llm.")
-@click.option("--model", help="With --climber llm: PROVIDER/NAME, as Inspect names models.")
-@click.option("--researchers", type=click.IntRange(1, 100), help="With --climber llm: how many, side by side [1].")
-@click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
-@click.option("--attempts", type=click.IntRange(1, 10**6), help="With --climber llm: at the gate, for each [8].")
-@click.option("--tokens", type=click.IntRange(1, 10**12), help="With --climber llm: hard cap for each [2,000,000].")
-@click.option("--dollars", type=float, help="With --climber llm: hard cap for each; needs --prices.")
 @click.option(
-    "--prices", metavar="IN,OUT", help="With --climber llm: dollars for a million tokens [,CACHE WRITE,READ]."
+    "--climber", default="evolution", show_default=True, help="evolution, random, replay:FILE, or llm with --model."
 )
-@click.option("--experiments", type=int, help="Budget in experiments; exact and reproducible.")
-@click.option("--minutes", type=float, help="Budget in minutes of climbing [2 if no budget is given].")
+@click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
+@wishes
 @workers_option
-@seed_option
-@click.option("--rehearsal-secret", help="Replace the random run secret; the run then certifies nothing.")
-@click.option("--beacon-round", help="A future round of a public beacon, whose value will decide the test draws.")
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
 @click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
-@model_option
-@model_tokens_option
 @tier_option
 @referee_option
 @referee_token_option
@@ -74,96 +60,49 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
     import secrets
     import time
 
-    from toprope.run.records import Ask
+    import msgspec
+
     from toprope.tasks import registry
 
     del executor  # one so far; the option is part of the contract
     not_both(options["trust"], options["tier"])
-    experiments = _positive("--experiments", options["experiments"])
-    minutes = _positive("--minutes", options["minutes"])
-    unbounded = experiments is None and minutes is None
-    named = registry.find(task)
-    climber, plan = _planned(named, options)
-    ask = Ask(
-        secrets.token_hex(8),
-        named,
-        climber,
-        options["seed"],
-        plan.researchers * plan.experiments if unbounded and plan is not None else experiments,
-        2.0 if unbounded and plan is None else minutes,
-        options["rehearsal_secret"],
-        options["beacon_round"],
-        plan,
-        asks(named, options["candidate_model"], options["candidate_tokens"]),
-    )
-    _check_names(ask)
+    ask = wished(registry.find(task), options)
+    able(ask)
     directory = run_dir or Path("runs") / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    _sit(directory, ask, as_json, options)
+    _sit(directory, msgspec.structs.replace(ask, run=secrets.token_hex(8)), as_json, options)
 
 
-RESEARCH = ("model", "researchers", "directions", "attempts", "tokens", "dollars", "prices")
+def wished(task: str, options: dict[str, Any]) -> Any:
+    """The record of a new climb, from the values that click parsed."""
+    from toprope.run import spec
+
+    climber, file = options["climber"], options["directions"]
+    if climber == "external":
+        raise UsageError(f"agents of your own climb by another command: `toprope mcp {task}`")
+    if file is not None and climber != "llm":
+        raise UsageError(f"--directions is for --climber llm, not for {climber}")
+    if file is not None and options["direction"]:
+        raise UsageError("--direction and --directions say the same; give one of them")
+    if climber == "llm" and not options["direction"]:
+        from toprope.researchers import team
+        from toprope.tasks import registry
+
+        options = {**options, "direction": team.directions(registry.load(task).spec, file)}
+    return spec.wished(task, climber, options)
 
 
-def _planned(task: str, options: dict[str, Any]) -> tuple[str, Any]:
-    """The climber's name in the ledger, and how researchers share the run; (name, None) for other climbers."""
-    given = {name: options.pop(name) for name in RESEARCH}
-    climber = options["climber"]
-    if climber != "llm":
-        if extra := [name for name, value in given.items() if value is not None]:
-            raise UsageError(f"--{extra[0]} is for --climber llm, not for {climber}")
-        return climber, None
+def able(ask: Any) -> None:
+    """Raises UsageError for models that cannot be had, before a directory or the vault is touched."""
+    from toprope.referee.messages import SCRIPTED
     from toprope.referee.provider import get
-    from toprope.researchers import team
-    from toprope.run.records import Plan
-    from toprope.tasks import registry
 
-    if given["model"] is None:
-        raise UsageError("--climber llm needs --model PROVIDER/NAME, such as openai/NAME or anthropic/NAME")
-    _positive("--dollars", given["dollars"])
-    if given["prices"] is not None:
-        given["prices"] = _prices(given["prices"])
-    get("--model", given["model"])
-    team.priced(given["model"], given["prices"] or [], given["dollars"])
-    chosen = {name: value for name, value in given.items() if value is not None and name != "directions"}
-    return f"llm:{given['model']}", Plan(
-        **{**chosen, "directions": team.directions(registry.load(task).spec, given["directions"])}
-    )
+    if ask.asks is not None and ask.asks.model != SCRIPTED:
+        get("--candidate-model", ask.asks.model)
+    if ask.plan is not None and ask.plan.model:
+        from toprope.researchers import team
 
-
-def _check_names(ask: Any) -> None:
-    """Unknown names, and what cannot be written into a ledger, end before a directory is made."""
-    from toprope import climbers
-
-    for option, value in (("--climber", ask.climber), ("--rehearsal-secret", ask.rehearsal or "")):
-        if not _is_text(value):
-            raise UsageError(f"{option} {value!r} is no text; expected UTF-8")
-    if not climbers.authored(ask.climber):
-        climbers.known(ask.climber)
-
-
-def _is_text(value: str) -> bool:
-    """Words from the command line may hold bytes that are none, as lone surrogates."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
-
-
-def _positive(name: str, value: float | None) -> Any:
-    if value is not None and not 0 < value <= 1e9:
-        raise UsageError(f"{name} {value}; expected a number above 0 and at most 1e9")
-    return value
-
-
-def _prices(said: str) -> list[float]:
-    try:
-        found = [float(part) for part in said.split(",")]
-    except ValueError:
-        found = []
-    if len(found) not in (2, 4) or not all(0 <= price <= 1e6 for price in found):
-        raise UsageError(f"--prices {said}; expected IN,OUT or IN,OUT,WRITE,READ in dollars for a million tokens: 3,15")
-    return found
+        get("--model", ask.plan.model)
+        team.priced(ask.plan.model, ask.plan.prices, ask.plan.dollars)
 
 
 def connect(address: str | None, token_file: Path | None) -> Any:
@@ -180,13 +119,13 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 
     from toprope.run.session import Session
     from toprope.run.story import read, summary
-    from toprope.view import terminal, text
+    from toprope.view import report, terminal, text
 
     screen, began = terminal.screen(), time.monotonic()
     spent: dict[str, float] = {}
 
     def lap(phase: str) -> None:
-        spent[phase] = round(time.monotonic() - began - sum(spent.values()), 1)
+        spent[phase] = max(0.0, round(time.monotonic() - began - sum(spent.values()), 1))
 
     workers = options["workers"] or cores()
 
@@ -195,35 +134,32 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 
     link = connect(options["referee"], options["referee_token_file"])
     with screen, Session(directory, ask, tier, workers, screen, link, options["candidate_tokens"]) as session:
+        verb = "resume" if options.get("climb", True) else "unseal"
+        click.get_current_context().find_root().obj = again(verb, directory, options)
         lap("start_s")
         if options.get("climb", True):
             _climbed(session)
+            spent["gate_s"] = round(screen.state.waited, 1)
             lap("climb_s")
         if options["unseal"]:
             session.unseal(options.get("beacon"))
             lap("test_s")
-    result = summary(read(directory))
-    if options["report"]:
-        from toprope.view.report import write
-
-        result["report"] = str(write(directory))
+    story = read(directory)
+    result = summary(story)
+    if options["report"] or (directory / report.NAME).exists():  # a page that is there tells the run as it stands
+        result["report"] = str(report.write(directory))
     result["cost"]["sitting"] = {**spent, "total_s": round(time.monotonic() - began, 1)}
-    emit(result, as_json, lambda: text.ending(result))
+    emit(result, as_json, lambda r: text.ending(r, again("unseal", directory, options)))
 
 
 def _climbed(session: Any) -> None:
     """By the climber the run names: one that is asked for rows, or researchers at the run's desk."""
-    from toprope import climbers
-    from toprope.errors import RunError
-
     o = session.opening
     if line := _model_forecast(session):
         session.screen.say(line)
-    if not climbers.authored(o.climber):
+    if o.plan is None:
         session.climb()
         return
-    if o.plan is None or not o.plan.model:
-        raise RunError(f"run {session.directory} is climbed by agents of your own: `toprope mcp --run` goes on with it")
     from toprope.researchers import team
     from toprope.run.desk import Quota
 
@@ -241,7 +177,7 @@ def _model_forecast(session: Any) -> str:
     from toprope.referee.messages import SCRIPTED
 
     asks, use, splits = session.opening.asks, session.task.spec.model, session.task.spec.splits
-    if asks is None or asks.model == SCRIPTED:
+    if asks is None or use is None or asks.model == SCRIPTED:
         return ""
     cap = session.tokens
     said = "no cap on tokens (--candidate-tokens)" if cap is None else f"at most {cap:,} tokens, and as many hidden"
@@ -251,8 +187,9 @@ def _model_forecast(session: Any) -> str:
     )
 
 
-@main.command()
+@main.command(short_help="Continue RUN where it stopped.")
 @click.argument("run", type=click.Path(path_type=Path))
+@task_option
 @workers_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
@@ -261,14 +198,30 @@ def _model_forecast(session: Any) -> str:
 @referee_token_option
 @trust
 @as_json
-def resume(run: Path, as_json: bool, **options: Any) -> None:
+def resume(run: Path, task: Path | None, as_json: bool, **options: Any) -> None:
     """Continue RUN where it stopped."""
+    ask = at_home(run, task)
+    if ask is not None:
+        _resumable(run, ask)
     _sit(run, None, as_json, options)
 
 
-@main.command()
+def _resumable(run: Path, ask: Any) -> None:
+    """Raises RunError for a run that this command cannot go on with, before the vault counts a sitting."""
+    plan = ask.plan
+    if plan is None:
+        return
+    if not plan.model:
+        words = shlex.join(["toprope", "mcp", ask.task, "--run", str(run)])
+        raise RunError(f"run {run} is climbed by agents of your own: `{words}` goes on with it")
+    if not plan.directions:
+        raise RunError(f"run {run} names no directions for its researchers and cannot go on; begin a new one")
+
+
+@main.command(short_help="Open RUN's sealed test, which ends the run.")
 @click.argument("run", type=click.Path(path_type=Path))
 @click.option("--beacon", help="Value of the beacon round that RUN named when it began, as published.")
+@task_option
 @workers_option
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @model_tokens_option
@@ -276,35 +229,10 @@ def resume(run: Path, as_json: bool, **options: Any) -> None:
 @referee_token_option
 @trust
 @as_json
-def unseal(run: Path, as_json: bool, **options: Any) -> None:
+def unseal(run: Path, task: Path | None, as_json: bool, **options: Any) -> None:
     """Open RUN's sealed test for its champion as it stands. This ends the run.
 
     A run that named a beacon round is committed to its champion first; --beacon VALUE then opens the test.
     """
+    at_home(run, task)
     _sit(run, None, as_json, {**options, "climb": False, "unseal": True})
-
-
-@main.command()
-@click.argument("task")
-@click.argument("directory", type=click.Path(path_type=Path))
-@click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
-@model_option
-@model_tokens_option
-@seed_option
-@tier_option
-@trust
-@as_json
-def submit(task: str, directory: Path, params: Path | None, as_json: bool, **options: Any) -> None:
-    """Score one candidate DIRECTORY on TASK's dev draws."""
-    from toprope.run.submit import submit as score_one
-    from toprope.tasks import registry
-    from toprope.view import terminal, text
-
-    trust, tier, named = options["trust"], options["tier"], registry.find(task)
-    not_both(trust, tier)
-    wanted = asks(named, options["candidate_model"], options["candidate_tokens"])
-    with terminal.screen() as screen:
-        result = score_one(
-            named, directory, params, options["seed"], lambda: proven(trust, tier), screen.progress, wanted
-        )
-    emit(result, as_json, lambda: text.submission(result))

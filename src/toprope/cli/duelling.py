@@ -9,7 +9,7 @@ import click
 from toprope.cli.group import as_json, cores, emit, main, seed_option, workers_option
 
 
-@main.command()
+@main.command(short_help="Let attackers and control protocols climb in turn.")
 @click.option("--rounds", type=click.IntRange(1, 50), default=3, show_default=True, help="A round: blue, then red.")
 @click.option(
     "--experiments", type=click.IntRange(32, 10**6), default=300, show_default=True, help="Of every climb of a round."
@@ -31,4 +31,4 @@ def duel(rounds: int, experiments: int, folder: Path | None, seed: int, workers:
     with terminal.screen() as screen:
         result = play(folder, Duel(rounds, experiments, seed), workers or cores(), screen.progress)
     result["picture"] = str(view.write(folder, result["meeting"]))
-    emit(result, as_json, lambda: view.told(result))
+    emit(result, as_json, view.told)

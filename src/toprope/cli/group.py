@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import errno
 import json
+import os
+import shlex
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -50,6 +53,11 @@ model_tokens_option = click.option(
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 
 
+task_option = click.option(
+    "--task", type=click.Path(path_type=Path), help="Folder of RUN's task, where it is one of your own."
+)
+
+
 LINE_MAX = 1200  # characters of a complaint
 
 
@@ -77,9 +85,9 @@ class Commands(click.Group):
             _complain(str(e))
             ctx.exit(e.exit_code)
         except OSError as e:
-            if e.errno == errno.EPIPE:  # whoever read our output has enough; click knows what to do
+            if e.errno == errno.EPIPE:  # the reader of our output has enough; click knows what to do
                 raise
-            _complain(f"{e.filename or 'the system'}: {e.strerror or e}; make it readable and writable for this user")
+            _complain(_refused(e))
             ctx.exit(2)
         except MemoryError:
             from toprope.sandbox.ulimits import shortfalls
@@ -87,12 +95,36 @@ class Commands(click.Group):
             _complain((shortfalls() or ["this machine has no memory left; end other programs"])[0])
             ctx.exit(2)
         except KeyboardInterrupt:
-            again = {
-                **dict.fromkeys(("climb", "resume", "unseal"), "; nothing is lost, `toprope resume RUN` continues"),
-                "duel": "; nothing is lost, the same command with --run DIR continues",
-            }
-            _complain("interrupted" + again.get(ctx.invoked_subcommand or "", ""))
+            _complain(f"interrupted{_goes_on(ctx)}")
             ctx.exit(130)
+
+
+def _refused(e: OSError) -> str:
+    if e.errno in (errno.ENOSPC, errno.EDQUOT):
+        where = e.filename or "standard output, or a file of this command"
+        return f"{where}: no space is left where it is written; free some, or write to another place"
+    if e.filename is None:
+        return f"the system refused an operation: {e.strerror or e}"
+    return f"{e.filename}: {e.strerror or e}; make it readable and writable for this user"
+
+
+def _goes_on(ctx: click.Context) -> str:
+    """What an interrupted command has left, with the command that goes on with it."""
+    if ctx.obj is not None:
+        return f"; nothing is lost, `{ctx.obj}` continues"
+    return "; nothing is lost, the same command with --run DIR continues" if ctx.invoked_subcommand == "duel" else ""
+
+
+def again(verb: str, run: Path, options: Mapping[str, Any]) -> str:
+    """The command that goes on with a run, complete: with the referee and the flags that it needs again."""
+    words = ["toprope", verb, str(run)]
+    if options.get("referee") is not None:
+        words += ["--referee", options["referee"]]
+    if options.get("referee_token_file") is not None:
+        words += ["--referee-token-file", str(options["referee_token_file"])]
+    words += ["--i-trust-the-candidates"] * bool(options.get("trust"))
+    words += ["--unseal"] * (verb == "resume" and bool(options.get("unseal")))
+    return shlex.join(words + ["--report"] * bool(options.get("report")))
 
 
 def _complain(message: str) -> None:
@@ -107,16 +139,52 @@ def _complain(message: str) -> None:
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
 @click.version_option(__version__, prog_name="toprope")
-def main() -> None:
+@click.pass_context
+def main(ctx: click.Context) -> None:
     """Climb alignment problems with very many cheap experiments, and keep the score worth believing."""
+    if ctx.invoked_subcommand not in SERVERS:
+        signal.signal(signal.SIGTERM, _terminated)
+    if os.environ.get("TOPROPE_TASKS"):
+        from toprope.tasks import registry
+
+        for line in registry.faults():
+            _complain(f"warning: {line}")
 
 
-def emit(result: Any, as_json: bool, lines: Callable[[], str]) -> None:
-    """JSON on stdout for programs, or the designed text on stderr for people."""
+SERVERS = ("mcp", "referee")  # their loops end on their own terms
+
+
+def _terminated(*_: object) -> None:
+    """As Ctrl-C, once: what is being put away then is not disturbed."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
+def emit(result: Any, as_json: bool, lines: Callable[[Any], str]) -> None:
+    """The result on stdout: JSON for programs, or text for people. lines: makes the text; every string that it is
+    given is clean, because what ledgers, candidates, tasks, services and providers wrote comes through here alone."""
+    from toprope.view.text import clean_all, printable
+
     if as_json:
         click.echo(json.dumps(result, allow_nan=False, default=str))
     else:
-        click.echo(lines(), err=True)
+        click.echo(printable(lines(clean_all(result))))
+
+
+def at_home(run: Path, folder: Path | None) -> Any:
+    """Makes the task of a run known, also one in a folder of its own, and returns what was asked for. folder: --task.
+    A directory that holds no readable run is left to the command, which says what is wrong with it."""
+    from toprope.errors import RunError
+    from toprope.run.story import asked
+    from toprope.tasks import registry
+
+    try:
+        ask = asked(run)
+    except RunError:
+        return None
+    if ask is not None:
+        registry.for_run(ask.run, ask.task, folder)
+    return ask
 
 
 def proven(trust: bool, wish: str | None) -> Any:
@@ -135,22 +203,18 @@ def not_both(trust: bool, tier: str | None) -> None:
 
 
 def asks(task_id: str, model: str | None, tokens: int | None) -> Any:
-    """What a run records of the model that its candidates may ask; None for a task that allows none. Raises UsageError
-    for a model that cannot be had."""
+    """The model that one candidate may ask; None for a task that allows none. Raises UsageError for a model that
+    cannot be had."""
     from toprope.referee.messages import SCRIPTED
-    from toprope.run.records import Asks
-    from toprope.tasks import registry
+    from toprope.run.spec import candidate_model
 
-    task = registry.load(task_id)
-    if task.spec.model is None:
-        if model is not None or tokens is not None:
-            raise UsageError(f"candidates of {task_id} may ask no model; leave out --candidate-model and its tokens")
-        return None
+    given = {"model": model, "tokens": tokens}
+    found = candidate_model(task_id, {name: value for name, value in given.items() if value is not None})
     if model not in (None, SCRIPTED):
         from toprope.referee.provider import get
 
         get("--candidate-model", model)
-    return Asks(model or SCRIPTED, tokens)
+    return found
 
 
 def cores() -> int:

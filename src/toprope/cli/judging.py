@@ -11,7 +11,7 @@ import click
 from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, workers_option
 
 
-@main.command()
+@main.command(short_help="Judge whether TASK is fit to be climbed.")
 @click.argument("task")
 @click.option("--probes", type=click.Path(path_type=Path), help="Directory of candidates that must not score.")
 @workers_option
@@ -25,12 +25,12 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
     task = registry.find(task)
     with terminal.screen() as screen:
         result = judge(task, probes, proven(False, None).tier, workers or cores(), screen.progress)
-    emit(result, as_json, lambda: text.check(result))
+    emit(result, as_json, text.check)
     if not result["admitted"]:
         sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Let every known cheat loose on TASK.")
 @click.argument("task")
 @click.option("--only", help="Ids or classes, separated by commas.")
 @click.option("--corpus", type=click.Path(path_type=Path), help="A folder of cheats of your own, one file each.")

@@ -20,20 +20,22 @@ from toprope.cli.group import (
 )
 
 
-@main.command()
+@main.command(short_help="Prove this machine's protection; show paths.")
 @as_json
 def doctor(as_json: bool) -> None:
     """Prove this machine's protection and say how to mend what is missing."""
+    from toprope.run import upkeep
     from toprope.sandbox.selftest import diagnose
     from toprope.view import text
 
     result = diagnose()
-    emit(result, as_json, lambda: text.doctor(result))
+    result["paths"] = upkeep.paths()
+    emit(result, as_json, text.doctor)
     if result["tier"] == "none":
         sys.exit(3)
 
 
-@main.command()
+@main.command(short_help="Measure what an experiment costs here.")
 @click.option("--quick", is_flag=True, help="Fewer repetitions.")
 @tier_option
 @as_json
@@ -43,10 +45,10 @@ def bench(quick: bool, tier: str | None, as_json: bool) -> None:
     from toprope.view import text
 
     result = measure(proven(False, tier).tier, quick)
-    emit(result, as_json, lambda: text.bench(result))
+    emit(result, as_json, text.bench)
 
 
-@main.command()
+@main.command(short_help="Serve as the referee of other users' runs.")
 @click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
 @click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
 @click.option(
@@ -90,7 +92,7 @@ def referee(
     service.run()
 
 
-@main.group()
+@main.group(short_help="Private hidden weights, a private dialect.")
 def vault() -> None:
     """The referee's durable state, private hidden weights, a private dialect."""
 
@@ -106,7 +108,7 @@ def vault_pretrain(seed: int | None, as_json: bool) -> None:
 
     with terminal.screen() as screen:
         result = for_vault(vault_directory(), seed, screen.progress)
-    emit(result, as_json, lambda: f"private hidden weights: {result['path']} (sha256 {result['sha256'][:12]})")
+    emit(result, as_json, lambda r: f"private hidden weights: {r['path']} (sha256 {r['sha256'][:12]})")
 
 
 @vault.command("dialect")
@@ -117,4 +119,4 @@ def vault_dialect(as_json: bool) -> None:
     from toprope.tasks.mirror.instance import make
 
     result = make(vault_directory())
-    emit(result, as_json, lambda: f"{result['hidden']}: {result['path']}")
+    emit(result, as_json, lambda r: f"{r['hidden']}: {r['path']}")

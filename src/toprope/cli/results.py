@@ -8,29 +8,34 @@ from pathlib import Path
 
 import click
 
-from toprope.cli.group import as_json, cores, emit, main, proven, trust, workers_option
+from toprope.cli.group import as_json, at_home, cores, emit, main, proven, task_option, trust, workers_option
 from toprope.errors import UsageError
 
 
-@main.command()
+@main.command(short_help="Write RUN's report, a page that works offline.")
 @click.argument("run", type=click.Path(path_type=Path))
+@task_option
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="File to write [RUN/report.html].")
 @as_json
-def report(run: Path, output: Path | None, as_json: bool) -> None:
+def report(run: Path, task: Path | None, output: Path | None, as_json: bool) -> None:
     """Write RUN's report: one HTML page that works offline."""
     from toprope.view.report import write
 
+    at_home(run, task)
     path = str(write(run, output))
-    emit(path, as_json, lambda: f"report: {path}")
+    emit(path, as_json, lambda path: f"report: {path}")
 
 
-@main.command()
+@main.command(short_help="Check RUN by running it again from its files.")
 @click.argument("run", type=click.Path(path_type=Path))
+@task_option
 @click.option("--report-file", type=click.Path(path_type=Path), help="The report to compare [RUN/report.html].")
 @workers_option
 @trust
 @as_json
-def verify(run: Path, report_file: Path | None, workers: int | None, trust: bool, as_json: bool) -> None:
+def verify(
+    run: Path, task: Path | None, report_file: Path | None, workers: int | None, trust: bool, as_json: bool
+) -> None:
     """Check RUN: chain, secret, and everything that can be run again from its files. Exit 1 if anything differs."""
     import os
 
@@ -39,16 +44,17 @@ def verify(run: Path, report_file: Path | None, workers: int | None, trust: bool
     from toprope.view import terminal, text
     from toprope.view.report import render
 
+    at_home(run, task)
     vault = vault_directory()
     os.environ["TOPROPE_VAULT"] = str(vault)  # where tasks find private weights
     with terminal.screen() as screen:
         result = check(run, report_file, proven(trust, None).tier, workers or cores(), vault, render, screen.progress)
-    emit(result, as_json, lambda: text.verification(result))
+    emit(result, as_json, text.verification)
     if not result["ok"]:
         sys.exit(1)
 
 
-@main.command()
+@main.command(short_help="Write what RUN decided as JSON, or TASK for Inspect.")
 @click.argument("what", metavar="RUN|TASK")
 @click.argument("directory", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
 @click.option("--to", type=click.Choice(["inspect"]), help="Write TASK as a task of this framework into the new DIR.")

@@ -17,26 +17,10 @@ CLIMBERS = {
     "replay": "toprope.climbers.replay:Replay",
 }
 
-AUTHORED = ("external", "llm")  # not asked for rows: authors bring candidates to a desk (`run/desk.py`)
-
-
-def authored(name: str) -> bool:
-    """Whether candidates come from authors under this name: `external`, `llm:PROVIDER/MODEL`."""
-    return name.partition(":")[0] in AUTHORED
-
 
 def names() -> list[str]:
     """Names `make` knows."""
     return sorted(CLIMBERS)
-
-
-def known(name: str) -> None:
-    """Raises UsageError, naming what exists, for an unknown climber; `replay` needs its file: `replay:FILE`."""
-    kind, _, file = name.partition(":")
-    if kind not in CLIMBERS:
-        raise UsageError(f"climber {name!r} is unknown; choose one of {', '.join(names())}")
-    if (kind == "replay") != bool(file):
-        raise UsageError(f"climber {name!r}; expected replay:FILE with an export of a run, or a name without a file")
 
 
 def make(name: str, space: Space, seed: int, starts: Codes | None = None, **options: Any) -> Climber:

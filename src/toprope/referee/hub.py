@@ -23,6 +23,7 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Task
+from toprope.referee import mark
 from toprope.referee.bounds import check_candidate
 from toprope.referee.broker import aloud, broker_for, silent
 from toprope.referee.exam import examine
@@ -50,7 +51,7 @@ from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
 from toprope.stats.spending import attempt_level
 from toprope.tasks import registry
-from toprope.types import Candidate
+from toprope.types import Candidate, Split
 
 
 class Hub:
@@ -164,10 +165,10 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     os.environ["TOPROPE_VAULT"] = config.vault  # where tasks and hidden scorers find what is private to it
     task = registry.load(config.task)
     vault = Vault(Path(config.vault))
-    run, sitting = vault.sit(config.run, config.task, config.rehearsal, config.sitting, config.beacon_round)
-    scorers = ScorerConfig(
-        config.task, dict.fromkeys(("val", "measure", "test"), run.secret), config.tier, secrets.token_bytes(16)
-    )
+    begun = vault.marked(config.run)  # known: the task is looked at before anything counts
+    run, sitting = (vault.open_run(config.run, config.task, config.rehearsal), 0) if begun else _sit(vault, config)
+    hidden: dict[Split, bytes] = dict.fromkeys(("val", "measure", "test"), run.secret)
+    scorers = ScorerConfig(config.task, hidden, config.tier, secrets.token_bytes(16), True)
     broker = broker_for(
         task,
         config.model,
@@ -179,6 +180,12 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     )
     pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
     try:
+        now = mark.of_task(task) | pool.mark
+        if why := mark.changed(begun, now, config.task):
+            raise UsageError(why)
+        if begun:
+            run, sitting = _sit(vault, config)
+        vault.mark(run.run, now)
         hub = Hub(task, vault, run, pool)
         channel.send(_ready(task, vault, run, pool, sitting))
         heard = channel.recv()
@@ -199,6 +206,10 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         pool.close()
 
 
+def _sit(vault: Vault, config: HubConfig) -> tuple[SealedRun, int]:
+    return vault.sit(config.run, config.task, config.rehearsal, config.sitting, config.beacon_round)
+
+
 def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, sitting: int) -> HubReady:
     certifying = not run.rehearsal and pool.protection.get("tier") != "none"
     alpha = float(np.exp(-attempt_level(run.number, 1, 1000)))
@@ -211,7 +222,9 @@ def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, sitting: 
             "splits.val_slice in its task.toml"
         )
     hidden = getattr(task, "hidden_weights", "")
-    return HubReady(commitment(run.secret), certifying, run.number, vault.since, hidden, pool.protection, gain, sitting)
+    protection, code = pool.protection, mark.of_task(task)[mark.CODE]
+    started = commitment(run.secret), certifying, run.number, vault.since, hidden, protection, gain, sitting
+    return HubReady(*started, code=code)
 
 
 def main() -> None:

@@ -19,12 +19,13 @@ SCRIPTED = "scripted"  # the name of the model where the task's own script stand
 
 class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
     """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone. traps: what the
-    decoys of this sitting are made from; None plants nothing."""
+    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`referee/mark.py`)."""
 
     task: str
     secrets: dict[Split, bytes]
     tier: str
     traps: bytes | None = None
+    marked: bool = False
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -94,9 +95,10 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The scorer's sandbox stands and its draws can be made."""
+    """The scorer's sandbox stands and its draws can be made. mark: digests of a few, where they are wished for."""
 
     protection: dict[str, Any]
+    mark: dict[str, str] = {}
 
 
 class Progress(msgspec.Struct, frozen=True, tag=True):
@@ -137,7 +139,9 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
 class HubReady(msgspec.Struct, frozen=True, tag=True):
     """sitting: this one's number, to be recorded and acknowledged. number: this run's place among the vault's runs on
     the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
-    attempt, between candidates of the task's usual spread. confined: the referee is another user."""
+    attempt, between candidates of the task's usual spread. confined: the referee is another user.
+    code: digest of its copy of the task.
+    """
 
     commitment: str
     certifying: bool
@@ -148,6 +152,7 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
     detectable: float
     sitting: int
     confined: bool = False
+    code: str = ""
 
 
 class Acknowledge(msgspec.Struct, frozen=True, tag=True):

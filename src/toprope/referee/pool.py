@@ -108,7 +108,8 @@ class ScorerPool:
         self.restarts = 0
         try:
             self._workers.append(self._start())  # alone at first: what it prepares on disk, the others find there
-            self.protection = self._ready(self._workers[0], progress).protection
+            ready = self._ready(self._workers[0], progress)
+            self.protection, self.mark = ready.protection, ready.mark
             for _ in range(n - 1):
                 self._workers.append(self._start())
             for worker in self._workers[1:]:

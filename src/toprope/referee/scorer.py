@@ -18,7 +18,7 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.protocols import Dialogue, Outputs, Task, counting
-from toprope.referee import guarded
+from toprope.referee import guarded, mark
 from toprope.referee.asking import Asking
 from toprope.referee.bounds import check_space, check_tree
 from toprope.referee.draws import DrawStore, Held
@@ -221,7 +221,7 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
             return reply
 
         scorer = Scorer(task, box, DrawStore(task, config.secrets, traps), traps, pass_on)
-        channel.send(Ready(box.protection))
+        channel.send(Ready(box.protection, mark.of_draws(task, config.secrets) if config.marked else {}))
         while True:
             message = channel.recv()
             if isinstance(message, Load):

@@ -40,6 +40,7 @@ CREATE TABLE IF NOT EXISTS champions (run TEXT, slice INTEGER, candidate BLOB, m
                                       PRIMARY KEY (run, slice)) STRICT;
 CREATE TABLE IF NOT EXISTS paces (run TEXT, slice INTEGER, pace INTEGER, PRIMARY KEY (run, slice)) STRICT;
 CREATE TABLE IF NOT EXISTS heads (run TEXT PRIMARY KEY, head TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS marks (run TEXT, part TEXT, digest TEXT, PRIMARY KEY (run, part)) STRICT;
 CREATE TABLE IF NOT EXISTS beacons (run TEXT PRIMARY KEY, round TEXT, candidate TEXT, value TEXT) STRICT;
 CREATE TABLE IF NOT EXISTS openings (task TEXT, opening INTEGER, run TEXT, candidate TEXT, at REAL,
                                      PRIMARY KEY (task, opening), UNIQUE (run, candidate)) STRICT;
@@ -225,6 +226,18 @@ class Vault:
             self.leave()
             raise
         return self.open_run(run, task, rehearsal, beacon_round), seen + 1
+
+    def mark(self, run: str, mark: dict[str, str]) -> None:
+        """What the run's task does (`referee/mark.py`); the first one stays."""
+        with self._write():
+            rows = [(run, part, digest) for part, digest in mark.items()]
+            self._db.executemany("INSERT OR IGNORE INTO marks VALUES (?,?,?)", rows)
+
+    def marked(self, run: str) -> dict[str, str]:
+        """Empty for a run that the vault does not know, or knows from an earlier version."""
+        with self._read():
+            rows = self._db.execute("SELECT part, digest FROM marks WHERE run=?", (run,)).fetchall()
+            return msgspec.convert(dict(rows), dict[str, str])
 
     def leave(self) -> None:
         """Ends the sitting; a process that ends has done so anyway."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import secrets
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -28,10 +28,11 @@ from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
 from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate, submit
+from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
-from toprope.types import HARDCODED, Candidate, Split
+from toprope.types import Candidate, Split
 
 FOLDER = "candidate"  # in the room: what is scored at the end
 EXPERIMENTS, DRAWS, MESSAGES = 100, 64, 500
@@ -182,13 +183,7 @@ def judged(task: Task, room: Workspace, draws: int, seed: int) -> dict[str, Any]
         practice = submit(task.spec.id, room.path(FOLDER), None, seed, best_tier, lambda *_: None)
     found = examined(task, candidate, draws)
     seen = {(i["kind"], i["severity"]): i for i in (*found["incidents"], *practice["incidents"])}
-    return {**found, "practice": practice["dev"], "incidents": list(seen.values()), "verdict": _verdict(seen)}
-
-
-def _verdict(seen: Iterable[tuple[str, str]]) -> str:
-    """By proof alone: signs are told, and cost nothing."""
-    proved = {kind for kind, severity in seen if severity == "certain"}
-    return "clean" if not proved else "hardcoded" if proved & HARDCODED else "cheating"
+    return {**found, "practice": practice["dev"], "incidents": list(seen.values()), "verdict": verdict(seen)}
 
 
 def _inside(room: Workspace, error: UsageError) -> str:

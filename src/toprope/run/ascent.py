@@ -7,6 +7,7 @@ or not it was ready sooner, so the climb does not depend on how fast the hub is,
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 
 import numpy as np
@@ -40,10 +41,13 @@ class Ascent:
         splits: Splits,
         spread: float,
         on_event: Callable[[Asked | Answer], None],
+        on_wait: Callable[[float | None], None] = lambda _: None,
     ) -> None:
+        """on_wait: hears how long the climb must wait for an answer that is due, and None when it is there."""
         self._ledger, self._hub, self._race, self._evaluator = ledger, hub, race, evaluator
         self._tree, self._space = candidate_of
         self._splits, self._spread, self._on_event = splits, spread, on_event
+        self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the first tick of what is pending
         self._asked = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
         self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
         self._answers = {r.candidate: r for r in map(record, ledger.read("answer"))}
@@ -97,6 +101,7 @@ class Ascent:
             return
         if candidate.id not in self._answers:
             self._hub.submit(candidate, asked.pace)
+            self._leaves = time.monotonic() + self._splits.tick_s * 2**asked.pace
         self._pending = (generation, finalist, candidate)
         self._next_at = self._race.experiments + self._splits.attempt_every
 
@@ -134,7 +139,9 @@ class Ascent:
         self._pending = None
         answer = self._answers.get(candidate.id)
         if answer is None:
+            self._on_wait(max(0.0, self._leaves - time.monotonic()))
             answer = self._hub.answer()
+            self._on_wait(None)
             self._ledger.append("answer", answer)
         if answer.promoted:
             self.champion = finalist

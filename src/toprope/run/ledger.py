@@ -21,7 +21,8 @@ from toprope import wire
 from toprope.errors import RunError
 from toprope.protocols import Entry
 
-FORMAT = 1
+FORMAT = 2  # of the records; `run/past.py` reads the earlier ones
+READS = (1, 2)
 SCHEMA = "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT"
 GENESIS = hashlib.sha256(b"toprope ledger 1").hexdigest()
 
@@ -70,9 +71,10 @@ class SqliteLedger:
 
     def _check_chain(self) -> tuple[int, str]:
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
-        if version != FORMAT:
+        if version not in READS:
             raise RunError(
-                f"{self.path} has ledger format {version}, this toprope reads {FORMAT}; use the version that made it"
+                f"{self.path} has ledger format {version}, this toprope reads {', '.join(map(str, READS))}; "
+                "use the version that made it"
             )
         tables = self._db.execute("SELECT sql FROM sqlite_master").fetchmany(2)
         if tables != [(SCHEMA,)]:  # a stranger's view or trigger could do anything, or have no end

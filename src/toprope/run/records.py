@@ -11,49 +11,14 @@ from numpy.typing import NDArray
 from toprope import wire
 from toprope.errors import RunError
 from toprope.protocols import Entry
-from toprope.referee.messages import SCRIPTED, Answer, Opened, Reply
+from toprope.referee.messages import Answer, Opened, Reply
+from toprope.run import past
+from toprope.run.spec import Ask as Ask
+from toprope.run.spec import Asks as Asks
+from toprope.run.spec import Climbing
+from toprope.run.spec import Plan as Plan
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
-
-
-class Plan(msgspec.Struct, frozen=True):
-    """How authors share a run. model: provider/name, or "" for agents that bring their own. experiments, attempts,
-    apart: for each author (`desk.Quota`). tokens, dollars: hard caps for each researcher, over all its conversations;
-    dollars None: no cap. prices: dollars for a million tokens, of input, of output, and perhaps of input written to and
-    read from a cache. directions: one for each researcher, in turn."""
-
-    model: str = ""
-    researchers: int = 1
-    directions: list[str] = []
-    experiments: int = 1000
-    attempts: int = 8
-    apart: int = 4
-    tokens: int = 2_000_000
-    dollars: float | None = None
-    prices: list[float] = []
-
-
-class Asks(msgspec.Struct, frozen=True):
-    """The model that candidates may ask. tokens: the hard cap on practice, and as much again on hidden draws; None: no
-    cap."""
-
-    model: str = SCRIPTED
-    tokens: int | None = None
-
-
-class Ask(msgspec.Struct, frozen=True):
-    """kind "ask", the first entry: what a user wants of a new run, so that one killed while starting can be resumed."""
-
-    run: str
-    task: str
-    climber: str = "evolution"
-    seed: int = 0
-    experiments: int | None = None
-    minutes: float | None = None
-    rehearsal: str | None = None
-    beacon_round: str | None = None
-    plan: Plan | None = None
-    asks: Asks | None = None
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -62,7 +27,7 @@ class Opening(msgspec.Struct, frozen=True):
     toprope: str
     run: str
     task: str
-    climber: str
+    climber: Climbing
     seed: int
     experiments: int | None
     minutes: float | None
@@ -82,15 +47,23 @@ class Opening(msgspec.Struct, frozen=True):
     started: float
     beacon_round: str | None = None
     confined: bool = False
-    plan: Plan | None = None
     asks: Asks | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
+    mark: dict[str, str] = {}  # what the task did then (`referee/mark.py`); {} before format 2
+    format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
+
+    @property
+    def plan(self) -> Plan | None:
+        return self.climber.plan
 
 
 class Sitting(msgspec.Struct, frozen=True):
-    """kind "sitting": the number the vault gave to this sitting. A directory whose last number is old is a copy."""
+    """kind "sitting": the number the vault gave to this sitting. A directory whose last number is old is a copy.
+    toprope, code: the version and the digest of the task's code that worked in it."""
 
     number: int
+    toprope: str = ""
+    code: str = ""
 
 
 class Author(msgspec.Struct, frozen=True):
@@ -207,7 +180,7 @@ KINDS: dict[str, Any] = {
 def record(entry: Entry) -> Any:
     """The entry's body as the record its kind names. Raises RunError for a kind or form this version does not know."""
     try:
-        return wire.decode(entry.body, KINDS[entry.kind])
+        return wire.decode(past.modern(entry.kind, entry.body), KINDS[entry.kind])
     except (KeyError, ValueError, msgspec.MsgspecError) as e:
         raise RunError(
             f"ledger entry {entry.seq} of kind {entry.kind!r} cannot be read by this version of toprope ({e}); "

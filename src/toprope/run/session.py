@@ -6,7 +6,6 @@ The run process holds climber, loop, ledger and screen. It never sees a candidat
 from __future__ import annotations
 
 import contextlib
-import os
 import secrets
 import time
 from collections.abc import Callable
@@ -15,12 +14,12 @@ from typing import Protocol
 
 import msgspec
 import numpy as np
-import platformdirs
 
 import toprope
 from toprope import climbers, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
 from toprope.protocols import Climber, Task, counting
+from toprope.referee import mark
 from toprope.referee.broker import broker_for
 from toprope.referee.client import Connect, HubClient, own_hub
 from toprope.referee.messages import Answer, HubConfig, Opened, Reply, ScorerConfig, Unseal, Work
@@ -28,18 +27,21 @@ from toprope.referee.pool import ScorerPool
 from toprope.run.ascent import Ascent
 from toprope.run.desk import Desk, Quota
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import SqliteLedger
+from toprope.run.ledger import FORMAT, SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
 from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
-from toprope.run.story import tell
+from toprope.run.spec import Climbing, Replay, Search
+from toprope.run.story import Story, tell
 from toprope.sandbox.selftest import Choice
-from toprope.space import Space
-from toprope.tasks import registry
-from toprope.types import Block, Candidate, Codes, Outcome, Tree
+from toprope.space import Space, several
+from toprope.tasks import places, registry
+from toprope.tasks.places import vault_directory as vault_directory
+from toprope.types import Block, Candidate, Codes, Floats, Outcome, Tree
 
 LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
 
+CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
 Tier = Callable[[str | None], Choice]
 """Proves a tier: the one a run was begun under, or for None whatever the user wishes."""
 
@@ -53,12 +55,8 @@ class Screen(Protocol):
     def block(self, block: BlockRecord) -> None: ...
     def generation(self, generation: Generation) -> None: ...
     def gate(self, event: Asked | Answer) -> None: ...
+    def wait(self, seconds: float | None) -> None: ...
     def tested(self, test: Opened) -> None: ...
-
-
-def vault_directory() -> Path:
-    """Where the referee's durable state lives: TOPROPE_VAULT, or the user's data directory."""
-    return Path(os.environ.get("TOPROPE_VAULT") or platformdirs.user_data_path("toprope") / "vault")
 
 
 class Session:
@@ -80,7 +78,7 @@ class Session:
         self._tokens = tokens
         if ask is not None:
             task = registry.load(ask.task)
-            if not climbers.authored(ask.climber):
+            if ask.plan is None:
                 _climber(ask.climber, task, ask.seed)  # what cannot begin leaves nothing behind
             tier(None)
         self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
@@ -89,15 +87,12 @@ class Session:
         try:
             self.ask = self._asked(ask)
             self.task: Task = registry.load(self.ask.task)
+            if (folder := registry.own().get(self.ask.task.removesuffix(registry.NULL))) is not None:
+                places.remember(self.ask.run, self.ask.task.removesuffix(registry.NULL), folder)
             first = next(self.ledger.read("open"), None)
             past: Opening | None = record(first) if first is not None else None
             if past is not None:
                 tell(str(directory), self.ledger.read())  # refuses records that make no sense together
-            if past is not None and past.toprope != toprope.__version__:
-                raise RunError(
-                    f"run {directory} was made by toprope {past.toprope}, this is {toprope.__version__}; "
-                    "resume it with the version that made it"
-                )
             if past is not None and self.tested is None and past.tier != tier(past.tier).tier:
                 how = "with" if past.tier == "none" else "without"
                 raise RunError(
@@ -106,7 +101,7 @@ class Session:
                 )
             if past is None or self.tested is None:  # a run that has opened its test has no work left
                 choice = tier(None) if past is None else Choice(past.tier)
-                self._start_workers(choice.tier)
+                self._start_workers(choice.tier, past)
             self.opening: Opening = past if past is not None else self._open(choice)
             screen.opened(self.opening)
         except BaseException:
@@ -126,7 +121,8 @@ class Session:
         asked: Ask = record(first)
         return asked
 
-    def _start_workers(self, tier: str) -> None:
+    def _start_workers(self, tier: str, past: Opening | None) -> None:
+        """A run that goes on shows that its task is the same before the hub, who counts, is there."""
         ask = self.ask
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
         vault = str(vault_directory())
@@ -144,19 +140,56 @@ class Session:
             asks.model,
             tokens,
         )
-        self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
+        if past is None:  # both start at the same time
+            self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
         traps = secrets.token_bytes(16)  # of this sitting, known to its scorers only
-        config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps)
+        config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps, True)
         known = [record(e) for e in self.ledger.read("reply")]
         broker = broker_for(self.task, asks.model, tokens, known, self._heard_reply)
         self._pool = ScorerPool(config, self._workers, self.screen.progress, broker=broker)
+        self.mark = mark.of_task(self.task) | self._pool.mark
+        if past is not None:
+            self._same_task(tell(str(self.directory), self.ledger.read()), self._pool)
+            self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
+        assert self._hub is not None
         self._hub.wait_ready()
+        if self._hub.ready.code not in ("", self.mark[mark.CODE]):
+            self.screen.say(f"the referee's copy of {ask.task} has other code than the one here; it judges by its own")
         hidden = getattr(self.task, "hidden_weights", "")
         if getattr(self.task, "one_secret", False) and hidden != self._hub.ready.hidden:
             raise RunError(
                 f"practice draws here are of the {hidden}, the referee's are of the {self._hub.ready.hidden}; "
                 f"{ask.task} needs one and the same: copy the vault's dialect file here, or climb without --referee"
             )
+
+    def _same_task(self, story: Story, pool: ScorerPool) -> None:
+        """Raises RunError for a task that does something else than when the run began: draws, anchors, scores. Other
+        code that does the same is said, and its digest stands in the sitting's entry."""
+        past = story.opening
+        then = past.mark or {"starter": past.tree.digest, "search space": past.space.digest}
+        if why := mark.changed(then, self.mark, past.task) or self._otherwise(story, pool):
+            raise RunError(f"run {self.directory}: {why}")
+        if then.get(mark.CODE, "") not in ("", self.mark[mark.CODE]):
+            self.screen.say("the task's code was changed since the run began; what it does was not, so the run goes on")
+
+    def _otherwise(self, story: Story, pool: ScorerPool) -> str:
+        """What the scores of the starter, and of the last that ran alone, say of the task on the first dev draws."""
+        o = story.opening
+        n = min(mark.DRAWS, len(o.floors))
+        sent = [(a.experiment, a.candidate) for a in story.asked if a.pure][-3:]
+        start = Candidate(o.tree, o.space.decode(o.space.default()))
+        works = [Work(i, one_candidate(pool, c, n), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
+        for done in pool.run(works):
+            past = _first_scores(story, 0 if done.id == 0 else sent[done.id - 1][0], n)
+            pairs = [(done.floors, o.floors[:n]), (done.ceilings, o.ceilings[:n])]
+            if past is not None and done.result.outcomes[0] not in (Outcome.TIMEOUT, Outcome.MEMORY):  # a busy machine
+                pairs.append((done.result.scores[0], past))
+            if not all(np.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs):
+                return (
+                    f"task {o.task} is not what the run was begun on: candidates score otherwise on its dev draws; "
+                    "put back what was there then, or begin a new run"
+                )
+        return ""
 
     @property
     def tokens(self) -> int | None:
@@ -167,12 +200,14 @@ class Session:
         self.ledger.append("reply", reply)
 
     def _sat(self, sitting: int) -> None:
-        self.ledger.append("sitting", Sitting(sitting), safe=True)
+        self.ledger.append(
+            "sitting", Sitting(sitting, toprope.__version__, mark.of_task(self.task)[mark.CODE]), safe=True
+        )
 
     def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
         assert self._pool is not None
-        space = (self.task.space or Space([])) if climbers.authored(self.ask.climber) else _space(self.task)
+        space = (self.task.space or Space([])) if self.ask.plan is not None else _space(self.task)
         tree, ready = self.task.starter(), self._hub.ready
         anchors = _anchors(self.ask.task, self._pool, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
@@ -192,6 +227,8 @@ class Session:
             started=round(time.time(), 3),
             confined=ready.confined,
             partial=self.task.spec.metric.partial,
+            mark=self.mark,
+            format=FORMAT,
             **msgspec.structs.asdict(self.ask),
         )
         self.ledger.append("open", opening)
@@ -221,6 +258,7 @@ class Session:
             spec.splits,
             spec.metric.spread,
             self.screen.gate,
+            self.screen.wait,
         )
         climber = _climber(o.climber, self.task, o.seed)
         try:
@@ -348,10 +386,12 @@ def _space(task: Task) -> Space:
     return task.space
 
 
-def _climber(name: str, task: Task, seed: int) -> Climber:
-    """name: as on the command line; `replay:FILE` reads its file now. It may begin with what is published already."""
-    kind, _, file = name.partition(":")
-    return climbers.make(kind, _space(task), seed, _published(task), **({"path": file} if file else {}))
+def _climber(who: Climbing, task: Task, seed: int) -> Climber:
+    """A replay reads its file now. A search may begin with what is published already."""
+    if isinstance(who, Replay):
+        return climbers.make("replay", _space(task), seed, path=who.file)
+    assert isinstance(who, Search), "authors are not asked for rows"
+    return climbers.make(who.name, _space(task), seed, _published(task))
 
 
 def _published(task: Task) -> Codes:
@@ -362,6 +402,21 @@ def _published(task: Task) -> Codes:
             with contextlib.suppress(UsageError):  # one with a parameter the space does not have
                 rows.append(space.encode(baseline.params))
     return np.array(rows, dtype=np.uint8).reshape(-1, len(space.dims))
+
+
+def one_candidate(pool: ScorerPool, candidate: Candidate, draws: int) -> Block:
+    """A block of one, on the first draws."""
+    space, rows = several([candidate.params])
+    return Block(*pool.add(candidate.tree, space), rows, tuple(range(draws)))
+
+
+def _first_scores(s: Story, experiment: int, n: int) -> Floats | None:
+    """Its recorded scores on the first n dev draws, if it had some in one block."""
+    for b in s.blocks:
+        at = np.flatnonzero(b.experiments == experiment)
+        if b.lo == 0 and b.hi >= n and len(at) and int(at[0]) not in b.outcomes:
+            return np.asarray(b.scores[at[0], :n], dtype=np.float64)
+    return None
 
 
 def _anchors(task: str, pool: ScorerPool, tree: Tree, space: Space, draws: int) -> Anchors:

@@ -14,7 +14,7 @@ from toprope.errors import RunError
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened, Reply
 from toprope.run import sound
-from toprope.run.ledger import read_entries
+from toprope.run.ledger import SqliteLedger, read_entries
 from toprope.run.records import (
     Ask,
     Asked,
@@ -27,9 +27,10 @@ from toprope.run.records import (
     Spent,
     record,
 )
+from toprope.run.verdict import verdict
 from toprope.stats.gap import Gap
 from toprope.stats.leak import answer_bits
-from toprope.types import HARDCODED, Candidate, Floats, Incident, candidate_id
+from toprope.types import Candidate, Floats, Incident, candidate_id
 
 GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
 
@@ -156,17 +157,11 @@ class Story(msgspec.Struct):
 
     @property
     def verdict(self) -> str | None:
-        """On the champion, once the test is opened: clean, overfit, hardcoded (a table too), cheating."""
+        """On the champion, once the test is opened (`run/verdict.py`)."""
         if self.test is None:
             return None
         experiment = next((a.experiment for a in self.asked if a.candidate.id == self.champion.id), 0)
-        own = {(i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment}
-        kinds = {kind for kind, _ in own}
-        if kinds & HARDCODED:
-            return "hardcoded"
-        if any(severity == "certain" for _, severity in own):
-            return "cheating"
-        return "clean" if "overfit" not in kinds else "hardcoded" if "table" in kinds else "overfit"
+        return verdict((i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment)
 
     def failures(self) -> dict[str, int]:
         """Outcome -> number of experiments, for those that did not end ok."""
@@ -183,6 +178,17 @@ class Story(msgspec.Struct):
 def read(directory: Path) -> Story:
     """The story of a run directory. Raises RunError if it is no run, damaged, or ended before it began."""
     return tell(str(directory), read_entries(directory))
+
+
+def asked(directory: Path) -> Ask | None:
+    """What a run's first entry asks for; None where there is none. Raises RunError for what is no ledger."""
+    ledger = SqliteLedger(directory / "ledger.db", readonly=True)
+    try:
+        first = next(ledger.read("ask"), None)
+        ask: Ask | None = record(first) if first is not None else None
+        return ask
+    finally:
+        ledger.close()
 
 
 def tell(path: str, entries: Iterable[Entry]) -> Story:
@@ -247,7 +253,7 @@ def summary(s: Story) -> dict[str, Any]:
     return {
         "run": s.path,
         "task": o.task,
-        "climber": o.climber,
+        "climber": o.climber.label,
         "seed": o.seed,
         "certifying": o.certifying,
         "experiments": s.experiments,
@@ -309,7 +315,7 @@ def export(s: Story) -> dict[str, Any]:
                 row["scores"] += [round(float(x), 6) for x in block.scores[i]]
     return {
         "task": o.task,
-        "climber": o.climber,
+        "climber": o.climber.label,
         "seed": o.seed,
         "commitment": o.commitment,
         "tree": o.tree.digest,

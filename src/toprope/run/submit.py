@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import difflib
 import json
 import os
+import re
 import secrets
 import time
 from collections.abc import Callable, Iterator
@@ -14,20 +16,24 @@ import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import UsageError
-from toprope.protocols import TaskSpec
+from toprope.protocols import Task, TaskSpec
 from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS
 from toprope.referee.bounds import depth as nested
 from toprope.referee.broker import broker_for
 from toprope.referee.messages import Done, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
 from toprope.run.records import Asks
+from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
-from toprope.types import HARDCODED, Block, Candidate, Outcome, Tree
+from toprope.types import Block, Candidate, Outcome, Tree
 
 IGNORED = {"params.json", "__pycache__"}
+ANY_NAME = re.compile(  # code that reads all parameters, whatever their names are
+    rb"\*\*\s*params|params\s*\.\s*(items|keys|values|copy)|\bfor\s[^:\n]{1,80}\sin\s+params|dict\(params"
+)
 
 
 def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Candidate:
@@ -108,6 +114,23 @@ def _read_params(path: Path, most: int) -> dict[str, Any]:
     return params
 
 
+def _check_names(candidate: Candidate, task: Task) -> None:
+    """Raises UsageError for a parameter that nothing reads: neither the task's space nor a file of the candidate names
+    it. Code that takes all parameters together may read any, and a task without a space names none."""
+    code = b"\n".join(candidate.tree.files.values())
+    if task.space is None or ANY_NAME.search(code):
+        return
+    names = [d.name for d in task.space.dims]
+    for name in candidate.params:
+        if name not in names and name.encode("utf-8", "surrogatepass") not in code:
+            near = difflib.get_close_matches(name, names, 1, 0.6)
+            meant = f" (did you mean {near[0]!r}?)" if near else ""
+            raise UsageError(
+                f"parameter {name!r}{meant} is named neither by the space of {task.spec.id} nor in the candidate's "
+                "files; correct it or leave it out"
+            )
+
+
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
@@ -132,6 +155,7 @@ def submit(
     the model it may ask, where the task allows one."""
     task = registry.load(task_id)
     candidate = read_candidate(directory, params, task.spec)
+    _check_names(candidate, task)
     start = time.monotonic()
     choice = tier()
     config = ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, choice.tier, secrets.token_bytes(16))
@@ -163,9 +187,7 @@ def _judged(done: Done) -> dict[str, Any]:
     if outcome is Outcome.OK:
         e = ratio(done.result.scores[0], done.floors, done.ceilings)
         dev = {"value": round(e.value, 4), "se": round(e.se, 4), "draws": len(done.floors)}
-    verdict = "clean" if outcome is Outcome.OK else None
-    if any(i["severity"] == "certain" for i in incidents):
-        verdict = "cheating"
-    if any(i["kind"] in HARDCODED for i in incidents):
-        verdict = "hardcoded"
-    return {"outcome": str(outcome), "message": message, "dev": dev, "incidents": incidents, "verdict": verdict}
+    said: str | None = verdict((i["kind"], i["severity"]) for i in incidents)
+    if said == "clean" and outcome is not Outcome.OK:
+        said = None  # it did nothing that could be judged
+    return {"outcome": str(outcome), "message": message, "dev": dev, "incidents": incidents, "verdict": said}

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
 import importlib.util
 import os
 import sys
 import tomllib
+from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -13,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from toprope.errors import UsageError
+from toprope.tasks import places
 
 if TYPE_CHECKING:
     from toprope.protocols import Task
@@ -59,32 +62,97 @@ def find(name: str) -> str:
     processes we start) is known by its id. Raises UsageError, naming what exists, for anything else."""
     folder = Path(name)
     if (folder / "task.toml").is_file():
-        task_id = _id(folder)
-        if task_id in TASKS | TESTING:
-            raise UsageError(
-                f"task folder {folder} has the id {task_id!r} of a shipped task; give it another in task.toml"
-            )
-        folders = [str(folder.resolve()), *filter(None, os.environ.get(OWN, "").split(os.pathsep))]
-        os.environ[OWN] = os.pathsep.join(dict.fromkeys(folders))
-        return task_id
+        return _learn(folder)
+    if not is_known(name) and (place := places.of_task(name.removesuffix(NULL))) and _holds(place, name):
+        _learn(place)  # a task of one's own that was climbed before, by its id
     known(name)
     return name
 
 
+def _learn(folder: Path) -> str:
+    task_id = _id(folder)
+    if task_id in TASKS | TESTING:
+        raise UsageError(f"task folder {folder} has the id {task_id!r} of a shipped task; give it another in task.toml")
+    folders = [str(folder.resolve()), *filter(None, os.environ.get(OWN, "").split(os.pathsep))]
+    os.environ[OWN] = os.pathsep.join(dict.fromkeys(folders))
+    return task_id
+
+
+def _holds(folder: Path, name: str) -> bool:
+    """Whether the folder still holds the task of this name."""
+    try:
+        return _id(folder) == name.removesuffix(NULL)
+    except UsageError:
+        return False
+
+
+def for_run(run: str, task_id: str, folder: Path | None) -> str:
+    """Makes a run's task known. folder: where the user says that it lies; None: where it was when they began the run.
+    Raises UsageError where neither leads to it."""
+    if folder is not None:
+        if not _holds(folder, task_id):
+            raise UsageError(f"--task {folder} holds no task {task_id}, which the run is of; name its folder")
+        return _learn(folder)
+    place = places.of_run(run, task_id.removesuffix(NULL))
+    if not is_known(task_id) and place is not None and _holds(place, task_id):
+        return _learn(place)
+    if not is_known(task_id):
+        was = f" (it was in {place})" if place is not None else ""
+        raise UsageError(f"the run is of task {task_id}, which is not known here{was}; name its folder with --task DIR")
+    return task_id
+
+
+def is_known(task_id: str) -> bool:
+    name = task_id.removesuffix(NULL)
+    return name in TASKS | TESTING or name in own()
+
+
 def known(task_id: str) -> None:
     """Raises UsageError, naming what exists, for an unknown id."""
-    name = task_id.removesuffix(NULL)
-    if name not in TASKS | TESTING and name not in own():
-        there = ", ".join(sorted([*TASKS, *own()]))
+    if not is_known(task_id):
+        there = sorted([*TASKS, *own()])
+        near = difflib.get_close_matches(task_id, there, 1, 0.6)
+        meant = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(
-            f"task {task_id!r} is unknown; there are {there}; one of your own is named by its folder, or {OWN}"
+            f"task {task_id!r} is unknown{meant}; there are {', '.join(there)}; one of your own is named by its "
+            f"folder, or {OWN}"
         )
 
 
 def own() -> dict[str, Path]:
-    """id -> folder of the tasks that TOPROPE_TASKS names. Raises UsageError for a folder without a task.toml."""
-    folders = [Path(f) for f in os.environ.get(OWN, "").split(os.pathsep) if f]
-    return {_id(folder): folder for folder in folders}
+    """id -> folder of the tasks that TOPROPE_TASKS names; entries that hold none are passed over (see `faults`)."""
+    return {_id(folder): folder for folder, why in _entries() if not why}
+
+
+def faults() -> list[str]:
+    """What is wrong with entries of TOPROPE_TASKS, one line each."""
+    return [f"{OWN}: {folder}: {why}; correct or remove this entry" for folder, why in _entries() if why]
+
+
+def _entries() -> Iterator[tuple[Path, str]]:
+    """(folder of a task, "") for every entry that is one or holds some, (entry, what is wrong) for every other."""
+    for entry in filter(None, os.environ.get(OWN, "").split(os.pathsep)):
+        folder = Path(entry)
+        found = [folder] if (folder / "task.toml").is_file() else _below(folder)
+        if not found:
+            yield folder, "it holds no task.toml, and no folder in it does"
+        for one in found:
+            yield one, _wrong(one)
+
+
+def _below(folder: Path) -> list[Path]:
+    try:
+        return [f for f in sorted(folder.iterdir()) if (f / "task.toml").is_file()]
+    except OSError:
+        return []
+
+
+def _wrong(folder: Path) -> str:
+    try:
+        task_id = _id(folder)
+    except UsageError as e:
+        return str(e)
+    return f"its id {task_id!r} is that of a shipped task" if task_id in TASKS | TESTING else ""
 
 
 def _id(folder: Path) -> str:

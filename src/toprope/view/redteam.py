@@ -23,14 +23,19 @@ class Watch:
 
     def __init__(self, total: int) -> None:
         self._console = Console(stderr=True, highlight=False)
-        columns = (TextColumn("red team"), BarColumn(40), MofNCompleteColumn(), TextColumn("{task.description}"))
+        columns = (
+            TextColumn("red team"),
+            BarColumn(40),
+            MofNCompleteColumn(),
+            TextColumn("{task.description}", markup=False),
+        )
         self._bar = Progress(*columns, console=self._console, transient=True, disable=not sys.stderr.isatty())
         self._task = self._bar.add_task("planting", total=total)
         self._said = time.monotonic()
         self._bad = 0
 
     def heard(self, verdict: dict[str, Any], done: int, total: int) -> None:
-        self._bar.update(self._task, completed=done, description=f"{verdict['class']} {verdict['id']}")
+        self._bar.update(self._task, completed=done, description=clean(f"{verdict['class']} {verdict['id']}"))
         if not verdict["ok"]:
             self._bad += 1
             self._console.print(_failure(verdict))
@@ -47,9 +52,9 @@ class Watch:
 
 
 def show(result: dict[str, Any], layers: dict[str, str]) -> None:
-    """The matrix, what was not run and why, what failed, and the one answer. On stderr."""
-    width = None if sys.stderr.isatty() else WIDTH
-    console = Console(stderr=True, highlight=False, width=width)
+    """The matrix, what was not run and why, what failed, and the one answer. On stdout."""
+    width = None if sys.stdout.isatty() else WIDTH
+    console = Console(highlight=False, width=width)
     console.print(matrix(result, layers))
     for cheat in result["cheats"]:
         if cheat["observed"] == "not run":

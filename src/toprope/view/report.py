@@ -16,21 +16,23 @@ from markupsafe import Markup
 from toprope import figures
 from toprope.errors import UsageError
 from toprope.protocols import Baseline, TaskSpec
+from toprope.run import page, spec
 from toprope.run.story import Story, read, summary
 from toprope.tasks import registry
 from toprope.view import text
 from toprope.view.team import difference, team
 
+NAME = "report.html"  # in a run's directory
 LISTED = 50  # incidents told one by one
 HERE = Path(__file__).parent
 
 
 def write(directory: Path, output: Path | None = None) -> Path:
     """Writes the report of a run directory; returns the path."""
-    path = output or directory / "report.html"
-    page = render(read(directory))
+    path = output or directory / NAME
+    html = render(read(directory))
     try:
-        path.write_text(page, encoding="utf-8", errors="backslashreplace")  # the run's name need not be text
+        path.write_text(html, encoding="utf-8", errors="backslashreplace")  # the run's name need not be text
     except OSError as e:
         raise UsageError(f"cannot write {path}: {e.strerror}; name another file with -o") from e
     return path
@@ -44,14 +46,14 @@ def render(s: Story) -> str:
     return environment.get_template("report.html.jinja").render(_context(s, task.spec, dict(task.baselines())))
 
 
-def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[str, Any]:
+def _context(s: Story, card: TaskSpec, baselines: dict[str, Baseline]) -> dict[str, Any]:
     o, test = s.opening, s.test
     level = 100 * (1 - 0.05 / test.opening) if test else 95.0
     against = _against(s, baselines)
     return {
         "s": s,
         "o": o,
-        "spec": spec,
+        "spec": card,
         "test": test,
         "css": Markup("".join(p.read_text(encoding="utf-8") for p in (figures.STYLE, HERE / "report.css"))),
         "headline": f"{test.champion.value:.3f}" if test else "not opened",
@@ -60,8 +62,8 @@ def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[s
         "flags": _flags(s),
         "verdict": _verdict(against),
         "against": against,
-        "forest": _forest(s, baselines, spec),
-        "climb": _climb(s, spec),
+        "forest": _forest(s, baselines, card),
+        "climb": _climb(s, card),
         "last": s.generations[-1] if s.generations else {"pruned": 0, "cached": 0},
         "failures": s.failures(),
         "answers": _answers(s),
@@ -74,6 +76,7 @@ def _context(s: Story, spec: TaskSpec, baselines: dict[str, Baseline]) -> dict[s
         "secret": test.secret.hex() if test else "",
         "summary": summary(s),
         "command": _command(s),
+        "data": Markup(page.block(s)),
     }
 
 
@@ -136,7 +139,7 @@ def _verdict(against: list[dict[str, Any]]) -> str:
     return f"The champion is above {len(above)} of {len(against)}; not shown to be above: {', '.join(not_above)}."
 
 
-def _forest(s: Story, baselines: dict[str, Baseline], spec: TaskSpec) -> str:
+def _forest(s: Story, baselines: dict[str, Baseline], card: TaskSpec) -> str:
     if s.test is None:
         return ""
     bars = [figures.Bar("champion", s.test.champion.value, s.test.champion.lo, s.test.champion.hi, "champion")]
@@ -144,10 +147,10 @@ def _forest(s: Story, baselines: dict[str, Baseline], spec: TaskSpec) -> str:
         kind = "tuned" if name in baselines and baselines[name].tuned else "default"
         bars.append(figures.Bar(name, e.value, e.lo, e.hi, kind))
     bars.sort(key=lambda b: -b.value)
-    return figures.intervals(bars, spec.metric.name)
+    return figures.intervals(bars, card.metric.name)
 
 
-def _climb(s: Story, spec: TaskSpec) -> str:
+def _climb(s: Story, card: TaskSpec) -> str:
     points = [(g.experiments, g.best) for g in s.generations if g.best is not None]
     barriers = [g.experiments for g in s.generations]
     asked_at = {a.candidate.id: next((b for b in barriers if b > a.experiment), s.experiments) for a in s.asked}
@@ -156,7 +159,7 @@ def _climb(s: Story, spec: TaskSpec) -> str:
         for a in s.answers
         if a.promoted and a.measured is not None
     ]
-    return figures.climb([p[0] for p in points], [p[1] for p in points], promotions, s.experiments, spec.metric.name)
+    return figures.climb([p[0] for p in points], [p[1] for p in points], promotions, s.experiments, card.metric.name)
 
 
 def _answers(s: Story) -> list[dict[str, Any]]:
@@ -182,10 +185,5 @@ def _changes(s: Story) -> list[tuple[str, Any, Any]]:
 
 def _command(s: Story) -> str:
     o = s.opening
-    words = ["toprope", "climb", o.task, "--climber", o.climber, "--seed", str(o.seed)]
-    words += ["--experiments", str(o.experiments if o.experiments is not None else s.experiments)]
-    if o.rehearsal is not None:
-        words += ["--rehearsal-secret", o.rehearsal]
-    if o.beacon_round is not None:
-        words += ["--beacon-round", o.beacon_round]
-    return shlex.join([*words, "--unseal", "--report"])
+    trusted = "none" if o.tier == "none" else None
+    return shlex.join(spec.command(o, tier=trusted, unseal=s.test is not None, report=True))

@@ -23,6 +23,8 @@ class State:
         self.last: Generation | None = None
         self.asked = self.promotions = 0
         self.waiting = False
+        self.waits: tuple[float, float] | None = None  # since when the climb waits for the gate, and about how long
+        self.waited = 0.0
         self.measured: Any = None
         self.cpu = 0.0
         self.scored = 0  # experiments' first rungs, those in flight included
@@ -34,7 +36,14 @@ class State:
     # ------------------------------------------------------------ events
 
     def progress(self, what: str, done: float) -> None:
-        self.doing = (what, done) if done < 1 else None
+        self.doing = (text.clean(what), done) if done < 1 else None
+
+    def wait(self, seconds: float | None) -> None:
+        """The climb has nothing to do until the gate's answer leaves, in so many seconds; None: it has left."""
+        now = time.monotonic()
+        if self.waits is not None:
+            self.waited += now - self.waits[0]
+        self.waits = None if seconds is None else (now, seconds)
 
     def opened(self, opening: Opening) -> None:
         self.opening, self.doing = opening, None
@@ -106,7 +115,9 @@ class State:
             "the starter, so far" if m is None else f"{m.value:.3f} [{m.lo:.3f}, {m.hi:.3f}]  measured on fresh data"
         )
         gate = f"{self.asked} attempts, {self.promotions} promotions" + (", one at the gate" if self.waiting else "")
-        failed = "".join(f", {n} {o}" for o, n in sorted(self.failed.items()))
+        if self.waits is not None:
+            gate += f"; the climb waits {self.waits[1]:.0f} s for its answer, which leaves on a schedule"
+        failed = "".join(f", {n} {text.clean(o)}" for o, n in sorted(self.failed.items()))
         best = f"{g.best:.3f}" if g and g.best is not None else "-"
         return [
             ("champion", champion),
@@ -125,7 +136,7 @@ def header(o: Opening) -> list[str]:
     budget = f"{o.experiments} experiments" if o.experiments is not None else f"{o.minutes:g} minutes"
     place = f"run {o.number} on this task, vault of {o.vault_since}" if o.certifying else "certifies nothing"
     lines = [
-        f"toprope  {o.task}  {o.climber}, seed {o.seed}, {budget}",
+        f"toprope  {o.task}  {o.climber.label}, seed {o.seed}, {budget}",
         text.protection(o.protection),
         f"referee: {place}; {text.hidden(o.hidden)}; the gate resolves a gain of {o.detectable:.2f}",
     ]
@@ -186,6 +197,12 @@ class Plain:
         self.state.gate(event)
         self._flush()
 
+    def wait(self, seconds: float | None) -> None:
+        self.state.wait(seconds)
+        if seconds is not None and seconds >= 1:
+            self._said = time.monotonic()
+            self.say(f"waiting {seconds:.0f} s for the gate: its answers leave on a schedule, whatever the work takes")
+
     def tested(self, test: Opened) -> None:
         self.state.tested(test)
         self._flush()
@@ -212,6 +229,7 @@ class Panel:
         self.generation = self.state.generation
         self.gate = self.state.gate
         self.tested = self.state.tested
+        self.wait = self.state.wait
 
     def __enter__(self) -> Panel:
         self._live.__enter__()

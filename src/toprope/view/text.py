@@ -16,6 +16,20 @@ def clean(words: str) -> str:
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
+def clean_all(value: Any) -> Any:
+    """A result with every string in it clean, names of fields too."""
+    if isinstance(value, str):
+        return clean(value)
+    if isinstance(value, dict):
+        return {clean_all(k): clean_all(v) for k, v in value.items()}
+    return [clean_all(v) for v in value] if isinstance(value, list | tuple) else value
+
+
+def printable(words: str) -> str:
+    """Lines for a terminal: no control character passes but the ends of our own lines."""
+    return "\n".join(map(clean, words.split("\n")))
+
+
 def interval(e: dict[str, float] | None) -> str:
     return "-" if e is None else f"{e['value']:.3f}  [{e['lo']:.3f}, {e['hi']:.3f}]"
 
@@ -35,8 +49,8 @@ def protection(p: dict[str, Any]) -> str:
     return clean(f"protection: {known['tier']} ({', '.join(parts)}){instead}")
 
 
-def ending(s: dict[str, Any]) -> str:
-    """How a climb ended: the sealed result first."""
+def ending(s: dict[str, Any], unseal: str) -> str:
+    """How a climb ended: the sealed result first. unseal: the command that opens it."""
     champion, test = s["champion"], s["test"]
     lines = [""]
     if test is not None:
@@ -48,7 +62,7 @@ def ending(s: dict[str, Any]) -> str:
             "",
         ]
     else:
-        lines += [f"sealed test   not opened; {_how_to_open(s)}", ""]
+        lines += [f"sealed test   not opened; {_how_to_open(s, unseal)}", ""]
     promoted = f"{s['promotions']} of {s['attempts']} attempts promoted"
     measured = interval(champion["measured"])
     lines += [
@@ -96,8 +110,8 @@ def private(name: str) -> str:
     return "toprope vault dialect" if "dialect" in name else "toprope vault pretrain"
 
 
-def _how_to_open(s: dict[str, Any]) -> str:
-    beacon, unseal = s["beacon"], f"toprope unseal {s['run']}"
+def _how_to_open(s: dict[str, Any], unseal: str) -> str:
+    beacon = s["beacon"]
     if beacon is None:
         return f"`{unseal}` opens it once and ends the run"
     if s["committed"] is None:
@@ -107,7 +121,13 @@ def _how_to_open(s: dict[str, Any]) -> str:
 
 def _sitting(spent: dict[str, float]) -> str:
     """Where the seconds of this sitting went."""
-    names = {"start_s": "starting, hidden states", "climb_s": "climbing", "test_s": "sealed test", "total_s": "in all"}
+    names = {
+        "start_s": "starting, hidden states",
+        "climb_s": "climbing",
+        "gate_s": "waiting for the gate",
+        "test_s": "sealed test",
+        "total_s": "in all",
+    }
     return ", ".join(f"{spent[k]:.0f} s {name}" for k, name in names.items() if k in spent)
 
 
@@ -133,18 +153,25 @@ def submission(r: dict[str, Any]) -> str:
 def verification(r: dict[str, Any]) -> str:
     words = {True: "ok", False: "DIFFERS", None: "-"}
     rows = [[words[c["ok"]], c["name"], clean(c["why"])] for c in r["checks"]]
-    if not r["ok"]:
+    wrong = [c["name"] for c in r["checks"] if c["ok"] is False]
+    if wrong == ["report"]:
+        end = "this run is what it says; its report is not"
+    elif wrong == ["task"]:
+        end = "nothing is said of this run: the task that it was made on is another one here"
+    elif wrong:
         end = "this run is not what it says"
     elif r["recorded"] is None:
         end = "nothing differs; what is hidden can be checked once the test is opened"
     else:
         end = "this run is what it says"
-    return "\n".join([table(rows), end])
+    run, here = r["versions"].values()
+    other = [f"the run was made by toprope {run}, this is {here}"] if run not in (None, here) else []
+    return "\n".join([table(rows), *other, end])
 
 
 def doctor(r: dict[str, Any]) -> str:
     """The tier in force, then every tier that was tried: what holds, what is missing, how to mend it."""
-    lines = [f"tier: {r['tier']}"]
+    lines = [f"tier: {r['tier']}", *(f"{name}: {path}" for name, path in r["paths"].items() if path)]
     for tier, tried in r["tiers"].items():
         rows = [["ok" if v["ok"] else "MISSING", name, clean(v["detail"])] for name, v in tried["layers"].items()]
         mend = [f"  {name}: {v['remedy']}" for name, v in tried["layers"].items() if not v["ok"] and v.get("remedy")]
@@ -186,6 +213,33 @@ def hackrate(r: dict[str, Any]) -> str:
     if "transcripts" in r:
         lines.append(clean(f"transcripts: {r['transcripts']}"))
     return "\n".join(lines)
+
+
+def brief(r: dict[str, Any]) -> str:
+    return f"{len(r['files'])} files in {r['directory']}; {hidden(r['hidden'])}; begin with README.md"
+
+
+def runs(rows: list[dict[str, Any]]) -> str:
+    if not rows:
+        return "no runs here; `toprope climb TASK` makes one, `toprope ls FOLDER` looks elsewhere"
+    shown = [["run", "task", "climber", "experiments", "state", "champion", "value"]]
+    for r in rows:
+        value = "-" if r["value"] is None else f"{r['value']:.3f}"
+        named = [r["task"] or "-", r["climber"] or "-", str(r["experiments"]), r["state"]]
+        shown.append([r["run"], *named, (r["champion"] or "-")[:12], value])
+    return table(shown, "")
+
+
+def written(r: dict[str, Any], folder: str) -> str:
+    files = ", ".join(r["files"])
+    return f"champion {r['champion']['candidate'][:12]}: {files} in {folder}; `toprope submit {r['task']} {folder}`"
+
+
+def kept(r: dict[str, Any]) -> str:
+    """What toprope keeps on this machine, with sizes."""
+    rows = [[k["what"], f"{k['bytes'] / 1e6:.1f} MB", k["path"]] for k in r["listed"]]
+    last = f"{r['freed'] / 1e6:.1f} MB of caches removed" if r["freed"] else "`toprope clean --caches` removes caches"
+    return "\n".join([table(rows, ""), last])
 
 
 def scaffold(task_id: str, folder: str) -> str:

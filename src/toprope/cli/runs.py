@@ -1,0 +1,57 @@
+"""Commands about runs that are there: ls, show, clean."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from toprope.cli.group import as_json, emit, main
+
+folder = click.argument("folder", metavar="[FOLDER]", type=click.Path(path_type=Path), default="runs")
+
+
+@main.command(short_help="List the runs of a folder, newest first.")
+@folder
+@as_json
+def ls(folder: Path, as_json: bool) -> None:
+    """List the runs in FOLDER [runs], newest first, with task, state and champion."""
+    from toprope.run import upkeep
+    from toprope.view import text
+
+    emit(upkeep.runs(folder), as_json, text.runs)
+
+
+@main.command(short_help="Print RUN's summary, or write its champion.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--champion", type=click.Path(path_type=Path), help="Write the champion's files into this new folder.")
+@as_json
+def show(run: Path, champion: Path | None, as_json: bool) -> None:
+    """Print RUN's summary. With --champion DIR, write its champion as a candidate: `toprope submit TASK DIR`."""
+    from toprope.cli.group import again
+    from toprope.run import upkeep
+    from toprope.run.story import read, summary
+    from toprope.view import text
+
+    story = read(run)
+    result = summary(story)
+    if champion is not None:
+        result["files"] = upkeep.write_candidate(story.champion, champion)
+        emit(result, as_json, lambda r: text.written(r, str(champion)))
+        return
+    trusted = {"trust": story.opening.tier == "none"}
+    emit(result, as_json, lambda r: text.ending(r, again("unseal", run, trusted)))
+
+
+@main.command(short_help="List what toprope keeps on this machine; remove caches.")
+@folder
+@click.option("--caches", is_flag=True, help="Remove the caches; they are made anew when they are needed.")
+@as_json
+def clean(folder: Path, caches: bool, as_json: bool) -> None:
+    """List caches, the vault and the runs in FOLDER [runs] with their sizes. Nothing but caches is ever removed."""
+    from toprope.run import upkeep
+    from toprope.view import text
+
+    listed = upkeep.listed(folder)
+    result = {"listed": listed, "freed": upkeep.remove_caches() if caches else 0}
+    emit(result, as_json, text.kept)

@@ -1,0 +1,64 @@
+"""Commands around a task without a run: tasks, submit."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from toprope.cli.group import (
+    as_json,
+    asks,
+    emit,
+    main,
+    model_option,
+    model_tokens_option,
+    not_both,
+    proven,
+    seed_option,
+    tier_option,
+    trust,
+)
+
+
+@main.command(short_help="List the tasks that can be climbed.")
+@as_json
+def tasks(as_json: bool) -> None:
+    """List the tasks that can be climbed."""
+    import msgspec
+
+    from toprope.tasks import registry
+    from toprope.view import text
+
+    rows = [msgspec.structs.asdict(listing) for listing in registry.available()]
+    emit(rows, as_json, text.tasks)
+
+
+@main.command(short_help="Score one candidate on practice data.")
+@click.argument("task")
+@click.argument("directory", type=click.Path(path_type=Path))
+@click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
+@model_option
+@model_tokens_option
+@seed_option
+@tier_option
+@trust
+@as_json
+def submit(task: str, directory: Path, params: Path | None, as_json: bool, **options: Any) -> None:
+    """Score one candidate DIRECTORY on TASK's dev draws. Exit 1 if it did not score."""
+    from toprope.run.submit import submit as score_one
+    from toprope.tasks import registry
+    from toprope.view import terminal, text
+
+    trust, tier, named = options["trust"], options["tier"], registry.find(task)
+    not_both(trust, tier)
+    wanted = asks(named, options["candidate_model"], options["candidate_tokens"])
+    with terminal.screen() as screen:
+        result = score_one(
+            named, directory, params, options["seed"], lambda: proven(trust, tier), screen.progress, wanted
+        )
+    emit(result, as_json, text.submission)
+    if result["dev"] is None:
+        sys.exit(1)

@@ -1,0 +1,68 @@
+"""Where the tasks of this user's own runs lie: remembered beside the vault, so that a run's directory names no code.
+
+A run directory may come from a stranger, and what it names would be loaded. The vault's directory is the user's own.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import msgspec
+import platformdirs
+
+FILE = "places.jsonl"
+
+
+class Place(msgspec.Struct, frozen=True):
+    """folder: of the task that a run was begun on."""
+
+    run: str
+    task: str
+    folder: str
+
+
+def vault_directory() -> Path:
+    """Where the referee's durable state lives: TOPROPE_VAULT, or the user's data directory."""
+    return Path(os.environ.get("TOPROPE_VAULT") or platformdirs.user_data_path("toprope") / "vault")
+
+
+def remember(run: str, task_id: str, folder: Path) -> None:
+    """Appends one line; a later one for the same run replaces it."""
+    place = Place(run, task_id, str(folder.resolve()))
+    if of_run(run, task_id) == Path(place.folder):
+        return
+    path = vault_directory() / FILE
+    path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+    fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    with os.fdopen(fd, "ab") as f:
+        f.write(msgspec.json.encode(place) + b"\n")
+
+
+def of_run(run: str, task_id: str) -> Path | None:
+    """The folder this run's task was last in; None for a run that this user has not begun."""
+    return _last(p for p in _places() if (p.run, p.task) == (run, task_id))
+
+
+def of_task(task_id: str) -> Path | None:
+    """The folder in which the task with this id was last climbed."""
+    return _last(p for p in _places() if p.task == task_id)
+
+
+def _last(places: Iterator[Place]) -> Path | None:
+    found = list(places)
+    return Path(found[-1].folder) if found else None
+
+
+def _places() -> Iterator[Place]:
+    """Lines that a full disk cut short, or that somebody else wrote, are passed over."""
+    try:
+        lines = (vault_directory() / FILE).read_bytes().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            yield msgspec.json.decode(line, type=Place)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            continue

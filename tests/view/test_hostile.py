@@ -1,0 +1,136 @@
+"""What ledgers, tasks, candidates and services wrote passes one door before a terminal: no control character passes."""
+
+import io
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+import stories
+
+from toprope import seeding
+from toprope.run.ledger import SqliteLedger
+from toprope.run.records import Ask, Committed, Sitting
+from toprope.run.spec import Asks, Plan, Researchers
+from toprope.tasks.new import new
+from toprope.view import terminal, text
+
+HOSTILE = "\x1b]0;PWNED\x07\x9b31m\r\n\u202etoprope: all is well\x1b[2J"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch) -> Path:
+    """A run whose records make sense together and are hostile in every text that a ledger may hold."""
+    monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
+    monkeypatch.setattr(stories, "EVIL", HOSTILE)
+    monkeypatch.setattr(
+        stories, "PROTECTION", dict.fromkeys(("tier", "identity", "network", "instead", HOSTILE), HOSTILE)
+    )
+    s = stories.story()
+    hostile = {"toprope": HOSTILE, "vault_since": HOSTILE, "beacon_round": HOSTILE, "asks": Asks(HOSTILE, 3)}
+    o = msgspec.structs.replace(s.opening, commitment=seeding.commitment(b"s" * 32), **hostile)
+    test = msgspec.structs.replace(s.test, beacon=HOSTILE, incidents={HOSTILE: []})
+    return written(tmp_path / "run", s, o, test)
+
+
+def written(folder: Path, s, o, test) -> Path:
+    folder.mkdir()
+    ledger = SqliteLedger(folder / "ledger.db", create=True)
+    ask = Ask(**{f: getattr(o, f) for f in Ask.__struct_fields__})
+    some = [("block", s.blocks), ("generation", s.generations), ("attempt", s.asked), ("answer", s.answers)]
+    last = [("commit", Committed(s.champion.id)), ("test", test)]
+    for kind, one in [
+        ("ask", ask),
+        ("sitting", Sitting(1)),
+        ("open", o),
+        *((k, r) for k, rs in some for r in rs),
+        *last,
+    ]:
+        ledger.append(kind, one)
+    ledger.close()
+    return folder
+
+
+def harmless(words: str) -> bool:
+    return all(c.isprintable() or c == "\n" for c in words) and "\ntoprope: all is well" not in words
+
+
+COMMANDS = ["resume", "unseal", "show", "report", "export", "verify", "hackrate"]
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_no_command_that_reads_a_run_lets_it_speak_to_the_terminal(cli, run, command):
+    """Each prints what is there, spelled out, and nothing that moves the cursor, names a window or forges a line."""
+    done = cli.run(command, run)
+    assert harmless(done.stdout), done.stdout
+    assert harmless(done.stderr), done.stderr
+    assert "Traceback" not in done.stderr
+    assert "PWNED" in done.stdout + done.stderr or command == "report"
+
+
+def test_lists_and_folders_of_hostile_runs(cli, run, tmp_path):
+    """The same for a folder of runs, and for files of a champion."""
+    for words in (["ls", tmp_path], ["clean", tmp_path], ["show", run, "--champion", tmp_path / "best"]):
+        done = cli.run(*words)
+        assert done.returncode == 0, done.stderr
+        assert harmless(done.stdout), done.stdout
+
+
+def test_a_hostile_task_or_climber_of_a_run(cli, run, tmp_path):
+    """A task that is not known here, and authors' models, stand in complaints: one line, spelled out."""
+    s = stories.story()
+    s.opening = msgspec.structs.replace(s.opening, commitment=seeding.commitment(b"s" * 32))
+    for name, changes in (
+        ("task", {"task": HOSTILE}),
+        ("model", {"climber": Researchers(Plan(HOSTILE, 1, [HOSTILE]))}),
+    ):
+        other = written(tmp_path / name, s, msgspec.structs.replace(s.opening, **changes), s.test)
+        for command in COMMANDS:
+            done = cli.run(command, other)
+            assert harmless(done.stdout + done.stderr), (command, done)
+            assert "Traceback" not in done.stderr
+
+
+def test_a_task_of_ones_own_with_a_hostile_title(cli, tmp_path, monkeypatch):
+    """What a task says of itself is shown in `tasks` and `check`."""
+    new(tmp_path / "mine", "own/mine-v1")
+    toml = (tmp_path / "mine" / "task.toml").read_text()
+    escaped = "".join(f"\\u{ord(c):04x}" for c in HOSTILE)
+    start = toml.index('title = "')
+    toml = toml[:start] + f'title = "{escaped}"' + toml[toml.index("\n", start) :]
+    (tmp_path / "mine" / "task.toml").write_text(toml)
+    monkeypatch.setenv("TOPROPE_TASKS", str(tmp_path / "mine"))
+    done = cli.run("tasks")
+    assert "PWNED" in done.stdout
+    assert harmless(done.stdout)
+
+
+@pytest.mark.parametrize("screen", [terminal.Plain, terminal.Panel])
+def test_what_a_service_or_a_task_says_while_it_works(monkeypatch, screen):
+    """Progress, lines and events pass the same door, in a pipe and on the live panel."""
+    seen = io.StringIO()
+    monkeypatch.setattr(sys, "stderr", seen)
+    view = screen()
+    with view:
+        view.progress(HOSTILE, 0.5)
+        view.say(HOSTILE)
+        view.opened(stories.opening(vault_since=HOSTILE))
+        view.block(stories.block())
+        view.progress(HOSTILE, 0.5)
+        shown = view._render() if screen is terminal.Panel else None
+        view.progress(HOSTILE, 1.0)
+        view.generation(stories.generation(0, 0.1))
+    if shown is not None:
+        from rich.console import Console
+
+        Console(file=seen, force_terminal=False).print(shown)
+    assert "PWNED" in seen.getvalue()
+    assert harmless(seen.getvalue())
+
+
+def test_the_door():
+    """Every string of a result is spelled out, names of fields too, and ends of lines are ours alone."""
+    cleaned = text.clean_all({HOSTILE: [HOSTILE, 1, None, {"a": (HOSTILE,)}]})
+    assert harmless(repr(cleaned).replace("\n", "\x00"))
+    assert text.printable(f"one\n{HOSTILE}").count("\n") == 1 + HOSTILE.count("\n")
+    assert harmless(text.printable("\x1b[2J").replace("\n", "\x00"))
