@@ -17,6 +17,7 @@ import pytest
 
 from toprope.run.ledger import SqliteLedger, read_entries
 from toprope.run.records import Ask, Opening, record
+from toprope.run.spec import External
 from toprope.run.submit import submit
 from toprope.sandbox.selftest import Choice
 
@@ -285,6 +286,16 @@ def test_a_run_killed_while_starting_is_resumed(cli, tmp_path):
     ledger.close()
     complaint(cli.run("report", tmp_path / "run"), "toprope resume")
     assert cli.json("resume", tmp_path / "run", "--workers", 1)["experiments"] == 3
+
+
+def test_a_run_of_agents_is_refused_before_anything_counts(cli, tmp_path, monkeypatch):
+    """`resume` names the command that goes on with it, and no vault is made."""
+    monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
+    ledger = SqliteLedger(_made(tmp_path / "run") / "ledger.db", create=True)
+    ledger.append("ask", Ask("r1", COIN, External(), experiments=3))
+    ledger.close()
+    complaint(cli.run("resume", tmp_path / "run"), f"`toprope mcp {COIN} --run {tmp_path / 'run'}`")
+    assert not (tmp_path / "vault").exists()
 
 
 def _made(directory: Path) -> Path:

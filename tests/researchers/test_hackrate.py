@@ -109,9 +109,9 @@ def test_hostile_words_reach_the_terminal_spelled_out(cli, run):
     """A direction with escape codes, in a table."""
     done = cli.run("hackrate", run)
     assert done.returncode == 0
-    assert "\x1b" not in done.stderr
-    assert "try \\x1b[31mred" in done.stderr
-    assert "1  0.33 [0.01, 0.91]" in done.stderr
+    assert "\x1b" not in done.stdout
+    assert "try \\x1b[31mred" in done.stdout
+    assert "1  0.33 [0.01, 0.91]" in done.stdout
 
 
 def test_a_renewed_conversation_keeps_its_beginning():

@@ -133,13 +133,14 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
         return proven(options["trust"], options.get("tier") if past in (None, "none") else past)
 
     link = connect(options["referee"], options["referee_token_file"])
+    verb = "resume" if options.get("climb", True) else "unseal"
+    click.get_current_context().find_root().obj = (directory, again(verb, directory, options))
     with screen, Session(directory, ask, tier, workers, screen, link, options["candidate_tokens"]) as session:
-        verb = "resume" if options.get("climb", True) else "unseal"
-        click.get_current_context().find_root().obj = again(verb, directory, options)
         lap("start_s")
         if options.get("climb", True):
             _climbed(session)
-            spent["gate_s"] = round(screen.state.waited, 1)
+            if screen.state.waited:
+                spent["gate_s"] = round(screen.state.waited, 1)
             lap("climb_s")
         if options["unseal"]:
             session.unseal(options.get("beacon"))

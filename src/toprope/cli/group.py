@@ -110,8 +110,8 @@ def _refused(e: OSError) -> str:
 
 def _goes_on(ctx: click.Context) -> str:
     """What an interrupted command has left, with the command that goes on with it."""
-    if ctx.obj is not None:
-        return f"; nothing is lost, `{ctx.obj}` continues"
+    if ctx.obj is not None and (ctx.obj[0] / "ledger.db").is_file():
+        return f"; nothing is lost, `{ctx.obj[1]}` continues"
     return "; nothing is lost, the same command with --run DIR continues" if ctx.invoked_subcommand == "duel" else ""
 
 
@@ -123,6 +123,8 @@ def again(verb: str, run: Path, options: Mapping[str, Any]) -> str:
     if options.get("referee_token_file") is not None:
         words += ["--referee-token-file", str(options["referee_token_file"])]
     words += ["--i-trust-the-candidates"] * bool(options.get("trust"))
+    if verb == "unseal" and options.get("beacon") is not None:
+        words += ["--beacon", options["beacon"]]
     words += ["--unseal"] * (verb == "resume" and bool(options.get("unseal")))
     return shlex.join(words + ["--report"] * bool(options.get("report")))
 

@@ -61,9 +61,8 @@ def changed(then: Mapping[str, str], now: Mapping[str, str], task_id: str) -> st
     if not differ:
         return ""
     edited = CODE in then and then[CODE] != now.get(CODE)
-    why = (
-        "its code was changed since" if edited else "its code is the same, so a package or a file that it reads is not"
-    )
+    unedited = "its code was not; a package, a file that it reads or the vault's secret was"
+    why = "its code was changed since" if edited else unedited
     return (
         f"task {task_id} is not what the run was begun on: {', '.join(differ)} differ ({why}); "
         "put back what was there then, or begin a new run"

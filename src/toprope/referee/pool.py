@@ -12,6 +12,8 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 
+import msgspec
+
 from toprope import errors, wire
 from toprope.errors import NoAnswer, TooLate, WorkerDied
 from toprope.referee.broker import Broker, broker_for
@@ -110,6 +112,8 @@ class ScorerPool:
             self._workers.append(self._start())  # alone at first: what it prepares on disk, the others find there
             ready = self._ready(self._workers[0], progress)
             self.protection, self.mark = ready.protection, ready.mark
+            self.config = msgspec.structs.replace(config, marked=False)  # once is enough: some draws take a second
+            self._start = partial(_Worker, self.config, module, environment)
             for _ in range(n - 1):
                 self._workers.append(self._start())
             for worker in self._workers[1:]:
