@@ -126,6 +126,19 @@ def test_a_child_that_is_never_allowed_to_run_is_the_machines_fault(tier: str, m
         play("def f(x):\n    return [1.0]\n", sandbox=box(tier=tier))
 
 
+def test_a_child_that_is_stopped_when_it_may_go_spoils_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A child that somebody stops after its last answer is ended, and its answers count."""
+    monkeypatch.setattr(patience, "PATIENCE", 0.3)
+    let_go = process.Child.let_go
+
+    def stopped(child: process.Child) -> bytes:
+        signal.pidfd_send_signal(child.pidfd, signal.SIGSTOP)
+        return let_go(child)
+
+    monkeypatch.setattr(process.Child, "let_go", stopped)
+    assert play("def f(x):\n    return [1.0]\n")[0].outcomes == [OK]
+
+
 def kill_in_round(monkeypatch: pytest.MonkeyPatch, times: int) -> None:
     """Somebody kills the first `times` children while their second variant is at work."""
     fork, left = process.Zygote.fork, [times]

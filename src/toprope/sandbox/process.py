@@ -29,7 +29,7 @@ from toprope.errors import MachineFault, NoProtection, WorkerDied
 from toprope.sandbox import namespaces, walls
 from toprope.sandbox.inside.candidate import LENGTHS, ROUND
 from toprope.sandbox.inside.zygote import NO_CHILD, STATUS
-from toprope.sandbox.patience import Patience
+from toprope.sandbox.patience import Gone, Patience
 
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as they are for the receiver
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # bubblewrap passes a signal on like a shell
@@ -265,12 +265,13 @@ class Child:
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
         patience = Patience(self, EXIT_S)
-        while len(last) < LAST_WORDS and (data := self.hear(patience.pause())) != b"" and not patience.over():
-            last += data or b""
-        while not self.ends(patience.pause()):
-            if patience.over() or len(last) >= LAST_WORDS:
-                self.kill()
-                break
+        with contextlib.suppress(Gone):  # it was given no CPU: then it is killed like one that does not exit
+            while len(last) < LAST_WORDS and (data := self.hear(patience.pause())) != b"" and not patience.over():
+                last += data or b""
+            while len(last) < LAST_WORDS and not patience.over():
+                if self.ends(patience.pause()):
+                    return bytes(last)
+        self.kill()
         return bytes(last)
 
     def ends(self, seconds: float) -> bool:
