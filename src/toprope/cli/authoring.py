@@ -80,4 +80,5 @@ def _said(answer: dict[str, Any]) -> str:
     from toprope.view.text import clean
 
     shown = [f"{name}: {line}" for name in ("stdout", "stderr") for line in answer[name].splitlines()]
-    return clean("\n".join([*shown, f"exit code {answer['exit_code']}; {answer['queries_left']} questions left"]))
+    end = answer.get("ended") or f"exit code {answer['exit_code']}"
+    return clean("\n".join([*shown, f"{end}; {answer['queries_left']} questions left"]))

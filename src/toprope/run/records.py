@@ -20,7 +20,7 @@ class Plan(msgspec.Struct, frozen=True):
     """How authors share a run. model: provider/name, or "" for agents that bring their own. experiments, attempts,
     apart: for each author (`desk.Quota`). tokens, dollars: hard caps for each researcher, over all its conversations;
     dollars None: no cap. prices: dollars for a million tokens, of input, of output, and perhaps of input written to and
-    read from a cache. directions: one for each researcher, in turn."""
+    read from a cache. directions: one for each researcher, in turn. seconds, gate_s: as in a quota."""
 
     model: str = ""
     researchers: int = 1
@@ -31,6 +31,8 @@ class Plan(msgspec.Struct, frozen=True):
     tokens: int = 2_000_000
     dollars: float | None = None
     prices: list[float] = []
+    seconds: float = 28_800.0
+    gate_s: float = 600.0
 
 
 class Asks(msgspec.Struct, frozen=True):
@@ -181,6 +183,14 @@ class Spent(msgspec.Struct, frozen=True):
     elapsed: float = 0.0
 
 
+class Queried(msgspec.Struct, frozen=True):
+    """kind "query": an author asked the oracle of a task. bytes, seconds: what the answer took."""
+
+    author: str
+    bytes: int
+    seconds: float
+
+
 class Committed(msgspec.Struct, frozen=True):
     """kind "commit": the one candidate the sealed test will be opened for, named before it is opened."""
 
@@ -198,6 +208,7 @@ KINDS: dict[str, Any] = {
     "audit": Audited,
     "finding": Finding,
     "spent": Spent,
+    "query": Queried,
     "reply": Reply,
     "commit": Committed,
     "test": Opened,

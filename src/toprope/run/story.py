@@ -24,6 +24,7 @@ from toprope.run.records import (
     Finding,
     Generation,
     Opening,
+    Queried,
     Spent,
     record,
 )
@@ -51,6 +52,7 @@ class Story(msgspec.Struct):
     findings: list[Finding] = []
     spent: list[Spent] = []
     replies: list[Reply] = []
+    queried: list[Queried] = []
 
     @property
     def experiments(self) -> int:
@@ -219,6 +221,7 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         by_kind.get("finding", []),
         by_kind.get("spent", []),
         by_kind.get("reply", []),
+        by_kind.get("query", []),
     )
     sound.check(story)
     return story
