@@ -76,7 +76,7 @@ def _bits(some: Sequence[int]) -> float:
 
 
 def _alike(a: frozenset[int], b: frozenset[int]) -> bool:
-    """Is Jaccard's index large enough? Estimated from the smallest hashes of both (Broder 1997); exact for few words."""
+    """Is Jaccard's index large? Estimated from the smallest hashes of both (Broder 1997), exact for few words."""
     both = a & b
     of = min(KEPT, len(a) + len(b) - len(both))
     if len(both) < ALIKE * of:  # nearly always: no need to look which are the smallest
