@@ -65,7 +65,7 @@ class Commands(click.Group):
                 e.show()
                 sys.exit(2)
             command = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "toprope"
-            _complain(f"{e.format_message()} (`{command} --help` lists what there is)")
+            complain(f"{e.format_message()} (`{command} --help` lists what there is)")
             sys.exit(2)
         except click.Abort:  # interrupted before a command had begun
             sys.exit(130)
@@ -74,23 +74,23 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except TopropeError as e:
-            _complain(str(e))
+            complain(str(e))
             ctx.exit(e.exit_code)
         except OSError as e:
             if e.errno == errno.EPIPE:  # whoever read our output has enough; click knows what to do
                 raise
-            _complain(f"{e.filename or 'the system'}: {e.strerror or e}; make it readable and writable for this user")
+            complain(f"{e.filename or 'the system'}: {e.strerror or e}; make it readable and writable for this user")
             ctx.exit(2)
         except KeyboardInterrupt:
             again = {
                 **dict.fromkeys(("climb", "resume", "unseal"), "; nothing is lost, `toprope resume RUN` continues"),
                 "duel": "; nothing is lost, the same command with --run DIR continues",
             }
-            _complain("interrupted" + again.get(ctx.invoked_subcommand or "", ""))
+            complain("interrupted" + again.get(ctx.invoked_subcommand or "", ""))
             ctx.exit(130)
 
 
-def _complain(message: str) -> None:
+def complain(message: str) -> None:
     """One line on stderr, whatever the message was made of."""
     from toprope.view.text import clean
 

@@ -30,6 +30,7 @@ from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate, submit
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
+from toprope.stats.intervals import told as told_value
 from toprope.tasks import registry
 from toprope.types import HARDCODED, Candidate, Split
 
@@ -117,7 +118,7 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
         )
     without_aliases()
     task = registry.load(registry.find(name))
-    system = briefing.alone(task.spec, experiments)
+    system = briefing.alone(task, experiments)
     tools = [bash(timeout=COMMAND_S), _evaluate(task, experiments, seed)]
     if imitation(task):
         tools.append(_oracle(task))
@@ -143,7 +144,7 @@ def practised(task: Task, room: Workspace, folder: str, seed: int) -> str:
     name, dev = told["candidate"][:12], told["dev"]
     if dev is None:
         return f"candidate {name} ended as {told['outcome']}: {told['message'] or 'no message'}"
-    return f"candidate {name}: dev {dev['value']:.4f} +- {1.96 * dev['se']:.4f} over {dev['draws']} draws"
+    return f"candidate {name}: dev {told_value(dev['value'], dev['se'])} over {dev['draws']} draws"
 
 
 def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from toprope.protocols import Task, TaskSpec
 from toprope.referee.broker import LARGEST, counted
 from toprope.referee.provider import bill, get, plain
 from toprope.researchers import briefing
-from toprope.researchers.tools import Toolbox, tools_of
+from toprope.researchers.tools import ORACLE, PLAIN, Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Desk
 from toprope.run.records import Plan, Spent
@@ -105,7 +105,7 @@ def work(
         boxes.append(Toolbox(desk, name, room, folder / name / "calls.jsonl"))
     tools = tools_of(task)
     listen = functools.cache(functools.partial(_listen, say))
-    tasks = [_task(box, task.spec, plan, i, seconds, tools, listen) for i, box in enumerate(boxes)]
+    tasks = [_task(box, task, plan, i, seconds, tools, listen) for i, box in enumerate(boxes)]
     tasks = [t for t in tasks if t is not None]
     if tasks:
         logs = _evaluated(tasks, plan.model, folder / "transcripts")
@@ -191,7 +191,7 @@ def _judged(logs: list[Any], say: Callable[[str], None]) -> None:
 
 def _task(
     box: Toolbox,
-    spec: TaskSpec,
+    task: Task,
     plan: Plan,
     number: int,
     seconds: float | None,
@@ -212,7 +212,8 @@ def _task(
     notes = box.notes()
     began = AGAIN.format(notebook=notes or "(nothing)") if past or notes else BEGIN
     conversation = f"{box.name}-{len(set(past)) + 1}"
-    system = briefing.prompt(spec, box.name, direction, box.quota)
+    others = [name for name in tools if name in (*PLAIN, ORACLE)]
+    system = briefing.prompt(task, box.name, direction, box.quota, [*others, "finish"])
     return InspectTask(
         name=conversation,
         dataset=[Sample(id=box.name, input=[ChatMessageSystem(content=system), ChatMessageUser(content=began)])],
@@ -220,7 +221,7 @@ def _task(
         token_limit=plan.tokens - tokens,
         cost_limit=left,
         time_limit=None if seconds is None else max(1, int(seconds)),
-        metadata={"researcher": box.name, "direction": direction, "task": spec.id},
+        metadata={"researcher": box.name, "direction": direction, "task": task.spec.id},
     )
 
 

@@ -27,6 +27,7 @@ from toprope.run.desk import Desk, Judged, Quota
 from toprope.run.records import Queried
 from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate
+from toprope.stats.intervals import told
 
 P = ParamSpec("P")
 SHOWN = 8000  # characters of a command's output that are told
@@ -45,6 +46,7 @@ NAMES = (
     "fetch_snapshot",
     "notebook",
 )
+PLAIN = ("share_finding", "read_findings", "leaderboard", "fetch_snapshot", "notebook")  # explained by their names
 ORACLE = "ask_oracle"  # where the task has a program to imitate
 
 
@@ -76,10 +78,12 @@ def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[To
 
 class Toolbox:
     """One researcher's tools. room: its workspace. record: file that every call is appended to. gate_s: how long a call
-    waits for the gate; None: until it answers."""
+    waits for the gate; None: until it answers. words: of its briefing."""
 
-    def __init__(self, desk: Desk, name: str, room: Workspace, record: Path, gate_s: float | None = None) -> None:
-        self._gate_s = gate_s
+    def __init__(
+        self, desk: Desk, name: str, room: Workspace, record: Path, gate_s: float | None = None, words: str = ""
+    ) -> None:
+        self._gate_s, self._words = gate_s, words
         self.desk, self.name, self.room, self._record = desk, name, room, record
         self._asking, self._logging = threading.Lock(), threading.Lock()
         self._calls, self._bytes = _logged(record)
@@ -87,6 +91,11 @@ class Toolbox:
     @property
     def quota(self) -> Quota:
         return self.desk.quota
+
+    @tool
+    def briefing(self) -> str:
+        """Read the rules, the problem, and what a candidate is. Read it before anything else."""
+        return self._words
 
     @tool
     def run(self, command: str, timeout_s: int = 60) -> str:
@@ -193,10 +202,11 @@ class Toolbox:
     @tool
     def leaderboard(self) -> str:
         """The best candidates so far on practice draws, and what became of those sent to the gate."""
-        rows = [f"{'candidate':14}{'author':14}{'dev value':22}gate"]
+        rows = [f"{'candidate':14}{'author':14}{'dev value ± standard error':28}gate"]
         board = self.desk.leaderboard()
         for j in board[:ROWS]:
-            rows.append(f"{j.id[:12]:14}{j.author[:12]:14}{f'{j.value:.4f} +- {1.96 * j.se:.4f}':22}{self._gate(j)}")
+            value = f"{j.value:.4f} ± {self.desk.error(j):.4f}"
+            rows.append(f"{j.id[:12]:14}{j.author[:12]:14}{value:28}{self._gate(j)}")
         rows.append(f"{len(board)} candidates, {len(self.desk.judged)} experiments, {self.desk.left} left to the run")
         return "\n".join(rows)
 
@@ -276,7 +286,7 @@ class Toolbox:
         worst = np.argsort(per_draw)[:3].tolist()
         best = self.desk.leaderboard()[0]
         return (
-            f"candidate {j.id[:12]}: dev {j.value:.4f} +- {1.96 * j.se:.4f} over {len(j.scores)} draws; worst draws "
+            f"candidate {j.id[:12]}: dev {told(j.value, self.desk.error(j))} over {len(j.scores)} draws; worst draws "
             + ", ".join(f"{i} ({per_draw[i]:.2f})" for i in worst)
             + f"; best so far {best.value:.4f} ({best.id[:12]} by {best.author})"
         )

@@ -43,6 +43,7 @@ from toprope.run.records import (
 )
 from toprope.run.turns import Turns
 from toprope.space import several
+from toprope.stats.intervals import ratio
 from toprope.types import Block, Candidate, Floats, Incident, Outcome, certain
 
 STARTER = "starter"  # the author of experiment 0
@@ -68,8 +69,8 @@ class Quota(NamedTuple):
 
 
 class Judged(NamedTuple):
-    """One experiment. id: of its candidate. value: normalised, NaN if not ok; se: its standard error over dev draws.
-    message: what went wrong, as the candidate's own error text says."""
+    """One experiment. id: of its candidate. value: normalised, NaN if not ok. message: what went wrong, as the
+    candidate's own error text says. seconds: of scorers."""
 
     experiment: int
     author: str
@@ -78,11 +79,10 @@ class Judged(NamedTuple):
     parent: str
     outcome: Outcome
     value: float
-    se: float
     scores: Floats
     message: str
     quarantined: bool
-    seconds: float  # of scorers
+    seconds: float
 
 
 class Desk:
@@ -106,6 +106,8 @@ class Desk:
         self._lock = threading.RLock()  # over what is known here; never held while a candidate or the gate works
         self._scorers, self._gate = Turns(), Turns()
         self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
+        self._closed = False
+        self._errors: dict[str, float] = {}
         self._slow: dict[str, str] = {}  # candidate -> why it is too slow for the gate
         self.anchors = Anchors(opening.floors, opening.ceilings)
         self.judged: list[Judged] = []
@@ -153,6 +155,13 @@ class Desk:
             promoted = [a.candidate for a in self.answers.values() if a.promoted]
             return self.asked[promoted[-1]].candidate if promoted else self.judged[0].candidate
 
+    def error(self, judged: Judged) -> float:
+        """Standard error of its value over dev draws, as everywhere; 0 for one draw, which has none."""
+        if judged.id not in self._errors:
+            known = len(judged.scores) > 1
+            self._errors[judged.id] = ratio(judged.scores, *self.anchors).se if known else 0.0
+        return self._errors[judged.id]
+
     def leaderboard(self) -> list[Judged]:
         """Every distinct candidate that ran on all of dev, best first; equal values: less code, then the earlier."""
         best: dict[str, Judged] = {}
@@ -185,6 +194,7 @@ class Desk:
     def _known(self, candidate: Candidate, author: str) -> Judged | None:
         """What the run knows of the candidate already. Raises UsageError where nothing new may be made."""
         with self._lock:
+            self._open()
             own = [j for j in self.judged if j.author == author]
             if len(own) >= self.quota.experiments or not self.left:
                 whose = f"author {author} has made {len(own)}" if self.left else self._over()
@@ -218,10 +228,9 @@ class Desk:
             return self.judged[-1]
 
     def _of(self, block: BlockRecord) -> Judged:
-        o, scores = self.opening, block.scores[0].astype(np.float64)
+        o = self.opening
+        scores = block.scores[0].astype(np.float64)
         author = block.author or Author(STARTER, Candidate(o.tree, o.space.decode(block.rows[0])))
-        gaps = (o.ceilings - o.floors).mean()
-        spread = float(np.std(scores - o.floors, ddof=1) / gaps) if len(scores) > 1 else 0.0
         return Judged(
             int(block.experiments[0]),
             author.name,
@@ -229,8 +238,7 @@ class Desk:
             author.candidate,
             author.parent,
             Outcome(block.outcomes.get(0, "ok")),
-            float(self.anchors.value(block.scores[0].astype(np.float64))),
-            spread / np.sqrt(len(scores)),
+            float(self.anchors.value(scores)),
             scores,
             block.messages.get(0, ""),
             certain(block.incidents.get(0, [])),
@@ -260,6 +268,7 @@ class Desk:
     def note(self, finding: Finding) -> Finding:
         """Raises UsageError for an author who has shared as many as it may: each lies in everybody's room."""
         with self._lock:
+            self._open()
             if sum(f.author == finding.author for f in self.findings) >= FINDINGS:
                 raise UsageError(f"author {finding.author} has shared {FINDINGS} findings, which is all it may")
             finding = msgspec.structs.replace(finding, number=len(self.findings) + 1)
@@ -270,6 +279,7 @@ class Desk:
     def query(self, queried: Queried) -> None:
         """What an answer of the oracle took, on its author's account."""
         with self._lock:
+            self._open()
             self._ledger.append("query", queried)
             self.queried.append(queried)
 
@@ -305,6 +315,7 @@ class Desk:
             if judged.id in self.asked and (judged.id in self.answers or not self.asked[judged.id].clean):
                 future.set_result(self.answers.get(judged.id))  # at once, and without a reason
                 return future
+            self._open()
             self._may_ask(judged, author)
             future.author = author  # type: ignore[attr-defined]
             self._sent[judged.id] = future
@@ -346,6 +357,21 @@ class Desk:
         except WorkerDied:  # more often than a hub is started again; experiments may go on
             raise UsageError(f"{_unanswered(judged.id)}; the run asks again when it is resumed") from None
 
+    @property
+    def waiting(self) -> int:
+        """Attempts that have no answer."""
+        with self._lock:
+            return len({c for c in {*self.asked, *self._sent} if self.waits(c)})
+
+    def close(self) -> None:
+        """Nothing new is begun from now on; what is under way goes on."""
+        with self._lock:
+            self._closed = True
+
+    def _open(self) -> None:
+        if self._closed:
+            raise UsageError("this sitting of the run is over; nothing new is begun")
+
     def settled(self) -> None:
         """At the end of a sitting: waits for the attempts that are under way. Raises RunError if the gate owes an
         answer that no hub lived to give."""
@@ -353,6 +379,8 @@ class Desk:
             under_way = list(self._sent.values())
         for future in under_way:
             future.exception()
+        with self._scorers.turn(STARTER):  # an experiment whose author has left
+            pass
         if owed := self._owed():
             raise RunError(f"{owed}; resume the run, which asks again")
 
