@@ -292,8 +292,10 @@ def test_a_client_that_does_not_wait_for_the_test_spoils_nothing(cli, tmp_path, 
     run = tmp_path / "run"
     with Raw(TASK, "--run", run, "--unseal") as server:
         server.hello()
-        server.call(1, "leaderboard")
+        server.call(1, "edit", path="candidate/params.json", content='{"face": 1, "act": "ok", "skill": 0.01}')
         server.read()
+        server.call(2, "evaluate")
+        assert "(standard error)" in server.read()["result"]["content"][0]["text"]
         server.process.stdin.close()
         assert f"`toprope unseal {run}` finishes it" in server.until("opening the sealed test")[-1]
         server.process.send_signal(how)

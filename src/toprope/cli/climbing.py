@@ -47,13 +47,23 @@ def tasks(as_json: bool) -> None:
 @click.option("--researchers", type=click.IntRange(1, 100), help="With --climber llm: how many, side by side [1].")
 @click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
 @click.option("--attempts", type=click.IntRange(1, 10**6), help="With --climber llm: at the gate, for each [8].")
-@click.option("--tokens", type=click.IntRange(1, 10**12), help="With --climber llm: hard cap for each [2,000,000].")
+@click.option(
+    "--tokens",
+    type=click.IntRange(1, 10**12),
+    help="With --climber llm: cap for each [2,000,000]; the last reply may pass it.",
+)
 @click.option("--dollars", type=float, help="With --climber llm: hard cap for each; needs --prices.")
 @click.option(
     "--prices", metavar="IN,OUT", help="With --climber llm: dollars for a million tokens [,CACHE WRITE,READ]."
 )
 @click.option("--experiments", type=int, help="Budget in experiments; exact and reproducible.")
 @click.option("--minutes", type=float, help="Budget in minutes of climbing [2 if no budget is given].")
+@click.option("--until", type=float, help="Stop when the measured value of the champion has reached this.")
+@click.option(
+    "--patience",
+    type=click.IntRange(1, 10**9),
+    help="Stop after so many experiments without a better practice value or a promotion.",
+)
 @workers_option
 @seed_option
 @click.option("--rehearsal-secret", help="Replace the random run secret; the run then certifies nothing.")
@@ -95,6 +105,8 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
         options["beacon_round"],
         plan,
         asks(named, options["candidate_model"], options["candidate_tokens"]),
+        options["until"],
+        options["patience"],
     )
     _check_names(ask)
     directory = run_dir or Path("runs") / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
@@ -108,6 +120,10 @@ def _planned(task: str, options: dict[str, Any]) -> tuple[str, Any]:
     """The climber's name in the ledger, and how researchers share the run; (name, None) for other climbers."""
     given = {name: options.pop(name) for name in RESEARCH}
     climber = options["climber"]
+    if climber == "external":
+        raise UsageError(f"--climber external stands for agents of your own, which climb by `toprope mcp {task}`")
+    if climber.startswith("llm:") and given["model"] is None:  # as the ledger and a report name it
+        climber, _, given["model"] = climber.partition(":")
     if climber != "llm":
         if extra := [name for name, value in given.items() if value is not None]:
             raise UsageError(f"--{extra[0]} is for --climber llm, not for {climber}")
@@ -139,6 +155,8 @@ def _check_names(ask: Any) -> None:
             raise UsageError(f"{option} {value!r} is no text; expected UTF-8")
     if not climbers.authored(ask.climber):
         climbers.known(ask.climber)
+    if ask.until is not None and not -1e9 < ask.until < 1e9:
+        raise UsageError(f"--until {ask.until}; expected a value of the task's metric, such as 0.5")
 
 
 def _is_text(value: str) -> bool:

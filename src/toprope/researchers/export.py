@@ -23,7 +23,8 @@ from toprope.referee.pool import ScorerPool
 from toprope.referee.provider import needed
 from toprope.referee.traps import complete_secret
 from toprope.researchers import briefing
-from toprope.researchers.team import FINISH, without_aliases
+from toprope.researchers.conversation import FINISH
+from toprope.researchers.team import without_aliases
 from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
 from toprope.run.session import vault_directory
@@ -262,7 +263,7 @@ def _oracle(task: Task) -> Any:
 def _tool(act: Callable[..., Awaitable[str]]) -> Any:
     from inspect_ai.tool import ToolDef
 
-    from toprope.researchers.team import described
+    from toprope.researchers.conversation import described
 
     described(act, act)  # type: ignore[arg-type]  # annotations as types, which Inspect wants
     return ToolDef(act, parallel=False).as_tool()

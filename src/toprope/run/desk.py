@@ -24,7 +24,7 @@ from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer, Work
 from toprope.referee.pool import ScorerPool
 from toprope.referee.schedule import pace
-from toprope.run import audit
+from toprope.run import audit, stopping
 from toprope.run.evaluate import lone
 from toprope.run.experiment import joined, size
 from toprope.run.race import Anchors
@@ -33,6 +33,7 @@ from toprope.run.records import (
     Audited,
     Author,
     BlockRecord,
+    Ended,
     Finding,
     Generation,
     Opening,
@@ -147,7 +148,26 @@ class Desk:
     @property
     def left(self) -> int:
         """Experiments that the run may still make."""
-        return max(0, 2**31 if self.opening.experiments is None else self.opening.experiments - len(self.judged))
+        most = self.opening.experiments
+        return 0 if self.stopped else max(0, 2**31 if most is None else most - len(self.judged))
+
+    @property
+    def stopped(self) -> str:
+        """Why the run's user wants it to end here (`stopping.py`); empty while it goes on."""
+        with self._lock:
+            best, since = float("-inf"), 0
+            for j in self.judged:
+                if j.outcome is Outcome.OK and j.value > best:
+                    best, since = j.value, j.experiment + 1
+            promoted = [a for a in self.answers.values() if a.promoted]
+            since = max([since, *(self.asked[a.candidate].made for a in promoted)])
+            measured = promoted[-1].measured.value if promoted and promoted[-1].measured is not None else None
+            return stopping.reason(self.opening, len(self.judged), since, measured)
+
+    def free(self, author: str) -> bool:
+        """May the author make another experiment, as far as numbers go?"""
+        with self._lock:
+            return self.left > 0 and sum(j.author == author for j in self.judged) < self.quota.experiments
 
     @property
     def champion(self) -> Candidate:
@@ -196,8 +216,10 @@ class Desk:
         with self._lock:
             self._open()
             own = [j for j in self.judged if j.author == author]
-            if len(own) >= self.quota.experiments or not self.left:
-                whose = f"author {author} has made {len(own)}" if self.left else self._over()
+            if why := self.stopped:
+                raise UsageError(f"no experiments left: {why}")
+            if not self.free(author):
+                whose = f"author {author} has made {len(own)}" if self.left else f"this run has made {len(self.judged)}"
                 raise UsageError(f"no experiments left: {whose}, which is all it may")
             if (again := next((j for j in self.judged if j.id == candidate.id), None)) is not None:
                 return again
@@ -207,9 +229,6 @@ class Desk:
                     f"{self.quota.seconds:.0f} s are all it may"
                 )
             return None
-
-    def _over(self) -> str:
-        return f"this run has made {len(self.judged)}"
 
     def _run(self, author: Author) -> Judged:
         candidate, number, draws = author.candidate, len(self.judged), len(self.opening.floors)
@@ -282,6 +301,9 @@ class Desk:
             self._open()
             self._ledger.append("query", queried)
             self.queried.append(queried)
+
+    def end(self, ended: Ended) -> None:
+        self._ledger.append("ended", ended)
 
     def pay(self, spent: Spent) -> None:
         """Waits for no experiment: who pays is the loop that all conversations share."""

@@ -44,7 +44,8 @@ class Asks(msgspec.Struct, frozen=True):
 
 
 class Ask(msgspec.Struct, frozen=True):
-    """kind "ask", the first entry: what a user wants of a new run, so that one killed while starting can be resumed."""
+    """kind "ask", the first entry: what a user wants of a new run, so that one killed while starting can be resumed.
+    until: measured value of a champion, patience: experiments without anything better, at which the climb ends."""
 
     run: str
     task: str
@@ -56,6 +57,8 @@ class Ask(msgspec.Struct, frozen=True):
     beacon_round: str | None = None
     plan: Plan | None = None
     asks: Asks | None = None
+    until: float | None = None
+    patience: int | None = None
 
 
 class Opening(msgspec.Struct, frozen=True):
@@ -86,6 +89,8 @@ class Opening(msgspec.Struct, frozen=True):
     confined: bool = False
     plan: Plan | None = None
     asks: Asks | None = None
+    until: float | None = None
+    patience: int | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
 
 
@@ -183,6 +188,14 @@ class Spent(msgspec.Struct, frozen=True):
     elapsed: float = 0.0
 
 
+class Ended(msgspec.Struct, frozen=True):
+    """kind "ended": an author's work is over, for this sitting. why: finished, tokens, dollars, time, experiments,
+    fruitless or error, perhaps with words after a colon: a provider's, hostile to whoever reads them."""
+
+    author: str
+    why: str
+
+
 class Queried(msgspec.Struct, frozen=True):
     """kind "query": an author asked the oracle of a task. bytes, seconds: what the answer took."""
 
@@ -209,6 +222,7 @@ KINDS: dict[str, Any] = {
     "finding": Finding,
     "spent": Spent,
     "query": Queried,
+    "ended": Ended,
     "reply": Reply,
     "commit": Committed,
     "test": Opened,

@@ -32,6 +32,7 @@ from toprope.run.ledger import SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
 from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
+from toprope.run.stopping import Stop
 from toprope.run.story import tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space
@@ -220,7 +221,7 @@ class Session:
             spec.metric.spread,
             self.screen.gate,
         )
-        climber = _climber(o.climber, self.task, o.seed)
+        climber, stop = _climber(o.climber, self.task, o.seed), Stop(o)
         try:
             climb(
                 climber,
@@ -231,7 +232,10 @@ class Session:
                 spec.splits.generation,
                 o.space.points,
                 self.screen.generation,
+                stop,
             )
+            if stop.why:
+                self.screen.say(f"the climb is over: {stop.why}")
         except ModelSpent as e:  # as any other budget: what is promoted stands
             self.screen.say(str(e))
             ascent.hear()
@@ -262,6 +266,11 @@ class Session:
         if past is not None:
             return past
         assert self._hub is not None
+        if climbers.authored(self.opening.climber) and not any(record(b).author for b in self.ledger.read("block")):
+            raise RunError(
+                f"run {self.directory}: no author has made an experiment, so there is nothing to test; the sealed test "
+                "stays closed and nothing is spent"
+            )
         champion, committed = self.champion(), next(self.ledger.read("commit"), None)
         _check_beacon(self.directory, self.opening.beacon_round, beacon, committed is not None)
         head = committed.hash if committed is not None else self._commit(champion)

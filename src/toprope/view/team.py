@@ -9,7 +9,7 @@ from typing import Any
 from toprope import figures
 from toprope.figures import Chart, Line
 from toprope.run import ideas
-from toprope.run.story import Story
+from toprope.run.story import Story, researchers
 
 FINDINGS, LINES = 60, 400  # told in full; of a diff
 COMPARED, WIDTH = 1000, 400  # lines of each side that are compared, in all; characters of a line
@@ -18,7 +18,7 @@ COMPARED, WIDTH = 1000, 400  # lines of each side that are compared, in all; cha
 def team(s: Story) -> dict[str, Any] | None:
     """None for a climb without authors."""
     made = [(int(b.experiments[0]), b.author) for b in s.blocks if b.author is not None]
-    if not made:
+    if not made and not researchers(s):
         return None
     found: dict[str, ideas.Idea] = {}
     for _, author in made:
@@ -29,13 +29,14 @@ def team(s: Story) -> dict[str, Any] | None:
     return {
         "rows": list(_rows(s, made, numbers, found)),
         "families": len(set(numbers)),
-        "entropy": ideas.entropy(numbers)[-1],
+        "entropy": ideas.entropy(numbers)[-1] if numbers else 0.0,
         "window": ideas.WINDOW,
-        "figure": _figure(numbers, read),
+        "figure": _figure(numbers, read) if numbers else "",
         "findings": s.findings[:FINDINGS],
         "more": max(0, len(s.findings) - FINDINGS),
         "tokens": sum(x.tokens for x in s.spent),
         "dollars": sum(x.dollars for x in s.spent),
+        "counted": bool(s.opening.plan is not None and s.opening.plan.model),
     }
 
 
@@ -45,9 +46,8 @@ def _rows(
     """One an author, by name."""
     values = _values(s)
     promoted = {a.candidate for a in s.answers if a.promoted}
-    named = {author.name for _, author in made} | {f.author for f in s.findings} | {x.author for x in s.spent}
-    named |= {a.author for a in s.asked}
-    for name in sorted(named - {""}):
+    for known in researchers(s):
+        name = known["name"]
         own = [(e, a, f) for (e, a), f in zip(made, numbers, strict=True) if a.name == name]
         ids = {a.candidate.id for _, a, _ in own}
         best = max(((values[e], a) for e, a, _ in own if e in values), key=lambda x: x[0], default=None)
@@ -60,8 +60,9 @@ def _rows(
             "attempts": sum(x.author == name for x in s.asked),
             "promotions": len(ids & promoted),
             "findings": sum(f.author == name for f in s.findings),
-            "tokens": sum(x.tokens for x in s.spent if x.author == name),
-            "dollars": sum(x.dollars for x in s.spent if x.author == name),
+            "tokens": known["tokens"],
+            "dollars": known["dollars"],
+            "ended": known["ended"],
         }
 
 
