@@ -1,8 +1,9 @@
 """An OpenAI-compatible server on loopback whose replies are scripts: real provider code, no model, no network.
 
 A script is a list of steps for a researcher, found by its name in the system prompt; the step is chosen by how many
-replies the conversation holds already. A step is a (tool, arguments) pair, a text, an HTTP status, or a function of the
-messages that returns one of these.
+replies the conversation holds already. A step is a (tool, arguments) pair, a text, an HTTP status, bytes (a page with
+status 200), a dict (an error with status 400), or a function of the messages that returns one of these. A status or a
+page is sent once for each place in a script, an error every time.
 """
 
 import json
@@ -23,9 +24,10 @@ class Server:
             def do_POST(self):
                 asked = json.loads(self.rfile.read(int(self.headers["content-length"])))
                 status, body = outer.reply(asked)
-                data = json.dumps(body).encode()
+                page = isinstance(body, bytes)
+                data = body if page else json.dumps(body).encode()
                 self.send_response(status)
-                self.send_header("content-type", "application/json")
+                self.send_header("content-type", "text/html" if page else "application/json")
                 self.send_header("content-length", str(len(data)))
                 self.end_headers()
                 self.wfile.write(data)
@@ -56,10 +58,13 @@ class Server:
         step = script[at] if at < len(script) else ("finish", {"answer": "done"})
         if callable(step):
             step = step(asked["messages"])
-        if isinstance(step, int):  # an HTTP error, once for each place in the script
+        if isinstance(step, dict):
+            return 400, {"error": step}
+        if isinstance(step, int | bytes):
             if self.failed.setdefault((name, at), 0) < 1:
                 self.failed[name, at] += 1
-                return step, {"error": {"message": "scripted", "type": "scripted"}}
+                fault = {"error": {"message": "scripted", "type": "scripted"}}
+                return (200, step) if isinstance(step, bytes) else (step, fault)
             step = "after an error"
         message = {"role": "assistant", "content": step if isinstance(step, str) else None}
         if not isinstance(step, str):

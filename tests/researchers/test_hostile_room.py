@@ -17,7 +17,7 @@ from cells import NOBODY
 from toprope.errors import UsageError
 from toprope.researchers import workspace
 from toprope.researchers.briefing import furnish
-from toprope.researchers.server import _tool
+from toprope.researchers.server import AT_ONCE, Agents, _patiently
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Quota
@@ -422,23 +422,25 @@ def test_calls_that_end_at_once_are_lines_of_their_own(box):
     assert [json.loads(line)["author"] for line in lines] == ["ada"] * 200
 
 
-def test_one_agents_calls_take_nobody_elses_turn(box):
-    """Forty sleeping commands of one agent fill every thread there is, if nobody counts whose they are."""
-    slow, quick = (
-        SimpleNamespace(name="ada", run=lambda: time.sleep(0.2)),
-        SimpleNamespace(name="bob", run=lambda: "me"),
-    )
-    asks, limits = [slow], {}
-    call = _tool("run", lambda: asks[0], limits)
+def test_one_agents_crowd_takes_nobody_elses_turn():
+    """Over HTTP, calls of one agent beyond a few wait, and another agent is answered meanwhile."""
+    full = threading.Event()
+    agents, context = Agents(), SimpleNamespace()
+    crowd = SimpleNamespace(run=lambda: full.wait() and "ada")
+    agents.begin({"ada": crowd, "bob": SimpleNamespace(run=lambda: "me")})
+    limits = {}
 
-    async def crowd():
+    async def call(who):
+        return await _patiently(agents, context, who, limits, "run", {}, "")
+
+    async def all_at_once():
         async with anyio.create_task_group() as group:
             for _ in range(60):
-                group.start_soon(call)
-            await anyio.sleep(0.05)
-            asks[0], began = quick, time.monotonic()
-            assert await call() == "me"
-            group.cancel_scope.cancel()
-            return time.monotonic() - began
+                group.start_soon(call, "ada")
+            while "ada" not in limits or limits["ada"].statistics().tasks_waiting < 60 - AT_ONCE:
+                await anyio.sleep(0.01)
+            said = await call("bob")
+            full.set()
+        return said
 
-    assert anyio.run(crowd) < 0.15
+    assert anyio.run(all_at_once) == ("me", False)

@@ -16,7 +16,10 @@ from inspect_ai.model import ModelUsage
 
 from toprope.errors import RunError
 from toprope.researchers import team
-from toprope.run.story import read
+from toprope.researchers.conversation import Meter, Turns, going_on
+from toprope.researchers.replies import TRIES, NoReply, watched
+from toprope.run.story import read, summary
+from toprope.view.report import render
 
 TASK = "testing/coin-v1"
 
@@ -182,14 +185,14 @@ def test_a_short_call_that_stands_for_a_long_one_ends_nobody(climb, tmp_path):
 def test_a_bill_that_is_none_is_refused(tokens):
     """Less than nothing would refill a cap."""
     usage = None if tokens is None else ModelUsage(total_tokens=tokens)
-    go_on = team._going_on(None, SimpleNamespace(read=lambda: None))
+    go_on = going_on(None, SimpleNamespace(read=lambda: None), Turns())
     with pytest.raises((RuntimeError, ValueError), match="tokens"):
         anyio.run(go_on, SimpleNamespace(output=SimpleNamespace(usage=usage)))
 
 
 def test_the_ledger_holds_only_what_a_ledger_may(monkeypatch):
     """Whatever a provider counts: a run whose ledger held less than nothing, or too much, would be read no more."""
-    paid, meter = [], team.Meter(SimpleNamespace(pay=lambda more: paid.append(more)), "ada", "ada-1")
+    paid, meter = [], Meter(SimpleNamespace(pay=lambda more: paid.append(more)), "ada", "ada-1")
     for tokens, dollars in ((120, 0.5), (-1000, 0.7), (100, -3.0), (10**13, 1e30), (10**30, 1e30), (0, 0.0)):
         limits = SimpleNamespace(token=SimpleNamespace(usage=tokens), cost=SimpleNamespace(usage=dollars))
         monkeypatch.setattr(inspect_ai.util, "sample_limits", lambda limits=limits: limits)
@@ -202,12 +205,14 @@ def test_the_ledger_holds_only_what_a_ledger_may(monkeypatch):
 def test_the_reason_of_an_error_is_told_and_not_the_request():
     """Inspect puts the whole request before what a provider said, which may be made to move a terminal's cursor."""
     why = repr(RuntimeError('\nRequest:\n{\n "messages": []\n}\n\nBadRequestError("too \x1b[2J long")'))
-    log = SimpleNamespace(error=None, samples=[SimpleNamespace(error=SimpleNamespace(message=why))],
-                          eval=SimpleNamespace(task="ada-1"))  # fmt: skip
-    said = []
+    about = SimpleNamespace(metadata={"researcher": "ada"})
+    log = SimpleNamespace(error=None, samples=[SimpleNamespace(error=SimpleNamespace(message=why))], eval=about)
+    said, ended = [], []
+    desk = SimpleNamespace(end=ended.append, spent=[], judged=[], attempts=lambda _: 0)
     with pytest.raises(RunError, match="BadRequestError"):
-        team._judged([log], said.append)
-    assert said[0].startswith('conversation ada-1 was ended by an error: BadRequestError("too \\x1b[2J long")')
+        team._judged(desk, [log], {"ada": Turns()}, said.append)
+    assert said[0].startswith('researcher ada: ended (error: BadRequestError("too \\x1b[2J long")')
+    assert [e.author for e in ended] == ["ada"]
 
 
 @pytest.mark.slow
@@ -335,3 +340,118 @@ def test_a_killed_team_goes_on(cli, tmp_path, monkeypatch):
     )
     assert sum(s.tokens for s in story.spent) > sum(s.tokens for s in first.spent) > 0
     assert done["test"] is not None
+
+
+LENGTH = {"message": "maximum context length is 4096 tokens", "code": "context_length_exceeded", "type": "scripted"}
+
+
+@pytest.fixture
+def alone(cli, tmp_path, monkeypatch):
+    """Runs `climb` with one scripted researcher; (how it ended, story, server)."""
+    servers = []
+
+    def run(script, *options):
+        server = scripted.Server({"ada": script})
+        servers.append(server)
+        monkeypatch.setenv("LOCAL_API_KEY", "none")
+        monkeypatch.setenv("LOCAL_BASE_URL", server.url)
+        llm = ("--climber", "llm", "--model", "openai-api/local/scripted", "--run", tmp_path / "run")
+        done = cli.run("climb", TASK, *llm, "--tokens", 100_000, *options)
+        return done, read(tmp_path / "run"), server
+
+    yield run
+    for server in servers:
+        server.close()
+
+
+def test_a_context_that_is_too_long_is_said_and_opens_no_test(alone):
+    """A new conversation with the notebook is tried once; then the researcher ends by an error, the climb with 2."""
+    done, story, server = alone([LENGTH], "--unseal", "--experiments", 20)
+    assert done.returncode == 2
+    assert len(server.requests) == 2
+    assert "the context is too long for the model" in done.stderr.splitlines()[-1]
+    assert (story.test, story.committed) == (None, None)
+    assert [e.why.split(":")[0] for e in story.ended] == ["error"]
+
+
+def test_a_conversation_that_has_become_too_long_begins_anew(alone):
+    """With what the notebook says, and goes on to its end."""
+
+    def until_it_is_long(messages):
+        if "milk" in scripted.text(messages[1]):
+            return ("evaluate", {"folder": "starter"})
+        return LENGTH
+
+    script = [lambda m: ("leaderboard", {}) if "milk" in scripted.text(m[1]) else ("notebook", {"text": "buy milk"})]
+    done, story, _ = alone([*script, until_it_is_long], "--experiments", 20)
+    assert done.returncode == 0, done.stderr
+    assert [e.why for e in story.ended] == ["finished"]
+
+
+def test_turns_that_bring_nothing_end_a_researcher(alone):
+    """Words without a tool, again and again: the end says so, with what was used; a run without an experiment of an
+    author's opens no test, and spends nothing on saying so."""
+    done, story, server = alone(["I cannot help with that."] * 50, "--unseal", "--experiments", 20)
+    assert len(server.requests) == 8
+    why = "fruitless: 8 turns running without a call of a tool, the last with words"
+    assert f"researcher ada: ended ({why}); 960 tokens, 0 experiments, 0 attempts" in done.stderr
+    assert done.returncode == 2
+    assert "no author has made an experiment" in done.stderr.splitlines()[-1]
+    assert (story.test, story.committed) == (None, None)
+    (told,) = summary(story)["researchers"]
+    assert told == {
+        "name": "ada", "ended": why, "tokens": 960, "dollars": 0.0, "experiments": 0, "attempts": 0,
+    }  # fmt: skip
+    assert "fruitless: 8 turns" in render(story)
+
+
+def test_a_page_in_place_of_a_reply_is_tried_again(alone):
+    """A gateway's HTML with status 200 ends nobody."""
+    done, story, _ = alone([b"<html>busy</html>", ("evaluate", {"folder": "starter"})], "--experiments", 20)
+    assert done.returncode == 0, done.stderr
+    assert [e.why for e in story.ended] == ["finished"]
+
+
+def test_pages_in_place_of_replies_have_an_end():
+    """After so many running the error says that it was the provider's reply; a reply in between ends the count."""
+    said = [json.JSONDecodeError("Expecting value", "<html>", 0)] * (TRIES - 1) + ["words"]
+    said += [AttributeError("'str' object has no attribute 'choices'")] * TRIES
+
+    async def generate():
+        answer = said.pop(0)
+        if isinstance(answer, Exception):
+            raise answer
+        return answer
+
+    model = watched(SimpleNamespace(api=SimpleNamespace(generate=generate, should_retry=lambda _: "as ever")))
+
+    async def ask():
+        while True:
+            try:
+                return await model.api.generate()
+            except NoReply as e:
+                if not model.api.should_retry(e):
+                    return str(e)
+
+    assert anyio.run(ask) == "words"
+    assert anyio.run(ask) == f"the provider's reply was no JSON of a model (AttributeError), {TRIES} times"
+    assert model.api.should_retry(ValueError()) == "as ever"
+
+
+def test_a_climb_stops_where_its_user_wants(alone):
+    """`--patience` counts experiments without anything better; the researcher ends, and the ledger says why."""
+    script = [step for i in (9, 5, 4, 3) for step in (better(i / 100), ("evaluate", {}))] + ["more"] * 20
+    done, story, server = alone(script, "--experiments", 20, "--patience", 2)
+    assert done.returncode == 0, done.stderr
+    assert story.experiments == 4
+    assert len(server.requests) == 6
+    assert "(--patience 2)" in story.ended[0].why
+
+
+def test_agents_of_ones_own_are_no_climber(cli, tmp_path):
+    """The command that a run of theirs names is refused before anything is made; a report's name of a model is one."""
+    done = cli.run("climb", TASK, "--climber", "external", "--run", tmp_path / "run")
+    assert (done.returncode, "`toprope mcp testing/coin-v1`" in done.stderr) == (2, True)
+    done = cli.run("climb", TASK, "--climber", "llm:nosuch/model", "--run", tmp_path / "run")
+    assert (done.returncode, "--model nosuch/model" in done.stderr) == (2, True)
+    assert not (tmp_path / "run").exists()

@@ -258,3 +258,74 @@ def test_forged_authors_are_noticed(tmp_path):
         assert "all it may" in " ".join(contradictions(entries, story))
     early = [msgspec.structs.replace(honest.asked[0], made=1)]
     assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))
+
+
+@contextlib.contextmanager
+def busy(turns):
+    """Somebody else holds the turn, for as long as the block runs."""
+    with turns.turn("somebody"):
+        yield
+
+
+def test_what_is_short_waits_for_nothing_long(tmp_path):
+    """While an experiment runs and another author's attempt is at the gate, notes, the leaderboard, lookups and known
+    candidates are answered, an attempt that has no answer reads as waiting, and a second one of its author is refused.
+    """
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(QUOTA)
+        found = [desk.evaluate(coin(0.04 * i, "# a"), "ada") for i in (1, 2)]
+        with busy(desk._scorers):
+            future = desk.send(found[-1].id, "ada")
+            assert desk.send(found[-1].id, "bob") is future
+            assert desk.waits(found[-1].id)
+            assert not desk.waits(found[0].id)
+            with pytest.raises(UsageError, match="ada has an attempt waiting at the gate"):
+                desk.send(found[0].id, "ada")
+            share(desk, "bob", "insight", "words")
+            assert len(desk.leaderboard()) == 3
+            assert desk.find(found[0].id).author == "ada"
+            assert desk.evaluate(coin(0.04, "# a"), "bob").experiment == 1
+            assert not future.done()
+        assert future.result().promoted
+        assert not desk.waits(found[-1].id)
+
+
+def test_a_sitting_ends_after_the_attempts_that_wait(tmp_path):
+    """`settled` returns when every attempt that is under way has its answer in the ledger."""
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(QUOTA)
+        for i in (1, 2):
+            last = desk.evaluate(coin(0.04 * i), "ada")
+        desk.send(last.id, "ada")
+        desk.settled()
+        assert set(desk.answers) == {last.id}
+
+
+def test_the_gate_refuses_what_would_keep_it_from_everybody(tmp_path):
+    """A candidate whose first answer would come later than the quota allows costs no attempt, and is told the figures
+    of its practice; it is not run again to say so."""
+    with sit(tmp_path / "run") as session:
+        desk = session.desk(QUOTA._replace(gate_s=0.001))
+        for i in (1, 2):
+            last = desk.evaluate(coin(0.04 * i), "ada")
+        for _ in range(2):
+            with pytest.raises(
+                UsageError, match=r"on \d+ practice draws, so the gate would answer after .* s at the ea"
+            ):
+                desk.attempt(last.id, "ada")
+        assert (desk.attempts("ada"), desk.asked) == (0, {})
+        assert desk.quota.gate_s == 0.001
+
+
+def test_the_time_of_scorers_is_a_budget_of_each_author(tmp_path):
+    """Whose experiments have taken their seconds makes no more, over sittings too; a neighbour goes on."""
+    run = tmp_path / "run"
+    with sit(run) as session:
+        first = session.desk(QUOTA).evaluate(coin(0.01), "ada")
+        assert first.seconds > 0
+    with sit(run, new=False) as session:
+        desk = session.desk(QUOTA._replace(seconds=first.seconds))
+        assert desk.evaluate(coin(0.01), "ada").id == first.id  # nothing new is made
+        with pytest.raises(UsageError, match="no time left: the experiments of author ada have taken"):
+            desk.evaluate(coin(0.02), "ada")
+        assert desk.evaluate(coin(0.02), "bob").outcome is Outcome.OK

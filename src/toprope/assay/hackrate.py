@@ -188,7 +188,7 @@ def _calls(directory: Path, name: str, quota: Quota) -> list[Call]:
             answer = str(said["answer"])
             found.append(Call(float(said["at"]), said["tool"], said["arguments"], answer, left, hunting(answer)))
             left -= said["tool"] == "attempt" and answer.startswith(("PROMOTE", "NOT YET"))
-    except (ValueError, KeyError, TypeError) as e:
+    except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise RunError(f"{path} line {len(found) + 1} is no call ({type(e).__name__}: {str(e)[:100]})") from e
     return found
 

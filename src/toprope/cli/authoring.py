@@ -77,5 +77,6 @@ def _bytes(word: str) -> str:
 
 
 def _said(answer: dict[str, Any]) -> str:
-    shown = [f"{name}: {line}" for name in ("stdout", "stderr") for line in answer[name]]
-    return "\n".join([*shown, f"exit code {answer['exit_code']}; {answer['queries_left']} questions left"])
+    shown = [f"{name}: {line}" for name in ("stdout", "stderr") for line in answer[name].splitlines()]
+    end = answer.get("ended") or f"exit code {answer['exit_code']}"
+    return "\n".join([*shown, f"{end}; {answer['queries_left']} questions left"])

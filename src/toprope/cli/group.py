@@ -73,7 +73,7 @@ class Commands(click.Group):
                 e.show()
                 sys.exit(2)
             command = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "toprope"
-            _complain(f"{e.format_message()} (`{command} --help` lists what there is)")
+            complain(f"{e.format_message()} (`{command} --help` lists what there is)")
             sys.exit(2)
         except click.Abort:  # interrupted before a command had begun
             sys.exit(130)
@@ -82,20 +82,20 @@ class Commands(click.Group):
         try:
             return super().invoke(ctx)
         except TopropeError as e:
-            _complain(str(e))
+            complain(str(e))
             ctx.exit(e.exit_code)
         except OSError as e:
             if e.errno == errno.EPIPE:  # the reader of our output has enough; click knows what to do
                 raise
-            _complain(_refused(e))
+            complain(_refused(e))
             ctx.exit(2)
         except MemoryError:
             from toprope.sandbox.ulimits import shortfalls
 
-            _complain((shortfalls() or ["this machine has no memory left; end other programs"])[0])
+            complain((shortfalls() or ["this machine has no memory left; end other programs"])[0])
             ctx.exit(2)
         except KeyboardInterrupt:
-            _complain(f"interrupted{_goes_on(ctx)}")
+            complain(f"interrupted{_goes_on(ctx)}")
             ctx.exit(130)
 
 
@@ -129,7 +129,7 @@ def again(verb: str, run: Path, options: Mapping[str, Any]) -> str:
     return shlex.join(words + ["--report"] * bool(options.get("report")))
 
 
-def _complain(message: str) -> None:
+def complain(message: str) -> None:
     """One line on stderr, whatever the message was made of."""
     from toprope.view.text import clean
 
@@ -150,7 +150,7 @@ def main(ctx: click.Context) -> None:
         from toprope.tasks import registry
 
         for line in registry.faults():
-            _complain(f"warning: {line}")
+            complain(f"warning: {line}")
 
 
 SERVERS = ("mcp", "referee")  # their loops end on their own terms

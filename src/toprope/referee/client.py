@@ -62,6 +62,7 @@ class HubClient:
         """sat: records the number of every sitting, one for each hub that was started, before the hub works for it."""
         self._config, self._progress, self._sat, self._connect = config, progress, sat, connect
         self._asked: Attempt | None = None
+        self._over = False
         self._start()
 
     def wait_ready(self) -> None:
@@ -107,7 +108,12 @@ class HubClient:
         return self._patiently(ask)
 
     def close(self) -> None:
-        """Ends the hub: an idle one ends itself, one that starts or is at an attempt (it is counted) is killed."""
+        """Ends the hub for good, also for a thread that waits for its answer."""
+        self._over = True
+        self._stop()
+
+    def _stop(self) -> None:
+        """An idle hub ends itself, one that starts or is at an attempt (it is counted) is killed."""
         self._channel.close()
         if self._process is None:
             return
@@ -142,9 +148,9 @@ class HubClient:
                 self._wake()
                 return do()
             except WorkerDied:
-                if restarts == MAX_RESTARTS:
+                if restarts == MAX_RESTARTS or self._over:
                     raise
-                self.close()
+                self._stop()
                 self._start()
         raise AssertionError("unreachable")
 

@@ -23,7 +23,8 @@ from toprope.referee.pool import ScorerPool
 from toprope.referee.provider import needed
 from toprope.referee.traps import complete_secret
 from toprope.researchers import briefing
-from toprope.researchers.team import FINISH, without_aliases
+from toprope.researchers.conversation import FINISH
+from toprope.researchers.team import without_aliases
 from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
 from toprope.run.session import vault_directory
@@ -31,6 +32,7 @@ from toprope.run.submit import read_candidate, submit
 from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
+from toprope.stats.intervals import told as told_value
 from toprope.tasks import registry
 from toprope.types import Candidate, Split
 
@@ -118,7 +120,7 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
         )
     without_aliases()
     task = registry.load(registry.find(name))
-    system = briefing.alone(task.spec, experiments)
+    system = briefing.alone(task, experiments)
     tools = [bash(timeout=COMMAND_S), _evaluate(task, experiments, seed)]
     if imitation(task):
         tools.append(_oracle(task))
@@ -144,7 +146,7 @@ def practised(task: Task, room: Workspace, folder: str, seed: int) -> str:
     name, dev = told["candidate"][:12], told["dev"]
     if dev is None:
         return f"candidate {name} ended as {told['outcome']}: {told['message'] or 'no message'}"
-    return f"candidate {name}: dev {dev['value']:.4f} +- {1.96 * dev['se']:.4f} over {dev['draws']} draws"
+    return f"candidate {name}: dev {told_value(dev['value'], dev['se'])} over {dev['draws']} draws"
 
 
 def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
@@ -256,7 +258,7 @@ def _oracle(task: Task) -> Any:
 def _tool(act: Callable[..., Awaitable[str]]) -> Any:
     from inspect_ai.tool import ToolDef
 
-    from toprope.researchers.team import described
+    from toprope.researchers.conversation import described
 
     described(act, act)  # type: ignore[arg-type]  # annotations as types, which Inspect wants
     return ToolDef(act, parallel=False).as_tool()

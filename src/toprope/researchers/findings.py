@@ -11,6 +11,7 @@ import secrets
 from toprope.errors import UsageError
 from toprope.run.desk import Desk
 from toprope.run.records import Finding
+from toprope.stats.intervals import told
 
 KINDS = ("result", "hypothesis", "insight", "error")
 TEXT_MAX = 4000  # characters
@@ -36,7 +37,7 @@ def page(desk: Desk, finding: Finding) -> str:
     head = [f"finding {finding.number}, {finding.kind}, by {finding.author}"]
     if finding.candidate:
         judged = desk.find(finding.candidate)
-        value = f"{judged.value:.4f} (se {judged.se:.4f})" if judged.outcome == "ok" else str(judged.outcome)
+        value = told(judged.value, desk.error(judged)) if judged.outcome == "ok" else str(judged.outcome)
         head.append(f"candidate {judged.id[:12]} by {judged.author}, dev {value}; measured by the run")
     return "\n".join([*head, quoted(finding.author, finding.text)])
 

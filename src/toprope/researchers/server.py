@@ -1,36 +1,57 @@
 """A researcher's tools for any MCP client: Claude Code, Codex, an agent of one's own.
 
-Over stdio for one agent, or over streamable HTTP on loopback for several, each known by a token of its own. Quotas are
-the desk's, every call stands in the agent's log. Where the agent has a shell as the user who runs this, it can reach
-the vault: only a referee under another user confines it (`toprope referee`), and every result says which it was.
+Over stdio for one agent, or over streamable HTTP on loopback for several, each known by a token of its own. The server
+answers before the run has started (that takes up to half a minute, and clients wait less for a handshake): the first
+call of a tool waits for it. Quotas are the desk's, every call stands in the agent's log. Where the agent has a shell as
+the user who runs this, it can reach the vault: only a referee under another user confines it (`toprope referee`), and
+every result says which it was.
 """
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import hmac
+import socket
+import threading
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from toprope.errors import UsageError
+import toprope
+from toprope.errors import TopropeError, UsageError
 from toprope.protocols import Task
-from toprope.researchers import briefing
-from toprope.researchers.team import described
-from toprope.researchers.tools import Toolbox, tools_of
+from toprope.researchers import briefing, schema
+from toprope.researchers.tools import ORACLE, PLAIN, Toolbox, tools_of
+from toprope.researchers.wires import Wires
 from toprope.researchers.workspace import Workspace
-from toprope.run.desk import STARTER, Desk
+from toprope.run.desk import STARTER, Desk, Quota
 
 TOKEN_LEAST = 16  # characters
 NAME_MOST = 32  # characters: it is a folder's name and the ledger's
 AT_ONCE = 4  # calls of one agent: what it asks for beyond that waits, and takes nobody else's turn
 ONE = "agent"  # the name of the one agent over stdio
+GATE_S = 45.0  # a call waits for the gate: many clients give up after 60 s
+PROGRESS_S = 10.0  # between two signs of life while a call is worked on
+HINTS = {  # for clients that ask their user before a call: does a tool only read, destroy, change nothing when repeated
+    "briefing": (True, False, True),
+    "run": (False, True, False),
+    "edit": (False, True, False),
+    "evaluate": (False, False, True),
+    "attempt": (False, False, True),
+    "share_finding": (False, False, False),
+    "read_findings": (True, False, True),
+    "leaderboard": (True, False, True),
+    "fetch_snapshot": (False, False, True),
+    "notebook": (False, False, False),
+    "ask_oracle": (False, False, False),
+}
 
 
 def needed() -> None:
     """Raises UsageError where the extra is not installed."""
     try:
-        import mcp.server.mcpserver  # noqa: F401  is it there?
+        import mcp.server.lowlevel  # noqa: F401  is it there?
     except ImportError as e:
         raise UsageError(f"an MCP server needs the extra [llm] ({e}); `pip install 'toprope[llm]'`") from e
 
@@ -66,21 +87,80 @@ def _new(name: str, known: Mapping[str, str]) -> bool:
 def boxes(desk: Desk, task: Task, directory: Path, seed: int, names: list[str]) -> dict[str, Toolbox]:
     """A room and tools for each agent."""
     found = {}
+    others = [name for name in tools_of(task) if name in (*PLAIN, ORACLE)]
     for name in names:
         folder = directory / "researchers" / name
         room = Workspace(folder / "room")
-        briefing.furnish(room, task, seed)
-        found[name] = Toolbox(desk, name, room, folder / "calls.jsonl")
+        words = briefing.prompt(task, name, "", desk.quota, [*others, "briefing"])
+        briefing.furnish(room, task, seed, words)
+        found[name] = Toolbox(desk, name, room, folder / "calls.jsonl", GATE_S, words)
     return found
 
 
-def serve_stdio(box: Toolbox, task: Task) -> None:
+class Agents:
+    """The boxes of a run that is about to start, by name; calls wait for them."""
+
+    def __init__(self) -> None:
+        self._known = threading.Event()
+        self._boxes: Mapping[str, Toolbox] = {}
+        self._why = ""
+        self._greeted: set[str] = set()
+
+    def begin(self, boxes: Mapping[str, Toolbox]) -> None:
+        self._boxes = boxes
+        self._known.set()
+
+    def fail(self, why: str) -> None:
+        """No call will be answered with more than this line."""
+        self._why = why
+        self._known.set()
+
+    @property
+    def ready(self) -> bool:
+        return self._known.is_set()
+
+    def call(self, who: str, tool: str, arguments: Mapping[str, Any], greeting: str) -> tuple[str, bool]:
+        """What the tool answers, and whether that is a fault. The first answer to an agent begins with the rules, which
+        not every client shows its model in another way."""
+        self._known.wait()
+        if self._why:
+            return f"the run did not start: {self._why}", True
+        try:
+            said: str = getattr(self._boxes[who], tool)(**arguments)
+        except TopropeError as e:  # the run's own trouble: a scorer that ends again and again, a disk that is full
+            return str(e), True
+        if who in self._greeted or tool == "briefing":
+            greeting = ""
+        self._greeted.add(who)
+        return (f"{greeting}\n----\n{said}" if greeting else said), False
+
+
+def serve_stdio(agents: Agents, task: Task, quota: Quota, wires: Wires) -> None:
     """Until the client hangs up."""
-    _server(task, box, lambda: box, ONE).run("stdio")
+    import anyio
+
+    server = _server(agents, task, quota, lambda: ONE)
+
+    async def serve() -> None:
+        from mcp.server.stdio import stdio_server
+
+        async with stdio_server(wires, wires) as streams:  # type: ignore[arg-type]
+            await server.run(*streams, server.create_initialization_options())
+
+    anyio.run(serve)
 
 
-def serve_http(some: Mapping[str, Toolbox], task: Task, tokens: Mapping[str, str], port: int) -> None:
-    """On loopback, until stopped. A request without a known token is refused with 401."""
+def listening(port: int) -> socket.socket:
+    """On loopback, from now on. Raises UsageError for a port that cannot be had."""
+    try:
+        return socket.create_server(("127.0.0.1", port), backlog=64)
+    except OSError as e:
+        raise UsageError(f"--http {port}: {e.strerror}; name a free port of 127.0.0.1") from e
+
+
+def serve_http(agents: Agents, task: Task, quota: Quota, tokens: Mapping[str, str], on: socket.socket) -> Any:
+    """A `uvicorn.Server` and the call that runs it. A request without a known token is refused with 401."""
+    import uvicorn
     from mcp.server.auth.middleware.auth_context import get_access_token
     from mcp.server.auth.provider import AccessToken
     from mcp.server.auth.settings import AuthSettings
@@ -93,40 +173,80 @@ def serve_http(some: Mapping[str, Toolbox], task: Task, tokens: Mapping[str, str
                     return AccessToken(token=token, client_id=name, scopes=[])
             return None
 
-    def whose() -> Toolbox:
+    def whose() -> str:
         token = get_access_token()
         assert token is not None, "a request that nobody was asked to identify for"
-        return some[token.client_id]
+        return token.client_id
 
-    here = AnyHttpUrl(f"http://127.0.0.1:{port}")
+    here = AnyHttpUrl(f"http://127.0.0.1:{on.getsockname()[1]}")
     settings = AuthSettings(issuer_url=here, resource_server_url=here, validate_token_resource=False)
-    first = next(iter(some.values()))
-    server = _server(task, first, whose, "you", token_verifier=Known(), auth=settings)
-    server.run("streamable-http", host="127.0.0.1", port=port)
+    app = _server(agents, task, quota, whose).streamable_http_app(auth=settings, token_verifier=Known())
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+    return server, functools.partial(server.run, sockets=[on])
 
 
-def _server(task: Task, box: Toolbox, whose: Callable[[], Toolbox], name: str, **options: Any) -> Any:
-    """The tools under their own names and words. whose: the box of who asks, at the time of asking."""
+def _server(agents: Agents, task: Task, quota: Quota, whose: Callable[[], str]) -> Any:
+    """The tools under their own names and words. whose: the name of who asks, at the time of asking."""
+    import mcp_types as types
+    from mcp.server.lowlevel.server import Server
+
+    names = ("briefing", *tools_of(task))
+    takes = {name: schema.schema(getattr(Toolbox, name)) for name in names}
+    words = briefing.first(task.spec, quota)
+    limits: dict[str, Any] = {}
+
+    async def listed(_: Any, __: Any) -> types.ListToolsResult:
+        return types.ListToolsResult(tools=[_described(name, takes[name]) for name in names])
+
+    async def called(context: Any, asked: Any) -> Any:
+        name, given = asked.name, dict(asked.arguments or {})
+        if name not in takes:
+            return _said(f"there is no tool {name[:80]!r}; there are {', '.join(names)}", True)
+        if why := schema.wrong(name, takes[name], given):
+            return _said(why, True)
+        return _said(*await _patiently(agents, context, whose(), limits, name, given, words))
+
+    return Server("toprope", version=toprope.__version__, instructions=words, on_list_tools=listed, on_call_tool=called)
+
+
+def _described(name: str, takes: Mapping[str, Any]) -> Any:
+    import mcp_types as types
+
+    reads, destroys, repeats = HINTS[name]
+    hints = types.ToolAnnotations(
+        read_only_hint=reads, destructive_hint=destroys, idempotent_hint=repeats, open_world_hint=False
+    )
+    told = schema.words(getattr(Toolbox, name))
+    return types.Tool(name=name, description=told, input_schema=dict(takes), annotations=hints)
+
+
+def _said(words: str, fault: bool) -> Any:
+    import mcp_types as types
+
+    return types.CallToolResult(content=[types.TextContent(type="text", text=words)], is_error=fault)
+
+
+async def _patiently(
+    agents: Agents, context: Any, who: str, limits: dict[str, Any], name: str, given: dict[str, Any], words: str
+) -> tuple[str, bool]:
+    """The tool in a thread; meanwhile signs of life for a client that wants them. Who hangs up is not waited for.
+    limits: of each agent, by name; filled here."""
     import anyio
-    from mcp.server.mcpserver import MCPServer
 
-    limits: dict[str, anyio.CapacityLimiter] = {}
-    words = briefing.prompt(task.spec, name, "your own", box.quota)
-    server = MCPServer("toprope", instructions=words, log_level="ERROR", **options)
-    for tool in tools_of(task):
-        server.add_tool(_tool(tool, whose, limits), name=tool)
-    return server
+    limit = limits.setdefault(who, anyio.CapacityLimiter(AT_ONCE))
 
+    async def alive() -> None:
+        done = 0
+        while True:
+            await anyio.sleep(PROGRESS_S)
+            done += 1
+            what = f"{name} is at work" if agents.ready else "the run is starting"
+            with contextlib.suppress(Exception):  # of a client that is gone: its call goes on
+                await context.session.report_progress(done, None, what)
 
-def _tool(name: str, whose: Callable[[], Toolbox], limits: dict[str, Any]) -> Callable[..., Any]:
-    """limits: of each agent, by name; filled here."""
-    import anyio
-
-    async def call(*args: Any, **kwargs: Any) -> str:
-        box = whose()
-        act, limit = getattr(box, name), limits.setdefault(box.name, anyio.CapacityLimiter(AT_ONCE))
-        said: str = await anyio.to_thread.run_sync(functools.partial(act, *args, **kwargs), limiter=limit)
-        return said
-
-    described(call, getattr(Toolbox, name), method=True)
-    return call
+    async with anyio.create_task_group() as beside:
+        beside.start_soon(alive)
+        call = functools.partial(agents.call, who, name, given, words)
+        answer = await anyio.to_thread.run_sync(call, limiter=limit, abandon_on_cancel=True)
+        beside.cancel_scope.cancel()
+    return answer

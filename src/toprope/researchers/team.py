@@ -8,11 +8,9 @@ in the ledger, and a researcher that is resumed begins a new conversation with i
 from __future__ import annotations
 
 import functools
-import inspect
 import time
 import tomllib
-import typing
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Callable, Sequence
 from importlib import resources
 from pathlib import Path
 from types import SimpleNamespace
@@ -20,19 +18,16 @@ from typing import Any
 
 from toprope.errors import RunError, UsageError
 from toprope.protocols import Task, TaskSpec
-from toprope.referee.broker import LARGEST, counted
-from toprope.referee.provider import bill, get, plain
+from toprope.referee.provider import get, plain
 from toprope.researchers import briefing
-from toprope.researchers.tools import Toolbox, tools_of
+from toprope.researchers.conversation import AGAIN, Turns, researcher
+from toprope.researchers.replies import watched
+from toprope.researchers.tools import ORACLE, PLAIN, Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Desk
-from toprope.run.records import Plan, Spent
+from toprope.run.records import Ended, Plan
 
 BEGIN = "Begin. Read what is in your room, make a plan, and work until you have nothing left to try; then call finish."
-AGAIN = "You have worked on this before; your conversation begins anew. Your notebook says:\n\n{notebook}\n\nGo on."
-FINISH = "End your work for good, with a sentence on what you found."
-NUDGE = "Go on with your work; call finish only when you have nothing left to try."
-LONG = 120_000  # tokens of a conversation after which it begins anew
 SILENCE_S = 30.0  # between two lines that say that a model does not reply
 PEOPLE = ("ada", "blaise", "carl", "daniel", "emmy", "fritz", "grace", "henri", "ida", "jerzy", "karl", "lise")
 
@@ -95,7 +90,7 @@ def work(
     """Runs every researcher to its end. directory: the run's; rooms, transcripts and logs of calls go below it.
 
     Raises RunError if all of them ended by an error, UsageError where a resumed run finds no key any more."""
-    get("--model", plan.model)
+    model = watched(get("--model", plan.model))
     priced(plan.model, plan.prices, plan.dollars)
     folder = directory / "researchers"
     boxes = []
@@ -105,16 +100,17 @@ def work(
         boxes.append(Toolbox(desk, name, room, folder / name / "calls.jsonl"))
     tools = tools_of(task)
     listen = functools.cache(functools.partial(_listen, say))
-    tasks = [_task(box, task.spec, plan, i, seconds, tools, listen) for i, box in enumerate(boxes)]
+    turns = {box.name: Turns() for box in boxes}
+    tasks = [_task(box, task, plan, i, seconds, tools, listen, turns[box.name]) for i, box in enumerate(boxes)]
     tasks = [t for t in tasks if t is not None]
     if tasks:
-        logs = _evaluated(tasks, plan.model, folder / "transcripts")
+        logs = _evaluated(tasks, model, folder / "transcripts")
         for box in boxes:
             box.sync()
-        _judged(logs, say)
+        _judged(desk, logs, turns, say)
 
 
-def _evaluated(tasks: list[Any], model: str, transcripts: Path) -> list[Any]:
+def _evaluated(tasks: list[Any], model: Any, transcripts: Path) -> list[Any]:
     """Inspect's logs. Raises RunError where it does not begin."""
     from inspect_ai import eval as run_eval
 
@@ -173,30 +169,54 @@ def _listen(say: Callable[[str], None]) -> None:
     hooks(name="silence", description="says that a model does not reply")(Silence)
 
 
-def _judged(logs: list[Any], say: Callable[[str], None]) -> None:
-    """Says who was ended by an error. Raises RunError if everybody was: then it is no matter of one researcher."""
-    failed = {}
-    for log in logs:
-        errors = [log.error, *(sample.error for sample in log.samples or [])]
-        if why := next((e.message for e in errors if e is not None), None):
-            words = why.rpartition(r"\n\n")[2]  # what Inspect has put the whole request before, in one repr
-            failed[log.eval.task] = " ".join(words.split())[:300]
-    for name, why in failed.items():
-        say(f"conversation {name} was ended by an error: {why}")
-    if len(failed) == len(logs):
+def _judged(desk: Desk, logs: list[Any], turns: dict[str, Turns], say: Callable[[str], None]) -> None:
+    """Records and says why each researcher's work ended. Raises RunError if all were ended by an error, or none had an
+    answer of its model: then it is no matter of one researcher."""
+    why = {str(log.eval.metadata["researcher"]): _why(log, turns) for log in logs}
+    for name, words in why.items():
+        desk.end(Ended(name, words))
+        say(f"researcher {name}: {told(desk, name, words)}")
+    errors = [words for words in why.values() if words.startswith("error: ")]
+    if len(errors) == len(why):
+        first = errors[0].removeprefix("error: ")
+        raise RunError(f"every researcher was ended by an error, {first}; resume when it is mended")
+    if not any(spent.tokens for spent in desk.spent):
         raise RunError(
-            f"every researcher was ended by an error, {next(iter(failed.values()))}; resume when it is mended"
+            f"no researcher had an answer of its model, {next(iter(why.values()))}; resume when the provider replies"
         )
+
+
+LIMITS = {"token": "tokens", "cost": "dollars", "time": "time"}  # Inspect's names of what was used up
+
+
+def _why(log: Any, turns: dict[str, Turns]) -> str:
+    """finished, tokens, dollars, time, experiments, fruitless or error, perhaps with words after a colon."""
+    errors = [log.error, *(sample.error for sample in log.samples or [])]
+    if failed := next((e.message for e in errors if e is not None), None):
+        words = failed.rpartition(r"\n\n")[2]  # what Inspect has put the whole request before, in one repr
+        return "error: " + "".join(c for c in " ".join(words.split()) if c.isprintable())[:300]
+    if met := next((sample.limit.type for sample in log.samples or [] if sample.limit is not None), None):
+        return LIMITS.get(met, str(met))
+    return turns[str(log.eval.metadata["researcher"])].ended or "finished"
+
+
+def told(desk: Desk, name: str, why: str) -> str:
+    """The end of a researcher's work in one line."""
+    tokens, dollars = _spent(desk, name)
+    made = sum(j.author == name for j in desk.judged)
+    money = f", ${dollars:.2f}" if dollars else ""
+    return f"ended ({why}); {tokens:,} tokens{money}, {made} experiments, {desk.attempts(name)} attempts"
 
 
 def _task(
     box: Toolbox,
-    spec: TaskSpec,
+    task: Task,
     plan: Plan,
     number: int,
     seconds: float | None,
     tools: Sequence[str],
     listen: Callable[[], None],
+    turns: Turns,
 ) -> Any:
     """One researcher as an Inspect task, with what is left of its budget; None if nothing is."""
     from inspect_ai import Task as InspectTask
@@ -212,110 +232,19 @@ def _task(
     notes = box.notes()
     began = AGAIN.format(notebook=notes or "(nothing)") if past or notes else BEGIN
     conversation = f"{box.name}-{len(set(past)) + 1}"
-    system = briefing.prompt(spec, box.name, direction, box.quota)
+    others = [name for name in tools if name in (*PLAIN, ORACLE)]
+    system = briefing.prompt(task, box.name, direction, box.quota, [*others, "finish"])
     return InspectTask(
         name=conversation,
         dataset=[Sample(id=box.name, input=[ChatMessageSystem(content=system), ChatMessageUser(content=began)])],
-        solver=_agent(box, conversation, tools, listen),
+        solver=researcher(box, conversation, tools, listen, turns),
         token_limit=plan.tokens - tokens,
         cost_limit=left,
         time_limit=None if seconds is None else max(1, int(seconds)),
-        metadata={"researcher": box.name, "direction": direction, "task": spec.id},
+        metadata={"researcher": box.name, "direction": direction, "task": task.spec.id},
     )
 
 
 def _spent(desk: Desk, author: str) -> tuple[int, float]:
     own = [s for s in desk.spent if s.author == author]
     return sum(s.tokens for s in own), sum(s.dollars for s in own)
-
-
-def _agent(box: Toolbox, conversation: str, tools: Sequence[str], listen: Callable[[], None]) -> Any:
-    """Inspect's react loop over the tools of one box, metered to its last reply, however it ends."""
-    from inspect_ai.agent import AgentSubmit, agent, react
-
-    meter = Meter(box.desk, box.name, conversation)
-    loop = react(
-        prompt=None,
-        tools=[as_tool(getattr(box, name), meter) for name in tools],
-        submit=AgentSubmit(name="finish", description=FINISH),
-        on_continue=_going_on(box, meter),
-    )
-
-    @agent
-    def researcher() -> Any:
-        async def execute(state: Any) -> Any:
-            listen()
-            try:
-                return await loop(state)
-            finally:
-                meter.read()  # of a reply that spent the budget, finished, or came before an error
-
-        return execute
-
-    return researcher()
-
-
-def _going_on(box: Toolbox, meter: Meter) -> Callable[[Any], Awaitable[Any]]:
-    """After every reply: a word where no tool was called, and a new conversation with the notebook where the last one
-    has become long, by the provider's own count (Inspect's compaction would count with a vocabulary from the network).
-    Raises RuntimeError or ValueError where that is no count, and ends the researcher, whose caps would not hold."""
-
-    async def go_on(state: Any) -> Any:
-        import anyio
-        from inspect_ai.agent import AgentState
-        from inspect_ai.model import ChatMessageUser
-
-        meter.read()  # also of a reply that called no tool
-        usage = state.output.usage
-        counted(*bill(usage))
-        if usage.total_tokens + (usage.input_tokens_cache_read or 0) > LONG:
-            notes = await anyio.to_thread.run_sync(box.notebook)
-            return AgentState(messages=[*state.messages[:1], ChatMessageUser(content=AGAIN.format(notebook=notes))])
-        return True if state.output.message.tool_calls else NUDGE
-
-    return go_on
-
-
-class Meter:
-    """Writes into the ledger what a conversation has used since it was last read; never less than nothing, nor more
-    than a ledger may hold."""
-
-    def __init__(self, desk: Desk, author: str, conversation: str) -> None:
-        self._desk, self._author, self._conversation = desk, author, conversation
-        self._tokens, self._dollars = 0, 0.0
-
-    def read(self) -> None:
-        from inspect_ai.util import sample_limits
-
-        limits = sample_limits()
-        tokens = max(self._tokens, min(int(limits.token.usage), LARGEST))
-        dollars = max(self._dollars, min(float(limits.cost.usage), LARGEST))
-        if tokens > self._tokens or dollars > self._dollars:
-            more = Spent(self._author, tokens - self._tokens, dollars - self._dollars, self._conversation)
-            self._tokens, self._dollars = tokens, dollars
-            self._desk.pay(more)
-
-
-def as_tool(act: Callable[..., str], meter: Meter | None = None) -> Any:
-    """A bound tool of a `Toolbox` as Inspect's: its signature and docstring, run in a thread."""
-    import anyio
-    from inspect_ai.tool import ToolDef
-
-    async def execute(*args: Any, **kwargs: Any) -> str:
-        if meter is not None:
-            meter.read()
-        return await anyio.to_thread.run_sync(functools.partial(act, *args, **kwargs))
-
-    described(execute, act)
-    return ToolDef(execute, name=act.__name__, parallel=False).as_tool()
-
-
-def described(wrapper: Any, act: Callable[..., str], method: bool = False) -> None:
-    """Gives a wrapper the name, types and words of the tool it calls. method: not bound yet, so `self` is left out."""
-    bare = inspect.unwrap(act)
-    hints = typing.get_type_hints(bare)
-    own = list(inspect.signature(act).parameters.values())[int(method) :]
-    parameters = [p.replace(annotation=hints[p.name]) for p in own]
-    wrapper.__signature__ = inspect.Signature(parameters, return_annotation=str)
-    wrapper.__annotations__ = {p.name: p.annotation for p in parameters} | {"return": str}
-    wrapper.__name__, wrapper.__doc__ = act.__name__, inspect.cleandoc(bare.__doc__ or "")

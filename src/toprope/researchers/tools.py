@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import json
+import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -18,17 +19,22 @@ import numpy as np
 
 from toprope.errors import UsageError
 from toprope.protocols import Task, imitation
+from toprope.referee.program import Cost
 from toprope.researchers import findings
 from toprope.researchers.workspace import ROOM, Workspace, explained
 from toprope.run import author
 from toprope.run.desk import Desk, Judged, Quota
+from toprope.run.records import Queried
 from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate
+from toprope.stats.intervals import told
 
 P = ParamSpec("P")
 SHOWN = 8000  # characters of a command's output that are told
 ROWS = 15  # of the leaderboard
 KEPT = 2000  # characters of each argument and answer in the log
+LINE = 16 << 10  # bytes of a call in the log
+LOG, CALLS = 64 << 20, 50_000  # bytes of one researcher's log, and calls in it, over all sittings
 NAMES = (
     "run",
     "edit",
@@ -40,6 +46,7 @@ NAMES = (
     "fetch_snapshot",
     "notebook",
 )
+PLAIN = ("share_finding", "read_findings", "leaderboard", "fetch_snapshot", "notebook")  # explained by their names
 ORACLE = "ask_oracle"  # where the task has a program to imitate
 
 
@@ -53,6 +60,8 @@ def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[To
 
     @functools.wraps(act)
     def answered(self: Toolbox, *args: P.args, **kwargs: P.kwargs) -> str:
+        if full := self.full():
+            return f"not done: {full}"
         began = time.time()
         given: Any = [_text(a) if isinstance(a, str) else a for a in args]
         named: Any = {k: _text(v) if isinstance(v, str) else v for k, v in kwargs.items()}
@@ -68,14 +77,25 @@ def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[To
 
 
 class Toolbox:
-    """One researcher's tools. room: its workspace. record: file that every call is appended to."""
+    """One researcher's tools. room: its workspace. record: file that every call is appended to. gate_s: how long a call
+    waits for the gate; None: until it answers. words: of its briefing."""
 
-    def __init__(self, desk: Desk, name: str, room: Workspace, record: Path) -> None:
+    def __init__(
+        self, desk: Desk, name: str, room: Workspace, record: Path, gate_s: float | None = None, words: str = ""
+    ) -> None:
+        self._gate_s, self._words = gate_s, words
         self.desk, self.name, self.room, self._record = desk, name, room, record
+        self._asking, self._logging = threading.Lock(), threading.Lock()
+        self._calls, self._bytes = _logged(record)
 
     @property
     def quota(self) -> Quota:
         return self.desk.quota
+
+    @tool
+    def briefing(self) -> str:
+        """Read the rules, the problem, and what a candidate is. Read it before anything else."""
+        return self._words
 
     @tool
     def run(self, command: str, timeout_s: int = 60) -> str:
@@ -125,12 +145,15 @@ class Toolbox:
 
     @tool
     def attempt(self, candidate: str) -> str:
-        """Send a candidate you evaluated to the gate, and wait for PROMOTE or NOT YET.
+        """Send a candidate you evaluated to the gate, and wait for PROMOTE or NOT YET. Ask again where it says WAITING.
 
         Args:
             candidate: its id, or the first characters of it.
         """
-        answer = self.desk.attempt(candidate, self.name)
+        try:
+            answer = self.desk.send(candidate, self.name).result(self._gate_s)
+        except TimeoutError:
+            return "WAITING at the gate: no answer yet; go on with other work, and ask again for this candidate later"
         left = f"{self.quota.attempts - self.desk.attempts(self.name)} attempts left"
         if answer is None or not answer.promoted:
             return f"NOT YET; {left}"
@@ -140,14 +163,19 @@ class Toolbox:
 
     @tool
     def ask_oracle(self, arguments: list[str], stdin: str = "") -> str:
-        """Ask the program to imitate. Answers are counted, over everybody.
+        """Ask the program to imitate. Answers are counted: yours, and everybody's together.
 
         Args:
             arguments: its command line, without the program's name.
             stdin: what it reads.
         """
         question = json.dumps({"argv": arguments, "stdin": stdin})
-        (answer,) = author.oracle(self.desk.spec.id, [question], vault_directory())
+        with self._asking:  # one at a time, so that what it took is known before the next
+            had = [q for q in self.desk.queried if q.author == self.name]
+            author.allowed(self.name, len(had), Cost(sum(q.bytes for q in had), sum(q.seconds for q in had)))
+            ((answer, cost),) = author.counted(self.desk.spec.id, [question], vault_directory())
+            if "error" not in answer:
+                self.desk.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
         return json.dumps(answer)
 
     @tool
@@ -174,10 +202,11 @@ class Toolbox:
     @tool
     def leaderboard(self) -> str:
         """The best candidates so far on practice draws, and what became of those sent to the gate."""
-        rows = [f"{'candidate':14}{'author':14}{'dev value':22}gate"]
+        rows = [f"{'candidate':14}{'author':14}{'dev value ± standard error':28}gate"]
         board = self.desk.leaderboard()
         for j in board[:ROWS]:
-            rows.append(f"{j.id[:12]:14}{j.author[:12]:14}{f'{j.value:.4f} +- {1.96 * j.se:.4f}':22}{self._gate(j)}")
+            value = f"{j.value:.4f} ± {self.desk.error(j):.4f}"
+            rows.append(f"{j.id[:12]:14}{j.author[:12]:14}{value:28}{self._gate(j)}")
         rows.append(f"{len(board)} candidates, {len(self.desk.judged)} experiments, {self.desk.left} left to the run")
         return "\n".join(rows)
 
@@ -226,12 +255,23 @@ class Toolbox:
         return ""
 
     def log(self, name: str, arguments: dict[Any, Any], answer: str, began: float) -> None:
-        told = {str(k): str(v)[:KEPT] for k, v in arguments.items()}
-        line = {"at": round(began, 3), "author": self.name, "tool": name, "arguments": told, "answer": answer[:KEPT]}
-        with self._record.open("ab", buffering=0) as f:  # in one piece: several calls may end at once
-            f.write(json.dumps(line).encode() + b"\n")
+        head = {"at": round(began, 3), "author": self.name, "tool": name}
+        line = _line(head, {str(k): str(v) for k, v in arguments.items()}, answer)
+        with self._logging, self._record.open("ab", buffering=0) as f:  # in one piece: several calls may end at once
+            f.write(line)
+            self._calls, self._bytes = self._calls + 1, self._bytes + len(line)
         if name != "run":
             self.sync()
+
+    def full(self) -> str:
+        """Why no call is answered any more, empty while calls are: every call is recorded, and the record has an
+        end."""
+        if self._calls < CALLS and self._bytes < LOG:
+            return ""
+        return (
+            f"researcher {self.name} has made {self._calls} calls, whose record holds {self._bytes} bytes; "
+            f"{CALLS} calls and {LOG} bytes are all it may"
+        )
 
     def _has(self, name: str) -> bool:
         """Raises UsageError where that cannot be seen, in a folder that its owner closed."""
@@ -246,7 +286,7 @@ class Toolbox:
         worst = np.argsort(per_draw)[:3].tolist()
         best = self.desk.leaderboard()[0]
         return (
-            f"candidate {j.id[:12]}: dev {j.value:.4f} +- {1.96 * j.se:.4f} over {len(j.scores)} draws; worst draws "
+            f"candidate {j.id[:12]}: dev {told(j.value, self.desk.error(j))} over {len(j.scores)} draws; worst draws "
             + ", ".join(f"{i} ({per_draw[i]:.2f})" for i in worst)
             + f"; best so far {best.value:.4f} ({best.id[:12]} by {best.author})"
         )
@@ -254,6 +294,8 @@ class Toolbox:
     def _gate(self, j: Judged) -> str:
         if j.id == self.desk.champion.id and self.desk.answers:
             return "champion"
+        if self.desk.waits(j.id):
+            return "waiting at the gate"
         answer = self.desk.answers.get(j.id)
         if answer is not None:
             return "promoted" if answer.promoted else "not yet"
@@ -263,6 +305,26 @@ class Toolbox:
 def _text(value: str) -> str:
     """Half a surrogate pair is no text that a file, a ledger or a provider takes."""
     return value.encode("utf-8", "replace").decode()
+
+
+def _logged(record: Path) -> tuple[int, int]:
+    """Calls and bytes that a log holds already."""
+    if not record.is_file():
+        return 0, 0
+    with record.open("rb") as f:
+        return sum(1 for _ in f), record.stat().st_size
+
+
+def _line(head: dict[str, Any], arguments: dict[str, str], answer: str) -> bytes:
+    """A call as one line of the log; long arguments and answers are cut until it holds LINE bytes at most."""
+    kept = KEPT
+    while True:
+        few = dict(list(arguments.items())[:16])
+        told = {"arguments": {k[:80]: v[:kept] for k, v in few.items()}, "answer": answer[:kept]}
+        line = json.dumps({**head, **told}).encode() + b"\n"
+        if len(line) <= LINE or not kept:
+            return line
+        kept //= 2
 
 
 def _plain(name: str) -> str:

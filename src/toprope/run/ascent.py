@@ -56,6 +56,8 @@ class Ascent:
         self._next_at = splits.attempt_every  # an early champion would only burn a slice
         self._pending: tuple[int, Finalist, Candidate] | None = None
         self.champion: Finalist | None = None
+        self.promotions = 0
+        self.measured: float | None = None  # of the champion
 
     def barrier(self, generation: int) -> None:
         """At the end of a generation: hear an answer that is due, then perhaps ask again."""
@@ -145,6 +147,8 @@ class Ascent:
             self._ledger.append("answer", answer)
         if answer.promoted:
             self.champion = finalist
+            self.promotions += 1
+            self.measured = None if answer.measured is None else answer.measured.value
             self._audit(finalist, candidate)
         else:
             self._refused.append(finalist)

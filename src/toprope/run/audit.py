@@ -25,7 +25,7 @@ def luck(recorded: Floats, others: Floats) -> list[Incident]:
     error = gain.std(ddof=1) / np.sqrt(len(gain)) if len(gain) > 1 else 0.0
     if gain.mean() <= LUCK * error or gain.mean() <= 1e-9:
         return []
-    said = f"dev scores are {gain.mean():.4f} +- {error:.4f} lower with other seeds"
+    said = f"dev scores are {gain.mean():.4f} ± {error:.4f} (standard error) lower with other seeds"
     return [Incident("seed", "advisory", said)]
 
 

@@ -1,7 +1,7 @@
 """For people who write candidates by hand: the public part of a task as files, and its oracle's answers.
 
-The oracle runs here, under the user who asks: counted and logged, it is a promise of form and no wall, like everything
-that is done beside a shell (`toprope referee` is the way to have one).
+The oracle runs under the user who asks, in a process with limits of its own (`referee/program.py`). Its answers are
+counted and logged. That confines nobody who has a shell as this user (`toprope referee` does).
 """
 
 from __future__ import annotations
@@ -14,13 +14,15 @@ from typing import Any
 
 from toprope import seeding
 from toprope.errors import UsageError
-from toprope.protocols import Imitation, imitation
+from toprope.protocols import imitation
 from toprope.referee.draws import practice
+from toprope.referee.program import Cost, Program
 from toprope.referee.sealed import Vault
 from toprope.tasks import registry
 
 QUERIES = 2000  # answers of an oracle per task and vault, over all runs
 MOST_WORDS, MOST_BYTES = 32, 1 << 12  # of a question
+QUESTIONS, ANSWER_BYTES, ANSWER_S = 500, 4 << 20, 600.0  # of one author in one run, over all sittings
 
 
 def brief(task_id: str, directory: Path, seed: int) -> dict[str, Any]:
@@ -40,19 +42,39 @@ def brief(task_id: str, directory: Path, seed: int) -> dict[str, Any]:
 
 def oracle(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[dict[str, Any]]:
     """An answer for each line of JSON {"argv", "stdin", "files"}; {"error"} for a line that is no question and is not
-    counted. Raises UsageError for a task without an oracle, and when it has answered often enough."""
+    counted. {"ended"} says why the program was ended. Raises UsageError for a task without an oracle, and when it has
+    answered often enough."""
+    for answer, _ in counted(task_id, lines, vault):
+        yield answer
+
+
+def counted(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[tuple[dict[str, Any], Cost]]:
+    """As `oracle`, with what each answer took."""
     task = registry.load(task_id)
     if not imitation(task):
         raise UsageError(f"task {task_id} has no oracle; mirror tasks have one")
-    with contextlib.closing(Vault(vault)) as sealed:
+    with contextlib.closing(Vault(vault)) as sealed, Program(task_id) as program:
         for line in lines:
             try:
                 question = _question(line)
             except ValueError as e:
-                yield {"error": f'{e}; expected {{"argv": [text], "stdin": text, "files": {{name: text}}}}'}
+                expected = '{"argv": [text], "stdin": text, "files": {name: text}}'
+                yield {"error": f"{e}; expected {expected}"}, Cost(0, 0.0)
                 continue
             left = sealed.query(task_id, getattr(task, "hidden_weights", ""), line.encode("utf-8", "replace"), QUERIES)
-            yield {**_answered(task, *question), "queries_left": left}
+            answer, cost = _answered(program, *question)
+            yield {**answer, "queries_left": left}, cost
+
+
+def allowed(author: str, questions: int, spent: Cost) -> None:
+    """Raises UsageError for an author who has had as much of the oracle as one may. questions, spent: so far."""
+    for had, most, unit in (
+        (questions, QUESTIONS, "answers"),
+        (spent.bytes, ANSWER_BYTES, "bytes of answers"),
+        (spent.seconds, ANSWER_S, "s of answers"),
+    ):
+        if had >= most:
+            raise UsageError(f"author {author} has had {had:.0f} {unit} of the oracle, and {most:.0f} are all it may")
 
 
 def _question(line: str) -> tuple[list[bytes], bytes, dict[bytes, bytes]]:
@@ -74,6 +96,9 @@ def _question(line: str) -> tuple[list[bytes], bytes, dict[bytes, bytes]]:
     return [a.encode("latin-1") for a in argv], stdin.encode("latin-1"), named
 
 
-def _answered(task: Imitation, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]) -> dict[str, Any]:
-    out, err, code = task.ask(argv, stdin, files)
-    return {"stdout": out.decode("latin-1"), "stderr": err.decode("latin-1"), "exit_code": code}
+def _answered(
+    program: Program, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]
+) -> tuple[dict[str, Any], Cost]:
+    said, cost = program.ask(argv, stdin, files)
+    told = {"stdout": said.out.decode("latin-1"), "stderr": said.err.decode("latin-1"), "exit_code": said.code}
+    return {**told, **({"ended": f"the program was ended: {said.ended}"} if said.ended else {})}, cost

@@ -13,6 +13,7 @@ from toprope.protocols import Climber, Ledger
 from toprope.run.ascent import Ascent
 from toprope.run.race import Race
 from toprope.run.records import Generation, Opening, record
+from toprope.run.stopping import Stop
 
 
 class Budget:
@@ -53,9 +54,10 @@ def climb(
     size: int,
     points: int,
     hears: Callable[[Generation], None],
+    stop: Stop,
 ) -> None:
-    """Climbs until the budget is spent, or all `points` of the space are known. The first proposal of every climber is
-    the unmodified starter. Raises RunError where nothing but the starter runs."""
+    """Climbs until the budget is spent, all `points` of the space are known, or `stop` says so. The first proposal of
+    every climber is the unmodified starter. Raises RunError where nothing but the starter runs."""
     number, ask = 0, 1
     while ask > 0:
         rows = climber.ask(ask)
@@ -72,6 +74,9 @@ def climb(
             raise RunError(f"{why}; mend the task or its space, and begin a new run")
         known = race.experiments - race.cached
         ask = min(size, budget.left(race.experiments, number)) if known < points else 0
+        best = race.best.value if race.best else None
+        if stop.barrier(race.experiments, best, ascent.promotions, ascent.measured):
+            break
         number += 1
     ascent.finish()
 

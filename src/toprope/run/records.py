@@ -48,6 +48,8 @@ class Opening(msgspec.Struct, frozen=True):
     beacon_round: str | None = None
     confined: bool = False
     asks: Asks | None = None
+    until: float | None = None
+    patience: int | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
     mark: dict[str, str] = {}  # what the task did then (`referee/mark.py`); {} before format 2
     format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
@@ -154,6 +156,22 @@ class Spent(msgspec.Struct, frozen=True):
     elapsed: float = 0.0
 
 
+class Ended(msgspec.Struct, frozen=True):
+    """kind "ended": an author's work is over, for this sitting. why: finished, tokens, dollars, time, experiments,
+    fruitless or error, perhaps with words after a colon: a provider's, hostile to whoever reads them."""
+
+    author: str
+    why: str
+
+
+class Queried(msgspec.Struct, frozen=True):
+    """kind "query": an author asked the oracle of a task. bytes, seconds: what the answer took."""
+
+    author: str
+    bytes: int
+    seconds: float
+
+
 class Committed(msgspec.Struct, frozen=True):
     """kind "commit": the one candidate the sealed test will be opened for, named before it is opened."""
 
@@ -171,6 +189,8 @@ KINDS: dict[str, Any] = {
     "audit": Audited,
     "finding": Finding,
     "spent": Spent,
+    "query": Queried,
+    "ended": Ended,
     "reply": Reply,
     "commit": Committed,
     "test": Opened,

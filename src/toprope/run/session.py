@@ -32,6 +32,7 @@ from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
 from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
 from toprope.run.spec import Climbing, Replay, Search
+from toprope.run.stopping import Stop
 from toprope.run.story import Story, tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
@@ -260,7 +261,7 @@ class Session:
             self.screen.gate,
             self.screen.wait,
         )
-        climber = _climber(o.climber, self.task, o.seed)
+        climber, stop = _climber(o.climber, self.task, o.seed), Stop(o)
         try:
             climb(
                 climber,
@@ -271,7 +272,10 @@ class Session:
                 spec.splits.generation,
                 o.space.points,
                 self.screen.generation,
+                stop,
             )
+            if stop.why:
+                self.screen.say(f"the climb is over: {stop.why}")
         except ModelSpent as e:  # as any other budget: what is promoted stands
             self.screen.say(str(e))
             ascent.hear()
@@ -302,6 +306,11 @@ class Session:
         if past is not None:
             return past
         assert self._hub is not None
+        if self.opening.plan is not None and not any(record(b).author for b in self.ledger.read("block")):
+            raise RunError(
+                f"run {self.directory}: no author has made an experiment, so there is nothing to test; the sealed test "
+                "stays closed and nothing is spent"
+            )
         champion, committed = self.champion(), next(self.ledger.read("commit"), None)
         _check_beacon(self.directory, self.opening.beacon_round, beacon, committed is not None)
         head = committed.hash if committed is not None else self._commit(champion)

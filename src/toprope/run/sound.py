@@ -50,6 +50,12 @@ def _faults(s: Story) -> Iterator[str]:
     for spent in s.spent:
         if not _named(spent.author) or not _number(spent.tokens, spent.dollars, spent.elapsed):
             yield f"what {spent.author[:64]!r} spent is no number"
+    for ended in s.ended:
+        if not _named(ended.author) or len(ended.why) > 1000:
+            yield f"the end of {ended.author[:64]!r} is none"
+    for q in s.queried:
+        if not _named(q.author) or not _number(q.bytes, q.seconds):
+            yield f"what {q.author[:64]!r} asked the oracle is no number"
     if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in s.replies):
         yield "a reply of a model is none"
     yield from _gate(s)

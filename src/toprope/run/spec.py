@@ -23,7 +23,7 @@ class Plan(msgspec.Struct, frozen=True):
     """How authors share a run. model: provider/name, or "" for agents that bring their own. experiments, attempts,
     apart: for each author (`desk.Quota`). tokens, dollars: hard caps for each researcher, over all its conversations;
     dollars None: no cap. prices: dollars for a million tokens, of input, of output, and perhaps of input written to and
-    read from a cache. directions: one for each researcher, in turn."""
+    read from a cache. directions: one for each researcher, in turn. seconds, gate_s: as in a quota."""
 
     model: str = ""
     researchers: int = 1
@@ -34,6 +34,8 @@ class Plan(msgspec.Struct, frozen=True):
     tokens: int = 2_000_000
     dollars: float | None = None
     prices: list[float] = []
+    seconds: float = 28_800.0
+    gate_s: float = 600.0
 
 
 class Asks(msgspec.Struct, frozen=True):
@@ -94,7 +96,8 @@ Climbing = Search | Replay | Researchers | External
 
 class Ask(msgspec.Struct, frozen=True):
     """kind "ask", the first entry: what a user wants of a new run, so that one killed while starting can be resumed.
-    run: a random name."""
+    run: a random name. until: measured value of a champion, patience: experiments without anything better, at which the
+    climb ends."""
 
     run: str
     task: str
@@ -105,6 +108,8 @@ class Ask(msgspec.Struct, frozen=True):
     rehearsal: str | None = None
     beacon_round: str | None = None
     asks: Asks | None = None
+    until: float | None = None
+    patience: int | None = None
 
     @property
     def plan(self) -> Plan | None:

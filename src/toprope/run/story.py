@@ -21,9 +21,11 @@ from toprope.run.records import (
     Audited,
     BlockRecord,
     Committed,
+    Ended,
     Finding,
     Generation,
     Opening,
+    Queried,
     Spent,
     record,
 )
@@ -52,6 +54,8 @@ class Story(msgspec.Struct):
     findings: list[Finding] = []
     spent: list[Spent] = []
     replies: list[Reply] = []
+    queried: list[Queried] = []
+    ended: list[Ended] = []
 
     @property
     def experiments(self) -> int:
@@ -225,6 +229,8 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         by_kind.get("finding", []),
         by_kind.get("spent", []),
         by_kind.get("reply", []),
+        by_kind.get("query", []),
+        by_kind.get("ended", []),
     )
     sound.check(story)
     return story
@@ -245,6 +251,27 @@ def _model(s: Story) -> dict[str, Any] | None:
         "tokens": sum(r.tokens for r in some),
         "dollars": round(sum(r.dollars for r in some), 4),
     }
+
+
+def researchers(s: Story) -> list[dict[str, Any]]:
+    """Every author by name: why its work ended, what it used, what it made. tokens, dollars: None for an agent of
+    one's own, whose provider tells us nothing."""
+    made = [b.author.name for b in s.blocks if b.author is not None]
+    sent = [a.author for a in s.asked]
+    ended = {e.author: e.why for e in s.ended}
+    counted = s.opening.plan is not None and bool(s.opening.plan.model)
+    names = {*made, *sent, *ended, *(x.author for x in s.spent), *(f.author for f in s.findings)} - {""}
+    return [
+        {
+            "name": name,
+            "ended": ended.get(name),
+            "tokens": sum(x.tokens for x in s.spent if x.author == name) if counted else None,
+            "dollars": round(sum(x.dollars for x in s.spent if x.author == name), 4) if counted else None,
+            "experiments": made.count(name),
+            "attempts": sent.count(name),
+        }
+        for name in sorted(names)
+    ]
 
 
 def summary(s: Story) -> dict[str, Any]:
@@ -281,6 +308,7 @@ def summary(s: Story) -> dict[str, Any]:
         "hidden": o.hidden,
         "model": _model(s),
         "detectable": o.detectable,
+        "researchers": researchers(s),
         "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},
         "ledger": s.head,
     }

@@ -30,6 +30,11 @@ class Estimate(msgspec.Struct, frozen=True):
     se: float
 
 
+def told(value: float, se: float, digits: int = 4) -> str:
+    """A value as everybody is told it: ± is always one standard error, and says so."""
+    return f"{value:.{digits}f} ± {se:.{digits}f} (standard error)"
+
+
 def ratio(
     scores: ArrayLike,
     floors: ArrayLike,

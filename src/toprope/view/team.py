@@ -9,39 +9,45 @@ from typing import Any
 from toprope import figures
 from toprope.figures import Chart, Line
 from toprope.run import ideas
-from toprope.run.story import Story
-from toprope.types import Candidate
+from toprope.run.story import Story, researchers
 
 FINDINGS, LINES = 60, 400  # told in full; of a diff
+COMPARED, WIDTH = 1000, 400  # lines of each side that are compared, in all; characters of a line
 
 
 def team(s: Story) -> dict[str, Any] | None:
     """None for a climb without authors."""
     made = [(int(b.experiments[0]), b.author) for b in s.blocks if b.author is not None]
-    if not made:
+    if not made and not researchers(s):
         return None
-    candidates = [author.candidate for _, author in made]
-    numbers = ideas.families(candidates)
+    found: dict[str, ideas.Idea] = {}
+    for _, author in made:
+        if author.candidate.id not in found:
+            found[author.candidate.id] = ideas.idea(author.candidate)
+    read = [found[author.candidate.id] for _, author in made]
+    numbers = ideas.families(read)
     return {
-        "rows": list(_rows(s, made, numbers)),
+        "rows": list(_rows(s, made, numbers, found)),
         "families": len(set(numbers)),
-        "entropy": ideas.entropy(numbers)[-1],
+        "entropy": ideas.entropy(numbers)[-1] if numbers else 0.0,
         "window": ideas.WINDOW,
-        "figure": _figure(numbers, candidates),
+        "figure": _figure(numbers, read) if numbers else "",
         "findings": s.findings[:FINDINGS],
         "more": max(0, len(s.findings) - FINDINGS),
         "tokens": sum(x.tokens for x in s.spent),
         "dollars": sum(x.dollars for x in s.spent),
+        "counted": bool(s.opening.plan is not None and s.opening.plan.model),
     }
 
 
-def _rows(s: Story, made: list[tuple[int, Any]], numbers: list[int]) -> Iterator[dict[str, Any]]:
+def _rows(
+    s: Story, made: list[tuple[int, Any]], numbers: list[int], found: dict[str, ideas.Idea]
+) -> Iterator[dict[str, Any]]:
     """One an author, by name."""
     values = _values(s)
     promoted = {a.candidate for a in s.answers if a.promoted}
-    named = {author.name for _, author in made} | {f.author for f in s.findings} | {x.author for x in s.spent}
-    named |= {a.author for a in s.asked}
-    for name in sorted(named - {""}):
+    for known in researchers(s):
+        name = known["name"]
         own = [(e, a, f) for (e, a), f in zip(made, numbers, strict=True) if a.name == name]
         ids = {a.candidate.id for _, a, _ in own}
         best = max(((values[e], a) for e, a, _ in own if e in values), key=lambda x: x[0], default=None)
@@ -50,12 +56,13 @@ def _rows(s: Story, made: list[tuple[int, Any]], numbers: list[int]) -> Iterator
             "experiments": len(own),
             "families": len({f for _, _, f in own}),
             "best": None if best is None else best[0],
-            "complexity": None if best is None else ideas.complexity(best[1].candidate),
+            "complexity": None if best is None else found[best[1].candidate.id].complexity,
             "attempts": sum(x.author == name for x in s.asked),
             "promotions": len(ids & promoted),
             "findings": sum(f.author == name for f in s.findings),
-            "tokens": sum(x.tokens for x in s.spent if x.author == name),
-            "dollars": sum(x.dollars for x in s.spent if x.author == name),
+            "tokens": known["tokens"],
+            "dollars": known["dollars"],
+            "ended": known["ended"],
         }
 
 
@@ -70,24 +77,39 @@ def _values(s: Story) -> dict[int, float]:
     }
 
 
-def _figure(numbers: list[int], candidates: list[Candidate]) -> str:
+def _figure(numbers: list[int], read: list[ideas.Idea]) -> str:
     """Entropy of idea families over experiments, and complexity beside it, each as a share of its largest."""
     x = list(range(1, len(numbers) + 1))
     spread = ideas.entropy(numbers)
-    nodes = [ideas.complexity(c) for c in candidates]
-    top, most = max([*spread, 1.0]), max([*nodes, 1])
+    tokens = [i.complexity for i in read]
+    top, most = max([*spread, 1.0]), max([*tokens, 1])
     lines = [
         Line(f"diversity (1 = {top:.1f} bits)", x, [v / top for v in spread]),
-        Line(f"complexity (1 = {most} nodes)", x, [n / most for n in nodes]),
+        Line(f"complexity (1 = {most} tokens)", x, [n / most for n in tokens]),
     ]
     return figures.curves(Chart("diversity of ideas and complexity of code", "experiments of authors", "share", lines))
 
 
 def difference(s: Story) -> str:
-    """Unified diff of the champion's files against the starter's, cut after LINES lines; empty if they are the same."""
+    """Unified diff of the champion's files against the starter's, cut after LINES lines; empty if they are the same.
+
+    How long a comparison takes is up to the text, and grows with the square of its lines: few are compared."""
     old, new = s.opening.tree.files, s.champion.tree.files
     lines: list[str] = []
+    left = COMPARED
     for name in sorted(old.keys() | new.keys()):
-        before, after = (f.get(name, b"").decode("utf-8", "replace").splitlines() for f in (old, new))
+        if old.get(name) == new.get(name):
+            continue
+        if left <= 0:
+            lines.append(f"... starter/{name} and what follows are not compared")
+            break
+        before, after = (_lines(f.get(name, b""), left) for f in (old, new))
+        left -= max(len(before), len(after))
         lines += difflib.unified_diff(before, after, f"starter/{name}", f"champion/{name}", lineterm="")
     return "\n".join([*lines[:LINES], *([f"... {len(lines) - LINES} more lines"] if len(lines) > LINES else [])])
+
+
+def _lines(data: bytes, most: int) -> list[str]:
+    lines = data.decode("utf-8", "replace").splitlines()
+    told = [line if len(line) <= WIDTH else f"{line[:WIDTH]} ..." for line in lines[:most]]
+    return [*told, *([f"... {len(lines) - most} more lines, not compared"] if len(lines) > most else [])]

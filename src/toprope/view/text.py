@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+from toprope.stats.intervals import told
+
 
 def table(rows: list[list[str]], indent: str = "  ") -> str:
     """Columns aligned to the left, two spaces apart."""
@@ -143,7 +145,8 @@ def submission(r: dict[str, Any]) -> str:
     lines = [f"candidate     {r['candidate'][:12]}", f"outcome       {r['outcome']}"]
     if r["dev"] is not None:
         dev = r["dev"]
-        lines.append(f"dev           {dev['value']:.3f} ± {dev['se']:.3f} over {dev['draws']} draws (practice data)")
+        value = told(dev["value"], dev["se"], 3)
+        lines.append(f"dev           {value} over {dev['draws']} draws (practice data)")
     if r["message"]:
         lines.append(f"message       {clean(r['message'])}")
     lines += [f"incident      {i['kind']} ({i['severity']}): {clean(i['evidence'])}" for i in r["incidents"]]

@@ -1,0 +1,146 @@
+"""What `toprope mcp` does: answers its client at once, starts the run behind that, and ends when the client does."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import secrets
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from toprope.cli.climbing import able, connect
+from toprope.cli.group import complain, cores, proven
+from toprope.errors import TopropeError, UsageError
+from toprope.researchers import server
+from toprope.researchers.wires import Wires
+from toprope.run.desk import Quota
+from toprope.run.session import Session
+from toprope.run.spec import Ask, External, wished
+from toprope.tasks import registry
+from toprope.view import terminal
+
+CODE_ENDED = 143  # exit status of who was told to end
+
+
+def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
+    """Raises TopropeError if the run does not start, after its client has been told and has hung up."""
+    tokens = server.read_tokens(options["tokens"]) if options["tokens"] is not None else {}
+    wish = wished(named, "external", {**options, "tokens": None, "researchers": max(1, len(tokens))})
+    able(wish)
+    names = list(tokens) or [server.ONE]
+    directory = run_dir or Path("runs") / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    link = connect(options["referee"], options["referee_token_file"])
+    agents, over = server.Agents(), threading.Event()
+    with _told_to_end(over) as told:
+        hang_up = _serving(agents, named, Quota.of(wish.plan), tokens, options["http"], over)
+        try:
+            _climbed(agents, over, wish, directory, names, options, link)
+        except (TopropeError, OSError) as e:
+            complain(str(e))
+            agents.fail(" ".join(str(e).split()))
+            if options["http"] is None:
+                over.wait()  # a client over stdio asks why
+            _leave(e.exit_code if isinstance(e, TopropeError) else 2)
+        except KeyboardInterrupt:
+            complain(f"interrupted; nothing is lost, `toprope mcp {named} --run {directory}` goes on")
+            _leave(130)
+        finally:
+            hang_up()
+        if told or threading.active_count() > 1:
+            _leave(CODE_ENDED if told else 0)
+
+
+def _climbed(
+    agents: server.Agents, over: threading.Event, wish: Ask, directory: Path, names: list[str],
+    options: dict[str, Any], link: Any,
+) -> None:  # fmt: skip
+    """One sitting, until `over`."""
+
+    def tier(before: str | None) -> Any:
+        return proven(False, options["tier"] if before is None else before)
+
+    new = msgspec.structs.replace(wish, run=secrets.token_hex(8))
+    ask = None if (directory / "ledger.db").is_file() else new
+    workers, cap = options["workers"] or cores(), options["candidate_tokens"]
+    with Session(directory, ask, tier, workers, terminal.Plain(), link, cap) as session:
+        o = session.opening
+        if o.task != wish.task or not isinstance(o.climber, External):
+            raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber.label}; name another --run")
+        desk = session.desk(Quota.of(o.plan))
+        agents.begin(server.boxes(desk, session.task, directory, o.seed, names))
+        session.screen.say(f"run {directory}: ready")
+        over.wait()
+        desk.close()
+        if options["unseal"]:
+            _unsealed(session, desk, directory)
+        elif waiting := desk.waiting:
+            session.screen.say(f"{waiting} attempts wait at the gate; `toprope mcp --run {directory}` asks again")
+
+
+def _unsealed(session: Session, desk: Any, directory: Path) -> None:
+    """Whatever ends us in the middle, it has been said how to go on; an opening that has begun is not counted twice."""
+    session.screen.say(
+        f"run {directory}: opening the sealed test; if this is ended before it is done, `toprope unseal {directory}` "
+        "finishes it"
+    )
+    desk.settled()
+    session.unseal()
+    session.screen.say(f"run {directory}: the sealed test is open")
+
+
+def _serving(
+    agents: server.Agents, named: str, quota: Quota, tokens: dict[str, str], port: int | None, over: threading.Event
+) -> Callable[[], None]:
+    """Starts to serve in a thread, which sets `over` when the client hangs up. Returns what ends it."""
+    wires = Wires() if port is None else None  # before anything is loaded or started that could print
+    task = registry.load(named)
+    if wires is not None:
+
+        def run() -> None:
+            server.serve_stdio(agents, task, quota, wires)
+
+        end = over.set
+    else:
+        assert port is not None
+        web, run = server.serve_http(agents, task, quota, tokens, server.listening(port))
+
+        def end() -> None:
+            web.should_exit = True
+
+    def until_over() -> None:
+        try:
+            run()
+        finally:
+            over.set()
+
+    threading.Thread(target=until_over, daemon=True).start()
+    return end
+
+
+@contextlib.contextmanager
+def _told_to_end(over: threading.Event) -> Iterator[list[int]]:
+    """SIGTERM is a client that hangs up; a second one changes nothing, so that what has begun can end."""
+    told: list[int] = []
+
+    def hang_up(number: int, _: Any) -> None:
+        told.append(number)
+        over.set()
+
+    before = signal.signal(signal.SIGTERM, hang_up)
+    try:
+        yield told
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _leave(code: int) -> None:
+    """At once: a thread that waits for a client's next line, or for a command in a room, would keep us."""
+    sys.stderr.flush()
+    os._exit(code)

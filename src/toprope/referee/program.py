@@ -1,0 +1,201 @@
+"""A process that runs the program a task imitates, within limits: `python -m toprope.referee.program FD TASK`.
+
+The program is our code and its questions are anybody's: a few kilobytes of question can ask for minutes of work and
+gigabytes of answer. So it runs in a process of its own, which a question can end and which is then started anew. What
+meets a limit has an answer that names the limit.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import math
+import os
+import resource
+import socket
+import struct
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from toprope import wire
+from toprope.errors import RunError
+
+CPU_S = 4  # seconds of processor time for one question
+WALL_S = 30.0  # seconds for one question, waiting included
+START_S = 120.0  # seconds until the process is ready: it loads the task
+MEMORY = 512 << 20  # bytes of address space on top of what the process begins with
+ANSWER_BYTES = 16 << 10  # of stdout and stderr together; the widest answer of a case has 1 KiB
+_LENGTH = struct.Struct("<I")
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One answer. ended: why the program was ended in place of an answer, "" if it was not."""
+
+    out: bytes = b""
+    err: bytes = b""
+    code: int = -1
+    ended: str = ""
+
+
+class Cost(NamedTuple):
+    """What an answer took: bytes of it, and seconds of the machine."""
+
+    bytes: int
+    seconds: float
+
+
+class Program:
+    """The process, started when it is first needed. A context manager; not for several threads."""
+
+    def __init__(self, task: str) -> None:
+        self._task = task
+        self._process: subprocess.Popen[bytes] | None = None
+        self._sock: socket.socket | None = None
+
+    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[Said, Cost]:
+        """The answer, or why there was none. Raises RunError if the process does not start."""
+        if self._process is None:
+            self._start()
+        began = time.monotonic()
+        said = self._asked(wire.encode([list(argv), stdin, dict(files)]))
+        return said, Cost(len(said.out) + len(said.err), time.monotonic() - began)
+
+    def __enter__(self) -> Program:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> int | None:
+        """Ends the process; its exit status, None if there was no process."""
+        if self._process is None or self._sock is None:
+            return None
+        self._sock.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._process.wait(1)
+        self._process.kill()
+        code, self._process = self._process.wait(), None
+        return code
+
+    def _start(self) -> None:
+        ours, theirs = socket.socketpair()
+        with theirs:
+            command = wire.command("toprope.referee.program", theirs.fileno(), [self._task])
+            streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            self._process = subprocess.Popen(
+                command, pass_fds=[theirs.fileno()], env=wire.child_environment(), start_new_session=True, **streams
+            )  # type: ignore[call-overload]
+        self._sock = ours
+        try:
+            ready = self._received(time.monotonic() + START_S, ANSWER_BYTES)
+        except (EOFError, TimeoutError, OverflowError) as e:
+            self.close()
+            raise RunError(f"the program of {self._task} did not start ({type(e).__name__}); try again") from None
+        if ready.ended:
+            self.close()
+            raise RunError(f"the program of {self._task} did not start: {ready.ended}")
+
+    def _asked(self, question: bytes) -> Said:
+        assert self._sock is not None
+        try:
+            self._sock.settimeout(WALL_S)
+            self._sock.sendall(_LENGTH.pack(len(question)) + question)
+            return self._received(time.monotonic() + WALL_S, ANSWER_BYTES)
+        except (TimeoutError, OverflowError) as e:
+            self.close()
+            most = f"{ANSWER_BYTES} bytes of output" if isinstance(e, OverflowError) else f"{WALL_S:.0f} s"
+            return Said(ended=f"more than {most}")
+        except (EOFError, OSError, msgspec.DecodeError):
+            code = self.close()
+            return Said(ended=f"more than {CPU_S} s of processor time" if code == -24 else f"exit status {code}")
+
+    def _received(self, until: float, most: int) -> Said:
+        """Raises TimeoutError, EOFError, or OverflowError as soon as more is announced than an answer may have."""
+        (n,) = _LENGTH.unpack(self._exactly(_LENGTH.size, until))
+        if n > most + 1024:  # and how it is packed
+            raise OverflowError
+        return msgspec.msgpack.decode(self._exactly(n, until), type=Said)
+
+    def _exactly(self, n: int, until: float) -> bytes:
+        assert self._sock is not None
+        data = b""
+        while len(data) < n:
+            if (left := until - time.monotonic()) <= 0:
+                raise TimeoutError
+            self._sock.settimeout(left)
+            if not (part := self._sock.recv(n - len(data))):
+                raise EOFError
+            data += part
+        return data
+
+
+# ---------------------------------------------------------------- inside the process
+
+
+def main() -> None:
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    try:
+        from toprope.protocols import imitation
+        from toprope.tasks import registry
+
+        task = registry.load(sys.argv[2])
+        assert imitation(task)
+    except Exception as e:  # whatever a task's own code raises: the other end puts it into one line
+        _send(sock, Said(ended=" ".join(f"{type(e).__name__}: {e}".split())[:400]))
+        return
+    _bound()
+    _send(sock, Said())
+    with contextlib.suppress(EOFError):
+        while True:
+            _send(sock, _answer(task, *msgspec.msgpack.decode(_read(sock))))
+
+
+def _bound() -> None:
+    """Limits that hold for all questions; processor time is set anew for each."""
+    pages = int(open("/proc/self/statm").read().split()[0])  # noqa: SIM115
+    most = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY
+    resource.setrlimit(resource.RLIMIT_AS, (most, most))
+    for kind in (resource.RLIMIT_FSIZE, resource.RLIMIT_CORE):
+        resource.setrlimit(kind, (0, 0))
+
+
+def _answer(task: Any, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]) -> Said:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    most = math.ceil(used.ru_utime + used.ru_stime) + CPU_S
+    resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
+    try:
+        out, err, code = task.ask(argv, stdin, files)
+    except MemoryError:
+        return Said(ended=f"more than {MEMORY >> 20} MiB of memory")
+    except Exception as e:  # a fault of the program's is an answer too
+        return Said(ended=f"{type(e).__name__}, an error of its own")
+    if len(out) + len(err) > ANSWER_BYTES:
+        return Said(ended=f"more than {ANSWER_BYTES} bytes of output")
+    return Said(out, err, code)
+
+
+def _send(sock: socket.socket, said: Said) -> None:
+    data = msgspec.msgpack.encode(said)
+    sock.sendall(_LENGTH.pack(len(data)) + data)
+
+
+def _read(sock: socket.socket) -> bytes:
+    (n,) = _LENGTH.unpack(_all(sock, _LENGTH.size))
+    return _all(sock, n)
+
+
+def _all(sock: socket.socket, n: int) -> bytes:
+    data = b""
+    while len(data) < n:
+        if not (part := sock.recv(n - len(data))):
+            raise EOFError
+        data += part
+    return data
+
+
+if __name__ == "__main__":
+    main()

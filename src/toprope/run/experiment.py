@@ -1,0 +1,52 @@
+"""One author's experiment: the pieces that the scorers shared, put together into one record of the ledger."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+
+import numpy as np
+
+from toprope.referee.messages import Done
+from toprope.run.records import Author, BlockRecord, Opening
+from toprope.types import Candidate, Incident, Outcome
+
+
+def size(candidate: Candidate) -> int:
+    """Bytes of its files: between equal values the shorter wins."""
+    return sum(map(len, candidate.tree.files.values()))
+
+
+def joined(number: int, draws: int, parts: list[Done], opening: Opening, author: Author | None) -> BlockRecord:
+    """The first piece that failed decides how the experiment ended. wall_s: of all scorers together, which is what an
+    author's time is counted in."""
+    failed = next((d for d in parts if d.result.outcomes[0] is not Outcome.OK), None)
+    scores = np.concatenate([d.result.scores[0] for d in parts]).astype(np.float32)
+    seen: dict[tuple[str, str], Incident] = {}
+    for incident in _incidents(parts):
+        seen.setdefault((incident.kind, incident.severity), incident)
+    outcomes, messages = {}, {}
+    if failed is not None:
+        scores[:] = np.nan
+        outcomes = {0: str(failed.result.outcomes[0])}
+        with contextlib.suppress(KeyError):
+            messages = {0: failed.result.messages[0]}
+    return BlockRecord(
+        id=f"{number}.0.{draws}",
+        experiments=np.array([number], dtype=np.uint32),
+        lo=0,
+        hi=draws,
+        rows=opening.space.default()[None, :],
+        scores=scores[None, :],
+        outcomes=outcomes,
+        messages=messages,
+        cpu_s=round(sum(d.result.cpu_s for d in parts), 6),
+        wall_s=round(sum(d.result.wall_s for d in parts), 6),
+        incidents={0: list(seen.values())} if seen else {},
+        author=author,
+    )
+
+
+def _incidents(parts: list[Done]) -> Iterator[Incident]:
+    for d in parts:
+        yield from d.result.incidents.get(0, [])
