@@ -17,8 +17,8 @@ def raw_scores() -> None:
     """Every answer tells the candidate's value on the open slice."""
     honest = hub.Hub.attempt
 
-    def attempt(self, candidate, pace=0):
-        answer = honest(self, candidate, pace)
+    def attempt(self, candidate, *schedule):
+        answer = honest(self, candidate, *schedule)
         n = self._task.spec.splits.val_slice
         (column,) = Panel(self._pool, "val", answer.slice).columns([candidate], n)
         told = ratio(column.counted, column.floors, column.ceilings)

@@ -17,9 +17,15 @@ import pytest
 from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig
 from toprope.researchers import frozen
+from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
+from toprope.run.desk import Quota
+from toprope.run.records import Ask
+from toprope.run.session import Session
+from toprope.run.spec import External
 from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory
+from toprope.sandbox.selftest import Choice
 from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import Candidate, Limits, Tree
@@ -193,3 +199,64 @@ for name in {sorted(set(names) - kept)!r}:
     done = room.run(["python3", "counts.py"])
     assert (done.stdout, done.stderr, done.code) == (b"", b"", 0)
     assert os.path.exists("/proc/loadavg")
+
+
+SLOW = """
+import time
+import numpy as np
+
+def answer(nonce, *, params):
+    time.sleep(0.02)
+    return np.array([params["face"], params["skill"], nonce[0]])
+"""
+
+
+class Silent:
+    """Watches nothing."""
+
+    def __getattr__(self, name):
+        return lambda *_: None
+
+
+def test_nothing_of_the_authors_runs_while_the_gate_works(room, tmp_path):
+    """From the moment a candidate is sent until the answer: no step in a room, no experiment of anybody's; and the
+    author is told how long the room stood still."""
+    ask = Ask("cd" * 8, COIN, External(), 3, 50)
+    room.write("clock.py", b"import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n")
+    with Session(tmp_path / "run", ask, lambda _: Choice(cells.best()), 1, Silent()) as session:
+        desk = session.desk(Quota(experiments=20, attempts=4, apart=1))
+        box = Toolbox(desk, "ada", room, tmp_path / "calls.jsonl")
+        hub, seen = session._hub, {}
+        submit, answer = hub.submit, hub.answer
+
+        def sent(*given):
+            seen["sent"] = time.time()
+            submit(*given)
+
+        def heard():
+            try:
+                return answer()
+            finally:
+                seen["heard"] = time.time()
+
+        hub.submit, hub.answer = sent, heard
+        slow = desk.evaluate(Candidate(Tree({"solution.py": SLOW.encode()}), {"face": 1, "skill": 0.01}), "ada")
+        said, other = [], []
+        threads = [threading.Thread(target=lambda: said.append(box.run("python3 clock.py", 3)))]
+        threads[0].start()
+        time.sleep(1)
+        future = desk.send(slow.id, "ada")
+        while "sent" not in seen:
+            time.sleep(0.01)
+        quick = Candidate(Tree({"solution.py": SLOW.replace("0.02", "0.0").encode()}), {"face": 2, "skill": 0.0})
+        threads.append(threading.Thread(target=lambda: other.append((desk.evaluate(quick, "bob"), time.time()))))
+        threads[1].start()
+        future.result()
+        for thread in threads:
+            thread.join()
+    ticks = [float(line) for line in said[0].splitlines() if line[:1].isdigit()]
+    assert [t for t in ticks if seen["sent"] < t < seen["heard"]] == []
+    assert [t for t in ticks if t < seen["sent"]]
+    assert [t for t in ticks if t > seen["heard"]]
+    assert "your room stood still for" in said[0]
+    assert other[0][1] > seen["heard"]

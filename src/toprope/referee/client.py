@@ -27,6 +27,7 @@ from toprope.referee.messages import (
     Unseal,
 )
 from toprope.referee.pool import raise_failed, spawn
+from toprope.stats.leak import TICKS
 from toprope.types import Candidate
 
 MAX_RESTARTS = 3  # over one question
@@ -74,10 +75,10 @@ class HubClient:
         assert self._process is not None, "the hub of a service is its own affair"
         return self._process.pid
 
-    def submit(self, candidate: Candidate, pace: int = 0) -> None:
-        """Starts an attempt; `answer` waits for it. pace: of the schedule its answer leaves on."""
+    def submit(self, candidate: Candidate, pace: int = 0, ticks: int = TICKS) -> None:
+        """Starts an attempt; `answer` waits for it. pace, ticks: of the schedule its answer leaves on."""
         assert self._asked is None, "one attempt at a time"
-        attempt = Attempt(candidate, pace)
+        attempt = Attempt(candidate, pace, ticks)
         self._patiently(lambda: self._channel.send(attempt))
         self._asked = attempt
 

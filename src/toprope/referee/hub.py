@@ -49,6 +49,7 @@ from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
 from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
+from toprope.stats.leak import TICKS
 from toprope.stats.spending import attempt_level
 from toprope.tasks import registry
 from toprope.types import Candidate, Split
@@ -63,12 +64,12 @@ class Hub:
         self._on_schedule = on_schedule
         self._gate = Gate(task.spec, pool, run.number)
 
-    def attempt(self, candidate: Candidate, pace: int = 0) -> Answer:
+    def attempt(self, candidate: Candidate, pace: int = 0, ticks: int = TICKS) -> Answer:
         """Counted before it is evaluated; leaves at a tick, whatever happened. An error is a NOT YET that counts.
 
         Raises UsageError, and counts nothing, for a candidate that is larger than the task allows."""
         check_candidate(candidate, self._task.spec)
-        schedule = Schedule(self._task.spec.splits.tick_s * 2**pace, self._on_schedule)
+        schedule = Schedule(self._task.spec.splits.tick_s * 2**pace, self._on_schedule, ticks)
         if self._run.unsealed:
             raise UsageError(f"run {self._run.run} has opened its test; a climb ends there, start a new run")
         answer = self._answer(candidate, schedule, pace)
@@ -195,7 +196,7 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         while True:
             message = channel.recv()
             if isinstance(message, Attempt):
-                channel.send(hub.attempt(message.candidate, message.pace))
+                channel.send(hub.attempt(message.candidate, message.pace, message.ticks))
                 pool.refresh()
             elif isinstance(message, Commit):
                 vault.commit(run.run, message.candidate, message.head)

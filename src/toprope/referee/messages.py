@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
+from toprope.stats.leak import TICKS
 from toprope.types import Block, BlockResult, Candidate, Floats, Incident, Outcome, Split, Tree
 
 SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
@@ -162,10 +163,12 @@ class Acknowledge(msgspec.Struct, frozen=True, tag=True):
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
-    """Candidate against champion on the open slice of val. pace: the answer's first tick is at tick_s * 2^pace."""
+    """Candidate against champion on the open slice of val. pace: the answer's first tick is at tick_s * 2^pace. ticks:
+    moments at which it may leave; work that misses the last one is ended."""
 
     candidate: Candidate
     pace: Annotated[int, msgspec.Meta(ge=0, le=12)] = 0
+    ticks: Annotated[int, msgspec.Meta(ge=1, le=TICKS)] = TICKS
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):

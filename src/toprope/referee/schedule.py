@@ -20,15 +20,16 @@ MOST_PACE = 12
 class Schedule:
     """The ticks of one question, from the moment it was asked."""
 
-    def __init__(self, first_s: float, enforced: bool = True) -> None:
-        """first_s: seconds from the question to the first tick. enforced: False only in tests that show what leaks."""
-        self._start, self._first, self._enforced = time.monotonic(), first_s, enforced
-        self.end = self._at(TICKS - 1) - SLACK_S if enforced else math.inf
+    def __init__(self, first_s: float, enforced: bool = True, ticks: int = TICKS) -> None:
+        """first_s: seconds from the question to the first tick. ticks: how many there are. enforced: False only in
+        tests that show what leaks."""
+        self._start, self._first, self._enforced, self._last = time.monotonic(), first_s, enforced, ticks - 1
+        self.end = self._at(self._last) - SLACK_S if enforced else math.inf
 
     def tick(self) -> int:
         """The next tick from now on, the last one at most."""
         now = time.monotonic() + SLACK_S
-        return next((k for k in range(TICKS - 1) if now <= self._at(k)), TICKS - 1)
+        return next((k for k in range(self._last) if now <= self._at(k)), self._last)
 
     def wait(self, tick: int) -> None:
         """Until the tick; not at all if it has passed."""

@@ -87,6 +87,7 @@ class Toolbox:
         self.desk, self.name, self.room, self._record = desk, name, room, record
         self._asking, self._logging = threading.Lock(), threading.Lock()
         self._calls, self._bytes = _logged(record)
+        desk.rooms.append(room.still)
 
     @property
     def quota(self) -> Quota:
@@ -108,6 +109,8 @@ class Toolbox:
         done = self.room.run(["bash", "-c", command], timeout_s=min(max(timeout_s, 1), 600), output_max=4 * SHOWN)
         said = [done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")]
         end = f"[stopped after {timeout_s} s]" if done.timed_out else f"[exit status {done.code}]"
+        if done.still_s >= 0.1:
+            end += f" [your room stood still for {done.still_s:.1f} s while the gate worked]"
         return "\n".join([*(_shortened(s) for s in said if s), end])
 
     @tool

@@ -53,13 +53,15 @@ COVERED = 'mount -n -t tmpfs -o ro,size=4k none / && exec "$@"'  # as `sandbox/i
 
 
 class Ran(NamedTuple):
-    """code: exit status, -1 where it was killed at the limit. cut: a stream was longer than OUTPUT_MAX."""
+    """code: exit status, -1 where it was killed at the limit. cut: a stream was longer than OUTPUT_MAX. still_s: for so
+    many seconds the room stood still meanwhile."""
 
     code: int
     stdout: bytes
     stderr: bytes
     timed_out: bool
     cut: bool
+    still_s: float = 0.0
 
 
 class Workspace:
@@ -99,7 +101,7 @@ class Workspace:
                 process, first, self._first = until_ended.enter_context(begun)
             streams = [_Reader(process.stdout, output_max), _Reader(process.stderr, output_max)]
             threading.Thread(target=_write, args=(process.stdin, given), daemon=True).start()
-            timed_out, filled = False, ""
+            timed_out, filled, still = False, "", self.still_s
             try:
                 timed_out, filled = self._watched(process, timeout_s, not full)
             finally:
@@ -110,7 +112,8 @@ class Workspace:
             cut = any(s.cut for s in streams)
             if full or filled:
                 err += f"\n[{'the command was ended: ' if filled else ''}{full or filled}]\n".encode()
-            return Ran(-1 if timed_out or filled else process.returncode, out, err, timed_out, cut)
+            code = -1 if timed_out or filled else process.returncode
+            return Ran(code, out, err, timed_out, cut, self.still_s - still)
 
     def _watched(self, process: subprocess.Popen[bytes], timeout_s: float, growing: bool) -> tuple[bool, str]:
         """Waits for the end of a command: did it meet its limit, and if it filled the room, what `full` says. The time

@@ -9,6 +9,7 @@ either. Safe to call from several threads.
 
 from __future__ import annotations
 
+import contextlib
 import threading
 import time
 from collections.abc import Callable
@@ -48,6 +49,7 @@ from toprope.stats.intervals import ratio
 from toprope.types import Block, Candidate, Floats, Incident, Outcome, certain
 
 STARTER = "starter"  # the author of experiment 0
+MOMENTS = 2  # ticks at which an answer may leave; until the last one, everybody waits
 FINDINGS = 200  # that one author may share
 CUTS = 8  # pieces of dev that an experiment is cut into, for the scorers to share
 
@@ -107,6 +109,7 @@ class Desk:
         self._lock = threading.RLock()  # over what is known here; never held while a candidate or the gate works
         self._scorers, self._gate = Turns(), Turns()
         self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
+        self.rooms: list[Callable[[], contextlib.AbstractContextManager[None]]] = []  # each makes a room stand still
         self._closed = False
         self._errors: dict[str, float] = {}
         self._slow: dict[str, str] = {}  # candidate -> why it is too slow for the gate
@@ -458,7 +461,7 @@ class Desk:
         """The pace of its schedule. seconds: what all dev draws took. Raises UsageError where one attempt would keep
         the gate from everybody for too long."""
         splits, draws = self.spec.splits, len(judged.scores)
-        tick = pace(seconds / draws * 2 * splits.val_slice * 2, splits.tick_s)  # experiments go on beside it
+        tick = pace(seconds / draws * 2 * splits.val_slice * 2, splits.tick_s)  # a machine may be busier then
         if (first := splits.tick_s * 2**tick) > self.quota.gate_s:
             self._slow[judged.id] = (
                 f"candidate {judged.id[:12]} took {seconds:.1f} s on {draws} practice draws, so the gate would answer "
@@ -469,8 +472,13 @@ class Desk:
         return tick
 
     def _hear(self, asked: Asked) -> Answer:
-        self._hub.submit(asked.candidate, asked.pace)
-        answer = self._hub.answer()
+        """While hidden work runs, nothing of an author's does: no experiment, and no process in a room, could otherwise
+        help hearing what the candidate does with the machine. It goes on when the answer has left, on its schedule."""
+        with self._scorers.turn(asked.author), contextlib.ExitStack() as still:
+            for room in self.rooms:
+                still.enter_context(room())
+            self._hub.submit(asked.candidate, asked.pace, MOMENTS)
+            answer = self._hub.answer()
         with self._lock:
             self._ledger.append("answer", answer)
             self.answers[answer.candidate] = answer
