@@ -106,6 +106,7 @@ def room(arch: str) -> s.SyscallFilter:
     for value in RESERVE:
         f.add_rule(s.ERRNO(errno.EOPNOTSUPP), "ioctl", s.Arg(1, s.MASKED_EQ, 0xFFFFFFFF, value))
     f.add_rule(s.ERRNO(errno.ENOSYS), "io_uring_setup")
+    f.add_rule(s.ERRNO(errno.ENOSYS), "sysinfo")  # counts of the whole machine, as in /proc
     f.add_rule(s.ERRNO(errno.EPERM), "prctl", s.Arg(0, s.MASKED_EQ, 0xFFFFFFFF, 1))  # PR_SET_PDEATHSIG
     return f
 

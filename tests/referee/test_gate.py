@@ -8,7 +8,7 @@ import pytest
 
 from toprope import wire
 from toprope.errors import UsageError
-from toprope.referee.gate import GIVE_UP, Gate
+from toprope.referee.gate import Gate
 from toprope.referee.hub import Hub, _ready
 from toprope.referee.panel import Panel
 from toprope.referee.sealed import Vault
@@ -42,8 +42,26 @@ def test_a_failing_champion_loses_its_draws(pool, spec, coin, act):
     """A champion that fails where the challenger answers counts as the floor, and after a few draws it is given up."""
     gate = Gate(spec, pool, 1)
     assert gate.judge(coin(0), coin(0, 0.1, act), 1, 1).promoted
-    assert gate._panel.lost(coin(0, 0.1, act)) >= GIVE_UP
+    assert gate._panel.mostly_lost(coin(0, 0.1, act))
     assert not gate.judge(coin(0, 0.1, "crash"), coin(0, 0.1, act), 1, 2).promoted
+
+
+SOMETIMES = b"""import numpy as np
+
+def answer(nonce, *, params):
+    assert nonce[0] > params["fails"]
+    return np.array([params["face"], params["skill"], nonce[0]])
+"""
+
+
+def test_a_champion_that_fails_now_and_then_is_not_given_up(pool, spec, coin):
+    """Each failure is the floor on its own draw and nothing more: a challenger that is worse in the mean does not
+    pass, although the champion fails on more draws than it takes to give up one that fails on most."""
+    champion = Candidate(Tree({"solution.py": SOMETIMES}), {"face": 0, "skill": 0.1, "fails": 0.2})
+    gate = Gate(spec, pool, 1)
+    assert not gate.judge(coin(3, 0.0), champion, 1, 1).promoted
+    assert gate._panel.lost(champion) >= 3
+    assert not gate._panel.mostly_lost(champion)
 
 
 BOMB = b"""import os, time

@@ -194,6 +194,9 @@ for name in {sorted(set(names) - kept)!r}:
     path = "/proc/" + name
     held = os.listdir(path) if os.path.isdir(path) else open(path, "rb").read(1)
     if held: print(name, held)
+import ctypes
+libc = ctypes.CDLL(None, use_errno=True)
+if libc.sysinfo(ctypes.create_string_buffer(256)) == 0: print("sysinfo answers")
 """
     room.write("counts.py", code.encode())
     done = room.run(["python3", "counts.py"])

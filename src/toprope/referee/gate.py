@@ -21,7 +21,6 @@ from toprope.stats.spending import attempt_level
 from toprope.types import Candidate, Floats, Incident, certain
 
 STEP = 32  # draws between looks; the e-process may be looked at at any time
-GIVE_UP = 8  # a champion that failed on so many draws of a slice counts as the floor on the rest of it
 PATIENCE, LEAST_S = 16, 1.0  # a champion's calls may take so many times what was expected of it, and no less than this
 
 
@@ -83,7 +82,7 @@ class Gate:
         self, candidate: Candidate, champion: Candidate, seen: int, n: int, until: float
     ) -> tuple[Floats, Floats]:
         """(n - seen,) scores of both on draws seen..n-1; NaN where the candidate failed."""
-        if self._panel.lost(champion) >= GIVE_UP:  # failures may be slow, and an attempt has an end
+        if self._panel.mostly_lost(champion):  # failures may be slow, and an attempt has an end
             (ours,) = self._panel.columns([candidate], n, until=until)
             return ours.scores[seen:], ours.floors[seen:]
         ours, theirs = self._panel.columns([candidate, champion], n, until=until)

@@ -16,6 +16,7 @@ from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split
 
 CHUNK = 8  # draws per block: small enough to spread over scorers and to stop early, large enough to amortise a child
 GROUP = 16  # trusted candidates to a child
+GIVE_UP = 8  # draws on which a champion failed twice, from which it may be given up on the rest of a slice
 SAME = 1e-6  # in units of a score
 UNSTEADY = "on the same hidden draws it had other scores when it ran again"
 
@@ -92,6 +93,11 @@ class Panel:
     def lost(self, candidate: Candidate) -> int:
         """Draws on which it failed twice."""
         return sum(math.isnan(self._scores[candidate.id][i]) for i in self._retried.get(candidate.id, ()))
+
+    def mostly_lost(self, candidate: Candidate) -> bool:
+        """Has it failed twice on so many draws, and on half of all it saw, that more of them would show nothing new?"""
+        lost = self.lost(candidate)
+        return lost >= GIVE_UP and 2 * lost >= len(self._scores[candidate.id])
 
     def steady(self, candidate: Candidate, n: int, until: float = math.inf) -> bool:
         """Has it the same scores on the first n draws when it runs on them again? Others are noted as an incident."""
