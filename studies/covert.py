@@ -2,7 +2,7 @@
 
     python studies/covert.py [--trials 200] [--tier linux-full]
 
-A candidate on a hidden draw sends one bit, by thrashing memory with all its might for most of a second or by sleeping as
+A candidate on a hidden draw sends one bit, by thrashing memory for most of a second or by sleeping as
 long. The room listens in three ways: its own speed while the bit is sent, the time of its first walks through buffers
 of several sizes afterwards, and the free space of its disk. It knows when to listen. The figure is the mutual
 information between the bit and the best threshold on half of the trials, taken on the other half, less what shuffled
