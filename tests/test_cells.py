@@ -157,7 +157,7 @@ def test_a_lesser_tier_says_why(run, home):
     (candidate / "solution.py").write_text(GOOD)
     done = run("user", "without_bubblewrap", "submit", COIN, candidate)
     assert done.returncode == 0, done.stderr
-    (line,) = (line for line in done.stderr.splitlines() if line.startswith("protection: "))
+    (line,) = (line for line in done.stdout.splitlines() if line.startswith("protection: "))
     assert line.startswith("protection: linux-landlock")
     assert "linux-full does not hold here: start: bubblewrap is not installed" in line
     assert "apt install bubblewrap" in line

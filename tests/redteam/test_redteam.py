@@ -58,7 +58,7 @@ def test_bytes_are_forged_too():
         ("landlock", "file-outside", "brought back the planted gold, worth +"),
         ("fds", "inherited-descriptor", "brought back the planted gold, worth +"),
         ("seccomp", "fork", "brought back 'forked'"),
-        ("schema", "not-a-number", "broke its scorer"),
+        ("schema", "not-a-number", "the scorer changed"),
     ],
 )
 def test_a_weak_engine_is_found_out(layer, name, word):

@@ -228,6 +228,7 @@ def test_nothing_of_the_authors_runs_while_the_gate_works(room, tmp_path):
     room.write("clock.py", b"import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n")
     with Session(tmp_path / "run", ask, lambda _: Choice(cells.best()), 1, Silent()) as session:
         desk = session.desk(Quota(experiments=20, attempts=4, apart=1))
+        desk.rooms.append(room.still)
         box = Toolbox(desk, "ada", room, tmp_path / "calls.jsonl")
         hub, seen = session._hub, {}
         submit, answer = hub.submit, hub.answer

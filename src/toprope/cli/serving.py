@@ -31,6 +31,7 @@ CODE_ENDED = 143  # exit status of who was told to end
 
 def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
     """Raises TopropeError if the run does not start, after its client has been told and has hung up."""
+    wires = Wires() if options["http"] is None else None  # before anything is loaded or started that could print
     tokens = server.read_tokens(options["tokens"]) if options["tokens"] is not None else {}
     wish = wished(named, "external", {**options, "tokens": None, "researchers": max(1, len(tokens))})
     able(wish)
@@ -39,7 +40,7 @@ def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
     link = connect(options["referee"], options["referee_token_file"])
     agents, over = server.Agents(), threading.Event()
     with _told_to_end(over) as told:
-        hang_up = _serving(agents, named, Quota.of(wish.plan), tokens, options["http"], over)
+        hang_up = _serving(agents, named, Quota.of(wish.plan), tokens, wires or options["http"], over)
         try:
             _climbed(agents, over, wish, directory, names, options, link)
         except (TopropeError, OSError) as e:
@@ -96,20 +97,19 @@ def _unsealed(session: Session, desk: Any, directory: Path) -> None:
 
 
 def _serving(
-    agents: server.Agents, named: str, quota: Quota, tokens: dict[str, str], port: int | None, over: threading.Event
+    agents: server.Agents, named: str, quota: Quota, tokens: dict[str, str], by: Wires | int, over: threading.Event
 ) -> Callable[[], None]:
-    """Starts to serve in a thread, which sets `over` when the client hangs up. Returns what ends it."""
-    wires = Wires() if port is None else None  # before anything is loaded or started that could print
+    """by: a client's wires, or a port for several. Starts to serve in a thread, which sets `over` when the client hangs
+    up. Returns what ends it."""
     task = registry.load(named)
-    if wires is not None:
+    if isinstance(by, Wires):
 
         def run() -> None:
-            server.serve_stdio(agents, task, quota, wires)
+            server.serve_stdio(agents, task, quota, by)
 
         end = over.set
     else:
-        assert port is not None
-        web, run = server.serve_http(agents, task, quota, tokens, server.listening(port))
+        web, run = server.serve_http(agents, task, quota, tokens, server.listening(by))
 
         def end() -> None:
             web.should_exit = True

@@ -36,9 +36,10 @@ def examine(
 ) -> Examined:
     """n draws of the test; intervals resample kinds, then draws, at level 1 - .05/m for the m-th opening."""
     groups = by_kind(list(baselines.values()))
-    top, *rest = Panel(pool, "test", 0).grouped([[champion], *groups], n, progress)
-    by_id = dict(zip([c.id for group in groups for c in group], rest, strict=True))
-    columns = {name: by_id[c.id] for name, c in baselines.items()}
+    panel = Panel(pool, "test", 0)
+    panel.grouped([[champion], *groups], n, progress)
+    top = panel.second_chance(champion, n)
+    columns = {name: panel.second_chance(c, n) for name, c in baselines.items()}
     level = 1 - 0.05 / opening
     cells = top.groups if len(np.unique(top.groups)) > 1 else None
     values = {n: ratio(c.counted, c.floors, c.ceilings, level, cells=cells) for n, c in columns.items()}

@@ -106,5 +106,7 @@ class Gate:
     def measure(self, champion: Candidate, slice_: int, until: float = math.inf) -> Estimate:
         """The champion's value on a fresh slice of `measure`, shown once; a draw it fails on counts as the floor."""
         n = self._spec.splits.measure_slice
-        (column,) = Panel(self._pool, "measure", slice_).columns([champion], n, until=until)
+        panel = Panel(self._pool, "measure", slice_)
+        panel.columns([champion], n, until=until)
+        column = panel.second_chance(champion, n, until)
         return ratio(column.counted, column.floors, column.ceilings)

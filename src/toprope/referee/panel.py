@@ -63,9 +63,10 @@ class Panel:
         n: int,
         progress: Callable[[float], None] = lambda _: None,
         until: float = math.inf,
+        chunk: int = CHUNK,
     ) -> list[Column]:
         """Candidates of one group share tree, parameter names and children: cheaper, and only for code we trust."""
-        works, owner = self._missing(groups, n)
+        works, owner = self._missing(groups, n, chunk)
         for count, done in enumerate(self._pool.run(works, until), 1):
             group, draws = owner[done.id]
             for candidate, scores in zip(group, done.result.scores.tolist(), strict=True):
@@ -81,12 +82,13 @@ class Panel:
         return [self._column(c.id, n) for group in groups for c in group]
 
     def second_chance(self, candidate: Candidate, n: int, until: float = math.inf) -> Column:
-        """Its column, after it was run once more on every draw on which it had failed: what fails again has failed."""
+        """Its column, after it was run once more, alone, on every draw on which it had failed: a failure ends a block,
+        and only the draw that fails again is one that it fails on."""
         scores, retried = self._scores[candidate.id], self._retried.setdefault(candidate.id, set())
         if failed := [i for i in range(n) if math.isnan(scores[i]) and i not in retried]:
             for i in failed:
                 del scores[i]
-            self.columns([candidate], n, until=until)
+            self.grouped([[candidate]], n, until=until, chunk=1)
             retried.update(failed)
         return self._column(candidate.id, n)
 
@@ -110,15 +112,15 @@ class Panel:
         return same
 
     def _missing(
-        self, groups: Sequence[Sequence[Candidate]], n: int
+        self, groups: Sequence[Sequence[Candidate]], n: int, chunk: int
     ) -> tuple[list[Work], dict[int, tuple[Sequence[Candidate], list[int]]]]:
         """What has to be scored, a few draws at a time; draw-major, so that a draw is made once while all need it."""
         works: list[Work] = []
         owner: dict[int, tuple[Sequence[Candidate], list[int]]] = {}
-        for start in range(0, n, CHUNK):
+        for start in range(0, n, chunk):
             for group in groups:
                 seen = self._scores.get(group[0].id, {})
-                draws = [i for i in range(start, min(start + CHUNK, n)) if i not in seen]
+                draws = [i for i in range(start, min(start + chunk, n)) if i not in seen]
                 if not draws:
                     continue
                 space, rows = several([c.params for c in group])

@@ -84,7 +84,7 @@ class Program:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = wire.command("toprope.referee.program", theirs.fileno(), [self._task])
+            command = wire.command("toprope.referee.program", theirs.fileno(), self._task)
             streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             self._process = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], env=wire.child_environment(), start_new_session=True, **streams

@@ -93,6 +93,7 @@ def boxes(desk: Desk, task: Task, directory: Path, seed: int, names: list[str]) 
         room = Workspace(folder / "room")
         words = briefing.prompt(task, name, "", desk.quota, [*others, "briefing"])
         briefing.furnish(room, task, seed, words)
+        desk.rooms.append(room.still)
         found[name] = Toolbox(desk, name, room, folder / "calls.jsonl", GATE_S, words)
     return found
 

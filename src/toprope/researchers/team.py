@@ -96,6 +96,7 @@ def work(
     boxes = []
     for name in people(plan.researchers):
         room = Workspace(folder / name / "room")
+        desk.rooms.append(room.still)
         briefing.furnish(room, task, seed)
         boxes.append(Toolbox(desk, name, room, folder / name / "calls.jsonl"))
     tools = tools_of(task)

@@ -87,7 +87,6 @@ class Toolbox:
         self.desk, self.name, self.room, self._record = desk, name, room, record
         self._asking, self._logging = threading.Lock(), threading.Lock()
         self._calls, self._bytes = _logged(record)
-        desk.rooms.append(room.still)
 
     @property
     def quota(self) -> Quota:

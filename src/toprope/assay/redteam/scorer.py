@@ -29,6 +29,8 @@ def main() -> None:
     kept = plant(planted)
     if planted["off"]:
         scorer.Sandbox = functools.partial(scorer.Sandbox, off=frozenset(planted["off"]))  # type: ignore
+    if "schema" in planted["off"]:  # it is checked twice: as the answer comes, and as the score that is made of it
+        scorer.guarded.scores = lambda task, outputs, draw, _: (task.score(outputs, draw), {})  # type: ignore
     scorer.main()
     del kept
 
