@@ -345,7 +345,7 @@ def test_a_test_opened_by_a_process_that_died_is_opened_again_for_the_same(cli, 
     assert again["champion"] == first["champion"]
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("end", [pytest.param(signal.SIGINT, marks=pytest.mark.slow), signal.SIGTERM])
 def test_interrupted_and_resumed(cli, tmp_path, end):
     """Ctrl-C and SIGTERM end with 130 and one line with the command that goes on; its run equals one left alone."""
     options = ["--experiments", 100, "--seed", 2, "--rehearsal-secret", "s", "--workers", 1]

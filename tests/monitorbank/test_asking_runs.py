@@ -26,6 +26,7 @@ def replies(run):
     return [record(e) for e in read_entries(run) if e.kind == "reply"]
 
 
+@pytest.mark.slow
 def test_a_run_is_metered_and_verified_without_a_key(cli, tmp_path, oracle, monkeypatch):
     run, oracle.moody = tmp_path / "run", True  # what is asked in practice and on hidden draws is answered twice
     climb(cli, run, "--experiments", 24, "--workers", 2)

@@ -48,6 +48,7 @@ def test_a_worker_is_not_dumpable(harden, expected):
     assert done.stdout.strip() == expected
 
 
+@pytest.mark.slow
 def test_a_secret_that_was_not_committed_to_is_no_reveal(cli, tmp_path):
     """A vault whose run secret was replaced after the climb opens no test that the ledger would believe."""
     run = tmp_path / "run"

@@ -70,6 +70,7 @@ def seconds(tmp_path, secret: bytes, on_schedule: bool, tries: int) -> tuple[flo
         pool.close()
 
 
+@pytest.mark.slow
 def test_a_candidate_that_sleeps_on_hidden_data_tells_nothing(tmp_path, worlds):
     """It tells two worlds apart by the clock when answers leave at once; on the schedule both are the same tick."""
     few, many = worlds

@@ -207,6 +207,7 @@ def test_strangers_keep_nobody_out(tmp_path):
         running.close()
 
 
+@pytest.mark.slow
 def test_one_user_cannot_take_every_slot(tmp_path):
     """Over TCP a name and token for each user: one who holds all it may is told so, and another is served."""
     base = tmp_path / "names"

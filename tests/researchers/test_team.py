@@ -160,6 +160,7 @@ def test_every_reply_is_paid_for(cli, tmp_path, monkeypatch, script, tokens, cod
     assert sum(s.tokens for s in read(tmp_path / "run").spent) == server.tokens > 200
 
 
+@pytest.mark.slow
 def test_a_provider_that_does_not_count_ends_a_researcher(cli, tmp_path, monkeypatch):
     """At its first reply, and says why: no cap would ever be met."""
     server = scripted.Server({"ada": [("leaderboard", {})] * 50}, counts=False)
@@ -173,6 +174,7 @@ def test_a_provider_that_does_not_count_ends_a_researcher(cli, tmp_path, monkeyp
     assert "the model does not say how many tokens it used" in done.stderr.splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_short_call_that_stands_for_a_long_one_ends_nobody(climb, tmp_path):
     """Inspect reads as YAML what is no JSON: ten lines of it would fill the memory that everybody shares."""
     lines = [f"- &a{i} [{', '.join(['*a' + str(i - 1) if i else 'x'] * 9)}]" for i in range(10)]
@@ -303,6 +305,7 @@ def test_wishes_that_make_no_sense_end_in_one_line(cli, tmp_path, monkeypatch, o
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.slow
 def test_a_killed_team_goes_on(cli, tmp_path, monkeypatch):
     """kill -9 in the middle: what was scored and paid stays, notebooks are carried over, the run ends as any other."""
     started = threading.Event()
@@ -374,6 +377,7 @@ def test_a_context_that_is_too_long_is_said_and_opens_no_test(alone):
     assert [e.why.split(":")[0] for e in story.ended] == ["error"]
 
 
+@pytest.mark.slow
 def test_a_conversation_that_has_become_too_long_begins_anew(alone):
     """With what the notebook says, and goes on to its end."""
 
@@ -405,6 +409,7 @@ def test_turns_that_bring_nothing_end_a_researcher(alone):
     assert "fruitless: 8 turns" in render(story)
 
 
+@pytest.mark.slow
 def test_a_page_in_place_of_a_reply_is_tried_again(alone):
     """A gateway's HTML with status 200 ends nobody."""
     done, story, _ = alone([b"<html>busy</html>", ("evaluate", {"folder": "starter"})], "--experiments", 20)

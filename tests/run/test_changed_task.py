@@ -53,11 +53,15 @@ def spent(tmp_path) -> tuple:
 @pytest.mark.parametrize(
     ("old", "changed", "named"),
     [
-        (LEADER, "skill[leader] = 0.95", None),  # does not enter the draws: a change that changes nothing
+        pytest.param(
+            LEADER, "skill[leader] = 0.95", None, marks=pytest.mark.slow
+        ),  # does not enter the draws: a change that changes nothing
         ("0.52, 0.85", "0.72, 0.95", "dev draws"),
         (HIDDEN, "rng.uniform(0.1, 0.2)", "measure draws, test draws, val draws"),
         ("np.asarray(np.mean(", "np.asarray(0.9 * np.mean(", "candidates score otherwise"),
-        ('"majority": Point({}', '"majority": Point({"weights": "em"}', "baselines"),
+        pytest.param(
+            '"majority": Point({}', '"majority": Point({"weights": "em"}', "baselines", marks=pytest.mark.slow
+        ),
     ],
 )
 def test_a_changed_task_is_refused_before_anything_is_spent(mine, run, cli, tmp_path, old, changed, named):
@@ -75,6 +79,7 @@ def test_a_changed_task_is_refused_before_anything_is_spent(mine, run, cli, tmp_
     assert cli.json("unseal", run, "--workers", 1)["test"]["openings"] == 1
 
 
+@pytest.mark.slow
 def test_other_code_that_does_the_same_is_recorded_and_goes_on(mine, run, cli):
     """What decides is what the task does: a comment orphans no run, and the sitting records the code."""
     edit(mine, "make = Raters", "# a comment\nmake = Raters")

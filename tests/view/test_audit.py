@@ -93,6 +93,7 @@ def test_the_verdict_says_what_the_audits_found():
     assert story(tested=False).verdict is None
 
 
+@pytest.mark.slow
 def test_every_promotion_of_a_climb_is_audited_once(cli, tmp_path):
     """The ledger holds one audit a promotion, also after a resume, and the summary has the champion's verdict."""
     from toprope.run.ledger import read_entries

@@ -69,13 +69,14 @@ def ending(s: dict[str, Any], unseal: str) -> str:
     measured = interval(champion["measured"])
     lines += [
         f"champion      {champion['candidate'][:12]}   measured on fresh data {measured}   ({promoted})",
-        f"climb         {s['experiments']} experiments, {s['cost']['wall_s']:.0f} s, {s['cost']['cpu_s']:.0f} CPU s",
+        f"climb         {s['experiments']} experiments{_failed(s)}, {s['cost']['wall_s']:.0f} s, "
+        f"{s['cost']['cpu_s']:.0f} CPU s",
         protection(s["protection"]),
     ]
     if s["confined"]:
         lines.append("referee: a service under another user; this user cannot read the vault")
-    else:
-        lines.append("agent unconfined: whoever has a shell as this user could read the vault (`toprope referee`)")
+    elif s["climber"] == "external" or s["climber"].startswith("llm:"):
+        lines.append("agent unconfined: an agent with a shell as this user can read the vault (`toprope referee`)")
     if not s["certifying"]:
         lines.append(
             "this run certifies nothing: "
@@ -89,6 +90,12 @@ def ending(s: dict[str, Any], unseal: str) -> str:
         lines.append(f"time          {_sitting(s['cost']['sitting'])}")
     lines.append(clean(f"run           {s['run']}" + (f"   report {s['report']}" if "report" in s else "")))
     return "\n".join(lines)
+
+
+def _failed(s: dict[str, Any]) -> str:
+    """Experiments that did not end ok, by outcome."""
+    said = ", ".join(f"{n} {outcome}" for outcome, n in s["outcomes"].items())
+    return f" ({said})" if said else ""
 
 
 def model(said: dict[str, Any]) -> str:
