@@ -1,6 +1,8 @@
 """The ledger: what is appended can be replayed, and nothing that was changed goes unnoticed."""
 
 import sqlite3
+import time
+from contextlib import closing
 
 import msgspec
 import pytest
@@ -100,3 +102,16 @@ def test_a_ledger_with_other_tables_is_refused(tmp_path):
     db.close()
     with pytest.raises(RunError, match="other tables"):
         SqliteLedger(tmp_path / "ledger.db")
+
+
+def test_a_ledger_that_is_there_can_be_resumed(cli, tmp_path):
+    """Whenever a starting climb is killed: no ledger.db, or one whose first entry says what was asked for."""
+    for number in range(6):
+        run = tmp_path / f"run-{number}"
+        process = cli.start("climb", "testing/coin-v1", "--experiments", 10, "--workers", 1, "--run", run)
+        while not (run / "ledger.db").exists():
+            time.sleep(0.0005 * number)
+        process.kill()
+        process.communicate()
+        with closing(SqliteLedger(run / "ledger.db")) as ledger:
+            assert next(ledger.read()).kind == "ask"

@@ -6,6 +6,7 @@ The run process holds climber, loop, ledger and screen. It never sees a candidat
 from __future__ import annotations
 
 import contextlib
+import os
 import secrets
 import time
 from collections.abc import Callable
@@ -82,11 +83,11 @@ class Session:
             if ask.plan is None:
                 _climber(ask.climber, task, ask.seed)  # what cannot begin leaves nothing behind
             tier(None)
-        self.ledger = _new_ledger(directory) if ask is not None else SqliteLedger(directory / "ledger.db")
+        self.ledger = _new_ledger(directory, ask) if ask is not None else SqliteLedger(directory / "ledger.db")
         self._hub: HubClient | None = None
         self._pool: ScorerPool | None = None
         try:
-            self.ask = self._asked(ask)
+            self.ask = self._asked()
             self.task: Task = registry.load(self.ask.task)
             if (folder := registry.own().get(self.ask.task.removesuffix(registry.NULL))) is not None:
                 places.remember(self.ask.run, self.ask.task.removesuffix(registry.NULL), folder)
@@ -111,11 +112,8 @@ class Session:
 
     # ------------------------------------------------------------ starting
 
-    def _asked(self, ask: Ask | None) -> Ask:
-        """The run's first entry: written for a new run, read for an old one."""
-        if ask is not None:
-            self.ledger.append("ask", ask)
-            return ask
+    def _asked(self) -> Ask:
+        """The run's first entry."""
         first = next(self.ledger.read("ask"), None)
         if first is None:
             raise RunError(f"run {self.directory} ended before it began; start it again with `toprope climb`")
@@ -371,21 +369,37 @@ def _check_beacon(directory: Path, round_: str | None, value: str | None, commit
         raise UsageError(f"--beacon {value!r}; expected the value as published, 8 to 1024 printable characters")
 
 
-def _new_ledger(directory: Path) -> SqliteLedger:
-    """A ledger without entries; one that an earlier start could not even begin counts as new."""
-    path = directory / "ledger.db"
+def _new_ledger(directory: Path, ask: Ask) -> SqliteLedger:
+    """A ledger with its first entry. It is made under another name, so that a run killed at any moment either has no
+    ledger or one that can be resumed. A ledger without entries counts as new."""
+    path, making = directory / "ledger.db", directory / "ledger.db.new"
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise UsageError(
             f"cannot make run directory {directory}: {e.strerror}; name one you can write with --run"
         ) from e
+    if not path.exists():
+        for left in directory.glob(f"{making.name}*"):
+            left.unlink(missing_ok=True)
+        with contextlib.closing(SqliteLedger(making, create=True)) as ledger:
+            ledger.append("ask", ask)
+        try:
+            os.link(making, path)  # unlike a rename it replaces nothing
+            making.unlink()
+            return SqliteLedger(path)
+        except FileExistsError:  # another climb was quicker
+            making.unlink()
+        except OSError:  # a file system without links
+            making.rename(path)
+            return SqliteLedger(path)
     ledger = SqliteLedger(path, create=True)
     if next(ledger.read(), None) is not None:
         ledger.close()
         raise UsageError(
             f"{directory} holds a run already; continue it with `toprope resume {directory}` or name another"
         )
+    ledger.append("ask", ask)
     return ledger
 
 
