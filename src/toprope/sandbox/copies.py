@@ -92,7 +92,7 @@ def _digest(tops: list[str], holes: frozenset[str]) -> str:
     said = hashlib.sha256()
     for path, size, changed in _listed(tops, holes):
         said.update(f"{path}\0{size}\0{changed}\n".encode("utf-8", "surrogateescape"))
-    return said.hexdigest()[:32]
+    return said.hexdigest()[:16]
 
 
 def _listed(tops: list[str], holes: frozenset[str]) -> Iterator[tuple[str, int, int]]:

@@ -42,6 +42,7 @@ LOOK_AT = 64  # threads of a child whose states are read
 BOOT = """
 import json, os, sys, types
 os.dup2(1, 2)  # from here on complaints go through the control socket
+os.environ.pop("PYTHONHOME", None)  # it has done its work: where the interpreter lies is no candidate's affair
 with open(int(sys.argv[1]), "rb") as f: config = json.load(f)
 try:
     sys.path[:0] = config["site"]
