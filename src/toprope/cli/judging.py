@@ -18,7 +18,7 @@ from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, w
 @as_json
 def check(task: str, probes: Path | None, workers: int | None, as_json: bool) -> None:
     """Judge whether TASK is fit to be climbed; exit 1 if it is not."""
-    from toprope.assay.check import check as judge
+    from toprope.assay.fit.check import check as judge
     from toprope.tasks import registry
     from toprope.view import terminal, text
 
