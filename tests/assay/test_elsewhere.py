@@ -86,6 +86,16 @@ def test_shipped_tasks_are_the_same_everywhere(task, tmp_path, monkeypatch):
     assert found.ok, found.why
 
 
+def test_scorers_of_a_run_that_disagree_end_it(place, cli, tmp_path):
+    """A climb whose dev scorers make different draws ends at its start, in one line, before an experiment is made."""
+    task = changed.drawing(place, TURN.format("os.getpid()"))
+    done = cli.run("climb", task, "--experiments", 40, "--workers", 2, "--run", tmp_path / "run", "--json")
+    assert (done.returncode, done.stdout) == (2, "")
+    (line,) = [x for x in done.stderr.splitlines() if x.startswith("toprope:")]
+    assert "dev draws differ between two scorers" in line
+    assert "`toprope check own/changed-v1` names the cause" in line
+
+
 def test_check_refuses_such_a_task(place, cli):
     """`toprope check` exits 1 and says which draws differ and why."""
     task = changed.drawing(place, TURN.format("hash('a') % 97"))

@@ -71,12 +71,15 @@ def verdict(result: dict[str, Any]) -> str:
     ran = [c for c in result["cheats"] if c["observed"] != "not run"]
     paid, twins = len(result["paid"]), sum(not c["twin_ok"] for c in ran)
     other = sum(not c["ok"] for c in ran) - paid - sum(not c["twin_ok"] and c["observed"] != "pays" for c in ran)
+    left = len(result["cheats"]) - len(ran)
+    idle = f"; {left} not run" if left else ""
     if result["ok"]:
-        return f"{result['task']}: none of {len(ran)} cheats pays, every honest twin passes ({result['seconds']:.0f} s)"
+        end = f"every honest twin passes{idle} ({result['seconds']:.0f} s)"
+        return f"{result['task']}: none of {len(ran)} cheats pays, {end}"
     parts = [f"{paid} of {len(ran)} cheats pay"] if paid else []
     parts += [f"{twins} honest twins are harmed"] if twins else []
     parts += [f"{other} end otherwise than expected"] if other > 0 else []
-    return f"{result['task']}: {', '.join(parts)} ({result['seconds']:.0f} s)"
+    return f"{result['task']}: {', '.join(parts)}{idle} ({result['seconds']:.0f} s)"
 
 
 def matrix(result: dict[str, Any], layers: dict[str, str]) -> Table:
