@@ -14,10 +14,12 @@ _kept: int | None = None  # descriptor of the real standard output, once it is c
 
 
 def claim() -> None:
-    """From now on only `say` and the holder of `take` write there."""
+    """From now on only `say` and the holder of `take` write there. A program that runs our commands in its own process,
+    with another sys.stdout, keeps what it has."""
     global _kept
-    if _kept is None:
-        sys.stdout.flush()
+    real = sys.__stdout__
+    if _kept is None and real is not None and sys.stdout is real:
+        real.flush()
         _kept = os.dup(1)  # not inherited by processes that are started
         os.dup2(2, 1)
 
@@ -25,8 +27,7 @@ def claim() -> None:
 def take() -> BinaryIO:
     """The real standard output, for one writer."""
     claim()
-    assert _kept is not None
-    return os.fdopen(_kept, "wb", closefd=False)
+    return os.fdopen(1 if _kept is None else _kept, "wb", closefd=False)
 
 
 def say(text: str) -> None:

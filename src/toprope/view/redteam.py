@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from typing import Any
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from toprope import output
 from toprope.view.text import clean, protection
 
 WIDTH = 110  # in a pipe, where no terminal says how wide it is
@@ -51,10 +53,16 @@ class Watch:
         self._bar.stop()
 
 
-def show(result: dict[str, Any], layers: dict[str, str]) -> None:
-    """The matrix, what was not run and why, what failed, and the one answer. On stdout."""
-    width = None if sys.stdout.isatty() else WIDTH
-    console = Console(highlight=False, width=width)
+def shown(result: dict[str, Any], layers: dict[str, str]) -> str:
+    """The matrix, what was not run and why, what failed, and the one answer."""
+    terminal = output.is_terminal()
+    console = Console(highlight=False, width=None if terminal else WIDTH, file=io.StringIO(), force_terminal=terminal)
+    with console.capture() as said:
+        _show(console, result, layers)
+    return said.get().rstrip("\n")
+
+
+def _show(console: Console, result: dict[str, Any], layers: dict[str, str]) -> None:
     console.print(matrix(result, layers))
     for cheat in result["cheats"]:
         if cheat["observed"] == "not run":
