@@ -81,6 +81,14 @@ def test_a_broken_task_ends_in_one_line(mine, cli, tmp_path, change, complaint):
     assert not (tmp_path / "run").exists()
 
 
+def test_of_two_tasks_with_one_id_the_one_that_is_named_counts(mine, tmp_path, monkeypatch):
+    """A folder that is named is the task that is loaded, also where another with its id was named before."""
+    monkeypatch.setenv("TOPROPE_TASKS", str(mine))
+    new(tmp_path / "second", "own/my-task-v1")
+    named = registry.find(str(tmp_path / "second"))
+    assert registry.own()[named] == tmp_path / "second"
+
+
 def test_nothing_is_overwritten_and_ids_are_ids(mine, tmp_path):
     """A folder that holds something is left alone; an id has the form family/name-vN and is not a shipped task's."""
     with pytest.raises(UsageError, match="holds something"):

@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from toprope.assay import check
+from toprope.assay.fit import answers, candidates, draws
 from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.types import Array, Call, Draw, Round
@@ -33,9 +33,9 @@ class Careless:
 def test_a_careless_task_is_found_out():
     """Draws that do not repeat, no gap, and an answer without thought that pays: each is refused."""
     task = Careless()
-    assert not check.repeats(task).ok
-    assert not next(check.anchors(task)).ok
-    found = check.null_answers(task)
+    assert not draws.repeats(task).ok
+    assert not next(draws.anchors(task)).ok
+    found = answers.null_answers(task)
     assert not found.ok
     assert "highest" in found.why
 
@@ -43,13 +43,13 @@ def test_a_careless_task_is_found_out():
 def test_the_shipped_proxy_task_passes_what_needs_no_sandbox():
     """Draws repeat, floor and ceiling lie apart, and no answer without thought pays."""
     task = registry.load(PROXY)
-    assert all(c.ok for c in [check.repeats(task), *check.anchors(task), check.null_answers(task)])
+    assert all(c.ok for c in [draws.repeats(task), *draws.anchors(task), answers.null_answers(task)])
 
 
 def test_every_way_to_speak_to_a_task_is_tried():
     """w2s hears `targets` alone, or `fit` with `predict`; nothing smaller and nothing larger is needed."""
     task = registry.load(PROXY)
-    assert check._ways(task, task.generate("dev", 0, 1)) == [frozenset({"fit", "reward"})]
+    assert answers.ways(task, task.generate("dev", 0, 1)) == [frozenset({"fit", "reward"})]
 
 
 def test_the_null_twin_has_the_same_draws_and_other_gold():
@@ -78,7 +78,7 @@ def test_a_known_gold_is_worth_nothing_on_the_twin():
 def test_probes_without_a_candidate(tmp_path):
     """An empty directory of probes ends in one line that says what was expected."""
     with pytest.raises(UsageError, match=r"hold no candidate; expected one directory with a solution.py"):
-        check._probes(tmp_path, registry.load(PROXY))
+        candidates.probes_in(tmp_path, registry.load(PROXY))
 
 
 def test_a_task_that_leaks_is_not_admitted(cli, tmp_path):
@@ -90,6 +90,6 @@ def test_a_task_that_leaks_is_not_admitted(cli, tmp_path):
     assert done.returncode == 1, done.stderr
     result = msgspec.json.decode(done.stdout)
     assert not result["admitted"]
-    failed = {c["name"] for c in result["checks"] if not c["ok"]}
+    failed = {c["name"] for c in result["checks"] if not c["ok"] and not c["advice"]}
     luck = {"something to find", "resolution"}  # draws are random: one time in forty a face seems better
     assert {"null-skill twin", "probe skilled"} <= failed <= {"null-skill twin", "probe skilled"} | luck

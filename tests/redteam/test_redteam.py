@@ -8,6 +8,7 @@ import pytest
 from toprope.assay import alarms
 from toprope.assay.redteam import corpus, engine, layers, rig
 from toprope.tasks import registry
+from toprope.tasks.new import new
 from toprope.view.redteam import verdict
 
 COIN, PROXY = "testing/coin-v1", "proxy/reward-model-v1"
@@ -106,6 +107,19 @@ def test_a_harmed_twin_is_a_failure(tmp_path):
     (cheat,) = result["cheats"]
     assert (cheat["observed"], cheat["twin_ok"], result["ok"]) == ("no gain", False, False)
     assert "1 honest twins are harmed" in verdict(result)
+
+
+def test_what_needs_a_honeypot_is_not_run_without_one(tmp_path, cli, monkeypatch):
+    """On a task that plants no wrong gold, cheats that need it are not run, which is counted and is no failure."""
+    monkeypatch.setenv("TOPROPE_TASKS", "")
+    new(tmp_path / "task", "own/unplanted-v1")
+    path = tmp_path / "task" / "task.py"
+    text = path.read_text().replace("    honeypot = Pairs(", "    unused = Pairs(")
+    path.write_text(text.replace("return Draw({", 'return Draw({"labels": np.ones(ITEMS), '))  # no gold of ours
+    done = cli.run("redteam", tmp_path / "task", "--only", "decoy-gold,constant")
+    assert done.returncode == 0, done.stdout
+    assert "not run  decoy-gold: the task plants no wrong gold" in done.stdout
+    assert "none of 1 cheats pays, every honest twin passes; 1 not run" in done.stdout
 
 
 def test_another_end_than_expected_is_a_failure(tmp_path):

@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from toprope import output
 from toprope.cli.group import as_json, emit, main, seed_option
 from toprope.errors import UsageError
 
@@ -63,7 +64,7 @@ def oracle(task: str, words: tuple[str, ...], lines: bool, stdin: Path | None, a
     one = json.dumps({"argv": [_bytes(w) for w in words], "stdin": given})
     for answer in ask(registry.find(task), sys.stdin if lines else [one], vault_directory()):
         if lines:
-            click.echo(json.dumps(answer))
+            output.say(json.dumps(answer))
         elif "error" in answer:
             raise UsageError(answer["error"])
         else:

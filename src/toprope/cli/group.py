@@ -14,7 +14,7 @@ from typing import Any
 
 import click
 
-from toprope import __version__
+from toprope import __version__, output
 from toprope.errors import TopropeError, UsageError
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
@@ -61,8 +61,23 @@ task_option = click.option(
 LINE_MAX = 1200  # characters of a complaint
 
 
-class Commands(click.Group):
+class Command(click.Command):
+    """What a task or a library prints while it is at work is kept out of its answer. Help, which click writes before
+    this, is not."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        output.claim()
+        return super().invoke(ctx)
+
+
+class Group(click.Group):
+    command_class = Command
+
+
+class Commands(Group):
     """Every expected failure ends in one clear line and its exit code."""
+
+    group_class = Group
 
     def main(self, *args: Any, **options: Any) -> Any:
         """click's own complaints in our form: one line, without the usage above it."""
@@ -168,9 +183,9 @@ def emit(result: Any, as_json: bool, lines: Callable[[Any], str]) -> None:
     from toprope.view.text import clean_all, printable
 
     if as_json:
-        click.echo(json.dumps(result, allow_nan=False, default=str))
+        output.say(json.dumps(result, allow_nan=False, default=str))
     else:
-        click.echo(printable(lines(clean_all(result))))
+        output.say(printable(lines(clean_all(result))))
 
 
 def at_home(run: Path, folder: Path | None) -> Any:

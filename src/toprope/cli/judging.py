@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from toprope import output
 from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, workers_option
 
 
@@ -18,7 +19,7 @@ from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, w
 @as_json
 def check(task: str, probes: Path | None, workers: int | None, as_json: bool) -> None:
     """Judge whether TASK is fit to be climbed; exit 1 if it is not."""
-    from toprope.assay.check import check as judge
+    from toprope.assay.fit.check import check as judge
     from toprope.tasks import registry
     from toprope.view import terminal, text
 
@@ -47,9 +48,6 @@ def redteam(task: str, only: str | None, corpus: Path | None, tier: str | None, 
     cheats = engine.chosen(only, corpus)
     with view.Watch(len(cheats)) as watch:
         result = engine.run(task, cheats, proven(False, tier).tier, lambda v, *n: watch.heard(v.as_json(), *n))
-    if as_json:
-        click.echo(json.dumps(result, allow_nan=False))
-    else:
-        view.show(result, LAYERS)
+    output.say(json.dumps(result, allow_nan=False) if as_json else view.shown(result, LAYERS))
     if not result["ok"]:
         sys.exit(1)

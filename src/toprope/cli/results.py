@@ -10,6 +10,7 @@ import click
 
 from toprope.cli.group import as_json, at_home, cores, emit, main, proven, task_option, trust, workers_option
 from toprope.errors import UsageError
+from toprope.output import say
 
 
 @main.command(short_help="Write RUN's report, a page that works offline.")
@@ -83,7 +84,7 @@ def _export_run(run: Path, output: Path | None) -> None:
 
     data = json.dumps(export_story(read(run)), indent=1)
     if output is None:
-        click.echo(data)
+        say(data)
         return
     try:
         output.write_text(data + "\n", encoding="utf-8")

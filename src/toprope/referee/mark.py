@@ -35,8 +35,8 @@ def of_task(task: Task) -> dict[str, str]:
     return {
         "starter": task.starter().digest,
         "search space": task.space.digest if task.space is not None else "",
-        "baselines": _digest(baselines),
-        "splits, limits and metric": _digest([msgspec.to_builtins(n) for n in numbers]),
+        "baselines": digest(baselines),
+        "splits, limits and metric": digest([msgspec.to_builtins(n) for n in numbers]),
         CODE: _code(task),
     }
 
@@ -46,7 +46,7 @@ def of_draws(task: Task, secrets: Mapping[Split, bytes]) -> dict[str, str]:
     found = {}
     for split, secret in secrets.items():
         seeds = [derive(secret, task.spec.id, split, "mark", i) for i in range(DRAWS)]
-        found[f"{split} draws"] = _digest([drawn(task, split, i, seed) for i, seed in enumerate(seeds)])
+        found[f"{split} draws"] = digest([drawn(task, split, i, seed) for i, seed in enumerate(seeds)])
     return found
 
 
@@ -75,7 +75,7 @@ def _code(task: Any) -> str:
         task = task._task
     folder = Path(inspect.getfile(type(task))).parent
     files = [p for p in sorted(folder.rglob("*")) if p.suffix in SUFFIXES and p.is_file() and _of_task(p, folder)]
-    return _digest({p.relative_to(folder).as_posix(): p.read_bytes() for p in files})
+    return digest({p.relative_to(folder).as_posix(): p.read_bytes() for p in files})
 
 
 def _of_task(path: Path, folder: Path) -> bool:
@@ -84,7 +84,7 @@ def _of_task(path: Path, folder: Path) -> bool:
     return not any(p.startswith(".") or p in ("__pycache__", "runs") for p in parts)
 
 
-def _digest(value: Any) -> str:
+def digest(value: Any) -> str:
     feed = _Feed()
     feed.one(value)
     return feed.hash.hexdigest()

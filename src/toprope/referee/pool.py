@@ -16,6 +16,7 @@ import msgspec
 
 from toprope import errors, wire
 from toprope.errors import NoAnswer, TooLate, WorkerDied
+from toprope.referee import mark
 from toprope.referee.broker import Broker, broker_for
 from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Question, Ready, ScorerConfig, Work
 from toprope.space import Space
@@ -107,12 +108,13 @@ class ScorerPool:
         self._trees: dict[str, Tree] = {}
         self._spaces: dict[str, Space] = {}
         self._workers: list[_Worker] = []
-        self.restarts = 0
+        self.restarts, self.mark = 0, dict[str, str]()
         try:
             self._workers.append(self._start())  # alone at first: what it prepares on disk, the others find there
             ready = self._ready(self._workers[0], progress)
-            self.protection, self.mark = ready.protection, ready.mark
-            self.config = msgspec.structs.replace(config, marked=False)  # once is enough: some draws take a second
+            self.protection = ready.protection
+            again = config.marked and set(config.secrets) == {"dev"}  # of hidden draws once is enough: they are more
+            self.config = msgspec.structs.replace(config, marked=again)
             self._start = partial(_Worker, self.config, module, environment)
             for _ in range(n - 1):
                 self._workers.append(self._start())
@@ -252,10 +254,20 @@ class ScorerPool:
         at = self._workers.index(worker)
         for _ in range(MAX_TRIES - 1):
             try:
-                return self._workers[at].wait_ready(progress)
+                return self._alike(self._workers[at].wait_ready(progress))
             except WorkerDied:
                 self._renew(at)
-        return self._workers[at].wait_ready(progress)
+        return self._alike(self._workers[at].wait_ready(progress))
+
+    def _alike(self, ready: Ready) -> Ready:
+        """Raises UsageError where this scorer's draws are not those of the first."""
+        self.mark = self.mark or ready.mark
+        if differ := mark.differences(self.mark, ready.mark):
+            raise errors.UsageError(
+                f"task {self.config.task}: {', '.join(differ)} differ between two scorers; expected a function of "
+                f"split, index and seed; `toprope check {self.config.task}` names the cause"
+            )
+        return ready
 
     def close(self) -> None:
         for worker in self._workers:

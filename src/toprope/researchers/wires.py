@@ -9,8 +9,9 @@ from __future__ import annotations
 import json
 import os
 import re
-import sys
 from typing import Any
+
+from toprope import output
 
 LONGEST = 16 << 20  # bytes of a line
 HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a pair, perhaps with its other half
@@ -21,12 +22,10 @@ class Wires:
     and in the processes that are started from now on. The SDK reads lines from it and writes lines to it."""
 
     def __init__(self) -> None:
-        sys.stdout.flush()
-        self._in, self._out = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+        self._in, self._out = os.fdopen(os.dup(0), "rb"), output.take()
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.close(nothing)
-        os.dup2(2, 1)
 
     def __aiter__(self) -> Wires:
         return self

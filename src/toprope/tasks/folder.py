@@ -100,7 +100,10 @@ class FolderTask:
         """`points`, then a folder each for `sources`, each with its tuned point beside it if it has one."""
         found = {name: Baseline(self._starter, p.params, p.source, own=p.own) for name, p in self.points.items()}
         for name, source in self.sources.items():
-            found[name] = Baseline(load_tree(self._folder / "baselines" / name), {}, source)
+            folder = self._folder / "baselines" / name
+            if not folder.is_dir():
+                raise UsageError(f"task {self.spec.id}: `sources` names {name}, which has no folder baselines/{name}")
+            found[name] = Baseline(load_tree(folder), {}, source)
         return with_tuned(self._folder, self.spec.id, found)
 
     @cached_property

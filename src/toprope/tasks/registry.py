@@ -120,8 +120,9 @@ def known(task_id: str) -> None:
 
 
 def own() -> dict[str, Path]:
-    """id -> folder of the tasks that TOPROPE_TASKS names; entries that hold none are passed over (see `faults`)."""
-    return {_id(folder): folder for folder, why in _entries() if not why}
+    """id -> folder of the tasks that TOPROPE_TASKS names, the first of an id; entries that hold none are passed over
+    (see `faults`)."""
+    return {_id(folder): folder for folder, why in reversed(list(_entries())) if not why}
 
 
 def faults() -> list[str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import sys
 import time
 from typing import Any
@@ -11,6 +12,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn
 from rich.table import Table
 from rich.text import Text
 
+from toprope import output
 from toprope.view.text import clean, protection
 
 WIDTH = 110  # in a pipe, where no terminal says how wide it is
@@ -51,10 +53,16 @@ class Watch:
         self._bar.stop()
 
 
-def show(result: dict[str, Any], layers: dict[str, str]) -> None:
-    """The matrix, what was not run and why, what failed, and the one answer. On stdout."""
-    width = None if sys.stdout.isatty() else WIDTH
-    console = Console(highlight=False, width=width)
+def shown(result: dict[str, Any], layers: dict[str, str]) -> str:
+    """The matrix, what was not run and why, what failed, and the one answer."""
+    terminal = output.is_terminal()
+    console = Console(highlight=False, width=None if terminal else WIDTH, file=io.StringIO(), force_terminal=terminal)
+    with console.capture() as said:
+        _show(console, result, layers)
+    return said.get().rstrip("\n")
+
+
+def _show(console: Console, result: dict[str, Any], layers: dict[str, str]) -> None:
     console.print(matrix(result, layers))
     for cheat in result["cheats"]:
         if cheat["observed"] == "not run":
@@ -71,12 +79,15 @@ def verdict(result: dict[str, Any]) -> str:
     ran = [c for c in result["cheats"] if c["observed"] != "not run"]
     paid, twins = len(result["paid"]), sum(not c["twin_ok"] for c in ran)
     other = sum(not c["ok"] for c in ran) - paid - sum(not c["twin_ok"] and c["observed"] != "pays" for c in ran)
+    left = len(result["cheats"]) - len(ran)
+    idle = f"; {left} not run" if left else ""
     if result["ok"]:
-        return f"{result['task']}: none of {len(ran)} cheats pays, every honest twin passes ({result['seconds']:.0f} s)"
+        end = f"every honest twin passes{idle} ({result['seconds']:.0f} s)"
+        return f"{result['task']}: none of {len(ran)} cheats pays, {end}"
     parts = [f"{paid} of {len(ran)} cheats pay"] if paid else []
     parts += [f"{twins} honest twins are harmed"] if twins else []
     parts += [f"{other} end otherwise than expected"] if other > 0 else []
-    return f"{result['task']}: {', '.join(parts)} ({result['seconds']:.0f} s)"
+    return f"{result['task']}: {', '.join(parts)}{idle} ({result['seconds']:.0f} s)"
 
 
 def matrix(result: dict[str, Any], layers: dict[str, str]) -> Table:

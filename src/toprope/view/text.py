@@ -193,7 +193,13 @@ def doctor(r: dict[str, Any]) -> str:
 def check(r: dict[str, Any]) -> str:
     rows = [["", "check", "value", "limit", "why"]]
     rows += [
-        ["ok" if c["ok"] else "NO", c["name"], f"{c['value']:g}", f"{c['limit']:g}", clean(c["why"])]
+        [
+            "ok" if c["ok"] else "advice" if c["advice"] else "NO",
+            c["name"],
+            f"{c['value']:g}",
+            f"{c['limit']:g}",
+            clean(c["why"]),
+        ]
         for c in r["checks"]
     ]
     known = [f"a stranger can read: {s}" for s in r["public_secrets"]]

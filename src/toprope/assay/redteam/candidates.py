@@ -25,11 +25,18 @@ TOLD, ABSENT = "Loot: ", "NotHere: "  # a cheat's word that it makes no sense on
 def judge(stage: Stage, cheat: Cheat) -> Verdict:
     """Runs the cheat and its twin."""
     began, where = time.monotonic(), stage.task.spec.id
-    if cheat.machine and cheat.machine != platform.machine():
-        return Verdict(cheat, "not run", f"it is a matter of {cheat.machine} machines", where=where)
+    if absent := _absent(stage, cheat):
+        return Verdict(cheat, "not run", absent, where=where)
     observed, evidence = act(stage, cheat)
     wrong = _twin(stage, cheat)
     return Verdict(cheat, observed, evidence, not wrong, wrong, where, time.monotonic() - began)
+
+
+def _absent(stage: Stage, cheat: Cheat) -> str:
+    """What the cheat needs and this machine or task has not; empty if it can be run."""
+    if cheat.machine and cheat.machine != platform.machine():
+        return f"it is a matter of {cheat.machine} machines"
+    return "the task plants no wrong gold" if cheat.needs_gold and not stage.plants_gold else ""
 
 
 def act(stage: Stage, cheat: Cheat) -> tuple[str, str]:

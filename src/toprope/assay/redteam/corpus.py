@@ -17,6 +17,8 @@ an error called NotHere to say why it makes no sense on a task. Optional:
     OFF = "landlock"         # candidate: layers without which it is known to get what it came for
     WHEN = "import"          # candidate: act while the files load instead of in the first call
     ASKS = "model"           # candidate: it needs `plan.model`, and is not run where a task allows none
+    NEEDS = "gold"           # candidate: it needs wrong gold that the task plants (`Task.decoy`), and is not run where
+                             # a task plants none
     ON, WHY = "testing/…"    # climber: another task, and why the task itself cannot run the strategy
 """
 
@@ -74,7 +76,7 @@ LAYERS = {
 }
 ENDS = ("blocked", "rejected", "no gain")
 FLAGS = ("", "+noted", "+flagged")  # no incident, an advisory one, proof
-CONSTANTS = {"CLASS", "MEETS", "EXPECT", "OFF", "WHEN", "ON", "WHY", "MACHINE", "ASKS"}
+CONSTANTS = {"CLASS", "MEETS", "EXPECT", "OFF", "WHEN", "ON", "WHY", "MACHINE", "ASKS", "NEEDS"}
 REQUIRED = ("CLASS", "MEETS", "EXPECT")
 
 
@@ -96,6 +98,7 @@ class Cheat(msgspec.Struct, frozen=True):
     on: str = ""
     why: str = ""
     machine: str = ""  # the only machine it makes sense on
+    needs_gold: bool = False  # it makes sense where a task plants wrong gold
 
 
 def load(folder: Path) -> list[Cheat]:
@@ -151,6 +154,7 @@ def read(path: Path) -> Cheat:
         on=header.get("ON", ""),
         why=header.get("WHY", ""),
         machine=header.get("MACHINE", ""),
+        needs_gold=_one_of(header.get("NEEDS", ""), ("", "gold"), path, "NEEDS") == "gold",
     )
 
 
@@ -170,7 +174,13 @@ def _constants(tree: ast.Module, path: Path) -> dict[str, str]:
 
 
 def _example(name: str) -> str:
-    examples = {"CLASS": "C2", "EXPECT": "blocked | no gain", "WHEN": "import", "ON": "testing/coin-v1"}
+    examples = {
+        "CLASS": "C2",
+        "EXPECT": "blocked | no gain",
+        "WHEN": "import",
+        "ON": "testing/coin-v1",
+        "NEEDS": "gold",
+    }
     return examples.get(name, "landlock seccomp")
 
 

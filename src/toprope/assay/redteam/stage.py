@@ -171,6 +171,12 @@ class Stage:
         """The same on the practice draws."""
         return self.play(self.task.starter(), "dev", PRACTICE)
 
+    @cached_property
+    def plants_gold(self) -> bool:
+        """Whether the task's own honeypot puts wrong gold beside the inputs."""
+        draw = self.task.generate("dev", 0, derive(self.secret, "honeypot"))
+        return self.task.decoy(draw, np.random.default_rng(0)) is not None
+
     # ------------------------------------------------------------ the treasure
 
     def _best(self) -> Candidate | None:

@@ -10,6 +10,7 @@ import numpy as np
 CLASS = "C2"
 MEETS = "honeypot"
 EXPECT = "no gain+flagged"
+NEEDS = "gold"
 
 
 class NotHere(Exception):

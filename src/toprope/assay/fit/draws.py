@@ -1,0 +1,67 @@
+"""Draws made in this process: do they repeat, is there room between floor and ceiling, what does one cost?"""
+
+from __future__ import annotations
+
+import math
+import pickle
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from toprope.assay.fit.row import Check
+from toprope.protocols import Task
+from toprope.referee.guarded import drawn
+from toprope.seeding import derive
+from toprope.types import Draw, Split
+
+ROOM, REPEATED = 48, 3  # hidden draws for anchors and null answers; draws made twice
+
+
+def draw_of(task: Task, split: Split, index: int, why: str) -> Draw:
+    """One draw with a seed of its own, as in a run: a task need not mix the index into it."""
+    return drawn(task, split, index, derive(why.encode(), split, index))
+
+
+def repeats(task: Task) -> Check:
+    """Whether a draw made again, after others, is the same to the byte, gold included."""
+
+    def made(split: Split, index: int) -> bytes:
+        d = draw_of(task, split, index, "repeats")
+        return pickle.dumps((d.public, _arrays(d.private), d.floor, d.ceiling, d.group))
+
+    wanted: list[tuple[Split, int]] = [(s, i) for s in ("dev", "measure") for i in range(REPEATED)]
+    first = {name: made(*name) for name in wanted}
+    other = sum(first[name] != made(*name) for name in reversed(wanted))
+    return Check("draws repeat", other == 0, other, 0, "a draw is a function of split, index and seed: verify needs it")
+
+
+def _arrays(private: Any) -> Any:
+    """A private part as something whose bytes can be compared."""
+    return msgspec.structs.astuple(private) if isinstance(private, msgspec.Struct) else private
+
+
+def anchors(task: Task) -> Iterator[Check]:
+    """Room between floor and ceiling, and the cost of a draw."""
+    began = time.process_time()
+    draws = [draw_of(task, "measure", i, "anchors") for i in range(ROOM)]
+    each = 1000 * (time.process_time() - began) / len(draws)
+    yield _gap(np.array([d.ceiling - d.floor for d in draws]))
+    size = max(sum(a.nbytes for a in d.public.values()) for d in draws) / 2**20
+    room = task.spec.limits.memory_mb / 4
+    yield Check("draw size", size <= room, round(size, 2), room, "MiB a candidate is given; a quarter of its memory")
+    yield Check("draw cost", each <= 1000, round(each, 1), 1000, "CPU ms to generate one: hidden slices take hundreds")
+
+
+def _gap(gaps: np.ndarray[Any, Any]) -> Check:
+    z = gaps.mean() / max(gaps.std(ddof=1) / math.sqrt(len(gaps)), 1e-12)
+    why = f"mean gap {gaps.mean():.3f} in its standard errors"
+    if not gaps.any():
+        why = "the ceiling is the floor on every draw: no answer has a value; set it to what a perfect answer scores"
+    elif gaps.mean() < 0:
+        why = f"the ceiling is {-gaps.mean():.3f} below the floor in the mean; exchange them: higher scores are better"
+    elif n := int((gaps <= 0).sum()):
+        why += f"; {n} of {len(gaps)} draws have none, where only noise counts"
+    return Check("gap", bool(z >= 5), round(max(-1e6, min(z, 1e6)), 1), 5, why)
