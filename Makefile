@@ -16,8 +16,8 @@ test-all: $(VENV)/dev  ## with the slower forms
 	@$(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style, strict types, import contracts
-	@$(BIN)/ruff check src tests tools
-	@$(BIN)/ruff format --check src tests tools
+	@$(BIN)/ruff check src tests tools studies
+	@$(BIN)/ruff format --check src tests tools studies
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 

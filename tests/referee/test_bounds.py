@@ -1,4 +1,4 @@
-"""Every size that a task allows a candidate holds in hub and scorers too, whoever sends it."""
+"""Every size that a task allows a candidate holds in hub and scorers too, for every sender."""
 
 import numpy as np
 import pytest

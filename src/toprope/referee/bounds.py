@@ -1,4 +1,4 @@
-"""How large a candidate may be: checked where it is read, and again by scorers and hub, whoever sent it."""
+"""How large a candidate may be: checked where it is read, and again by scorers and hub."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Scorer:
         self._known: dict[tuple[str, str], list[Incident]] = {}  # (tree, space) -> what stands in them
 
     def load(self, message: Load) -> None:
-        """Raises UsageError for a tree or space that is larger than the task allows, whoever sends it."""
+        """Raises UsageError for a tree or space that is larger than the task allows."""
         if message.tree is not None:
             check_tree(message.tree, self.task.spec)
             self.trees[message.tree.digest] = message.tree

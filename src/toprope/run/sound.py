@@ -52,10 +52,10 @@ def _faults(s: Story) -> Iterator[str]:
             yield f"what {spent.author[:64]!r} spent is no number"
     for ended in s.ended:
         if not _named(ended.author) or len(ended.why) > 1000:
-            yield f"the end of {ended.author[:64]!r} is none"
+            yield f"the end of author {ended.author[:64]!r} has an unknown reason or a number that is not finite"
     for q in s.queried:
         if not _named(q.author) or not _number(q.bytes, q.seconds):
-            yield f"what {q.author[:64]!r} asked the oracle is no number"
+            yield f"what {q.author[:64]!r} asked the oracle has a number that is negative or not finite"
     if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in s.replies):
         yield "a reply of a model is none"
     yield from _gate(s)

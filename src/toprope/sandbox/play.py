@@ -373,7 +373,7 @@ class Play:
         elif first.kind == b"X" and len(found) == 1 and first.number in frames.KINDS and first.number != OK:
             raise Gone(frames.KINDS[first.number], first.text.decode("utf-8", "replace"))
         else:
-            raise Gone(Outcome.VIOLATION, "a hello that is none")
+            raise Gone(Outcome.VIOLATION, "a malformed hello message")
 
     def _open(self, case: Case) -> None:
         assert self.child is not None
