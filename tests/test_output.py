@@ -59,6 +59,7 @@ def test_a_submission_to_a_task_that_prints(loud, cli):
     assert done.stdout.strip()
 
 
+@pytest.mark.slow
 def test_judging_a_task_that_prints(loud, cli):
     """check and redteam give one object, and redteam's table holds nothing of the task's."""
     checked = said(cli.run("check", loud, "--json"), code=1)  # the words of the template are not this task's

@@ -96,6 +96,7 @@ def test_scorers_of_a_run_that_disagree_end_it(place, cli, tmp_path):
     assert "`toprope check own/changed-v1` names the cause" in line
 
 
+@pytest.mark.slow
 def test_check_refuses_such_a_task(place, cli):
     """`toprope check` exits 1 and says which draws differ and why."""
     task = changed.drawing(place, TURN.format("hash('a') % 97"))
