@@ -123,4 +123,3 @@ def test_a_referee_under_another_user(as_user, python, service):
     assert (checked.returncode, json.loads(checked.stdout)["champion_reproduced"]) == (0, True), checked.stderr
     own = as_user("climb", COIN, "--experiments", 2, "--workers", 1, "--run", "unconfined", "--json")
     assert json.loads(own.stdout)["confined"] is False
-    assert "agent unconfined" in as_user("resume", "unconfined", "--workers", 1).stderr
