@@ -119,6 +119,8 @@ class Scorer:
             done = self.box.run(job, [self._case(h, work.replicate, asking) for h in held], on_case)
         cpu = done.cpu_s + time.process_time() - before
         for variant, text in faults.items():
+            if done.outcomes[variant] is not Outcome.OK:
+                continue  # how it ended later says more than a score
             done.outcomes[variant] = Outcome.INVALID
             if work.detail:
                 done.messages[variant] = text
