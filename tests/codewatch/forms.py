@@ -13,8 +13,8 @@ from reader import FORMS
 
 from toprope.assay.reference import SEED, columns, pool_of
 from toprope.stats.intervals import ratio
-from toprope.tasks.control.codewatch import make
 from toprope.types import Candidate, Tree
+from toprope_tasks.control.codewatch import make
 
 TREE = Tree({"solution.py": Path(__file__).with_name("reader.py").read_bytes()})
 

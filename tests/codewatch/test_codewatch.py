@@ -6,12 +6,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from toprope.tasks.control.codewatch import grammar, leaks, make, private, render
-from toprope.tasks.control.codewatch.corpus import SUITE, corpus, pair, world
-from toprope.tasks.control.codewatch.grammar import Atom, Input, Program, Rule
-from toprope.tasks.control.codewatch.public import BACKDOORED, HONEST, PROGRAMS
 from toprope.tasks.trusted import outputs
 from toprope.types import Tree
+from toprope_tasks.control.codewatch import grammar, leaks, make, private, render
+from toprope_tasks.control.codewatch.corpus import SUITE, corpus, pair, world
+from toprope_tasks.control.codewatch.grammar import Atom, Input, Program, Rule
+from toprope_tasks.control.codewatch.public import BACKDOORED, HONEST, PROGRAMS
 
 TASK = make("control/codewatch-v1")
 DEV, HIDDEN = TASK.generate("dev", 0, 1), TASK.generate("test", 0, 1)

@@ -9,12 +9,12 @@ from play import outputs, scores
 from toprope.assay import duel as match
 from toprope.errors import UsageError
 from toprope.tasks import registry
-from toprope.tasks.control import duel as sides
-from toprope.tasks.control.attack import make, private
-from toprope.tasks.control.attack.public import COLUMNS, GUESS_AT, LUCK_AT
-from toprope.tasks.control.public import SAMPLES, TASKS
-from toprope.tasks.control.space import SPACE as BLUE
 from toprope.view import duel as view
+from toprope_tasks.control import duel as sides
+from toprope_tasks.control.attack import make, private
+from toprope_tasks.control.attack.public import COLUMNS, GUESS_AT, LUCK_AT
+from toprope_tasks.control.public import SAMPLES, TASKS
+from toprope_tasks.control.space import SPACE as BLUE
 
 TASK = make("control/attack-v1")
 DEV = [TASK.generate("dev", i, 5) for i in range(6)]

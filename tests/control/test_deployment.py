@@ -5,9 +5,9 @@ from itertools import product
 import numpy as np
 import pytest
 
-from toprope.tasks.control import closed
-from toprope.tasks.control.deployment import FIRST, FURTHER, Deployment, Lanes, outcome
-from toprope.tasks.control.public import AUDIT, DEFER, FEATURES, OPEN_AT, PRICE, SAMPLE, SAMPLES, TASKS
+from toprope_tasks.control import closed
+from toprope_tasks.control.deployment import FIRST, FURTHER, Deployment, Lanes, outcome
+from toprope_tasks.control.public import AUDIT, DEFER, FEATURES, OPEN_AT, PRICE, SAMPLE, SAMPLES, TASKS
 
 
 class Planned:

@@ -8,11 +8,11 @@ from thrice import best, least_useful
 from thrice import value as value_by
 
 from toprope.stats.intervals import ratio
-from toprope.tasks.control import kinds, make, private
-from toprope.tasks.control.deployment import FIRST, FURTHER, Deployment, outcome
-from toprope.tasks.control.public import ACTIONS, CARE, COLUMNS, DEFER, MONITORS_AT, OPEN_AT, SAMPLE, TASKS
-from toprope.tasks.control.task import WAVES
 from toprope.types import Tree
+from toprope_tasks.control import kinds, make, private
+from toprope_tasks.control.deployment import FIRST, FURTHER, Deployment, outcome
+from toprope_tasks.control.public import ACTIONS, CARE, COLUMNS, DEFER, MONITORS_AT, OPEN_AT, SAMPLE, TASKS
+from toprope_tasks.control.task import WAVES
 
 TASK = make("control/protocol-v1")
 DEV = [TASK.generate("dev", i, 5) for i in range(8)]

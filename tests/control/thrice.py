@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 from play import outputs
 
-from toprope.tasks.control import make, private
 from toprope.types import Draw, Floats, Tree
+from toprope_tasks.control import make, private
 
 TASK = make("control/protocol-v1")
 BASELINES = TASK.baselines()

@@ -18,9 +18,9 @@ from toprope.run.submit import read_candidate
 from toprope.space import Space, choice, linear, log
 from toprope.tasks import registry
 from toprope.tasks.spec import load_spec
-from toprope.tasks.w2s import lm
-from toprope.tasks.w2s.task import DEMO
 from toprope.types import candidate_id
+from toprope_tasks.w2s import lm
+from toprope_tasks.w2s.task import DEMO
 
 JSON_TEXT = st.one_of(
     trees.map(lambda t: json.dumps(t, default=str).encode()),

@@ -10,10 +10,10 @@ from typing import Any
 
 from imitate import PROGRAMS, scores, task
 
-from toprope.tasks.mirror.calgrid import dialect as calgrid
-from toprope.tasks.mirror.instance import Instance
-from toprope.tasks.mirror.packing import Case
-from toprope.tasks.mirror.rpn import dialect as rpn
+from toprope_tasks.mirror.calgrid import dialect as calgrid
+from toprope_tasks.mirror.instance import Instance
+from toprope_tasks.mirror.packing import Case
+from toprope_tasks.mirror.rpn import dialect as rpn
 
 TWO = ("keep", "strip")
 OPEN: dict[str, list[dict[str, Any]]] = {

@@ -10,12 +10,12 @@ from typing import Any
 import numpy as np
 
 from toprope.protocols import Outputs
-from toprope.tasks.mirror import packing
-from toprope.tasks.mirror.instance import Instance
-from toprope.tasks.mirror.packing import Answer
-from toprope.tasks.mirror.suite import WIDTH
-from toprope.tasks.mirror.task import Mirror
 from toprope.types import Draw, Floats, Json, Tree
+from toprope_tasks.mirror import packing
+from toprope_tasks.mirror.instance import Instance
+from toprope_tasks.mirror.packing import Answer
+from toprope_tasks.mirror.suite import WIDTH
+from toprope_tasks.mirror.task import Mirror
 
 PROGRAMS = ("rpn", "calgrid")
 OWN = Instance("private dialect of the tests", b"the secret of the mirror tests..")
@@ -23,7 +23,7 @@ OWN = Instance("private dialect of the tests", b"the secret of the mirror tests.
 
 @cache
 def task(name: str, own: Instance = OWN) -> Mirror:
-    module = importlib.import_module(f"toprope.tasks.mirror.{name}.task")
+    module = importlib.import_module(f"toprope_tasks.mirror.{name}.task")
     return getattr(module, name.capitalize())(f"mirror/{name}-v1", own)
 
 

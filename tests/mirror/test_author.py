@@ -12,8 +12,8 @@ from imitate import load
 from toprope.errors import RunError, TopropeError, UsageError
 from toprope.run import author
 from toprope.tasks import registry
-from toprope.tasks.mirror import instance
 from toprope.types import Tree
+from toprope_tasks.mirror import instance
 
 TASK = "mirror/rpn-v1"
 

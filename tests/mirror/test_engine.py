@@ -15,8 +15,8 @@ from toprope.referee.traps import Traps, complete_secret
 from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory
 from toprope.space import Space, several
-from toprope.tasks.mirror import packing
 from toprope.types import Array, Block, Call, Candidate, Outcome, Round, Tree
+from toprope_tasks.mirror import packing
 
 SECRET = seeding.dev_secret(7)
 ROUTE = "def main(argv, stdin, files):\n    "

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from imitate import PROGRAMS, answered, draws, load, outputs, reference, scores, task
 
-from toprope.tasks.mirror import suite
-from toprope.tasks.mirror.dice import Dice
-from toprope.tasks.mirror.instance import Instance
-from toprope.tasks.mirror.packing import Answer
-from toprope.tasks.mirror.suite import ALTERATIONS, CASES
-from toprope.tasks.mirror.task import Mirror
 from toprope.types import Draw
+from toprope_tasks.mirror import suite
+from toprope_tasks.mirror.dice import Dice
+from toprope_tasks.mirror.instance import Instance
+from toprope_tasks.mirror.packing import Answer
+from toprope_tasks.mirror.suite import ALTERATIONS, CASES
+from toprope_tasks.mirror.task import Mirror
 
 DEV, HIDDEN = 104, 120
 

@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 from imitate import draws, outputs, reference, task
 
 from toprope.sandbox.inside import cases as inside
-from toprope.tasks.mirror import packing
-from toprope.tasks.mirror.packing import Answer, Case
-from toprope.tasks.mirror.suite import CASES, WIDTH
+from toprope_tasks.mirror import packing
+from toprope_tasks.mirror.packing import Answer, Case
+from toprope_tasks.mirror.suite import CASES, WIDTH
 
 SOME = st.binary(max_size=40)
 CASE = st.builds(Case, st.tuples(SOME, SOME) | st.tuples(), SOME, st.just(()) | st.tuples(st.tuples(SOME, SOME)))

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from imitate import PROGRAMS, task
 
-from toprope.tasks.mirror import paper
-from toprope.tasks.mirror.calgrid import dialect as calgrid
-from toprope.tasks.mirror.dice import Dice
-from toprope.tasks.mirror.packing import Case
-from toprope.tasks.mirror.rpn import dialect as rpn
-from toprope.tasks.mirror.rpn.reference import rounded
+from toprope_tasks.mirror import paper
+from toprope_tasks.mirror.calgrid import dialect as calgrid
+from toprope_tasks.mirror.dice import Dice
+from toprope_tasks.mirror.packing import Case
+from toprope_tasks.mirror.rpn import dialect as rpn
+from toprope_tasks.mirror.rpn.reference import rounded
 
 SOURCES = st.lists(st.text(st.characters(max_codepoint=255), max_size=6), max_size=8)
 

@@ -11,13 +11,13 @@ import pytest
 from toprope.errors import UsageError
 from toprope.figures import alone, stack
 from toprope.stats.intervals import ratio, spearman
-from toprope.tasks.monitorability import figure, harder, make, planner, private
-from toprope.tasks.monitorability.policy import School, Start, behaviour, scratchpads, train, untrained
-from toprope.tasks.monitorability.private import DEPLOYED, PILOT, POLICIES, TALKER, WATCHED, Mass, Private, flagged
-from toprope.tasks.monitorability.public import PILOTS, ROLLOUTS, STAGES, TARGET
-from toprope.tasks.monitorability.table import Answers, answers, row, told_policy, told_words
-from toprope.tasks.monitorability.world import HINTS, QUESTIONS, SEEN, VISIBLE, clause
 from toprope.types import Draw, Floats, Json
+from toprope_tasks.monitorability import figure, harder, make, planner, private
+from toprope_tasks.monitorability.policy import School, Start, behaviour, scratchpads, train, untrained
+from toprope_tasks.monitorability.private import DEPLOYED, PILOT, POLICIES, TALKER, WATCHED, Mass, Private, flagged
+from toprope_tasks.monitorability.public import PILOTS, ROLLOUTS, STAGES, TARGET
+from toprope_tasks.monitorability.table import Answers, answers, row, told_policy, told_words
+from toprope_tasks.monitorability.world import HINTS, QUESTIONS, SEEN, VISIBLE, clause
 
 ID = "monitorability/scratchpad-v1"
 TASK = make(ID)

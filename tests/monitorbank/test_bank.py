@@ -13,11 +13,11 @@ import pytest
 
 from toprope.errors import UsageError
 from toprope.tasks import registry
-from toprope.tasks.control.codewatch.leaks import auroc, grams, logistic, table
-from toprope.tasks.control.monitorbank import demo, logs, private, public
-from toprope.tasks.control.monitorbank.acts import DELAYS, KINDS, PATTERNS, effects
 from toprope.tasks.trusted import outputs
 from toprope.types import Tree, certain
+from toprope_tasks.control.codewatch.leaks import auroc, grams, logistic, table
+from toprope_tasks.control.monitorbank import demo, logs, private, public
+from toprope_tasks.control.monitorbank.acts import DELAYS, KINDS, PATTERNS, effects
 
 TASK = "control/monitor-bank-v1"
 

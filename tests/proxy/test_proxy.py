@@ -12,12 +12,12 @@ import pytest
 from toprope.errors import UsageError
 from toprope.protocols import Baseline
 from toprope.stats.intervals import Estimate, difference, ratio, spearman
-from toprope.tasks.proxy import make
-from toprope.tasks.proxy import private as world
-from toprope.tasks.proxy.public import AUDITS, FEATURES, LABELLERS, PAIRS, POOL
-from toprope.tasks.proxy.task import RewardModel
 from toprope.tasks.trusted import outputs
 from toprope.types import Draw, Floats, Json, Split, Tree
+from toprope_tasks.proxy import make
+from toprope_tasks.proxy import private as world
+from toprope_tasks.proxy.public import AUDITS, FEATURES, LABELLERS, PAIRS, POOL
+from toprope_tasks.proxy.task import RewardModel
 
 ID = "proxy/reward-model-v1"
 TASK: RewardModel = make(ID)

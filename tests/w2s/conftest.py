@@ -2,7 +2,7 @@
 
 import pytest
 
-from toprope.tasks.w2s.task import WeakToStrong
+from toprope_tasks.w2s.task import WeakToStrong
 
 LINES = 4000
 

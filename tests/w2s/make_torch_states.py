@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from toprope.tasks.w2s import corpus, lm, pretrain, task
+from toprope_tasks.w2s import corpus, lm, pretrain, task
 
 
 def main() -> None:

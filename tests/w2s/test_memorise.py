@@ -7,8 +7,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from toprope.tasks.w2s import libraries, memorise, stacker, task, trial
-from toprope.tasks.w2s.baselines import METHODS
+from toprope_tasks.w2s import libraries, memorise, stacker, task, trial
+from toprope_tasks.w2s.baselines import METHODS
 
 CHEAP = [{"label": "soft"}, METHODS["logconf + L2"].params]
 

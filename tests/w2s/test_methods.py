@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toprope.tasks.w2s import baselines, space, trial, tune
+from toprope_tasks.w2s import baselines, space, trial, tune
 
 METHODS = baselines.METHODS
 

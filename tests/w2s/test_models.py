@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
-from toprope.tasks.w2s import bank, corpus, lm, pretrain, task
+from toprope_tasks.w2s import bank, corpus, lm, pretrain, task
 
 DIGITS = np.array([[3, 9, 4, 9, 0]])
 

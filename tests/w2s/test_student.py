@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from toprope.tasks.w2s import student
+from toprope_tasks.w2s import student
 
 
 @pytest.fixture(scope="module")

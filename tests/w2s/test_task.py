@@ -9,10 +9,10 @@ import pytest
 
 from toprope.errors import UsageError
 from toprope.tasks import registry
-from toprope.tasks.w2s import cells, draws, trial
-from toprope.tasks.w2s import task as module
-from toprope.tasks.w2s.task import WeakToStrong
 from toprope.types import Round
+from toprope_tasks.w2s import cells, draws, trial
+from toprope_tasks.w2s import task as module
+from toprope_tasks.w2s.task import WeakToStrong
 
 VANILLA = {}
 LOGCONF_L2 = {"rule": "logconf", "rounds": 5, "l2": 0.03}

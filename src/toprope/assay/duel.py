@@ -25,10 +25,10 @@ import numpy as np
 from toprope import wire
 from toprope.errors import UsageError
 from toprope.stats.intervals import ratio
-from toprope.tasks.control import duel as sides
-from toprope.tasks.control.attack.space import SPACE as RED
-from toprope.tasks.control.space import SPACE as BLUE
 from toprope.types import Floats
+from toprope_tasks.control import duel as sides
+from toprope_tasks.control.attack.space import SPACE as RED
+from toprope_tasks.control.space import SPACE as BLUE
 
 Progress = Callable[[str, float], None]
 SPACES = {"blue": BLUE, "red": RED}

@@ -103,8 +103,8 @@ def vault() -> None:
 def vault_pretrain(seed: int | None, as_json: bool) -> None:
     """Pretrain private hidden weights for w2s tasks (needs the extra [torch]; minutes)."""
     from toprope.run.session import vault_directory
-    from toprope.tasks.w2s.pretrain import for_vault
     from toprope.view import terminal
+    from toprope_tasks.w2s.pretrain import for_vault
 
     with terminal.screen() as screen:
         result = for_vault(vault_directory(), seed, screen.progress)
@@ -116,7 +116,7 @@ def vault_pretrain(seed: int | None, as_json: bool) -> None:
 def vault_dialect(as_json: bool) -> None:
     """Draw a private dialect for mirror tasks: practice and hidden draws of this vault then speak it."""
     from toprope.run.session import vault_directory
-    from toprope.tasks.mirror.instance import make
+    from toprope_tasks.mirror.instance import make
 
     result = make(vault_directory())
     emit(result, as_json, lambda r: f"{r['hidden']}: {r['path']}")

@@ -20,18 +20,18 @@ from toprope.tasks import places
 if TYPE_CHECKING:
     from toprope.protocols import Task
 
-TASKS = {  # id -> (module, factory called with the id, task.toml beside this file)
-    "monitorability/scratchpad-v1": ("toprope.tasks.monitorability", "make", "monitorability/task.toml"),
-    "control/attack-v1": ("toprope.tasks.control.attack", "make", "control/attack/task.toml"),
-    "control/codewatch-v1": ("toprope.tasks.control.codewatch", "make", "control/codewatch/task.toml"),
-    "control/monitor-bank-v1": ("toprope.tasks.control.monitorbank", "make", "control/monitorbank/task.toml"),
-    "control/protocol-v1": ("toprope.tasks.control", "make", "control/task.toml"),
-    "mirror/calgrid-v1": ("toprope.tasks.mirror.calgrid", "make", "mirror/calgrid/task.toml"),
-    "mirror/rpn-v1": ("toprope.tasks.mirror.rpn", "make", "mirror/rpn/task.toml"),
-    "proxy/reward-model-v1": ("toprope.tasks.proxy", "make", "proxy/task.toml"),
-    "w2s/probe-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-v1.toml"),
-    "w2s/probe-hard-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-hard-v1.toml"),
-    "w2s/probe-runs-v1": ("toprope.tasks.w2s.task", "make", "w2s/probe-runs-v1.toml"),
+TASKS = {  # id -> (module, factory called with the id, task.toml in toprope_tasks)
+    "monitorability/scratchpad-v1": ("toprope_tasks.monitorability", "make", "monitorability/task.toml"),
+    "control/attack-v1": ("toprope_tasks.control.attack", "make", "control/attack/task.toml"),
+    "control/codewatch-v1": ("toprope_tasks.control.codewatch", "make", "control/codewatch/task.toml"),
+    "control/monitor-bank-v1": ("toprope_tasks.control.monitorbank", "make", "control/monitorbank/task.toml"),
+    "control/protocol-v1": ("toprope_tasks.control", "make", "control/task.toml"),
+    "mirror/calgrid-v1": ("toprope_tasks.mirror.calgrid", "make", "mirror/calgrid/task.toml"),
+    "mirror/rpn-v1": ("toprope_tasks.mirror.rpn", "make", "mirror/rpn/task.toml"),
+    "proxy/reward-model-v1": ("toprope_tasks.proxy", "make", "proxy/task.toml"),
+    "w2s/probe-v1": ("toprope_tasks.w2s.task", "make", "w2s/probe-v1.toml"),
+    "w2s/probe-hard-v1": ("toprope_tasks.w2s.task", "make", "w2s/probe-hard-v1.toml"),
+    "w2s/probe-runs-v1": ("toprope_tasks.w2s.task", "make", "w2s/probe-runs-v1.toml"),
 }
 TESTING = {  # loadable by id, not listed: they are no alignment tasks
     "testing/asking-v1": ("toprope.testing.coin", "make", ""),
@@ -204,7 +204,7 @@ def _own(name: str, folder: Path) -> Task:
 
 def available() -> list[Listing]:
     """Every registered task and the user's own, sorted by id."""
-    paths = {task_id: Path(__file__).parent / toml for task_id, (_, _, toml) in TASKS.items()}
+    paths = {task_id: Path(__file__).parents[2] / "toprope_tasks" / toml for task_id, (_, _, toml) in TASKS.items()}
     paths |= {task_id: folder / "task.toml" for task_id, folder in own().items()}
     return [_listing(task_id, paths[task_id]) for task_id in sorted(paths)]
 

@@ -1,0 +1,1 @@
+"""The shipped task families. The core imports none of them."""

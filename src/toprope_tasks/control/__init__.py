@@ -1,0 +1,15 @@
+"""AI control: keep most of what an untrusted model is good for, and let no attack of it through."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toprope_tasks.control.task import Protocol
+
+
+def make(task_id: str) -> Protocol:
+    """The task of this id; the generator is imported only here, so that reading the family's name stays cheap."""
+    from toprope_tasks.control.task import Protocol
+
+    return Protocol(task_id)

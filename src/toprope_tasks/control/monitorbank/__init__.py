@@ -1,0 +1,15 @@
+"""Monitoring after the fact: which of these saved agent transcripts did something that nobody had asked for?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from toprope_tasks.control.monitorbank.task import MonitorBank
+
+
+def make(task_id: str) -> MonitorBank:
+    """The task of this id; logs are read only when its draws are made."""
+    from toprope_tasks.control.monitorbank.task import MonitorBank
+
+    return MonitorBank(task_id)
