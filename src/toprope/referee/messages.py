@@ -8,6 +8,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from toprope.protocols import Secret
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS
@@ -20,13 +21,15 @@ SCRIPTED = "scripted"  # the name of the model where the task's own script stand
 
 class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
     """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone. traps: what the
-    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`referee/mark.py`)."""
+    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`referee/mark.py`).
+    vault: whose secret the task uses; "": this user's own."""
 
     task: str
     secrets: dict[Split, bytes]
     tier: str
     traps: bytes | None = None
     marked: bool = False
+    vault: str = ""
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):
@@ -140,15 +143,15 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
 class HubReady(msgspec.Struct, frozen=True, tag=True):
     """sitting: this one's number, to be recorded and acknowledged. number: this run's place among the vault's runs on
     the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
-    attempt, between candidates of the task's usual spread. confined: the referee is another user.
-    code: digest of its copy of the task.
+    attempt, between candidates of the task's usual spread. secret: what hidden draws are made of beside their seeds.
+    confined: the referee is another user. code: digest of its copy of the task.
     """
 
     commitment: str
     certifying: bool
     number: int
     vault_since: str
-    hidden: str
+    secret: Secret | None
     protection: dict[str, Any]
     detectable: float
     sitting: int

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
+from toprope import paths
 from toprope.errors import UsageError
 from toprope.protocols import Task, imitation
 from toprope.referee.program import Cost
@@ -25,7 +26,6 @@ from toprope.researchers.workspace import ROOM, Workspace, explained
 from toprope.run import author
 from toprope.run.desk import Desk, Judged, Quota
 from toprope.run.records import Queried
-from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate
 from toprope.stats.intervals import told
 
@@ -175,7 +175,7 @@ class Toolbox:
         with self._asking:  # one at a time, so that what it took is known before the next
             had = [q for q in self.desk.queried if q.author == self.name]
             author.allowed(self.name, len(had), Cost(sum(q.bytes for q in had), sum(q.seconds for q in had)))
-            ((answer, cost),) = author.counted(self.desk.spec.id, [question], vault_directory())
+            ((answer, cost),) = author.counted(self.desk.spec.id, [question], paths.vault())
             if "error" not in answer:
                 self.desk.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
         return json.dumps(answer)

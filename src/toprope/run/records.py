@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from toprope import wire
 from toprope.errors import RunError
-from toprope.protocols import Entry
+from toprope.protocols import Entry, Secret
 from toprope.referee.messages import Answer, Opened, Reply
 from toprope.run import past
 from toprope.run.spec import Ask as Ask
@@ -51,12 +51,22 @@ class Opening(msgspec.Struct, frozen=True):
     until: float | None = None
     patience: int | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
+    secret: Secret | None = None  # what `hidden` names; None if nothing, and in runs that are older than this field
+    answer_kinds: list[str] = []  # as its task declares them (`TaskSpec`)
     mark: dict[str, str] = {}  # what the task did then (`referee/mark.py`); {} before format 2
     format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
 
     @property
     def plan(self) -> Plan | None:
         return self.climber.plan
+
+    @property
+    def kept(self) -> Secret | None:
+        """What the task kept to itself; of a run that is older than `secret`, as far as its name tells."""
+        if self.secret is not None or not self.hidden:
+            return self.secret
+        remedy = f"toprope vault make {self.task}"
+        return Secret("secret", self.hidden, public=self.hidden.startswith("public"), remedy=remedy)
 
 
 class Sitting(msgspec.Struct, frozen=True):
