@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 from stories import story
 
-from toprope.referee.messages import Done
+from toprope.executors.messages import Done
 from toprope.run import audit
 from toprope.run.records import Audited
 from toprope.run.submit import _judged

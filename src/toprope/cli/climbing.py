@@ -93,8 +93,8 @@ def wished(task: str, options: dict[str, Any]) -> Any:
 
 def able(ask: Any) -> None:
     """Raises UsageError for models that cannot be had, before a directory or the vault is touched."""
-    from toprope.referee.messages import SCRIPTED
-    from toprope.referee.provider import get
+    from toprope.models.messages import SCRIPTED
+    from toprope.models.provider import get
 
     if ask.asks is not None and ask.asks.model != SCRIPTED:
         get("--candidate-model", ask.asks.model)
@@ -175,7 +175,7 @@ def _climbed(session: Any) -> None:
 
 def _model_forecast(session: Any) -> str:
     """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
-    from toprope.referee.messages import SCRIPTED
+    from toprope.models.messages import SCRIPTED
 
     asks, use, splits = session.opening.asks, session.task.spec.model, session.task.spec.splits
     if asks is None or use is None or asks.model == SCRIPTED:

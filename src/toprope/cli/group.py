@@ -222,13 +222,13 @@ def not_both(trust: bool, tier: str | None) -> None:
 def asks(task_id: str, model: str | None, tokens: int | None) -> Any:
     """The model that one candidate may ask; None for a task that allows none. Raises UsageError for a model that
     cannot be had."""
-    from toprope.referee.messages import SCRIPTED
+    from toprope.models.messages import SCRIPTED
     from toprope.run.spec import candidate_model
 
     given = {"model": model, "tokens": tokens}
     found = candidate_model(task_id, {name: value for name, value in given.items() if value is not None})
     if model not in (None, SCRIPTED):
-        from toprope.referee.provider import get
+        from toprope.models.provider import get
 
         get("--candidate-model", model)
     return found

@@ -13,8 +13,8 @@ import typing
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from toprope.referee.broker import LARGEST, counted
-from toprope.referee.provider import bill
+from toprope.models.broker import LARGEST, counted
+from toprope.models.provider import bill
 from toprope.researchers.tools import Toolbox
 from toprope.run.desk import Desk
 from toprope.run.records import Spent

@@ -17,8 +17,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from toprope.errors import RunError, UsageError
+from toprope.models.provider import get, plain
 from toprope.protocols import Task, TaskSpec
-from toprope.referee.provider import get, plain
 from toprope.researchers import briefing
 from toprope.researchers.conversation import AGAIN, Turns, researcher
 from toprope.researchers.replies import watched

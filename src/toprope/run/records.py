@@ -10,8 +10,9 @@ from numpy.typing import NDArray
 
 from toprope import wire
 from toprope.errors import RunError
+from toprope.models.messages import Reply
 from toprope.protocols import Entry
-from toprope.referee.messages import Answer, Opened, Reply
+from toprope.referee.messages import Answer, Opened
 from toprope.run import past
 from toprope.run.spec import Ask as Ask
 from toprope.run.spec import Asks as Asks
@@ -51,7 +52,7 @@ class Opening(msgspec.Struct, frozen=True):
     until: float | None = None
     patience: int | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
-    mark: dict[str, str] = {}  # what the task did then (`referee/mark.py`); {} before format 2
+    mark: dict[str, str] = {}  # what the task did then (`tasks/mark.py`); {} before format 2
     format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
 
     @property

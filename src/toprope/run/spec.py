@@ -14,7 +14,7 @@ import msgspec
 
 from toprope import climbers
 from toprope.errors import UsageError
-from toprope.referee.messages import SCRIPTED
+from toprope.models.messages import SCRIPTED
 from toprope.run.options import OPTIONS, is_text, tied
 from toprope.tasks import registry
 

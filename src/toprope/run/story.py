@@ -11,8 +11,9 @@ import msgspec
 import numpy as np
 
 from toprope.errors import RunError
+from toprope.models.messages import Reply
 from toprope.protocols import Entry
-from toprope.referee.messages import Answer, Opened, Reply
+from toprope.referee.messages import Answer, Opened
 from toprope.run import sound
 from toprope.run.ledger import SqliteLedger, read_entries
 from toprope.run.records import (
