@@ -9,10 +9,10 @@ import pytest
 
 from toprope import seeding
 from toprope.errors import RunError
+from toprope.journal.ledger import SqliteLedger
 from toprope.referee.messages import ScorerConfig
 from toprope.referee.pool import ScorerPool
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import SqliteLedger
 from toprope.run.race import Piece
 from toprope.testing.coin import make
 

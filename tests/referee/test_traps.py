@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from toprope import seeding
+from toprope.journal.history import export, read, summary
+from toprope.journal.records import Ask
+from toprope.journal.spec import Search
 from toprope.referee.messages import ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
 from toprope.referee.traps import LIMIT, Traps, complete_secret, used
-from toprope.run.records import Ask
 from toprope.run.session import Session
-from toprope.run.spec import Search
-from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.tails import binomial_upper_tail

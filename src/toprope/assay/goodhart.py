@@ -24,9 +24,9 @@ from toprope import wire
 from toprope.assay.consistency import dev_scores
 from toprope.assay.reference import SEED, columns, pool_of
 from toprope.errors import TopropeError, UsageError
+from toprope.journal.history import Story, read
 from toprope.protocols import Task
 from toprope.referee.pool import ScorerPool
-from toprope.run.story import Story, read
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
 from toprope.types import Candidate

@@ -20,6 +20,9 @@ import toprope
 from toprope import seeding
 from toprope.assay.consistency import contradictions, dev_scores
 from toprope.errors import NoReply, RunError
+from toprope.journal import page
+from toprope.journal.history import Story, tell
+from toprope.journal.ledger import read_entries
 from toprope.protocols import Entry, Task
 from toprope.referee import mark
 from toprope.referee.broker import Broker
@@ -28,10 +31,7 @@ from toprope.referee.gate import Gate
 from toprope.referee.messages import SCRIPTED, Opened, Reply, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
 from toprope.referee.sealed import kept_head, kept_replies
-from toprope.run import page
-from toprope.run.ledger import read_entries
 from toprope.run.session import one_candidate
-from toprope.run.story import Story, tell
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits

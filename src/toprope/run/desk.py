@@ -20,16 +20,7 @@ import msgspec
 import numpy as np
 
 from toprope.errors import RunError, UsageError, WorkerDied
-from toprope.protocols import Ledger, TaskSpec
-from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, Work
-from toprope.referee.pool import ScorerPool
-from toprope.referee.schedule import pace
-from toprope.run import audit, stopping
-from toprope.run.evaluate import lone
-from toprope.run.experiment import joined, size
-from toprope.run.race import Anchors
-from toprope.run.records import (
+from toprope.journal.records import (
     Asked,
     Audited,
     Author,
@@ -43,6 +34,15 @@ from toprope.run.records import (
     Spent,
     record,
 )
+from toprope.protocols import Ledger, TaskSpec
+from toprope.referee.client import HubClient
+from toprope.referee.messages import Answer, Work
+from toprope.referee.pool import ScorerPool
+from toprope.referee.schedule import pace
+from toprope.run import audit, stopping
+from toprope.run.evaluate import lone
+from toprope.run.experiment import joined, size
+from toprope.run.race import Anchors
 from toprope.run.turns import Turns
 from toprope.space import several
 from toprope.stats.intervals import ratio

@@ -14,11 +14,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import RunError
+from toprope.journal.records import BlockRecord, record
 from toprope.protocols import Ledger
 from toprope.referee.messages import Done, Work
 from toprope.referee.pool import ScorerPool
 from toprope.run.race import Piece, Scored
-from toprope.run.records import BlockRecord, record
 from toprope.space import Space
 from toprope.types import Block, Codes, Incident, Outcome, Tree, certain
 

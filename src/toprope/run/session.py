@@ -19,6 +19,10 @@ import numpy as np
 import toprope
 from toprope import climbers, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
+from toprope.journal.history import Story, tell
+from toprope.journal.ledger import FORMAT, SqliteLedger
+from toprope.journal.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
+from toprope.journal.spec import Climbing, Replay, Search
 from toprope.protocols import Climber, Task, counting
 from toprope.referee import mark
 from toprope.referee.broker import broker_for
@@ -28,13 +32,9 @@ from toprope.referee.pool import ScorerPool
 from toprope.run.ascent import Ascent
 from toprope.run.desk import Desk, Quota
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import FORMAT, SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
-from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
-from toprope.run.spec import Climbing, Replay, Search
 from toprope.run.stopping import Stop
-from toprope.run.story import Story, tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
 from toprope.tasks import places, registry

@@ -16,14 +16,14 @@ import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import UsageError
+from toprope.journal.records import Asks
+from toprope.journal.verdict import verdict
 from toprope.protocols import Task, TaskSpec
 from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS
 from toprope.referee.bounds import depth as nested
 from toprope.referee.broker import broker_for
 from toprope.referee.messages import Done, ScorerConfig, Work
 from toprope.referee.pool import ScorerPool
-from toprope.run.records import Asks
-from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio
