@@ -11,8 +11,8 @@ from toprope import seeding
 from toprope.errors import RunError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
+from toprope.journal.ledger import SqliteLedger
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import SqliteLedger
 from toprope.run.race import Piece
 from toprope.testing.coin import make
 

@@ -6,11 +6,11 @@ import pytest
 from toprope import seeding
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
+from toprope.journal.history import export, read, summary
+from toprope.journal.records import Ask
+from toprope.journal.spec import Search
 from toprope.referee.traps import LIMIT, Traps, complete_secret, used
-from toprope.run.records import Ask
 from toprope.run.session import Session
-from toprope.run.spec import Search
-from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.tails import binomial_upper_tail

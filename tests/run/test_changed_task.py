@@ -10,8 +10,8 @@ import msgspec
 import numpy as np
 import pytest
 
-from toprope.run.ledger import read_entries
-from toprope.run.records import record
+from toprope.journal.ledger import read_entries
+from toprope.journal.records import record
 from toprope.tasks import mark, places, registry
 from toprope.tasks.new import new
 from toprope.types import Draw

@@ -25,8 +25,8 @@ from toprope.assay.consistency import dev_scores
 from toprope.assay.reference import SEED, columns, pool_of
 from toprope.errors import TopropeError, UsageError
 from toprope.executors.local import LocalExecutor
+from toprope.journal.history import Story, read
 from toprope.protocols import Task
-from toprope.run.story import Story, read
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
 from toprope.types import Candidate

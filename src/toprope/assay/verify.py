@@ -22,6 +22,9 @@ from toprope.assay.consistency import contradictions, dev_scores
 from toprope.errors import NoReply, RunError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
+from toprope.journal import page
+from toprope.journal.history import Story, tell
+from toprope.journal.ledger import read_entries
 from toprope.models.broker import Broker
 from toprope.models.messages import SCRIPTED, Reply
 from toprope.protocols import Entry, Task
@@ -29,10 +32,7 @@ from toprope.referee.exam import examine
 from toprope.referee.gate import Gate
 from toprope.referee.messages import Opened
 from toprope.referee.sealed import kept_head, kept_replies
-from toprope.run import page
-from toprope.run.ledger import read_entries
 from toprope.run.session import one_candidate
-from toprope.run.story import Story, tell
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits

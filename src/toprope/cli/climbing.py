@@ -30,8 +30,8 @@ from toprope.errors import RunError, UsageError
 
 
 def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that stand in a run's record (`run/spec.py`)."""
-    from toprope.run.options import OPTIONS
+    """The options that stand in a run's record (`journal/spec.py`)."""
+    from toprope.journal.options import OPTIONS
 
     for o in reversed(OPTIONS):
         command = click.option(o.flag, type=o.kind, multiple=o.many, metavar=o.metavar, help=o.help)(command)
@@ -74,7 +74,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
 
 def wished(task: str, options: dict[str, Any]) -> Any:
     """The record of a new climb, from the values that click parsed."""
-    from toprope.run import spec
+    from toprope.journal import spec
 
     climber, file = options["climber"], options["directions"]
     if climber == "external":
@@ -117,8 +117,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
 
+    from toprope.journal.history import read, summary
     from toprope.run.session import Session
-    from toprope.run.story import read, summary
     from toprope.view import report, terminal, text
 
     screen, began = terminal.screen(), time.monotonic()

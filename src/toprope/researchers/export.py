@@ -18,6 +18,7 @@ import msgspec
 from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
+from toprope.journal.verdict import verdict
 from toprope.models.provider import needed
 from toprope.protocols import Task, imitation
 from toprope.referee.panel import Panel
@@ -29,7 +30,6 @@ from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
 from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate, submit
-from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.stats.intervals import told as told_value

@@ -23,16 +23,7 @@ from toprope.errors import RunError, UsageError, WorkerDied
 from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Work
-from toprope.models.broker import Broker
-from toprope.protocols import Ledger, TaskSpec
-from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer
-from toprope.referee.schedule import pace
-from toprope.run import audit, stopping
-from toprope.run.evaluate import lone
-from toprope.run.experiment import joined, size
-from toprope.run.race import Anchors
-from toprope.run.records import (
+from toprope.journal.records import (
     Asked,
     Audited,
     Author,
@@ -46,6 +37,15 @@ from toprope.run.records import (
     Spent,
     record,
 )
+from toprope.models.broker import Broker
+from toprope.protocols import Ledger, TaskSpec
+from toprope.referee.client import HubClient
+from toprope.referee.messages import Answer
+from toprope.referee.schedule import pace
+from toprope.run import audit, stopping
+from toprope.run.evaluate import lone
+from toprope.run.experiment import joined, size
+from toprope.run.race import Anchors
 from toprope.run.turns import Turns
 from toprope.space import several
 from toprope.stats.intervals import ratio

@@ -17,10 +17,10 @@ from toprope.errors import RunError
 from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Done, Work
+from toprope.journal.records import BlockRecord, record
 from toprope.models.broker import Broker
 from toprope.protocols import Ledger
 from toprope.run.race import Piece, Scored
-from toprope.run.records import BlockRecord, record
 from toprope.space import Space
 from toprope.types import Block, Codes, Incident, Outcome, Tree, certain
 

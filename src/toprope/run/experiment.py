@@ -8,7 +8,7 @@ from collections.abc import Iterator
 import numpy as np
 
 from toprope.executors.messages import Done
-from toprope.run.records import Author, BlockRecord, Opening
+from toprope.journal.records import Author, BlockRecord, Opening
 from toprope.types import Candidate, Incident, Outcome
 
 

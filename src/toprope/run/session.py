@@ -23,6 +23,10 @@ from toprope.executors import base
 from toprope.executors.base import Executor, MakeExecutor
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
+from toprope.journal.history import Story, tell
+from toprope.journal.ledger import FORMAT, SqliteLedger
+from toprope.journal.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
+from toprope.journal.spec import Climbing, Replay, Search
 from toprope.models.broker import Broker, broker_for
 from toprope.models.messages import Reply
 from toprope.protocols import Climber, Task, counting
@@ -31,13 +35,9 @@ from toprope.referee.messages import Answer, HubConfig, Opened, Unseal
 from toprope.run.ascent import Ascent
 from toprope.run.desk import Desk, Quota
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import FORMAT, SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
-from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
-from toprope.run.spec import Climbing, Replay, Search
 from toprope.run.stopping import Stop
-from toprope.run.story import Story, tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
 from toprope.tasks import mark, places, registry

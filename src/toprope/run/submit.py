@@ -18,12 +18,12 @@ from toprope import seeding, wire
 from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import Done, ScorerConfig, Work
+from toprope.journal.records import Asks
+from toprope.journal.verdict import verdict
 from toprope.models.broker import broker_for
 from toprope.protocols import Task, TaskSpec
 from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS
 from toprope.referee.bounds import depth as nested
-from toprope.run.records import Asks
-from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio

@@ -11,7 +11,7 @@ from typing import Any
 import platformdirs
 
 from toprope.errors import RunError, UsageError
-from toprope.run.story import Story, read
+from toprope.journal.history import Story, read
 from toprope.tasks.places import vault_directory
 from toprope.types import Candidate
 

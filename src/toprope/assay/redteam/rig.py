@@ -30,13 +30,13 @@ from toprope import wire
 from toprope.assay.redteam.stage import PRACTICE, Stage
 from toprope.errors import RunError
 from toprope.executors.messages import Work
+from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.records import record
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal
 from toprope.referee.schedule import pace
 from toprope.referee.sealed import Vault
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import record
 from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.types import Block, Candidate, Draw, Floats, Incident, Split

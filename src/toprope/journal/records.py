@@ -10,14 +10,14 @@ from numpy.typing import NDArray
 
 from toprope import wire
 from toprope.errors import RunError
+from toprope.journal import past
+from toprope.journal.spec import Ask as Ask
+from toprope.journal.spec import Asks as Asks
+from toprope.journal.spec import Climbing
+from toprope.journal.spec import Plan as Plan
 from toprope.models.messages import Reply
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer, Opened
-from toprope.run import past
-from toprope.run.spec import Ask as Ask
-from toprope.run.spec import Asks as Asks
-from toprope.run.spec import Climbing
-from toprope.run.spec import Plan as Plan
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
