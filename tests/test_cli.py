@@ -15,9 +15,9 @@ import cells
 import msgspec
 import pytest
 
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import Ask, Opening, record
-from toprope.run.spec import External
+from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.records import Ask, Opening, record
+from toprope.journal.spec import External
 from toprope.run.submit import submit
 from toprope.sandbox.selftest import Choice
 

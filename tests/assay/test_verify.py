@@ -17,10 +17,10 @@ import pytest
 from toprope import seeding, wire
 from toprope.assay.consistency import contradictions
 from toprope.assay.verify import Check, _report, verify
-from toprope.run import page
-from toprope.run.ledger import GENESIS, entry_hash, read_entries
-from toprope.run.records import record
-from toprope.run.story import tell
+from toprope.journal import page
+from toprope.journal.history import tell
+from toprope.journal.ledger import GENESIS, entry_hash, read_entries
+from toprope.journal.records import record
 from toprope.types import Candidate, Incident
 from toprope.view.report import render
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from toprope import wire
 from toprope.errors import WorkerDied
+from toprope.executors.local import LocalExecutor
 from toprope.referee import messages as m
 from toprope.referee.address import Address, parse
-from toprope.referee.pool import ScorerPool
 from toprope.referee.service import Hello, Service, Terms
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
@@ -217,7 +217,7 @@ def test_what_a_scorer_says(form):
         with ours, theirs:
             theirs.sendall(struct.pack("<I", len(data)) + data)
             theirs.shutdown(socket.SHUT_WR)
-            done, error = outcome(ScorerPool._result, worker)
+            done, error = outcome(LocalExecutor._result, worker)
         if done is not None and error is None:
             assert done.result.scores.shape == (2, 2)
             ok = [o is Outcome.OK for o in done.result.outcomes]

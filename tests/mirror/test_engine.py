@@ -8,8 +8,8 @@ import pytest
 from imitate import OWN, task
 
 from toprope import seeding
+from toprope.executors.messages import Done, Work
 from toprope.referee.draws import DrawStore, practice
-from toprope.referee.messages import Done, Work
 from toprope.referee.scorer import Scorer
 from toprope.referee.traps import Traps, complete_secret
 from toprope.sandbox.box import Case, Job, Sandbox

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 
 from toprope.assay.consistency import dev_scores
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import record
-from toprope.run.story import read
+from toprope.journal.history import read
+from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.records import record
 
 TASK = "testing/asking-v1"
 MODEL = ("--candidate-model", "openai-api/local/m")

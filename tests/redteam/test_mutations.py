@@ -10,7 +10,7 @@ import weak_hub
 import toprope.referee.client as client
 from toprope import wire
 from toprope.assay.redteam import engine
-from toprope.referee.messages import Work
+from toprope.executors.messages import Work
 from toprope.run.evaluate import Evaluator
 from toprope.types import Block
 

@@ -11,11 +11,11 @@ import pytest
 from inspect_ai.model import ModelUsage
 
 from toprope.errors import ModelSpent, NoReply, RunError
+from toprope.models import provider
+from toprope.models.broker import Broker, Rejected, Told, silent
+from toprope.models.limits import Asking, key
+from toprope.models.messages import Question, Reply, Said
 from toprope.protocols import ModelUse
-from toprope.referee import provider
-from toprope.referee.asking import Asking, key
-from toprope.referee.broker import Broker, Rejected, Told, silent
-from toprope.referee.messages import Question, Reply, Said
 from toprope.sandbox.job import Refused
 
 USE = ModelUse(calls=2, prompt_bytes=100, reply_tokens=50)

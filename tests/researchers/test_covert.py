@@ -14,15 +14,15 @@ from pathlib import Path
 import cells
 import pytest
 
+from toprope.journal.records import Ask
+from toprope.journal.spec import External
 from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig
 from toprope.researchers import frozen
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Quota
-from toprope.run.records import Ask
 from toprope.run.session import Session
-from toprope.run.spec import External
 from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory
 from toprope.sandbox.selftest import Choice

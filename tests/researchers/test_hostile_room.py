@@ -15,13 +15,13 @@ import pytest
 from cells import NOBODY
 
 from toprope.errors import UsageError
+from toprope.journal.records import Finding
 from toprope.researchers import workspace
 from toprope.researchers.briefing import furnish
 from toprope.researchers.server import AT_ONCE, Agents, _patiently
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Quota
-from toprope.run.records import Finding
 from toprope.tasks import registry
 from toprope.types import Candidate, Tree
 
@@ -105,7 +105,7 @@ from types import SimpleNamespace
 from toprope.researchers import workspace
 from toprope.researchers.tools import Toolbox
 from toprope.run.desk import Quota
-from toprope.run.records import Finding
+from toprope.journal.records import Finding
 folder = Path(sys.argv[1])
 room = workspace.Workspace(folder / "room")
 box = Toolbox(SimpleNamespace(findings=[], quota=Quota()), "ada", room, folder / "calls.jsonl")

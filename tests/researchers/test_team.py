@@ -15,10 +15,10 @@ from inspect_ai.log import list_eval_logs, read_eval_log
 from inspect_ai.model import ModelUsage
 
 from toprope.errors import RunError
+from toprope.journal.history import read, summary
 from toprope.researchers import team
 from toprope.researchers.conversation import Meter, Turns, going_on
 from toprope.researchers.replies import TRIES, NoReply, watched
-from toprope.run.story import read, summary
 from toprope.view.report import render
 
 TASK = "testing/coin-v1"

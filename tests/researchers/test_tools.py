@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from toprope.journal.records import Ask, Queried
+from toprope.journal.spec import External
 from toprope.researchers import tools
 from toprope.researchers.export import practised
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
 from toprope.run import author
 from toprope.run.desk import Quota
-from toprope.run.records import Ask, Queried
 from toprope.run.session import Session
-from toprope.run.spec import External
 from toprope.run.submit import submit
 from toprope.sandbox.selftest import Choice
 from toprope.stats.intervals import ratio

@@ -13,14 +13,14 @@ from toprope import paths
 from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.errors import RunError, UsageError
+from toprope.journal.history import export, read, summary
+from toprope.journal.ledger import read_entries
+from toprope.journal.records import Ask, Plan, Spent
+from toprope.journal.spec import External
 from toprope.referee.traps import complete_secret
 from toprope.researchers.findings import share
 from toprope.run.desk import FINDINGS, Quota
-from toprope.run.ledger import read_entries
-from toprope.run.records import Ask, Plan, Spent
 from toprope.run.session import Session
-from toprope.run.spec import External
-from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
 from toprope.testing.coin import SOURCE
 from toprope.types import Candidate, Outcome, Tree

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from toprope.journal.history import Story
+from toprope.journal.records import Asked, BlockRecord, Generation, Opening
+from toprope.journal.spec import Replay
 from toprope.referee.messages import Answer, Opened
-from toprope.run.records import Asked, BlockRecord, Generation, Opening
-from toprope.run.spec import Replay
-from toprope.run.story import Story
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
 from toprope.types import Candidate, Tree

@@ -6,12 +6,12 @@ import pytest
 from stories import story
 
 from toprope import wire
+from toprope.executors.messages import Done
+from toprope.journal.records import Audited, record
+from toprope.journal.verdict import verdict
 from toprope.protocols import Entry
-from toprope.referee.messages import Done
 from toprope.run import audit
-from toprope.run.records import Audited, record
 from toprope.run.submit import _judged
-from toprope.run.verdict import verdict
 from toprope.stats.intervals import Estimate
 from toprope.types import BlockResult, Incident, Outcome
 
@@ -113,8 +113,8 @@ def test_the_verdict_says_what_the_audits_found():
 @pytest.mark.slow
 def test_every_promotion_of_a_climb_is_audited_once(cli, tmp_path):
     """The ledger holds one audit a promotion, also after a resume, and the summary has the champion's verdict."""
-    from toprope.run.ledger import read_entries
-    from toprope.run.story import read
+    from toprope.journal.history import read
+    from toprope.journal.ledger import read_entries
 
     run = tmp_path / "run"
     cli.json("climb", "testing/coin-v1", "--experiments", 150, "--workers", 1, "--run", run)

@@ -9,9 +9,9 @@ import pytest
 import stories
 
 from toprope import seeding
-from toprope.run.ledger import SqliteLedger
-from toprope.run.records import Ask, Committed, Sitting
-from toprope.run.spec import Asks, Plan, Researchers
+from toprope.journal.ledger import SqliteLedger
+from toprope.journal.records import Ask, Committed, Sitting
+from toprope.journal.spec import Asks, Plan, Researchers
 from toprope.tasks.new import new
 from toprope.view import terminal, text
 

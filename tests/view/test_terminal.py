@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 from stories import EVIL, block, estimate, generation, opening, story
 
+from toprope.journal.records import Asked
 from toprope.referee.messages import Answer
-from toprope.run.records import Asked
 from toprope.types import Candidate, Tree
 from toprope.view import terminal, text
 

@@ -11,11 +11,11 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from toprope.journal.history import Story
+from toprope.journal.records import Ask
 from toprope.protocols import Entry
 from toprope.run.desk import Quota
 from toprope.run.race import Anchors
-from toprope.run.records import Ask
-from toprope.run.story import Story
 from toprope.types import Floats
 
 LATE = 2**63

@@ -24,9 +24,9 @@ from toprope import wire
 from toprope.assay.consistency import dev_scores
 from toprope.assay.reference import SEED, columns, pool_of
 from toprope.errors import TopropeError, UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.journal.history import Story, read
 from toprope.protocols import Task
-from toprope.referee.pool import ScorerPool
-from toprope.run.story import Story, read
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
 from toprope.types import Candidate
@@ -65,7 +65,7 @@ def leaders(story: Story, at: list[int]) -> list[tuple[Candidate, float]]:
     return found
 
 
-def view(task: Task, stories: list[Story], at: list[int], pool: ScorerPool, draws: int) -> Iterator[str]:
+def view(task: Task, stories: list[Story], at: list[int], pool: LocalExecutor, draws: int) -> Iterator[str]:
     """The lines of a Markdown table."""
     yield "| experiments | dev | hidden | gap |"
     yield "|---|---|---|---|"

@@ -25,8 +25,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from toprope.errors import RunError, TopropeError, UsageError
+from toprope.journal.history import Story, read
 from toprope.run.desk import Quota
-from toprope.run.story import Story, read
 from toprope.stats.tails import clopper_pearson
 
 REFUSED = "not done:"  # how an answer to a call begins that did nothing

@@ -25,10 +25,10 @@ from pathlib import Path
 import numpy as np
 
 from toprope.errors import TopropeError, UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
 from toprope.protocols import Baseline, Task
-from toprope.referee.messages import ScorerConfig
 from toprope.referee.panel import Column, Panel, by_kind
-from toprope.referee.pool import ScorerPool
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
@@ -41,13 +41,13 @@ KEEP = 4  # of the points one rung is for, one in so many goes on to the next
 SPLITS: tuple[Split, ...] = ("dev", "measure", "test")
 
 
-def pool_of(task: Task, seed: int, workers: int) -> ScorerPool:
+def pool_of(task: Task, seed: int, workers: int) -> LocalExecutor:
     """Scorers whose draws come from `seed` alone, hidden splits too: for the operator, and for no run."""
     secret = hashlib.sha256(f"reference {seed}".encode()).digest()
-    return ScorerPool(ScorerConfig(task.spec.id, dict.fromkeys(SPLITS, secret), best_tier().tier), workers)
+    return LocalExecutor(ScorerConfig(task.spec.id, dict.fromkeys(SPLITS, secret), best_tier().tier), workers)
 
 
-def columns(pool: ScorerPool, split: Split, candidates: Sequence[Candidate], draws: int) -> list[Column]:
+def columns(pool: LocalExecutor, split: Split, candidates: Sequence[Candidate], draws: int) -> list[Column]:
     """In the order of `candidates`; those of one tree share children."""
     groups = by_kind(candidates)
     found = dict(zip([c.id for g in groups for c in g], Panel(pool, split, 0).grouped(groups, draws), strict=True))
@@ -67,7 +67,7 @@ def point(task: Task, params: dict[str, Json]) -> Candidate:
     return Candidate(task.starter(), full)
 
 
-def table(task: Task, pool: ScorerPool, draws: int, added: dict[str, dict[str, Json]]) -> Iterator[str]:
+def table(task: Task, pool: LocalExecutor, draws: int, added: dict[str, dict[str, Json]]) -> Iterator[str]:
     """The lines of a Markdown table: dev, hidden, and the paired gain over the starter on hidden draws."""
     every = rows(task, added)
     yield f"| candidate | dev | {SPLITS[1]} | {SPLITS[2]} | over the starter |"
@@ -87,7 +87,7 @@ def _said(column: Column) -> str:
     return f"{e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}]" + (f", fails on {failed}" if failed else "")
 
 
-def tune(task: Task, baseline: Baseline, pool: ScorerPool, budget: int, seed: int) -> dict[str, Json]:
+def tune(task: Task, baseline: Baseline, pool: LocalExecutor, budget: int, seed: int) -> dict[str, Json]:
     """The record of tuned.json: the best of `budget` points over the baseline's own dimensions, and its dev value."""
     candidates = points(task, baseline, budget, seed)
     tried = len(candidates)
@@ -104,7 +104,7 @@ def _value(column: Column) -> float:
     return float(total.sum() / (column.ceilings - column.floors).sum())
 
 
-def spread(task: Task, pool: ScorerPool, budget: int, draws: int, seed: int) -> float:
+def spread(task: Task, pool: LocalExecutor, budget: int, draws: int, seed: int) -> float:
     """In units of a draw's score. Raises UsageError without a space, and for less than two points or draws."""
     if task.space is None:
         raise UsageError(f"task {task.spec.id} has no space to draw points from; measure with two candidates of yours")

@@ -20,22 +20,23 @@ import toprope
 from toprope import seeding
 from toprope.assay.consistency import contradictions, dev_scores
 from toprope.errors import NoReply, RunError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
+from toprope.journal import page
+from toprope.journal.history import Story, tell
+from toprope.journal.ledger import read_entries
+from toprope.models.broker import Broker
+from toprope.models.messages import SCRIPTED, Reply
 from toprope.protocols import Entry, Task
-from toprope.referee import mark
-from toprope.referee.broker import Broker
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate
-from toprope.referee.messages import SCRIPTED, Opened, Reply, ScorerConfig, Work
-from toprope.referee.pool import ScorerPool
+from toprope.referee.messages import Opened
 from toprope.referee.sealed import kept_head, kept_replies
-from toprope.run import page
-from toprope.run.ledger import read_entries
 from toprope.run.session import one_candidate
-from toprope.run.story import Story, tell
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
-from toprope.tasks import registry
+from toprope.tasks import mark, registry
 from toprope.types import Candidate, certain
 
 SAMPLE = 24  # experiments scored again on dev, besides those that were sent to the gate
@@ -75,7 +76,7 @@ def verify(
     if checks[0].ok:
         progress("starting scorers", 0.0)
         config = ScorerConfig(task.spec.id, _secrets(story), tier, marked=True, vault=str(vault))
-        pool = ScorerPool(config, workers, progress, broker=_model(story, task, story.replies))
+        pool = LocalExecutor(config, workers, progress, broker=_model(story, task, story.replies))
         try:
             same = _task(story, task, pool)
             checks += same
@@ -258,7 +259,7 @@ def _shown(html: str, then: Story, claim: dict[str, Any], render: Render) -> str
 # ---------------------------------------------------------------- by running candidates again
 
 
-def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
+def _dev(s: Story, task: Task, pool: LocalExecutor, head: str) -> Check:
     """Starter, space and a sample of experiments, chosen by the ledger's own head."""
     o = s.opening
     if o.tree != task.starter() or o.space.digest != (task.space or Space([])).digest:
@@ -282,7 +283,7 @@ def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
     return Check("dev", True, f"{len(picked)} of {len(made)} experiments score the same when run again")
 
 
-def _task(s: Story, task: Task, pool: ScorerPool) -> list[Check]:
+def _task(s: Story, task: Task, pool: LocalExecutor) -> list[Check]:
     """Whether the task here does what it did when the run began; runs of format 1 do not say what that was."""
     if not s.opening.mark:
         return []
@@ -291,7 +292,7 @@ def _task(s: Story, task: Task, pool: ScorerPool) -> list[Check]:
 
 
 def _hidden(
-    s: Story, test: Opened, task: Task, pool: ScorerPool, progress: Progress
+    s: Story, test: Opened, task: Task, pool: LocalExecutor, progress: Progress
 ) -> tuple[list[Check], dict[str, Any]]:
     """Gate, measurements and sealed test, from the revealed secret."""
     gate = Gate(task.spec, pool, s.opening.number)

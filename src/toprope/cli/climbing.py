@@ -28,10 +28,17 @@ from toprope.cli.group import (
 )
 from toprope.errors import RunError, UsageError
 
+executor_option = click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    help="What carries practice work: local, a name that a package registers, or MODULE:CLASS.",
+)
+
 
 def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that stand in a run's record (`run/spec.py`)."""
-    from toprope.run.options import OPTIONS
+    """The options that stand in a run's record (`journal/spec.py`)."""
+    from toprope.journal.options import OPTIONS
 
     for o in reversed(OPTIONS):
         command = click.option(o.flag, type=o.kind, multiple=o.many, metavar=o.metavar, help=o.help)(command)
@@ -50,7 +57,7 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
 @wishes
 @workers_option
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
-@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
+@executor_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @tier_option
@@ -58,7 +65,7 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
 @referee_token_option
 @trust
 @as_json
-def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
+def climb(task: str, run_dir: Path | None, as_json: bool, **options: Any) -> None:
     """Climb TASK until the budget is spent."""
     import secrets
     import time
@@ -68,7 +75,6 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
     from toprope import paths
     from toprope.tasks import registry
 
-    del executor  # one so far; the option is part of the contract
     not_both(options["trust"], options["tier"])
     ask = wished(registry.find(task), options)
     able(ask)
@@ -78,7 +84,7 @@ def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **optio
 
 def wished(task: str, options: dict[str, Any]) -> Any:
     """The record of a new climb, from the values that click parsed."""
-    from toprope.run import spec
+    from toprope.journal import spec
 
     climber, file = options["climber"], options["directions"]
     if climber == "external":
@@ -97,8 +103,8 @@ def wished(task: str, options: dict[str, Any]) -> Any:
 
 def able(ask: Any) -> None:
     """Raises UsageError for models that cannot be had, before a directory or the vault is touched."""
-    from toprope.referee.messages import SCRIPTED
-    from toprope.referee.provider import get
+    from toprope.models.messages import SCRIPTED
+    from toprope.models.provider import get
 
     if ask.asks is not None and ask.asks.model != SCRIPTED:
         get("--candidate-model", ask.asks.model)
@@ -121,8 +127,9 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
 
+    from toprope.executors.registry import named
+    from toprope.journal.history import read, summary
     from toprope.run.session import Session
-    from toprope.run.story import read, summary
     from toprope.view import report, terminal, text
 
     screen, began = terminal.screen(), time.monotonic()
@@ -139,8 +146,9 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     link = connect(options["referee"], options["referee_token_file"])
     verb = "resume" if options.get("climb", True) else "unseal"
     click.get_current_context().find_root().obj = (directory / "ledger.db", again(verb, directory, options))
-    cap, named = options["candidate_tokens"], options.get("climber")
-    with screen, Session(directory, ask, tier, workers, screen, link, cap, named) as session:
+    cap, by = options["candidate_tokens"], options.get("climber")
+    make = named(options.get("executor", "local"))
+    with screen, Session(directory, ask, tier, workers, screen, link, cap, make, by) as session:
         lap("start_s")
         if options.get("climb", True):
             _climbed(session)
@@ -180,7 +188,7 @@ def _climbed(session: Any) -> None:
 
 def _model_forecast(session: Any) -> str:
     """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
-    from toprope.referee.messages import SCRIPTED
+    from toprope.models.messages import SCRIPTED
 
     asks, use, splits = session.opening.asks, session.task.spec.model, session.task.spec.splits
     if asks is None or use is None or asks.model == SCRIPTED:
@@ -198,6 +206,7 @@ def _model_forecast(session: Any) -> str:
 @task_option
 @click.option("--climber", help="Name the climber again: needed where it is a MODULE:CLASS of your own.")
 @workers_option
+@executor_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @model_tokens_option
@@ -207,7 +216,7 @@ def _model_forecast(session: Any) -> str:
 @as_json
 def resume(run: Path, task: Path | None, as_json: bool, **options: Any) -> None:
     """Continue RUN where it stopped."""
-    from toprope.run.spec import named_again
+    from toprope.journal.spec import named_again
 
     ask = at_home(run, task)
     if ask is not None:

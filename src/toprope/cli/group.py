@@ -177,6 +177,8 @@ def again(verb: str, run: Path, options: Mapping[str, Any]) -> str:
     words += ["--i-trust-the-candidates"] * bool(options.get("trust"))
     if verb == "unseal" and options.get("beacon") is not None:
         words += ["--beacon", options["beacon"]]
+    if verb == "resume" and options.get("executor") not in (None, "local"):
+        words += ["--executor", options["executor"]]
     if verb == "resume" and is_target(options.get("climber") or ""):
         words += ["--climber", options["climber"]]  # code of one's own, which a run directory does not load
     words += ["--unseal"] * (verb == "resume" and bool(options.get("unseal")))
@@ -231,7 +233,7 @@ def at_home(run: Path, folder: Path | None) -> Any:
     """Makes the task of a run known, also one in a folder of its own, and returns what was asked for. folder: --task.
     A directory that holds no readable run is left to the command, which says what is wrong with it."""
     from toprope.errors import RunError
-    from toprope.run.story import asked
+    from toprope.journal.history import asked
     from toprope.tasks import registry
 
     try:
@@ -261,13 +263,13 @@ def not_both(trust: bool, tier: str | None) -> None:
 def asks(task_id: str, model: str | None, tokens: int | None) -> Any:
     """The model that one candidate may ask; None for a task that allows none. Raises UsageError for a model that
     cannot be had."""
-    from toprope.referee.messages import SCRIPTED
-    from toprope.run.spec import candidate_model
+    from toprope.journal.spec import candidate_model
+    from toprope.models.messages import SCRIPTED
 
     given = {"model": model, "tokens": tokens}
     found = candidate_model(task_id, {name: value for name, value in given.items() if value is not None})
     if model not in (None, SCRIPTED):
-        from toprope.referee.provider import get
+        from toprope.models.provider import get
 
         get("--candidate-model", model)
     return found

@@ -19,11 +19,11 @@ from toprope import paths
 from toprope.cli.climbing import able, connect
 from toprope.cli.group import complain, cores, proven
 from toprope.errors import TopropeError, UsageError
+from toprope.journal.spec import Ask, External, wished
 from toprope.researchers import server
 from toprope.researchers.wires import Wires
 from toprope.run.desk import Quota
 from toprope.run.session import Session
-from toprope.run.spec import Ask, External, wished
 from toprope.tasks import registry
 from toprope.view import terminal
 

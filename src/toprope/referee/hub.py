@@ -21,10 +21,11 @@ import numpy as np
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import Failed, Progress, ScorerConfig
+from toprope.models.broker import aloud, broker_for, silent
 from toprope.protocols import Task
-from toprope.referee import mark
 from toprope.referee.bounds import check_candidate
-from toprope.referee.broker import aloud, broker_for, silent
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate, Verdict
 from toprope.referee.messages import (
@@ -32,17 +33,13 @@ from toprope.referee.messages import (
     Answer,
     Attempt,
     Commit,
-    Failed,
     HubConfig,
     HubReady,
     Noted,
     Opened,
-    Progress,
-    ScorerConfig,
     ToHub,
     Unseal,
 )
-from toprope.referee.pool import ScorerPool
 from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
@@ -50,14 +47,14 @@ from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
 from toprope.stats.leak import TICKS
 from toprope.stats.spending import attempt_level
-from toprope.tasks import registry
+from toprope.tasks import mark, registry
 from toprope.types import Candidate, Split
 
 
 class Hub:
     """Answers attempts and opens the test for one run."""
 
-    def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, on_schedule: bool = True) -> None:
+    def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, on_schedule: bool = True) -> None:
         """on_schedule: False only in tests that show what the clock tells without it."""
         self._task, self._vault, self._run, self._pool = task, vault, run, pool
         self._on_schedule = on_schedule
@@ -135,14 +132,14 @@ class Hub:
         )
 
     @contextlib.contextmanager
-    def _examiners(self, beacon: str | None) -> Iterator[ScorerPool]:
+    def _examiners(self, beacon: str | None) -> Iterator[LocalExecutor]:
         """The scorers for the test; those who know its draws exist only once the beacon's value does."""
         if beacon is None or self._run.beacon_round is None:
             yield self._pool
             return
         secret = beacon_secret(self._run.secret, self._run.beacon_round, beacon)
         config = msgspec.structs.replace(self._pool.config, secrets={"test": secret})
-        pool = ScorerPool(config, len(self._pool.pids), broker=self._pool.broker)
+        pool = LocalExecutor(config, self._pool.slots, broker=self._pool.broker)
         try:
             yield pool
         finally:
@@ -177,7 +174,7 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         lambda key, most: config.purse is None or vault.afford(run.run, key, most, config.purse),
         aloud if config.purse is not None else silent,
     )
-    pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
+    pool = LocalExecutor(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
     try:
         now = mark.of_task(task) | pool.mark
         if why := mark.changed(begun, now, config.task):
@@ -209,7 +206,7 @@ def _sit(vault: Vault, config: HubConfig) -> tuple[SealedRun, int]:
     return vault.sit(config.run, config.task, config.rehearsal, config.sitting, config.beacon_round)
 
 
-def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, sitting: int) -> HubReady:
+def _ready(task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, sitting: int) -> HubReady:
     certifying = not run.rehearsal and pool.protection.get("tier") != "none"
     alpha = float(np.exp(-attempt_level(run.number, 1, 1000)))
     metric = task.spec.metric

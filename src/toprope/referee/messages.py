@@ -1,123 +1,17 @@
-"""What run process, hub and scorers say to each other. Every message is a typed record on a `wire.Channel`."""
+"""What the run process and the hub say to each other. Every message is a typed record on a `wire.Channel`."""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
+from toprope.executors.messages import Failed, Progress
+from toprope.models.messages import SCRIPTED, Reply
 from toprope.protocols import Secret
-from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS
-from toprope.types import Block, BlockResult, Candidate, Floats, Incident, Outcome, Split, Tree
-
-SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
-
-# ---------------------------------------------------------------- to and from a scorer
-
-
-class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
-    """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone. traps: what the
-    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`referee/mark.py`).
-    vault: whose secret the task uses; "": this user's own."""
-
-    task: str
-    secrets: dict[Split, bytes]
-    tier: str
-    traps: bytes | None = None
-    marked: bool = False
-    vault: str = ""
-
-
-class Load(msgspec.Struct, frozen=True, tag=True):
-    """Files and spaces that later work names by digest."""
-
-    tree: Tree | None = None
-    space: Space | None = None
-
-
-class Work(msgspec.Struct, frozen=True, tag=True):
-    """Score a block on draws of a split's slice. detail: return error texts (dev only)."""
-
-    id: int
-    block: Block
-    split: Split
-    slice: int = 0
-    detail: bool = False
-    replicate: int = 0  # other candidate seeds on the same draws
-    limit_s: float | None = None  # wall and CPU seconds of a call, where they are to be less than the task allows
-
-
-class Done(msgspec.Struct, frozen=True, tag=True):
-    """The columns of one block with the anchors of its draws, each of shape (n_draws,)."""
-
-    id: int
-    result: BlockResult
-    floors: Floats
-    ceilings: Floats
-    groups: NDArray[np.int64]
-
-    def answers(self, work: Work) -> bool:
-        """Is it about this work, with a number for every draw where a variant ended ok, and none where it did not?"""
-        k, n = len(work.block.rows), len(work.block.draws)
-        r = self.result
-        anchors = (self.floors, self.ceilings, self.groups)
-        if self.id != work.id or r.scores.shape != (k, n) or any(a.shape != (n,) for a in anchors):
-            return False
-        if len(r.outcomes) != k or not set(r.messages) | set(r.incidents) <= set(range(k)):
-            return False
-        ok = np.array([o is Outcome.OK for o in r.outcomes], dtype=bool)
-        sane = np.isfinite([r.cpu_s, r.wall_s, *self.floors, *self.ceilings]).all()
-        return bool(sane and np.isfinite(r.scores[ok]).all() and np.isnan(r.scores[~ok]).all())
-
-
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-class Question(msgspec.Struct, frozen=True, tag=True):
-    """What a candidate asks the model that its task allows, on its way to whoever holds it. sample: which of the
-    replies that the same messages may have."""
-
-    messages: list[Said]
-    sample: int = 0
-
-
-class Reply(msgspec.Struct, frozen=True, tag=True):
-    """key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
-    dollars: by its price list, 0 without one. refused: the provider takes other questions, but not this one."""
-
-    key: bytes
-    text: str
-    tokens: int
-    dollars: float = 0.0
-    refused: bool = False
-
-
-class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The scorer's sandbox stands and its draws can be made. mark: digests of a few, where they are wished for."""
-
-    protection: dict[str, Any]
-    mark: dict[str, str] = {}
-
-
-class Progress(msgspec.Struct, frozen=True, tag=True):
-    what: str
-    done: float
-
-
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A worker that cannot go on, in words for the user."""
-
-    message: str
-    exit_code: int = 2
-
-
-# ---------------------------------------------------------------- to and from the hub
+from toprope.types import Candidate, Floats, Incident
 
 
 class HubConfig(msgspec.Struct, frozen=True, tag=True):
@@ -240,7 +134,5 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     replies: list[Reply] = []
 
 
-ToScorer = Load | Work | Reply
-FromScorer = Ready | Progress | Question | Done | Failed
 ToHub = Acknowledge | Attempt | Commit | Unseal
 FromHub = HubReady | Progress | Answer | Noted | Opened | Failed

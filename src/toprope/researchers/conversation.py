@@ -13,11 +13,11 @@ import typing
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from toprope.referee.broker import LARGEST, counted
-from toprope.referee.provider import bill
+from toprope.journal.records import Spent
+from toprope.models.broker import LARGEST, counted
+from toprope.models.provider import bill
 from toprope.researchers.tools import Toolbox
 from toprope.run.desk import Desk
-from toprope.run.records import Spent
 
 AGAIN = "You have worked on this before; your conversation begins anew. Your notebook says:\n\n{notebook}\n\nGo on."
 FINISH = "End your work for good, with a sentence on what you found."

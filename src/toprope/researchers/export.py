@@ -17,11 +17,12 @@ import msgspec
 
 from toprope import paths
 from toprope.errors import UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
+from toprope.journal.verdict import verdict
+from toprope.models.provider import needed
 from toprope.protocols import Task, imitation
-from toprope.referee.messages import ScorerConfig
 from toprope.referee.panel import Panel
-from toprope.referee.pool import ScorerPool
-from toprope.referee.provider import needed
 from toprope.referee.traps import complete_secret
 from toprope.researchers import briefing
 from toprope.researchers.conversation import FINISH
@@ -29,7 +30,6 @@ from toprope.researchers.team import without_aliases
 from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
 from toprope.run.submit import read_candidate, submit
-from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.stats.intervals import told as told_value
@@ -153,7 +153,7 @@ def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
     """value, se and 95 % interval on hidden draws of a fresh secret, how it ended, and what was seen. An interval
     resamples kinds, then draws, where the draws are of several kinds."""
     fresh: dict[Split, bytes] = {"measure": secrets.token_bytes(32)}
-    pool = ScorerPool(ScorerConfig(task.spec.id, fresh, best_tier().tier, complete_secret()), 1)
+    pool = LocalExecutor(ScorerConfig(task.spec.id, fresh, best_tier().tier, complete_secret()), 1)
     try:
         panel = Panel(pool, "measure", 0)
         (c,) = panel.columns([candidate], draws)

@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 
 from toprope.errors import UsageError
+from toprope.journal.records import Finding
 from toprope.run.desk import Desk
-from toprope.run.records import Finding
 from toprope.stats.intervals import told
 
 KINDS = ("result", "hypothesis", "insight", "error")

@@ -17,15 +17,15 @@ from types import SimpleNamespace
 from typing import Any
 
 from toprope.errors import RunError, UsageError
+from toprope.journal.records import Ended, Plan
+from toprope.models.provider import get, plain
 from toprope.protocols import Task, TaskSpec
-from toprope.referee.provider import get, plain
 from toprope.researchers import briefing
 from toprope.researchers.conversation import AGAIN, Turns, researcher
 from toprope.researchers.replies import watched
 from toprope.researchers.tools import ORACLE, PLAIN, Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
 from toprope.run.desk import Desk
-from toprope.run.records import Ended, Plan
 
 BEGIN = "Begin. Read what is in your room, make a plan, and work until you have nothing left to try; then call finish."
 SILENCE_S = 30.0  # between two lines that say that a model does not reply

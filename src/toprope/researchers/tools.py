@@ -19,13 +19,13 @@ import numpy as np
 
 from toprope import paths
 from toprope.errors import UsageError
+from toprope.journal.records import Queried
 from toprope.protocols import Task, imitation
 from toprope.referee.program import Cost
 from toprope.researchers import findings
 from toprope.researchers.workspace import ROOM, Workspace, explained
 from toprope.run import author
 from toprope.run.desk import Desk, Judged, Quota
-from toprope.run.records import Queried
 from toprope.run.submit import read_candidate
 from toprope.stats.intervals import told
 

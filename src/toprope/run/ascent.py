@@ -12,6 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from toprope.journal.records import Asked, Audited, record
 from toprope.protocols import Ledger, Splits
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer
@@ -19,7 +20,6 @@ from toprope.referee.schedule import pace
 from toprope.run import audit
 from toprope.run.evaluate import Evaluator
 from toprope.run.race import Finalist, Race
-from toprope.run.records import Asked, Audited, record
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 

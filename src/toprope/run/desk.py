@@ -20,16 +20,10 @@ import msgspec
 import numpy as np
 
 from toprope.errors import RunError, UsageError, WorkerDied
-from toprope.protocols import Ledger, TaskSpec
-from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, Work
-from toprope.referee.pool import ScorerPool
-from toprope.referee.schedule import pace
-from toprope.run import audit, stopping
-from toprope.run.evaluate import lone
-from toprope.run.experiment import joined, size
-from toprope.run.race import Anchors
-from toprope.run.records import (
+from toprope.executors import base
+from toprope.executors.base import Executor
+from toprope.executors.messages import Work
+from toprope.journal.records import (
     Asked,
     Audited,
     Author,
@@ -43,6 +37,15 @@ from toprope.run.records import (
     Spent,
     record,
 )
+from toprope.models.broker import Broker
+from toprope.protocols import Ledger, TaskSpec
+from toprope.referee.client import HubClient
+from toprope.referee.messages import Answer
+from toprope.referee.schedule import pace
+from toprope.run import audit, stopping
+from toprope.run.evaluate import lone
+from toprope.run.experiment import joined, size
+from toprope.run.race import Anchors
 from toprope.run.turns import Turns
 from toprope.space import several
 from toprope.stats.intervals import ratio
@@ -96,16 +99,19 @@ class Desk:
         opening: Opening,
         spec: TaskSpec,
         ledger: Ledger,
-        pool: ScorerPool,
+        executor: Executor,
         hub: HubClient,
         quota: Quota,
         whole: bool,
         hears: Callable[[BlockRecord | Generation | Asked | Answer], None],
+        broker: Broker | None = None,
     ) -> None:
-        """whole: experiments meet all draws in one child, for a task whose tallies need them."""
+        """whole: experiments meet all draws in one child, for a task whose tallies need them. broker: of the model that
+        candidates may ask."""
+        self._broker = broker
         self._whole = whole
         self.opening, self.spec, self.quota = opening, spec, quota
-        self._ledger, self._pool, self._hub, self._hears = ledger, pool, hub, hears
+        self._ledger, self._executor, self._hub, self._hears = ledger, executor, hub, hears
         self._lock = threading.RLock()  # over what is known here; never held while a candidate or the gate works
         self._scorers, self._gate = Turns(), Turns()
         self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
@@ -236,10 +242,10 @@ class Desk:
     def _run(self, author: Author) -> Judged:
         candidate, number, draws = author.candidate, len(self.judged), len(self.opening.floors)
         space, rows = several([candidate.params])
-        names = self._pool.add(candidate.tree, space)
+        names = self._executor.load(candidate.tree, space)
         cuts = [tuple(c.tolist()) for c in np.array_split(np.arange(draws), 1 if self._whole else min(CUTS, draws))]
         works = [Work(i, Block(*names, rows, cut, number), "dev", detail=True) for i, cut in enumerate(cuts)]
-        parts = sorted(self._pool.run(works), key=lambda d: d.id)
+        parts = sorted(base.run(self._executor, works), key=lambda d: d.id)
         own = number == 0  # the starter is a point of the run's space
         block = joined(number, draws, parts, self.opening, None if own else author)
         with self._lock:
@@ -441,10 +447,10 @@ class Desk:
     def _considered(self, judged: Judged, author: str) -> tuple[Asked, float]:
         """The lone re-run, recorded; and the seconds until the first tick of its schedule."""
         draws = len(judged.scores)
-        self._fast_enough(judged, judged.seconds / len(self._pool.pids) / 2)  # practice beside others may take longer
+        self._fast_enough(judged, judged.seconds / self._executor.slots / 2)  # practice beside others may take longer
         space, rows = several([judged.candidate.params])
-        names = self._pool.add(judged.candidate.tree, space)
-        scores, incidents, seconds = lone(self._pool, names, rows[0], draws, 0, self._whole)
+        names = self._executor.load(judged.candidate.tree, space)
+        scores, incidents, seconds = lone(self._executor, self._broker, names, rows[0], draws, 0, self._whole)
         tick = self._fast_enough(judged, seconds)
         pure = bool(np.allclose(scores, judged.scores, atol=1e-6))
         if judged.quarantined:
@@ -494,11 +500,12 @@ class Desk:
         if candidate.id in self._audited:
             return
         space, rows = several([candidate.params])
-        names = self._pool.add(candidate.tree, space)
+        names = self._executor.load(candidate.tree, space)
         scores = next(j.scores for j in self.judged if j.id == candidate.id)
-        others = [
-            lone(self._pool, names, rows[0], len(scores), r, self._whole)[0] for r in range(1, audit.REPLICATES + 1)
-        ]
+        others = []
+        for replicate in range(1, audit.REPLICATES + 1):
+            again = lone(self._executor, self._broker, names, rows[0], len(scores), replicate, self._whole)
+            others.append(again.scores)
         found = audit.luck(scores, np.array(others, dtype=np.float64))
         self._ledger.append("audit", Audited(candidate.id, found + audit.tables(candidate.tree.files)))
 

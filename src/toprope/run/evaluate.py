@@ -14,30 +14,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import RunError
+from toprope.executors import base
+from toprope.executors.base import Executor
+from toprope.executors.messages import Done, Work
+from toprope.journal.records import BlockRecord, record
+from toprope.models.broker import Broker
 from toprope.protocols import Ledger
-from toprope.referee.messages import Done, Work
-from toprope.referee.pool import ScorerPool
 from toprope.run.race import Piece, Scored
-from toprope.run.records import BlockRecord, record
 from toprope.space import Space
 from toprope.types import Block, Codes, Incident, Outcome, Tree, certain
 
 
 class Evaluator:
-    """race.Evaluate over a pool of dev scorers. `on_block` hears of every block, recorded or replayed."""
+    """race.Evaluate over the dev scorers of an executor. `on_block` hears of every block, recorded or replayed."""
 
     def __init__(
         self,
         ledger: Ledger,
-        pool: ScorerPool,
+        executor: Executor,
         tree: Tree,
         space: Space,
         on_block: Callable[[BlockRecord], None],
         whole: bool = False,
+        broker: Broker | None = None,
     ) -> None:
-        """whole: a candidate that runs alone meets all draws in one child, for a task whose tallies need them."""
-        self._ledger, self._pool, self._on_block, self._whole = ledger, pool, on_block, whole
-        self._tree, self._space = pool.add(tree, space)
+        """whole: a candidate that runs alone meets all draws in one child, for a task whose tallies need them. broker:
+        of the model that candidates may ask."""
+        self._ledger, self._executor, self._on_block, self._whole = ledger, executor, on_block, whole
+        self._broker = broker
+        self._tree, self._space = executor.load(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
         self.quarantined: set[int] = (
             set()
@@ -56,7 +61,7 @@ class Evaluator:
                 draws = tuple(range(piece.lo, piece.hi))
                 block = Block(self._tree, self._space, piece.rows, draws, int(piece.experiments[0]))
                 works[number] = Work(number, block, "dev", detail=True)
-        for done in self._pool.run(works.values()):
+        for done in base.run(self._executor, works.values()):
             fresh = _to_record(ids[done.id], pieces[done.id], done)
             self._ledger.append("block", fresh)
             records[fresh.id] = fresh
@@ -76,7 +81,7 @@ class Evaluator:
 
     def alone(self, row: Codes, draws: int, replicate: int = 0) -> Lone:
         """What `lone` says of one row of the run's own space."""
-        return lone(self._pool, (self._tree, self._space), row, draws, replicate, self._whole)
+        return lone(self._executor, self._broker, (self._tree, self._space), row, draws, replicate, self._whole)
 
 
 class Lone(NamedTuple):
@@ -88,12 +93,18 @@ class Lone(NamedTuple):
 
 
 def lone(
-    pool: ScorerPool, names: tuple[str, str], row: Codes, draws: int, replicate: int = 0, whole: bool = False
+    executor: Executor,
+    broker: Broker | None,
+    names: tuple[str, str],
+    row: Codes,
+    draws: int,
+    replicate: int = 0,
+    whole: bool = False,
 ) -> Lone:
     """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And what
     tripwires and honeypots saw, which can be pinned on nobody else here. names: digests of tree and space. replicate:
     other candidate seeds. whole: all draws in one piece, for tasks that judge what only many together show."""
-    start, asked = time.monotonic(), pool.asked
+    start, asked = time.monotonic(), broker.asked if broker is not None else 0
     step = draws if whole else 8
     cuts = [tuple(range(at, min(at + step, draws))) for at in range(0, draws, step)]
     block = Block(*names, row[None, :], ())
@@ -102,11 +113,14 @@ def lone(
     ]
     scores = np.full(draws, np.nan, dtype=np.float32)
     seen: dict[tuple[str, str], Incident] = {}
-    for done in pool.run(works):
+    for done in base.run(executor, works):
         scores[list(cuts[done.id])] = done.result.scores[0]
         for incident in done.result.incidents.get(0, []):
             seen.setdefault((incident.kind, incident.severity), incident)
-    return Lone(scores, list(seen.values()), time.monotonic() - start + pool.waiting(pool.asked - asked))
+    seconds = time.monotonic() - start
+    if broker is not None:
+        seconds += (broker.asked - asked) * broker.latency_s / executor.slots
+    return Lone(scores, list(seen.values()), seconds)
 
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:

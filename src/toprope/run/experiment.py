@@ -7,8 +7,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
-from toprope.referee.messages import Done
-from toprope.run.records import Author, BlockRecord, Opening
+from toprope.executors.messages import Done
+from toprope.journal.records import Author, BlockRecord, Opening
 from toprope.types import Candidate, Incident, Outcome
 
 

@@ -9,10 +9,10 @@ import time
 from collections.abc import Callable
 
 from toprope.errors import RunError
+from toprope.journal.records import Generation, Opening, record
 from toprope.protocols import Climber, Ledger
 from toprope.run.ascent import Ascent
 from toprope.run.race import Race
-from toprope.run.records import Generation, Opening, record
 from toprope.run.stopping import Stop
 
 

@@ -19,25 +19,28 @@ import numpy as np
 import toprope
 from toprope import climbers, paths, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
+from toprope.executors import base
+from toprope.executors.base import Executor, MakeExecutor
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
+from toprope.journal.history import Story, tell
+from toprope.journal.ledger import FORMAT, SqliteLedger
+from toprope.journal.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
+from toprope.journal.spec import Climbing, Imported, Replay, Search, named_again
+from toprope.models.broker import Broker, broker_for
+from toprope.models.messages import Reply
 from toprope.protocols import Climber, Task, counting
-from toprope.referee import mark
-from toprope.referee.broker import broker_for
 from toprope.referee.client import Connect, HubClient, own_hub
-from toprope.referee.messages import Answer, HubConfig, Opened, Reply, ScorerConfig, Unseal, Work
-from toprope.referee.pool import ScorerPool
+from toprope.referee.messages import Answer, HubConfig, Opened, Unseal
 from toprope.run.ascent import Ascent
 from toprope.run.desk import Desk, Quota
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import FORMAT, SqliteLedger
 from toprope.run.loop import Budget, climb
 from toprope.run.race import Anchors, Race
-from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
-from toprope.run.spec import Climbing, Imported, Replay, Search, named_again
 from toprope.run.stopping import Stop
-from toprope.run.story import Story, tell
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
-from toprope.tasks import places, registry
+from toprope.tasks import mark, places, registry
 from toprope.types import Block, Candidate, Codes, Floats, Outcome, Tree
 
 LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
@@ -72,11 +75,14 @@ class Session:
         screen: Screen,
         connect: Connect = own_hub,
         tokens: int | None = None,
+        make_executor: MakeExecutor = LocalExecutor,
         climber: str | None = None,
     ) -> None:
         """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed.
-        connect: to a hub of our own or to a service. tokens: a new cap on what candidates ask their model. climber: of
-        a run that goes on, as the user names it again; needed for code of their own (`spec.Imported`)."""
+        connect: to a hub of our own or to a service. tokens: a new cap on what candidates ask their model.
+        make_executor: of the dev scorers. climber: of a run that goes on, as the user names it again; needed for code
+        of their own (`spec.Imported`)."""
+        self._make_executor = make_executor
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
         self._tokens, self._named = tokens, climber if ask is None else ask.climber.label
         if ask is not None:
@@ -86,7 +92,8 @@ class Session:
             tier(None)
         self.ledger = _new_ledger(directory, ask) if ask is not None else SqliteLedger(directory / "ledger.db")
         self._hub: HubClient | None = None
-        self._pool: ScorerPool | None = None
+        self._executor: Executor | None = None
+        self._broker: Broker | None = None
         try:
             self.ask = self._asked()
             self.task: Task = registry.load(self.ask.task)
@@ -145,11 +152,11 @@ class Session:
         traps = secrets.token_bytes(16)  # of this sitting, known to its scorers only
         config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps, True)
         known = [record(e) for e in self.ledger.read("reply")]
-        broker = broker_for(self.task, asks.model, tokens, known, self._heard_reply)
-        self._pool = ScorerPool(config, self._workers, self.screen.progress, broker=broker)
-        self.mark = mark.of_task(self.task) | self._pool.mark
+        self._broker = broker_for(self.task, asks.model, tokens, known, self._heard_reply)
+        self._executor = self._make_executor(config, self._workers, self.screen.progress, self._broker)
+        self.mark = mark.of_task(self.task) | self._executor.mark
         if past is not None:
-            self._same_task(tell(str(self.directory), self.ledger.read()), self._pool)
+            self._same_task(tell(str(self.directory), self.ledger.read()), self._executor)
             self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
         assert self._hub is not None
         self._hub.wait_ready()
@@ -163,24 +170,24 @@ class Session:
                 f"referee's {here.kind} into vault {paths.vault()}, or climb without --referee"
             )
 
-    def _same_task(self, story: Story, pool: ScorerPool) -> None:
+    def _same_task(self, story: Story, executor: Executor) -> None:
         """Raises RunError for a task that does something else than when the run began: draws, anchors, scores. Other
         code that does the same is said, and its digest stands in the sitting's entry."""
         past = story.opening
         then = past.mark or {"starter": past.tree.digest, "search space": past.space.digest}
-        if why := mark.changed(then, self.mark, past.task) or self._otherwise(story, pool):
+        if why := mark.changed(then, self.mark, past.task) or self._otherwise(story, executor):
             raise RunError(f"run {self.directory}: {why}")
         if then.get(mark.CODE, "") not in ("", self.mark[mark.CODE]):
             self.screen.say("the task's code was changed since the run began; what it does was not, so the run goes on")
 
-    def _otherwise(self, story: Story, pool: ScorerPool) -> str:
+    def _otherwise(self, story: Story, executor: Executor) -> str:
         """What the scores of the starter, and of the last that ran alone, say of the task on the first dev draws."""
         o = story.opening
         n = min(mark.DRAWS, len(o.floors))
         sent = [(a.experiment, a.candidate) for a in story.asked if a.pure][-3:]
         start = Candidate(o.tree, o.space.decode(o.space.default()))
-        works = [Work(i, one_candidate(pool, c, n), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
-        for done in pool.run(works):
+        works = [Work(i, one_candidate(executor, c, n), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
+        for done in base.run(executor, works):
             past = _first_scores(story, 0 if done.id == 0 else sent[done.id - 1][0], n)
             pairs = [(done.floors, o.floors[:n]), (done.ceilings, o.ceilings[:n])]
             if past is not None and done.result.outcomes[0] not in (Outcome.TIMEOUT, Outcome.MEMORY):  # a busy machine
@@ -207,10 +214,10 @@ class Session:
 
     def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
-        assert self._pool is not None
+        assert self._executor is not None
         space = (self.task.space or Space([])) if self.ask.plan is not None else _space(self.task)
         tree, ready = self.task.starter(), self._hub.ready
-        anchors = _anchors(self.ask.task, self._pool, tree, space, self.task.spec.splits.rungs[-1])
+        anchors = _anchors(self.ask.task, self._executor, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
             toprope=toprope.__version__,
             tier=choice.tier,
@@ -222,7 +229,7 @@ class Session:
             secret=ready.secret,
             answer_kinds=self.task.spec.answer_kinds,
             detectable=round(ready.detectable / float((anchors.ceilings - anchors.floors).mean()), 4),
-            protection=self._pool.protection | ({"instead": choice.instead} if choice.instead else {}),
+            protection=self._executor.protection | ({"instead": choice.instead} if choice.instead else {}),
             floors=anchors.floors,
             ceilings=anchors.ceilings,
             tree=tree,
@@ -248,9 +255,11 @@ class Session:
         """Climbs until the budget is spent; a run that has committed to a candidate has nothing left to climb."""
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             return
-        assert self._pool is not None
+        assert self._executor is not None
         o, spec = self.opening, self.task.spec
-        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block, counting(self.task))
+        evaluator = Evaluator(
+            self.ledger, self._executor, o.tree, o.space, self.screen.block, counting(self.task), self._broker
+        )
         race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
         ascent = Ascent(
             self.ledger,
@@ -287,9 +296,19 @@ class Session:
         """Where authors bring candidates to this run, in place of `climb`. Raises RunError if it is over."""
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             raise RunError(f"run {self.directory} has committed to its champion; there is nothing left to climb")
-        assert self._pool is not None
+        assert self._executor is not None
         whole = counting(self.task)
-        return Desk(self.opening, self.task.spec, self.ledger, self._pool, self._hub, quota, whole, self._heard)
+        return Desk(
+            self.opening,
+            self.task.spec,
+            self.ledger,
+            self._executor,
+            self._hub,
+            quota,
+            whole,
+            self._heard,
+            self._broker,
+        )
 
     def _heard(self, event: BlockRecord | Generation | Asked | Answer) -> None:
         match event:
@@ -345,8 +364,8 @@ class Session:
     def close(self) -> None:
         with contextlib.ExitStack() as each:  # one that cannot be closed keeps no other from it
             each.callback(self.ledger.close)
-            if self._pool is not None:
-                each.callback(self._pool.close)
+            if self._executor is not None:
+                each.callback(self._executor.close)
             if self._hub is not None:
                 each.callback(self._hub.close)
 
@@ -434,10 +453,10 @@ def _published(task: Task) -> Codes:
     return np.array(rows, dtype=np.uint8).reshape(-1, len(space.dims))
 
 
-def one_candidate(pool: ScorerPool, candidate: Candidate, draws: int) -> Block:
+def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block:
     """A block of one, on the first draws."""
     space, rows = several([candidate.params])
-    return Block(*pool.add(candidate.tree, space), rows, tuple(range(draws)))
+    return Block(*executor.load(candidate.tree, space), rows, tuple(range(draws)))
 
 
 def _first_scores(s: Story, experiment: int, n: int) -> Floats | None:
@@ -449,14 +468,14 @@ def _first_scores(s: Story, experiment: int, n: int) -> Floats | None:
     return None
 
 
-def _anchors(task: str, pool: ScorerPool, tree: Tree, space: Space, draws: int) -> Anchors:
+def _anchors(task: str, executor: Executor, tree: Tree, space: Space, draws: int) -> Anchors:
     """Floor and ceiling of every dev draw, learned by scoring the starter once."""
-    tree_digest, space_digest = pool.add(tree, space)
+    tree_digest, space_digest = executor.load(tree, space)
     cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
     rows = space.default()[None, :]
     floors, ceilings = np.empty(draws), np.empty(draws)
     works = [Work(i, Block(tree_digest, space_digest, rows, cut), "dev", detail=True) for i, cut in enumerate(cuts)]
-    for done in pool.run(works):
+    for done in base.run(executor, works):
         if (outcome := done.result.outcomes[0]) is not Outcome.OK:
             raise UsageError(
                 f"the starter of task {task} fails on dev, {outcome}: {done.result.messages.get(0, 'no message')}; "

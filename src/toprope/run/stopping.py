@@ -5,7 +5,7 @@ Decided at barriers, from what the ledger holds there, so that a resumed climb s
 
 from __future__ import annotations
 
-from toprope.run.records import Opening
+from toprope.journal.records import Opening
 
 
 class Stop:

@@ -16,14 +16,14 @@ import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import Done, ScorerConfig, Work
+from toprope.journal.records import Asks
+from toprope.journal.verdict import verdict
+from toprope.models.broker import broker_for
 from toprope.protocols import Task, TaskSpec
 from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS
 from toprope.referee.bounds import depth as nested
-from toprope.referee.broker import broker_for
-from toprope.referee.messages import Done, ScorerConfig, Work
-from toprope.referee.pool import ScorerPool
-from toprope.run.records import Asks
-from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio
@@ -160,10 +160,10 @@ def submit(
     choice = tier()
     config = ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, choice.tier, secrets.token_bytes(16))
     broker = broker_for(task, asks.model, asks.tokens) if asks is not None else None
-    pool = ScorerPool(config, 1, progress, broker=broker)
+    pool = LocalExecutor(config, 1, progress, broker=broker)
     try:
         space, rows = several([candidate.params])
-        tree, digest = pool.add(candidate.tree, space)
+        tree, digest = pool.load(candidate.tree, space)
         block = Block(tree, digest, rows, tuple(range(task.spec.splits.rungs[-1])))
         (done,) = pool.run([Work(0, block, "dev", detail=True)])
         protection = pool.protection | ({"instead": choice.instead} if choice.instead else {})

@@ -10,7 +10,7 @@ from typing import Any
 
 from toprope import paths
 from toprope.errors import RunError, UsageError
-from toprope.run.story import Story, read
+from toprope.journal.history import Story, read
 from toprope.tasks import registry
 from toprope.types import Candidate
 

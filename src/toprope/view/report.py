@@ -15,9 +15,9 @@ from markupsafe import Markup
 
 from toprope import figures
 from toprope.errors import UsageError
+from toprope.journal import page, spec
+from toprope.journal.history import Story, read, summary
 from toprope.protocols import Baseline, TaskSpec
-from toprope.run import page, spec
-from toprope.run.story import Story, read, summary
 from toprope.tasks import registry
 from toprope.view import text
 from toprope.view.team import difference, team

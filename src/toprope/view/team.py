@@ -8,8 +8,8 @@ from typing import Any
 
 from toprope import figures
 from toprope.figures import Chart, Line
+from toprope.journal.history import Story, researchers
 from toprope.run import ideas
-from toprope.run.story import Story, researchers
 
 FINDINGS, LINES = 60, 400  # told in full; of a diff
 COMPARED, WIDTH = 1000, 400  # lines of each side that are compared, in all; characters of a line

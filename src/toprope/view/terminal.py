@@ -6,8 +6,8 @@ import sys
 import time
 from typing import Any
 
+from toprope.journal.records import Asked, BlockRecord, Generation, Opening
 from toprope.referee.messages import Answer, Opened
-from toprope.run.records import Asked, BlockRecord, Generation, Opening
 from toprope.view import text
 
 BARS = "▁▂▃▄▅▆▇█"

@@ -29,13 +29,14 @@ import numpy as np
 from toprope import wire
 from toprope.assay.redteam.stage import PRACTICE, Stage
 from toprope.errors import RunError
+from toprope.executors.messages import Work
+from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.records import record
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal, Work
+from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal
 from toprope.referee.schedule import pace
 from toprope.referee.sealed import Vault
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import record
 from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.types import Block, Candidate, Draw, Floats, Incident, Split
@@ -291,7 +292,7 @@ class Rig:
     ) -> Iterator[tuple[Callable[[int], Floats], Callable[[], Any]]]:
         """(block, alone): dev scores (k, draws) of k copies in one child, and of one re-run as before an attempt."""
         space, rows = several([candidate.params])
-        tree, digest = self.stage.pool.add(candidate.tree, space)
+        tree, digest = self.stage.pool.load(candidate.tree, space)
         ledger = SqliteLedger(self.folder / f"{candidate.id[:12]}.db", create=True)
         evaluator = Evaluator(ledger, self.stage.pool, candidate.tree, space, lambda _: None)
 

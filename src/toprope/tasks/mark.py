@@ -17,8 +17,8 @@ import msgspec
 import numpy as np
 
 from toprope.protocols import Task
-from toprope.referee.guarded import drawn
 from toprope.seeding import derive
+from toprope.tasks.guarded import drawn
 from toprope.types import Candidate, Split
 
 DRAWS = 2

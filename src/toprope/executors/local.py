@@ -1,11 +1,10 @@
-"""A set of scorers on this machine: starts them, keeps each busy with one block, replaces those that die."""
+"""The executor `local`: scorers of this machine, each kept busy with one block and replaced when it dies."""
 
 from __future__ import annotations
 
 import contextlib
 import math
 import selectors
-import socket
 import subprocess
 import time
 from collections import deque
@@ -16,32 +15,14 @@ import msgspec
 
 from toprope import errors, wire
 from toprope.errors import NoAnswer, TooLate, WorkerDied
-from toprope.referee import mark
-from toprope.referee.broker import Broker, broker_for
-from toprope.referee.messages import Done, Failed, FromScorer, Load, Progress, Question, Ready, ScorerConfig, Work
+from toprope.executors.messages import Done, Failed, FromScorer, Load, Progress, Ready, ScorerConfig, Work
+from toprope.models.broker import Broker, broker_for
+from toprope.models.messages import Question
 from toprope.space import Space
-from toprope.tasks import registry
+from toprope.tasks import mark, registry
 from toprope.types import Tree
 
 MAX_TRIES = 3  # of one block: a block that kills its scorer this often is the scorer's fault or the machine's
-
-
-def spawn(
-    module: str, kind: object, peer: str, environment: dict[str, str] | None = None, keys: bool = False
-) -> tuple[subprocess.Popen[bytes], wire.Channel[object]]:
-    """Exec one of our workers with one end of a socket pair. environment: on top of what every worker gets. keys: also
-    what looks like a key of the user's."""
-    ours, theirs = socket.socketpair()
-    with theirs:
-        process = subprocess.Popen(
-            wire.command(module, theirs.fileno()),
-            pass_fds=[theirs.fileno()],
-            env=wire.child_environment(environment, keys),
-            stdin=subprocess.DEVNULL,
-            stdout=2,  # what a task or a library prints must not mix with an answer on our stdout
-            start_new_session=True,  # Ctrl-C goes to the run process, which ends its workers itself
-        )
-    return process, wire.Channel(ours, kind, peer)
 
 
 def _ready(selector: selectors.BaseSelector, until: float) -> list[tuple[selectors.SelectorKey, int]]:
@@ -51,15 +32,9 @@ def _ready(selector: selectors.BaseSelector, until: float) -> list[tuple[selecto
     return found
 
 
-def raise_failed(message: Failed) -> None:
-    """The worker's complaint as an error of this process, with its exit code."""
-    error = errors.NoProtection if message.exit_code == 3 else errors.UsageError
-    raise error(message.message)
-
-
 class _Worker:
     def __init__(self, config: ScorerConfig, module: str, environment: dict[str, str] | None) -> None:
-        self.process, channel = spawn(module, FromScorer, "a scorer", environment)
+        self.process, channel = wire.spawn(module, FromScorer, "a scorer", environment)
         self.channel: wire.Channel[FromScorer] = channel  # type: ignore[assignment]
         with contextlib.suppress(WorkerDied):  # one that ended at once is noticed when it is listened to
             self.channel.send(config)
@@ -74,7 +49,7 @@ class _Worker:
                 case Progress(what, done):
                     progress(what, done)
                 case Failed() as failed:
-                    raise_failed(failed)
+                    raise failed.error()
                 case other:
                     raise WorkerDied(f"a scorer said {type(other).__name__} before it was ready")
 
@@ -88,7 +63,7 @@ class _Worker:
             self.process.wait()
 
 
-class ScorerPool:
+class LocalExecutor:
     """n scorers with one configuration; `run` hands out work and yields results as they come, in any order."""
 
     def __init__(
@@ -96,10 +71,10 @@ class ScorerPool:
         config: ScorerConfig,
         n: int,
         progress: Callable[[str, float], None] = lambda *_: None,
+        broker: Broker | None = None,
         *,
         module: str = "toprope.referee.scorer",
         environment: dict[str, str] | None = None,
-        broker: Broker | None = None,
     ) -> None:
         """module: what each scorer runs; the red team plants loot in its own. environment: on top of ours. broker: of
         the model that candidates may ask, closed with the pool; None: the task's own script stands in for one."""
@@ -129,16 +104,11 @@ class ScorerPool:
         return [w.process.pid for w in self._workers]
 
     @property
-    def asked(self) -> int:
-        """Questions that candidates have asked their model."""
-        return 0 if self.broker is None else self.broker.asked
+    def slots(self) -> int:
+        return len(self._workers)
 
-    def waiting(self, questions: float) -> float:
-        """Seconds that so many questions take, if none of them is known."""
-        return 0.0 if self.broker is None else questions * self.broker.latency_s / len(self._workers)
-
-    def add(self, tree: Tree, space: Space) -> tuple[str, str]:
-        """Make files and a space known to every scorer; returns the digests that blocks name them by."""
+    def load(self, tree: Tree, space: Space) -> tuple[str, str]:
+        """Makes files and a space known to every scorer; returns the digests that blocks name them by."""
         t, s = tree.digest, space.digest
         self._trees.setdefault(t, tree)
         self._spaces.setdefault(s, space)
@@ -231,7 +201,7 @@ class ScorerPool:
         except WorkerDied:
             return None
         if isinstance(message, Failed):
-            raise_failed(message)
+            raise message.error()
         assert worker.work is not None
         if isinstance(message, Question):
             return message

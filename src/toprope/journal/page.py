@@ -11,7 +11,7 @@ import re
 from typing import Any
 
 import toprope
-from toprope.run.story import Story, export, summary
+from toprope.journal.history import Story, export, summary
 
 _BLOCK = re.compile(r'<script type="application/json" id="toprope">(.*?)</script>', re.DOTALL)
 CLAIMS = ("task", "champion", "test", "ledger")  # no page of any version lacks them

@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from toprope.errors import RunError
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import Committed, record
+from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.records import Committed, record
 
 
 class Note(msgspec.Struct, frozen=True):

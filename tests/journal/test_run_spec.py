@@ -15,17 +15,17 @@ from toprope.assay.verify import verify
 from toprope.cli.agents import mcp
 from toprope.cli.climbing import climb, wished
 from toprope.errors import UsageError
+from toprope.journal import spec
+from toprope.journal.history import read
+from toprope.journal.ledger import read_entries
+from toprope.journal.options import OPTIONS
+from toprope.journal.records import Opening, record
+from toprope.journal.spec import Ask, Asks, External, Plan, Replay, Researchers, Search
 from toprope.protocols import Entry
-from toprope.run import spec
-from toprope.run.ledger import read_entries
-from toprope.run.options import OPTIONS
-from toprope.run.records import Opening, record
-from toprope.run.spec import Ask, Asks, External, Plan, Replay, Researchers, Search
-from toprope.run.story import read
 from toprope.view.report import render
 
 COIN, ASKING = "testing/coin-v1", "testing/asking-v1"
-OLD = Path(__file__).with_name("ledger-2026-11.db")  # made by the version of 2026-11-26, on testing/coin-v1
+OLD = Path(__file__).with_name("ledger-format-1.db")  # made by the version of 2026-11-26, on testing/coin-v1
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 some_text = text.filter(bool)

@@ -14,13 +14,13 @@ import numpy as np
 
 from toprope import seeding
 from toprope.errors import RunError
-from toprope.run.records import Asked, BlockRecord, Opening
+from toprope.journal.records import Asked, BlockRecord, Opening
 from toprope.space import MAX_LEVELS, Space
 from toprope.stats.intervals import Estimate
 from toprope.types import Outcome
 
 if TYPE_CHECKING:
-    from toprope.run.story import Story
+    from toprope.journal.history import Story
 
 LARGEST = 1e12  # of any number in a run, in seconds, experiments or units of a score
 WIDEST = 1e20  # of a normalised value: a score of 1e9 over the smallest gap that a run may have

@@ -10,7 +10,7 @@ from __future__ import annotations
 import msgspec
 
 from toprope import wire
-from toprope.run.spec import Climbing, External, Plan, Replay, Researchers, Search
+from toprope.journal.spec import Climbing, External, Plan, Replay, Researchers, Search
 
 ANSWER_KINDS = ["errata", "dual gap"]
 

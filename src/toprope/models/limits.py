@@ -8,8 +8,8 @@ from collections.abc import Callable
 import msgspec
 
 from toprope import wire
+from toprope.models.messages import Question, Reply, Said
 from toprope.protocols import ModelUse
-from toprope.referee.messages import Question, Reply, Said
 from toprope.sandbox.job import Refused
 
 _Form = tuple[list[Said], int]

@@ -5,11 +5,11 @@ import numpy as np
 import pytest
 
 from toprope.errors import RunError
+from toprope.journal.history import export, tell
+from toprope.journal.records import BlockRecord, Generation, Opening
+from toprope.journal.spec import Search
 from toprope.protocols import Entry
 from toprope.referee.messages import Answer
-from toprope.run.records import BlockRecord, Generation, Opening
-from toprope.run.spec import Search
-from toprope.run.story import export, tell
 from toprope.space import Space, choice
 from toprope.types import Tree
 from toprope.wire import encode

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from toprope.errors import UsageError
 
 if TYPE_CHECKING:
-    from toprope.referee.broker import Provider
-    from toprope.referee.messages import Question
+    from toprope.models.broker import Provider
+    from toprope.models.messages import Question
 
 RETRIES = 5
 PATIENCE_S = 120  # with a provider that answers, but not the question
@@ -65,7 +65,7 @@ def bill(usage: Any) -> tuple[int, float]:
 def inspect_model(name: str) -> Provider:
     from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, GenerateConfig
 
-    from toprope.referee.broker import Rejected, Told
+    from toprope.models.broker import Rejected, Told
 
     model = get("--candidate-model", name)
     kinds: dict[str, Any] = {

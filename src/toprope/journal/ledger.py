@@ -21,7 +21,7 @@ from toprope import wire
 from toprope.errors import RunError
 from toprope.protocols import Entry
 
-FORMAT = 2  # of the records; `run/past.py` reads the earlier ones
+FORMAT = 2  # of the records; `journal/past.py` reads the earlier ones
 READS = (1, 2)
 SCHEMA = "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT"
 GENESIS = hashlib.sha256(b"toprope ledger 1").hexdigest()

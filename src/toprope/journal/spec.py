@@ -1,7 +1,7 @@
 """What a user wants of a run, as one value: from options of a command, to the ledger's record, and back to a command.
 
-An option is one row of `run/options.py`: the command line, `wished` and `command` read the same rows, so that an option
-that is added there, and as a field here, is parsed, recorded and printed.
+An option is one row of `options.py`: the command line, `wished` and `command` read the same rows. An option that is
+added there, and as a field here, is parsed, recorded and printed.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ import msgspec
 
 from toprope import climbers, plugins
 from toprope.errors import UsageError
-from toprope.referee.messages import SCRIPTED
-from toprope.run.options import OPTIONS, is_text, tied
+from toprope.journal.options import OPTIONS, is_text, tied
+from toprope.models.messages import SCRIPTED
 from toprope.tasks import registry
 
 

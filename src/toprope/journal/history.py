@@ -11,11 +11,9 @@ import msgspec
 import numpy as np
 
 from toprope.errors import RunError
-from toprope.protocols import Entry
-from toprope.referee.messages import Answer, Opened, Reply
-from toprope.run import sound
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import (
+from toprope.journal import checks
+from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.records import (
     Ask,
     Asked,
     Audited,
@@ -29,7 +27,10 @@ from toprope.run.records import (
     Spent,
     record,
 )
-from toprope.run.verdict import verdict
+from toprope.journal.verdict import verdict
+from toprope.models.messages import Reply
+from toprope.protocols import Entry
+from toprope.referee.messages import Answer, Opened
 from toprope.stats.gap import Gap
 from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, Floats, Incident, candidate_id
@@ -161,7 +162,7 @@ class Story(msgspec.Struct):
 
     @property
     def verdict(self) -> str | None:
-        """On the champion, once the test is opened (`run/verdict.py`)."""
+        """On the champion, once the test is opened (`journal/verdict.py`)."""
         if self.test is None:
             return None
         experiment = next((a.experiment for a in self.asked if a.candidate.id == self.champion.id), 0)
@@ -233,7 +234,7 @@ def tell(path: str, entries: Iterable[Entry]) -> Story:
         by_kind.get("query", []),
         by_kind.get("ended", []),
     )
-    sound.check(story)
+    checks.check(story)
     return story
 
 

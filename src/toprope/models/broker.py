@@ -17,9 +17,9 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any, NamedTuple
 
 from toprope.errors import ModelSpent, NoAnswer, NoReply, RunError
+from toprope.models.limits import key, size
+from toprope.models.messages import SCRIPTED, Question, Reply, Said
 from toprope.protocols import ModelUse, Task, has_script
-from toprope.referee.asking import key, size
-from toprope.referee.messages import SCRIPTED, Question, Reply, Said
 
 LARGEST = 10**12  # tokens or dollars of one reply
 TOKEN = 64  # characters that one token of a reply is believed to hold; what goes beyond is cut
@@ -241,6 +241,6 @@ def broker_for(
         return None
     if model == SCRIPTED:
         return Broker(model, use, scripted(task))  # nothing to keep: the script is part of the task
-    from toprope.referee.provider import inspect_model
+    from toprope.models.provider import inspect_model
 
     return Broker(model, use, inspect_model(model), tokens, known, heard, allow, say)

@@ -10,13 +10,14 @@ from numpy.typing import NDArray
 
 from toprope import wire
 from toprope.errors import RunError
+from toprope.journal import past
+from toprope.journal.spec import Ask as Ask
+from toprope.journal.spec import Asks as Asks
+from toprope.journal.spec import Climbing
+from toprope.journal.spec import Plan as Plan
+from toprope.models.messages import Reply
 from toprope.protocols import Entry, Secret
-from toprope.referee.messages import Answer, Opened, Reply
-from toprope.run import past
-from toprope.run.spec import Ask as Ask
-from toprope.run.spec import Asks as Asks
-from toprope.run.spec import Climbing
-from toprope.run.spec import Plan as Plan
+from toprope.referee.messages import Answer, Opened
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
@@ -53,7 +54,7 @@ class Opening(msgspec.Struct, frozen=True):
     partial: bool = False  # dev scores give partial credit, hidden ones do not
     secret: Secret | None = None  # what `hidden` names; None if nothing, and in runs that are older than this field
     answer_kinds: list[str] = []  # as its task declares them (`TaskSpec`)
-    mark: dict[str, str] = {}  # what the task did then (`referee/mark.py`); {} before format 2
+    mark: dict[str, str] = {}  # what the task did then (`tasks/mark.py`); {} before format 2
     format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
 
     @property
