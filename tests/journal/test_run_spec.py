@@ -20,7 +20,7 @@ from toprope.journal.history import read
 from toprope.journal.ledger import read_entries
 from toprope.journal.options import OPTIONS
 from toprope.journal.records import Opening, record
-from toprope.journal.spec import Ask, Asks, External, Plan, Replay, Researchers, Search
+from toprope.journal.spec import Ask, Asks, External, Imported, Plan, Replay, Researchers, Search
 from toprope.protocols import Entry
 from toprope.view.report import render
 
@@ -45,6 +45,7 @@ llm = st.builds(
 )
 external = st.builds(lambda e, a: External(Plan(experiments=e, attempts=a)), number, number)
 search = st.builds(Search, st.sampled_from(["evolution", "random"])) | st.builds(Replay, some_text)
+search |= st.builds(Imported, st.sampled_from(["mine:Mine", "a.b_c:D.e"]))
 
 
 @st.composite

@@ -7,6 +7,7 @@ added there, and as a field here, is parsed, recorded and printed.
 from __future__ import annotations
 
 import difflib
+import shlex
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
@@ -77,6 +78,10 @@ class Imported(msgspec.Struct, frozen=True, tag="imported"):
 
     target: str
     plan: ClassVar[Plan | None] = None
+
+    def __post_init__(self) -> None:
+        if not plugins.is_target(self.target):
+            raise ValueError(f"climber {self.target[:80]!r}; expected MODULE:CLASS")
 
     @property
     def label(self) -> str:
@@ -168,7 +173,7 @@ def _climber(climber: str, plan: dict[str, Any]) -> Climbing:
         return Replay(file)
     if plugins.is_target(climber):
         return Imported(climber)
-    if climber not in climbers.names() or kind == "replay":
+    if plugins.find(plugins.CLIMBERS, climber) is None or kind == "replay":
         raise UsageError(_unknown(climber))
     return Search(climber)
 
@@ -190,9 +195,10 @@ def named_again(run: object, who: Climbing, named: str | None) -> None:
     if named is not None and named != who.label:
         raise UsageError(f"run {run} is a climb by {who.label}, not by --climber {named}")
     if own and named is None:
+        words = shlex.join(["toprope", "resume", str(run), "--climber", who.label])
         raise UsageError(
-            f"run {run} is a climb by {who.label}, code that no run directory loads; if you trust it, say "
-            f"`toprope resume {run} --climber {who.label}`"
+            f"run {run} is a climb by {who.label}, code of somebody's own that no run directory makes us load; if you "
+            f"trust it, `{words}` goes on"
         )
 
 

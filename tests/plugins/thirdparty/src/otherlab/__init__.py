@@ -1,0 +1,1 @@
+"""Somebody else's task, climber, executor and command for toprope."""
