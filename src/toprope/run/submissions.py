@@ -1,4 +1,4 @@
-"""The desk: where authors (language models, agents, people) bring candidates of their own to a run.
+"""Where authors (language models, agents, people) submit candidates of their own to a run.
 
 The same run, ledger, referee and sandbox as a climb without a model. What an author gets is what a climber gets: dev
 scores in full, one bit an attempt, a measurement with a PROMOTE. What an author claims counts nowhere; every figure of
@@ -14,85 +14,33 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from typing import NamedTuple
 
-import msgspec
 import numpy as np
 
 from toprope.errors import RunError, UsageError, WorkerDied
 from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Work
-from toprope.journal.records import (
-    Asked,
-    Audited,
-    Author,
-    BlockRecord,
-    Ended,
-    Finding,
-    Generation,
-    Opening,
-    Plan,
-    Queried,
-    Spent,
-    record,
-)
-from toprope.models.broker import Broker
+from toprope.journal.records import Asked, Author, BlockRecord, Generation, Opening, record
 from toprope.protocols import Ledger, TaskSpec
-from toprope.referee.client import HubClient
 from toprope.referee.messages import Answer
-from toprope.referee.schedule import pace
-from toprope.run import audit, stopping
-from toprope.run.evaluate import lone
-from toprope.run.experiment import joined, size
-from toprope.run.race import Anchors
+from toprope.run import stopping
+from toprope.run.accounts import Accounts, Quota
+from toprope.run.attempts import CROWD, Attempts, Practised, TooSlow
+from toprope.run.experiment import joined
+from toprope.run.practice import STARTER, Judged, Practice
 from toprope.run.turns import Turns
 from toprope.space import several
-from toprope.stats.intervals import ratio
-from toprope.types import Block, Candidate, Floats, Incident, Outcome, certain
+from toprope.types import Block, Candidate, Incident, Outcome
 
-STARTER = "starter"  # the author of experiment 0
 MOMENTS = 2  # ticks at which an answer may leave; until the last one, everybody waits
-FINDINGS = 200  # that one author may share
 CUTS = 8  # pieces of dev that an experiment is cut into, for the scorers to share
 
-
-class Quota(NamedTuple):
-    """What one author may ask. experiments: of its own. attempts: at the gate. apart: its own experiments between two
-    attempts, so that an attempt is a choice among several. seconds: of scorers, over its experiments. gate_s: until the
-    first moment at which an answer of the gate can leave."""
-
-    experiments: int = 1000
-    attempts: int = 8
-    apart: int = 4
-    seconds: float = Plan().seconds
-    gate_s: float = Plan().gate_s
-
-    @staticmethod
-    def of(plan: Plan | None) -> Quota:
-        plan = plan or Plan()
-        return Quota(plan.experiments, plan.attempts, plan.apart, plan.seconds, plan.gate_s)
+QUARANTINED = Incident("quarantine", "certain", "a certain incident in its dev experiment")
 
 
-class Judged(NamedTuple):
-    """One experiment. id: of its candidate. value: normalised, NaN if not ok. message: what went wrong, as the
-    candidate's own error text says. seconds: of scorers."""
-
-    experiment: int
-    author: str
-    id: str
-    candidate: Candidate
-    parent: str
-    outcome: Outcome
-    value: float
-    scores: Floats
-    message: str
-    quarantined: bool
-    seconds: float
-
-
-class Desk:
-    """One sitting's dealings with authors. Everything it knows it has read from the ledger, or writes there first."""
+class Submissions:
+    """One session's dealings with authors. Everything it knows it has read from the ledger, or writes there first."""
 
     def __init__(
         self,
@@ -100,36 +48,25 @@ class Desk:
         spec: TaskSpec,
         ledger: Ledger,
         executor: Executor,
-        hub: HubClient,
+        attempts: Attempts,
         quota: Quota,
-        whole: bool,
+        single_child: bool,
         hears: Callable[[BlockRecord | Generation | Asked | Answer], None],
-        broker: Broker | None = None,
     ) -> None:
-        """whole: experiments meet all draws in one child, for a task whose tallies need them. broker: of the model that
-        candidates may ask."""
-        self._broker = broker
-        self._whole = whole
-        self.opening, self.spec, self.quota = opening, spec, quota
-        self._ledger, self._executor, self._hub, self._hears = ledger, executor, hub, hears
-        self._lock = threading.RLock()  # over what is known here; never held while a candidate or the gate works
+        """single_child: experiments meet all draws in one child, for a task whose tallies need them."""
+        self.opening, self.spec, self.quota, self._single_child = opening, spec, quota, single_child
+        self._ledger, self._executor, self._attempts, self._hears = ledger, executor, attempts, hears
+        self._lock = attempts.lock  # over what is known here; never held while a candidate or the gate works
         self._scorers, self._gate = Turns(), Turns()
         self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
         self.rooms: list[Callable[[], contextlib.AbstractContextManager[None]]] = []  # each makes a room stand still
         self._closed = False
-        self._errors: dict[str, float] = {}
         self._slow: dict[str, str] = {}  # candidate -> why it is too slow for the gate
-        self.anchors = Anchors(opening.floors, opening.ceilings)
-        self.judged: list[Judged] = []
-        self.asked: dict[str, Asked] = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
-        self.answers: dict[str, Answer] = {r.candidate: r for r in map(record, ledger.read("answer"))}
-        self.findings: list[Finding] = list(map(record, ledger.read("finding")))
-        self.spent: list[Spent] = list(map(record, ledger.read("spent")))
-        self.queried: list[Queried] = list(map(record, ledger.read("query")))
-        self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
+        self.practice = Practice(opening, self._lock)
+        self.accounts = Accounts(ledger, self._lock, self._refuse_closed, lambda: self.elapsed)
         past = [r.elapsed for r in map(record, ledger.read("generation"))]
         self._generations, self._start = len(past), time.monotonic()
-        self._before: float = max([0.0, *past, *(s.elapsed for s in self.spent)])
+        self._before: float = max([0.0, *past, *(s.elapsed for s in self.accounts.spent)])
         self._replay()
 
     # ------------------------------------------------------------ what has been
@@ -138,16 +75,26 @@ class Desk:
         """Everything the ledger holds, then what a killed sitting had begun: a barrier, the starter, an answer."""
         for block in map(record, self._ledger.read("block")):
             self._hears(block)
-            self.judged.append(self._of(block))
-            if len(self.judged) > self._generations:
+            self.practice.add(block)
+            if len(self.practice.judged) > self._generations:
                 self._barrier()
-        if not self.judged:
+        if not self.practice.judged:
             space = self.opening.space
             self._run(Author(STARTER, Candidate(self.opening.tree, space.decode(space.default()))))
         for asked in self.asked.values():
             self._hears(asked)
             if asked.clean and asked.candidate.id not in self.answers:
                 self._hear(asked)
+
+    @property
+    def asked(self) -> dict[str, Asked]:
+        """Candidate -> the record of its attempt."""
+        return self._attempts.asked
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        """Candidate -> the gate's answer."""
+        return self._attempts.answers
 
     @property
     def elapsed(self) -> float:
@@ -158,57 +105,27 @@ class Desk:
     def left(self) -> int:
         """Experiments that the run may still make."""
         most = self.opening.experiments
-        return 0 if self.stopped else max(0, 2**31 if most is None else most - len(self.judged))
+        return 0 if self.stopped else max(0, 2**31 if most is None else most - len(self.practice.judged))
 
     @property
     def stopped(self) -> str:
         """Why the run's user wants it to end here (`stopping.py`); empty while it goes on."""
         with self._lock:
-            best, since = float("-inf"), 0
-            for j in self.judged:
-                if j.outcome is Outcome.OK and j.value > best:
-                    best, since = j.value, j.experiment + 1
             promoted = [a for a in self.answers.values() if a.promoted]
-            since = max([since, *(self.asked[a.candidate].made for a in promoted)])
+            since = max([self.practice.improved(), *(self.asked[a.candidate].made for a in promoted)])
             measured = promoted[-1].measured.value if promoted and promoted[-1].measured is not None else None
-            return stopping.reason(self.opening, len(self.judged), since, measured)
+            return stopping.reason(self.opening, len(self.practice.judged), since, measured)
 
     def free(self, author: str) -> bool:
         """May the author make another experiment, as far as numbers go?"""
         with self._lock:
-            return self.left > 0 and sum(j.author == author for j in self.judged) < self.quota.experiments
+            return self.left > 0 and sum(j.author == author for j in self.practice.judged) < self.quota.experiments
 
     @property
     def champion(self) -> Candidate:
         with self._lock:  # an answer may come while somebody looks
             promoted = [a.candidate for a in self.answers.values() if a.promoted]
-            return self.asked[promoted[-1]].candidate if promoted else self.judged[0].candidate
-
-    def error(self, judged: Judged) -> float:
-        """Standard error of its value over dev draws, as everywhere; 0 for one draw, which has none."""
-        if judged.id not in self._errors:
-            known = len(judged.scores) > 1
-            self._errors[judged.id] = ratio(judged.scores, *self.anchors).se if known else 0.0
-        return self._errors[judged.id]
-
-    def leaderboard(self) -> list[Judged]:
-        """Every distinct candidate that ran on all of dev, best first; equal values: less code, then the earlier."""
-        best: dict[str, Judged] = {}
-        with self._lock:
-            for j in self.judged:
-                if j.outcome is Outcome.OK:
-                    best.setdefault(j.id, j)
-        return sorted(best.values(), key=lambda j: (-j.value, size(j.candidate), j.experiment))
-
-    def find(self, name: str) -> Judged:
-        """By candidate id, or the beginning of one. Raises UsageError if it names none, or several."""
-        with self._lock:
-            found = {j.id: j for j in self.judged if j.id.startswith(name)} if len(name) >= 6 else {}
-        if len(found) != 1:
-            raise UsageError(
-                f"candidate {name[:80]!r} names {len(found)} of this run; give 6 characters or more of an id"
-            )
-        return next(iter(found.values()))
+            return self.asked[promoted[-1]].candidate if promoted else self.practice.judged[0].candidate
 
     # ------------------------------------------------------------ experiments
 
@@ -223,14 +140,18 @@ class Desk:
     def _known(self, candidate: Candidate, author: str) -> Judged | None:
         """What the run knows of the candidate already. Raises UsageError where nothing new may be made."""
         with self._lock:
-            self._open()
-            own = [j for j in self.judged if j.author == author]
+            self._refuse_closed()
+            own = self.practice.of(author)
             if why := self.stopped:
                 raise UsageError(f"no experiments left: {why}")
             if not self.free(author):
-                whose = f"author {author} has made {len(own)}" if self.left else f"this run has made {len(self.judged)}"
+                whose = (
+                    f"author {author} has made {len(own)}"
+                    if self.left
+                    else f"this run has made {len(self.practice.judged)}"
+                )
                 raise UsageError(f"no experiments left: {whose}, which is all it may")
-            if (again := next((j for j in self.judged if j.id == candidate.id), None)) is not None:
+            if (again := self.practice.known(candidate.id)) is not None:
                 return again
             if (used := sum(j.seconds for j in own)) >= self.quota.seconds:
                 raise UsageError(
@@ -240,10 +161,12 @@ class Desk:
             return None
 
     def _run(self, author: Author) -> Judged:
-        candidate, number, draws = author.candidate, len(self.judged), len(self.opening.floors)
+        candidate, number, draws = author.candidate, len(self.practice.judged), len(self.opening.floors)
         space, rows = several([candidate.params])
         names = self._executor.load(candidate.tree, space)
-        cuts = [tuple(c.tolist()) for c in np.array_split(np.arange(draws), 1 if self._whole else min(CUTS, draws))]
+        cuts = [
+            tuple(c.tolist()) for c in np.array_split(np.arange(draws), 1 if self._single_child else min(CUTS, draws))
+        ]
         works = [Work(i, Block(*names, rows, cut, number), "dev", detail=True) for i, cut in enumerate(cuts)]
         parts = sorted(base.run(self._executor, works), key=lambda d: d.id)
         own = number == 0  # the starter is a point of the run's space
@@ -251,31 +174,13 @@ class Desk:
         with self._lock:
             self._ledger.append("block", block)
             self._hears(block)
-            self.judged.append(self._of(block))
+            judged = self.practice.add(block)
             self._barrier()
-            return self.judged[-1]
-
-    def _of(self, block: BlockRecord) -> Judged:
-        o = self.opening
-        scores = block.scores[0].astype(np.float64)
-        author = block.author or Author(STARTER, Candidate(o.tree, o.space.decode(block.rows[0])))
-        return Judged(
-            int(block.experiments[0]),
-            author.name,
-            author.candidate.id,
-            author.candidate,
-            author.parent,
-            Outcome(block.outcomes.get(0, "ok")),
-            float(self.anchors.value(scores)),
-            scores,
-            block.messages.get(0, ""),
-            certain(block.incidents.get(0, [])),
-            block.wall_s,
-        )
+            return judged
 
     def _barrier(self) -> None:
         """One generation an experiment: the ledger's record of how far the run is."""
-        done = self.judged[: self._generations + 1]
+        done = self.practice.judged[: self._generations + 1]
         ok = [j for j in done if j.outcome is Outcome.OK]
         best = min(ok, key=lambda j: (-j.value, j.experiment)) if ok else None
         generation = Generation(
@@ -290,35 +195,6 @@ class Desk:
         self._ledger.append("generation", generation)
         self._generations += 1
         self._hears(generation)
-
-    # ------------------------------------------------------------ what authors say and cost
-
-    def note(self, finding: Finding) -> Finding:
-        """Raises UsageError for an author who has shared as many as it may: each lies in everybody's room."""
-        with self._lock:
-            self._open()
-            if sum(f.author == finding.author for f in self.findings) >= FINDINGS:
-                raise UsageError(f"author {finding.author} has shared {FINDINGS} findings, which is all it may")
-            finding = msgspec.structs.replace(finding, number=len(self.findings) + 1)
-            self._ledger.append("finding", finding)
-            self.findings.append(finding)
-            return finding
-
-    def query(self, queried: Queried) -> None:
-        """What an answer of the oracle took, on its author's account."""
-        with self._lock:
-            self._open()
-            self._ledger.append("query", queried)
-            self.queried.append(queried)
-
-    def end(self, ended: Ended) -> None:
-        self._ledger.append("ended", ended)
-
-    def pay(self, spent: Spent) -> None:
-        """Waits for no experiment: who pays is the loop that all conversations share."""
-        spent = msgspec.structs.replace(spent, elapsed=round(self.elapsed, 3))
-        self._ledger.append("spent", spent)
-        self.spent.append(spent)
 
     # ------------------------------------------------------------ the gate
 
@@ -339,14 +215,14 @@ class Desk:
         author with no attempt left, too few new experiments, or an attempt that still waits.
         """
         with self._lock:
-            judged = self.find(name)
+            judged = self.practice.find(name)
             if judged.id in self._sent:
                 return self._sent[judged.id]
             future: Future[Answer | None] = Future()
             if judged.id in self.asked and (judged.id in self.answers or not self.asked[judged.id].clean):
                 future.set_result(self.answers.get(judged.id))  # at once, and without a reason
                 return future
-            self._open()
+            self._refuse_closed()
             self._may_ask(judged, author)
             future.author = author  # type: ignore[attr-defined]
             self._sent[judged.id] = future
@@ -379,9 +255,9 @@ class Desk:
         with self._scorers.turn(author):
             with self._lock:
                 self._may_ask(judged, author)  # others have been promoted while this one waited
-            asked, waits = self._considered(judged, author)
+            asked = self._considered(judged, author)
         if not asked.clean:
-            time.sleep(waits)  # what a trap saw is not told by an answer that comes at once
+            time.sleep(self._attempts.first_s(asked.pace))  # as long as a clean one waits: timing reveals no honeypot
             return None
         try:
             return self._hear(asked)
@@ -399,7 +275,7 @@ class Desk:
         with self._lock:
             self._closed = True
 
-    def _open(self) -> None:
+    def _refuse_closed(self) -> None:
         if self._closed:
             raise UsageError("this sitting of the run is over; nothing new is begun")
 
@@ -437,45 +313,27 @@ class Desk:
         sent = [a.made for a in self.asked.values() if a.author == author]
         if len(sent) >= self.quota.attempts:
             raise UsageError(f"author {author} has made {len(sent)} attempts, which is all it may")
-        since = sum(j.author == author and j.experiment >= max(sent, default=0) for j in self.judged)
+        since = sum(j.author == author and j.experiment >= max(sent, default=0) for j in self.practice.judged)
         if since < self.quota.apart:
             raise UsageError(
                 f"author {author} has {since} experiments since its last attempt; {self.quota.apart} are asked for, "
                 "so that what is sent is the best of several"
             )
 
-    def _considered(self, judged: Judged, author: str) -> tuple[Asked, float]:
-        """The lone re-run, recorded; and the seconds until the first tick of its schedule."""
-        draws = len(judged.scores)
-        self._fast_enough(judged, judged.seconds / self._executor.slots / 2)  # practice beside others may take longer
-        space, rows = several([judged.candidate.params])
-        names = self._executor.load(judged.candidate.tree, space)
-        scores, incidents, seconds = lone(self._executor, self._broker, names, rows[0], draws, 0, self._whole)
-        tick = self._fast_enough(judged, seconds)
-        pure = bool(np.allclose(scores, judged.scores, atol=1e-6))
-        if judged.quarantined:
-            incidents = [*incidents, Incident("quarantine", "certain", "a certain incident in its dev experiment")]
-        with self._lock:
-            made = len(self.judged)
-            asked = Asked(judged.candidate, judged.experiment, judged.value, pure, tick, incidents, author, made)
-            self._ledger.append("attempt", asked)
-            self.asked[judged.id] = asked
-            self._hears(asked)
-        return asked, self.spec.splits.tick_s * 2**tick
-
-    def _fast_enough(self, judged: Judged, seconds: float) -> int:
-        """The pace of its schedule. seconds: what all dev draws took. Raises UsageError where one attempt would keep
-        the gate from everybody for too long."""
-        splits, draws = self.spec.splits, len(judged.scores)
-        tick = pace(seconds / draws * 2 * splits.val_slice * 2, splits.tick_s)  # a machine may be busier then
-        if (first := splits.tick_s * 2**tick) > self.quota.gate_s:
-            self._slow[judged.id] = (
-                f"candidate {judged.id[:12]} took {seconds:.1f} s on {draws} practice draws, so the gate would answer "
-                f"after {first:.0f} s at the earliest, and {self.quota.gate_s:.0f} s are all that this run allows; "
-                "make it faster"
-            )
-            raise UsageError(self._slow[judged.id])
-        return tick
+    def _considered(self, judged: Judged, author: str) -> Asked:
+        """Raises UsageError where one attempt would keep the gate from everybody for too long."""
+        incidents = (QUARANTINED,) if judged.quarantined else ()
+        made = len(self.practice.judged)
+        sent = Practised(judged.candidate, judged.experiment, judged.value, judged.scores, incidents, author, made)
+        try:
+            spent = judged.seconds / self._executor.slots / 2  # practice beside others may take longer
+            self._attempts.delay(judged.id, spent, len(judged.scores), CROWD, self.quota.gate_s)
+            asked = self._attempts.consider(sent, CROWD, self.quota.gate_s)
+        except TooSlow as e:
+            self._slow[judged.id] = str(e)
+            raise
+        self._hears(asked)
+        return asked
 
     def _hear(self, asked: Asked) -> Answer:
         """While hidden work runs, nothing of an author's does: no experiment, and no process in a room, could otherwise
@@ -483,31 +341,15 @@ class Desk:
         with self._scorers.turn(asked.author), contextlib.ExitStack() as still:
             for room in self.rooms:
                 still.enter_context(room())
-            self._hub.submit(asked.candidate, asked.pace, MOMENTS)
-            answer = self._hub.answer()
-        with self._lock:
-            self._ledger.append("answer", answer)
-            self.answers[answer.candidate] = answer
+            self._attempts.send(asked, MOMENTS)
+            answer = self._attempts.hear()
         if answer.promoted:
+            judged = self.practice.known(asked.candidate.id)
+            assert judged is not None, "what is sent was practised"
             with self._scorers.turn(asked.author):
-                self._audit(asked)
+                self._attempts.audit(asked.candidate, judged.scores)
         self._hears(answer)
         return answer
-
-    def _audit(self, asked: Asked) -> None:
-        """As for every promotion: other seeds, and a look at the files."""
-        candidate = asked.candidate
-        if candidate.id in self._audited:
-            return
-        space, rows = several([candidate.params])
-        names = self._executor.load(candidate.tree, space)
-        scores = next(j.scores for j in self.judged if j.id == candidate.id)
-        others = []
-        for replicate in range(1, audit.REPLICATES + 1):
-            again = lone(self._executor, self._broker, names, rows[0], len(scores), replicate, self._whole)
-            others.append(again.scores)
-        found = audit.luck(scores, np.array(others, dtype=np.float64))
-        self._ledger.append("audit", Audited(candidate.id, found + audit.tables(candidate.tree.files)))
 
 
 def _unanswered(candidate: str) -> str:

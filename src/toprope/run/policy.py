@@ -1,8 +1,8 @@
-"""Attempts at the gate: when, with which candidate, and when the answer is heard.
+"""When a climb makes an attempt at the gate, with which candidate, and when it hears the answer.
 
 A policy, not a whim: at most one attempt per so many experiments, always the best untried candidate that dev has not
-shown to be worse than the champion, re-run alone first. The answer is heard a fixed number of generations later whether
-or not it was ready sooner, so the climb does not depend on how fast the hub is, and the hub's time stays invisible.
+shown to be worse than the champion. The answer is heard a fixed number of generations later whether or not it was ready
+sooner, so the climb does not depend on how fast the hub is, and the hub's time stays invisible.
 """
 
 from __future__ import annotations
@@ -12,29 +12,25 @@ from collections.abc import Callable
 
 import numpy as np
 
-from toprope.journal.records import Asked, Audited, record
-from toprope.protocols import Ledger, Splits
-from toprope.referee.client import HubClient
+from toprope.journal.records import Asked
+from toprope.protocols import Splits
 from toprope.referee.messages import Answer
-from toprope.referee.schedule import pace
-from toprope.run import audit
+from toprope.run.attempts import CROWD, Attempts, Practised
 from toprope.run.evaluate import Evaluator
 from toprope.run.race import Finalist, Race
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
 LAG = 3  # generations between an attempt and its answer: about as long as the schedule lets it wait
-TRIES = 8  # candidates re-run alone before an attempt is given up
-CROWD = 2.0  # times longer that hidden work takes while the climb goes on beside it
+TRIES = 8  # candidates re-run by themselves before an attempt is given up
 
 
-class Ascent:
-    """The climb's dealings with the gate. `champion`: the last promoted finalist, or the starter."""
+class AttemptPolicy:
+    """Which finalists are sent. `champion`: the last promoted finalist, or the starter."""
 
     def __init__(
         self,
-        ledger: Ledger,
-        hub: HubClient,
+        attempts: Attempts,
         race: Race,
         evaluator: Evaluator,
         candidate_of: tuple[Tree, Space],
@@ -43,14 +39,12 @@ class Ascent:
         on_event: Callable[[Asked | Answer], None],
         on_wait: Callable[[float | None], None] = lambda _: None,
     ) -> None:
-        """on_wait: hears how long the climb must wait for an answer that is due, and None when it is there."""
-        self._ledger, self._hub, self._race, self._evaluator = ledger, hub, race, evaluator
+        """spread: root mean square difference between good candidates, in the unit of a draw's score. on_wait: hears
+        how many seconds the climb must wait for an answer that is due, and None when it is there."""
+        self._attempts, self._race, self._evaluator = attempts, race, evaluator
         self._tree, self._space = candidate_of
         self._splits, self._spread, self._on_event = splits, spread, on_event
-        self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the first tick of what is pending
-        self._asked = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
-        self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
-        self._answers = {r.candidate: r for r in map(record, ledger.read("answer"))}
+        self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the first moment of what is pending
         self._tried: set[int] = set()
         self._refused: list[Finalist] = []
         self._next_at = splits.attempt_every  # an early champion would only burn a slice
@@ -88,22 +82,14 @@ class Ascent:
     def _consider(self, finalist: Finalist, generation: int) -> None:
         self._tried.add(finalist.experiment)
         candidate = Candidate(self._tree, self._space.decode(finalist.row))
-        asked = self._asked.get(candidate.id)
-        if asked is None:
-            draws = len(finalist.scores)
-            scores, incidents, seconds = self._evaluator.alone(finalist.row, draws)
-            expected = seconds / draws * 2 * self._splits.val_slice  # candidate and champion
-            expected *= CROWD if generation >= 0 else 1.0
-            pure = np.allclose(scores, finalist.scores, atol=1e-6)
-            speed = pace(expected, self._splits.tick_s)
-            asked = Asked(candidate, finalist.experiment, finalist.value, pure, speed, incidents)
-            self._ledger.append("attempt", asked)
+        sent = Practised(candidate, finalist.experiment, finalist.value, finalist.scores)
+        asked = self._attempts.consider(sent, CROWD if generation >= 0 else 1.0)  # at the end nothing runs beside it
         self._on_event(asked)
         if not asked.clean:
             return
-        if candidate.id not in self._answers:
-            self._hub.submit(candidate, asked.pace)
-            self._leaves = time.monotonic() + self._splits.tick_s * 2**asked.pace
+        if candidate.id not in self._attempts.answers:
+            self._attempts.send(asked)
+            self._leaves = time.monotonic() + self._attempts.first_s(asked.pace)
         self._pending = (generation, finalist, candidate)
         self._next_at = self._race.experiments + self._splits.attempt_every
 
@@ -139,26 +125,16 @@ class Ascent:
         assert self._pending is not None
         _, finalist, candidate = self._pending
         self._pending = None
-        answer = self._answers.get(candidate.id)
+        answer = self._attempts.answers.get(candidate.id)
         if answer is None:
             self._on_wait(max(0.0, self._leaves - time.monotonic()))
-            answer = self._hub.answer()
+            answer = self._attempts.hear()
             self._on_wait(None)
-            self._ledger.append("answer", answer)
         if answer.promoted:
             self.champion = finalist
             self.promotions += 1
             self.measured = None if answer.measured is None else answer.measured.value
-            self._audit(finalist, candidate)
+            self._attempts.audit(candidate, finalist.scores)
         else:
             self._refused.append(finalist)
         self._on_event(answer)
-
-    def _audit(self, finalist: Finalist, candidate: Candidate) -> None:
-        """Other seeds and a look at the files, once per promotion; it changes nothing, the report tells it."""
-        if candidate.id in self._audited:
-            return
-        draws = len(finalist.scores)
-        others = [self._evaluator.alone(finalist.row, draws, r)[0] for r in range(1, audit.REPLICATES + 1)]
-        found = audit.luck(finalist.scores.astype(np.float64), np.array(others, dtype=np.float64))
-        self._ledger.append("audit", Audited(candidate.id, found + audit.tables(self._tree.files)))
