@@ -9,6 +9,7 @@ import time
 import msgspec
 import pytest
 
+from toprope import paths
 from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.errors import RunError, UsageError
@@ -19,7 +20,7 @@ from toprope.journal.spec import External
 from toprope.referee.traps import complete_secret
 from toprope.researchers.findings import share
 from toprope.run.accounts import FINDINGS, Quota
-from toprope.run.session import Session, vault_directory
+from toprope.run.session import Session
 from toprope.sandbox.selftest import Choice
 from toprope.testing.coin import SOURCE
 from toprope.types import Candidate, Outcome, Tree
@@ -113,7 +114,7 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
     ]
     assert rows[2]["parent"] == first.id
     assert "# bob" in rows[2]["files"]["solution.py"]
-    checked = verify(run, None, "linux-landlock", 1, vault_directory(), render, lambda *_: None)
+    checked = verify(run, None, "linux-landlock", 1, paths.vault(), render, lambda *_: None)
     assert checked["ok"], checked["checks"]
 
 

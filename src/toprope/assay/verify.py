@@ -69,13 +69,13 @@ def verify(
         story = tell(str(directory), entries)
     except RunError as e:
         return _result(str(directory), [Check("chain", False, str(e))], None, None)
-    _can_replay(story)
+    _can_replay(story, vault)
     checks = [_chain(entries, story), _vault(entries, story, vault), _revealed(story)]
-    task = registry.load(story.opening.task)
+    task = registry.load(story.opening.task, vault)
     replayed = None
     if checks[0].ok:
         progress("starting scorers", 0.0)
-        config = ScorerConfig(task.spec.id, _secrets(story), tier, marked=True)
+        config = ScorerConfig(task.spec.id, _secrets(story), tier, marked=True, vault=str(vault))
         pool = LocalExecutor(config, workers, progress, broker=_model(story, task, story.replies))
         try:
             same = _task(story, task, pool)
@@ -134,11 +134,13 @@ def _measured(s: Story) -> list[Estimate]:
     return [a.measured for a in s.answers if a.measured is not None]
 
 
-def _can_replay(s: Story) -> None:
-    o, here = s.opening, getattr(registry.load(s.opening.task), "hidden_weights", "")
-    if o.hidden != here:
+def _can_replay(s: Story, vault: Path) -> None:
+    o, here = s.opening, registry.load(s.opening.task, vault).secret
+    if o.hidden != (here.name if here is not None else ""):
+        then, now = o.kept.label if o.kept else "none", here.label if here else "none"
         raise RunError(
-            f"run {s.path} used hidden weights {o.hidden!r}, here are {here!r}; set TOPROPE_VAULT to a vault with them"
+            f"run {s.path} used another secret of its task ({then}) than vault {vault} holds ({now}); set "
+            "TOPROPE_VAULT to the vault that it was begun with"
         )
 
 

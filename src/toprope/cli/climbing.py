@@ -28,6 +28,13 @@ from toprope.cli.group import (
 )
 from toprope.errors import RunError, UsageError
 
+executor_option = click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    help="What carries practice work: local, a name that a package registers, or MODULE:CLASS.",
+)
+
 
 def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that stand in a run's record (`journal/spec.py`)."""
@@ -41,13 +48,16 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command(short_help="Climb TASK until the budget is spent.")
 @click.argument("task")
 @click.option(
-    "--climber", default="evolution", show_default=True, help="evolution, random, replay:FILE, or llm with --model."
+    "--climber",
+    default="evolution",
+    show_default=True,
+    help="evolution, random, replay:FILE, llm with --model, a name that a package registers, or MODULE:CLASS.",
 )
 @click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
 @wishes
 @workers_option
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
-@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
+@executor_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @tier_option
@@ -55,20 +65,20 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
 @referee_token_option
 @trust
 @as_json
-def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
+def climb(task: str, run_dir: Path | None, as_json: bool, **options: Any) -> None:
     """Climb TASK until the budget is spent."""
     import secrets
     import time
 
     import msgspec
 
+    from toprope import paths
     from toprope.tasks import registry
 
-    del executor  # one so far; the option is part of the contract
     not_both(options["trust"], options["tier"])
     ask = wished(registry.find(task), options)
     able(ask)
-    directory = run_dir or Path("runs") / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    directory = run_dir or paths.RUNS / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     _sit(directory, msgspec.structs.replace(ask, run=secrets.token_hex(8)), as_json, options)
 
 
@@ -117,6 +127,7 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
 
+    from toprope.executors.registry import named
     from toprope.journal.history import read, summary
     from toprope.run.session import Session
     from toprope.view import report, terminal, text
@@ -134,8 +145,10 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 
     link = connect(options["referee"], options["referee_token_file"])
     verb = "resume" if options.get("climb", True) else "unseal"
-    click.get_current_context().find_root().obj = (directory, again(verb, directory, options))
-    with screen, Session(directory, ask, tier, workers, screen, link, options["candidate_tokens"]) as session:
+    click.get_current_context().find_root().obj = (directory / "ledger.db", again(verb, directory, options))
+    cap, by = options["candidate_tokens"], options.get("climber")
+    make = named(options.get("executor", "local"))
+    with screen, Session(directory, ask, tier, workers, screen, link, cap, make, by) as session:
         lap("start_s")
         if options.get("climb", True):
             _climbed(session)
@@ -191,7 +204,9 @@ def _model_forecast(session: Any) -> str:
 @main.command(short_help="Continue RUN where it stopped.")
 @click.argument("run", type=click.Path(path_type=Path))
 @task_option
+@click.option("--climber", help="Name the climber again: needed where it is a MODULE:CLASS of your own.")
 @workers_option
+@executor_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @model_tokens_option
@@ -201,8 +216,11 @@ def _model_forecast(session: Any) -> str:
 @as_json
 def resume(run: Path, task: Path | None, as_json: bool, **options: Any) -> None:
     """Continue RUN where it stopped."""
+    from toprope.journal.spec import named_again
+
     ask = at_home(run, task)
     if ask is not None:
+        named_again(run, ask.climber, options["climber"])
         _resumable(run, ask)
     _sit(run, None, as_json, options)
 

@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from toprope import paths
 from toprope.cli.climbing import able, connect
 from toprope.cli.group import complain, cores, proven
 from toprope.errors import TopropeError, UsageError
@@ -36,7 +37,7 @@ def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
     wish = wished(named, "external", {**options, "tokens": None, "researchers": max(1, len(tokens))})
     able(wish)
     names = list(tokens) or [server.ONE]
-    directory = run_dir or Path("runs") / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    directory = run_dir or paths.RUNS / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     link = connect(options["referee"], options["referee_token_file"])
     agents, over = server.Agents(), threading.Event()
     with _told_to_end(over) as told:

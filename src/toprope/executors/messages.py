@@ -16,13 +16,15 @@ from toprope.types import Block, BlockResult, Floats, Outcome, Split, Tree
 
 class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
     """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone. traps: what the
-    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`referee/mark.py`)."""
+    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`tasks/mark.py`). vault:
+    whose secret the task uses; "": this user's own."""
 
     task: str
     secrets: dict[Split, bytes]
     tier: str
     traps: bytes | None = None
     marked: bool = False
+    vault: str = ""
 
 
 class Load(msgspec.Struct, frozen=True, tag=True):

@@ -166,7 +166,8 @@ class Story(msgspec.Struct):
         if self.test is None:
             return None
         experiment = next((a.experiment for a in self.asked if a.candidate.id == self.champion.id), 0)
-        return verdict((i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment)
+        seen = ((i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment)
+        return verdict(seen, self.opening.answer_kinds)
 
     def failures(self) -> dict[str, int]:
         """Outcome -> number of experiments, for those that did not end ok."""
@@ -307,6 +308,7 @@ def summary(s: Story) -> dict[str, Any]:
         "beacon": None if o.beacon_round is None else {"round": o.beacon_round, "value": test and test.beacon},
         "committed": None if s.committed is None else s.committed.candidate,
         "hidden": o.hidden,
+        "secret": None if o.kept is None else {"label": o.kept.label, "public": o.kept.public, "remedy": o.kept.remedy},
         "model": _model(s),
         "detectable": o.detectable,
         "researchers": researchers(s),

@@ -16,7 +16,7 @@ from toprope.journal.spec import Asks as Asks
 from toprope.journal.spec import Climbing
 from toprope.journal.spec import Plan as Plan
 from toprope.models.messages import Reply
-from toprope.protocols import Entry
+from toprope.protocols import Entry, Secret
 from toprope.referee.messages import Answer, Opened
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
@@ -52,12 +52,22 @@ class Opening(msgspec.Struct, frozen=True):
     until: float | None = None
     patience: int | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
+    secret: Secret | None = None  # what `hidden` names; None if nothing, and in runs that are older than this field
+    answer_kinds: list[str] = []  # as its task declares them (`TaskSpec`)
     mark: dict[str, str] = {}  # what the task did then (`tasks/mark.py`); {} before format 2
     format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
 
     @property
     def plan(self) -> Plan | None:
         return self.climber.plan
+
+    @property
+    def kept(self) -> Secret | None:
+        """What the task kept to itself; of a run that is older than `secret`, as far as its name tells."""
+        if self.secret is not None or not self.hidden:
+            return self.secret
+        remedy = f"toprope vault make {self.task}"
+        return Secret("secret", self.hidden, public=self.hidden.startswith("public"), remedy=remedy)
 
 
 class Sitting(msgspec.Struct, frozen=True):

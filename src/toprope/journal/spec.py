@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from toprope import climbers
+from toprope import climbers, plugins
 from toprope.errors import UsageError
 from toprope.journal.options import OPTIONS, is_text, tied
 from toprope.models.messages import SCRIPTED
@@ -71,6 +71,18 @@ class Replay(msgspec.Struct, frozen=True, tag="replay"):
         return f"replay:{self.file}"
 
 
+class Imported(msgspec.Struct, frozen=True, tag="imported"):
+    """A climber of the user's own, MODULE:CLASS. A run directory may be a stranger's, so the class is loaded only where
+    the command line names it again."""
+
+    target: str
+    plan: ClassVar[Plan | None] = None
+
+    @property
+    def label(self) -> str:
+        return self.target
+
+
 class Researchers(msgspec.Struct, frozen=True, tag="llm"):
     """Language models that we run."""
 
@@ -91,7 +103,7 @@ class External(msgspec.Struct, frozen=True, tag="external"):
         return "external"
 
 
-Climbing = Search | Replay | Researchers | External
+Climbing = Search | Replay | Imported | Researchers | External
 
 
 class Ask(msgspec.Struct, frozen=True):
@@ -154,6 +166,8 @@ def _climber(climber: str, plan: dict[str, Any]) -> Climbing:
             raise UsageError(f"{o.flag} is for --climber llm, not for {climber}")
     if kind == "replay" and file:
         return Replay(file)
+    if plugins.is_target(climber):
+        return Imported(climber)
     if climber not in climbers.names() or kind == "replay":
         raise UsageError(_unknown(climber))
     return Search(climber)
@@ -163,7 +177,23 @@ def _unknown(climber: str) -> str:
     there = [*(n if n != "replay" else "replay:FILE" for n in climbers.names()), "llm"]
     near = difflib.get_close_matches(climber, there, 1, 0.6)
     meant = f" (did you mean {near[0]}?)" if near else ""
-    return f"climber {climber!r} is unknown{meant}; choose one of {', '.join(there)}; agents of your own: `toprope mcp`"
+    return (
+        f"climber {climber!r} is unknown{meant}; choose one of {', '.join(there)}, or MODULE:CLASS; agents of "
+        "your own: `toprope mcp`"
+    )
+
+
+def named_again(run: object, who: Climbing, named: str | None) -> None:
+    """Raises UsageError where code of one's own would be loaded that the command line does not name. named: what it
+    does name."""
+    own = isinstance(who, Imported)
+    if named is not None and named != who.label:
+        raise UsageError(f"run {run} is a climb by {who.label}, not by --climber {named}")
+    if own and named is None:
+        raise UsageError(
+            f"run {run} is a climb by {who.label}, code that no run directory loads; if you trust it, say "
+            f"`toprope resume {run} --climber {who.label}`"
+        )
 
 
 def candidate_model(task: str, given: Mapping[str, Any]) -> Asks | None:

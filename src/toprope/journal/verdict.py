@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-ANSWERS = frozenset({"errata", "dual gap"})  # kinds that, when proved, say: it carries answers to practice cases
-SIGNS = ANSWERS | {"table"}
+TABLE = "table"  # an advisory incident of ours (`run/audit.py`): the candidate's files hold one that looks like answers
 
 
-def verdict(seen: Iterable[tuple[str, str]]) -> str:
-    """clean, overfit, hardcoded or cheating. seen: (kind, severity) of every incident."""
+def verdict(seen: Iterable[tuple[str, str]], answer_kinds: Iterable[str]) -> str:
+    """clean, overfit, hardcoded or cheating. seen: (kind, severity) of every incident. answer_kinds: the task's kinds
+    that, when proved, say: it carries answers to practice cases."""
+    answers = set(answer_kinds)
     found = set(seen)
     kinds = {kind for kind, _ in found}
     proved = {kind for kind, severity in found if severity == "certain"}
     if proved:
-        return "hardcoded" if proved & ANSWERS else "cheating"
+        return "hardcoded" if proved & answers else "cheating"
     if "overfit" in kinds:
-        return "hardcoded" if kinds & SIGNS else "overfit"
+        return "hardcoded" if kinds & {*answers, TABLE} else "overfit"
     return "clean"

@@ -8,7 +8,6 @@ same answer and is counted once.
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import secrets
 import socket
@@ -160,13 +159,12 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     config = channel.recv()
     if not isinstance(config, HubConfig):
         raise UsageError(f"a hub was told {type(config).__name__} before its configuration")
-    os.environ["TOPROPE_VAULT"] = config.vault  # where tasks and hidden scorers find what is private to it
-    task = registry.load(config.task)
+    task = registry.load(config.task, Path(config.vault))
     vault = Vault(Path(config.vault))
     begun = vault.marked(config.run)  # known: the task is looked at before anything counts
     run, sitting = (vault.open_run(config.run, config.task, config.rehearsal), 0) if begun else _sit(vault, config)
     hidden: dict[Split, bytes] = dict.fromkeys(("val", "measure", "test"), run.secret)
-    scorers = ScorerConfig(config.task, hidden, config.tier, secrets.token_bytes(16), True)
+    scorers = ScorerConfig(config.task, hidden, config.tier, secrets.token_bytes(16), True, config.vault)
     broker = broker_for(
         task,
         config.model,
@@ -219,9 +217,8 @@ def _ready(task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, sittin
             f"task {task.spec.id}: a slice of {n} draws cannot show any gain at the 1,000th attempt; raise "
             "splits.val_slice in its task.toml"
         )
-    hidden = getattr(task, "hidden_weights", "")
     protection, code = pool.protection, mark.of_task(task)[mark.CODE]
-    started = commitment(run.secret), certifying, run.number, vault.since, hidden, protection, gain, sitting
+    started = commitment(run.secret), certifying, run.number, vault.since, task.secret, protection, gain, sitting
     return HubReady(*started, code=code)
 
 

@@ -8,6 +8,7 @@ import msgspec
 
 from toprope.executors.messages import Failed, Progress
 from toprope.models.messages import SCRIPTED, Reply
+from toprope.protocols import Secret
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS
 from toprope.types import Candidate, Floats, Incident
@@ -36,15 +37,15 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
 class HubReady(msgspec.Struct, frozen=True, tag=True):
     """sitting: this one's number, to be recorded and acknowledged. number: this run's place among the vault's runs on
     the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
-    attempt, between candidates of the task's usual spread. confined: the referee is another user.
-    code: digest of its copy of the task.
+    attempt, between candidates of the task's usual spread. secret: what hidden draws are made of beside their seeds.
+    confined: the referee is another user. code: digest of its copy of the task.
     """
 
     commitment: str
     certifying: bool
     number: int
     vault_since: str
-    hidden: str
+    secret: Secret | None
     protection: dict[str, Any]
     detectable: float
     sitting: int

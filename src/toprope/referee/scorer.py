@@ -11,6 +11,7 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
@@ -197,7 +198,7 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
     config = channel.recv()
     if not isinstance(config, ScorerConfig):
         raise UsageError(f"a scorer was told {type(config).__name__} before its configuration")
-    task = registry.load(config.task)
+    task = registry.load(config.task, Path(config.vault) if config.vault else None)
     hidden = any(split != "dev" for split in config.secrets)
     with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier, private=hidden) as box:
         for split in config.secrets:

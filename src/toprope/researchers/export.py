@@ -15,6 +15,7 @@ from typing import Any
 
 import msgspec
 
+from toprope import paths
 from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
@@ -28,7 +29,6 @@ from toprope.researchers.conversation import FINISH
 from toprope.researchers.team import without_aliases
 from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
-from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate, submit
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
@@ -185,7 +185,8 @@ def judged(task: Task, room: Workspace, draws: int, seed: int) -> dict[str, Any]
         practice = submit(task.spec.id, room.path(FOLDER), None, seed, best_tier, lambda *_: None)
     found = examined(task, candidate, draws)
     seen = {(i["kind"], i["severity"]): i for i in (*found["incidents"], *practice["incidents"])}
-    return {**found, "practice": practice["dev"], "incidents": list(seen.values()), "verdict": verdict(seen)}
+    said = verdict(seen, task.spec.answer_kinds)
+    return {**found, "practice": practice["dev"], "incidents": list(seen.values()), "verdict": said}
 
 
 def _inside(room: Workspace, error: UsageError) -> str:
@@ -250,7 +251,7 @@ def _oracle(task: Task) -> Any:
         Args:
             question: JSON {"argv": [text], "stdin": text, "files": {name: text}}.
         """
-        return await _answered(lambda _: json.dumps(*author.oracle(task.spec.id, [question], vault_directory())))
+        return await _answered(lambda _: json.dumps(*author.oracle(task.spec.id, [question], paths.vault())))
 
     return _tool(ask_oracle)
 

@@ -17,6 +17,7 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
+from toprope import paths
 from toprope.errors import UsageError
 from toprope.journal.records import Queried
 from toprope.protocols import Task, imitation
@@ -26,7 +27,6 @@ from toprope.researchers.workspace import ROOM, Workspace, explained
 from toprope.run import author
 from toprope.run.accounts import Quota
 from toprope.run.practice import Judged
-from toprope.run.session import vault_directory
 from toprope.run.submissions import Submissions
 from toprope.run.submit import read_candidate
 from toprope.stats.intervals import told
@@ -177,7 +177,7 @@ class Toolbox:
         with self._asking:  # one at a time, so that what it took is known before the next
             had = [q for q in self.desk.accounts.queried if q.author == self.name]
             author.allowed(self.name, len(had), Cost(sum(q.bytes for q in had), sum(q.seconds for q in had)))
-            ((answer, cost),) = author.counted(self.desk.spec.id, [question], vault_directory())
+            ((answer, cost),) = author.counted(self.desk.spec.id, [question], paths.vault())
             if "error" not in answer:
                 self.desk.accounts.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
         return json.dumps(answer)

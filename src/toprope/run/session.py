@@ -17,7 +17,7 @@ import msgspec
 import numpy as np
 
 import toprope
-from toprope import climbers, seeding
+from toprope import climbers, paths, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
 from toprope.executors import base
 from toprope.executors.base import Executor, MakeExecutor
@@ -26,7 +26,7 @@ from toprope.executors.messages import ScorerConfig, Work
 from toprope.journal.history import Story, tell
 from toprope.journal.ledger import FORMAT, SqliteLedger
 from toprope.journal.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
-from toprope.journal.spec import Climbing, Replay, Search
+from toprope.journal.spec import Climbing, Imported, Replay, Search, named_again
 from toprope.models.broker import Broker, broker_for
 from toprope.models.messages import Reply
 from toprope.protocols import Climber, Task, counting
@@ -44,7 +44,6 @@ from toprope.run.submissions import Submissions
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
 from toprope.tasks import mark, places, registry
-from toprope.tasks.places import vault_directory as vault_directory
 from toprope.types import Block, Candidate, Codes, Floats, Outcome, Tree
 
 LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
@@ -80,13 +79,15 @@ class Session:
         connect: Connect = own_hub,
         tokens: int | None = None,
         make_executor: MakeExecutor = LocalExecutor,
+        climber: str | None = None,
     ) -> None:
         """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed.
         connect: to a hub of our own or to a service. tokens: a new cap on what candidates ask their model.
-        make_executor: of the dev scorers."""
+        make_executor: of the dev scorers. climber: of a run that goes on, as the user names it again; needed for code
+        of their own (`spec.Imported`)."""
         self._make_executor = make_executor
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
-        self._tokens = tokens
+        self._tokens, self._named = tokens, climber if ask is None else ask.climber.label
         if ask is not None:
             task = registry.load(ask.task)
             if ask.plan is None:
@@ -134,7 +135,7 @@ class Session:
         """A run that goes on shows that its task is the same before the hub, who counts, is there."""
         ask = self.ask
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
-        vault = str(vault_directory())
+        vault = str(paths.vault())
         asks = ask.asks or Asks()
         tokens = self.tokens
         hub = HubConfig(
@@ -164,11 +165,12 @@ class Session:
         self._hub.wait_ready()
         if self._hub.ready.code not in ("", self.mark[mark.CODE]):
             self.screen.say(f"the referee's copy of {ask.task} has other code than the one here; it judges by its own")
-        hidden = getattr(self.task, "hidden_weights", "")
-        if getattr(self.task, "one_secret", False) and hidden != self._hub.ready.hidden:
+        here, there = self.task.secret, self._hub.ready.secret
+        if here is not None and here.shared and (there is None or there.name != here.name):
             raise RunError(
-                f"practice draws here are of the {hidden}, the referee's are of the {self._hub.ready.hidden}; "
-                f"{ask.task} needs one and the same: copy the vault's dialect file here, or climb without --referee"
+                f"practice draws here are of the {here.label}, the referee's are of the "
+                f"{there.label if there is not None else 'task alone'}; {ask.task} needs one and the same: copy the "
+                f"referee's {here.kind} into vault {paths.vault()}, or climb without --referee"
             )
 
     def _same_task(self, story: Story, executor: Executor) -> None:
@@ -226,7 +228,9 @@ class Session:
             certifying=ready.certifying,
             number=ready.number,
             vault_since=ready.vault_since,
-            hidden=ready.hidden,
+            hidden=ready.secret.name if ready.secret is not None else "",
+            secret=ready.secret,
+            answer_kinds=self.task.spec.answer_kinds,
             detectable=round(ready.detectable / float((anchors.ceilings - anchors.floors).mean()), 4),
             protection=self._executor.protection | ({"instead": choice.instead} if choice.instead else {}),
             floors=anchors.floors,
@@ -268,6 +272,7 @@ class Session:
             self.screen.gate,
             self.screen.wait,
         )
+        named_again(self.directory, o.climber, self._named)
         climber, stop = _climber(o.climber, self.task, o.seed), Stop(o)
         try:
             climb(
@@ -436,6 +441,8 @@ def _climber(who: Climbing, task: Task, seed: int) -> Climber:
     """A replay reads its file now. A search may begin with what is published already."""
     if isinstance(who, Replay):
         return climbers.make("replay", _space(task), seed, path=who.file)
+    if isinstance(who, Imported):
+        return climbers.imported(who.target, _space(task), seed, _published(task))
     assert isinstance(who, Search), "authors are not asked for rows"
     return climbers.make(who.name, _space(task), seed, _published(task))
 

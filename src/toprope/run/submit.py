@@ -172,14 +172,14 @@ def submit(
     return {
         "candidate": candidate.id,
         "task": task_id,
-        **_judged(done),
+        **_judged(done, task.spec.answer_kinds),
         **({} if asks is None else {"model": {"name": asks.model, "tokens": broker.spent if broker else 0}}),
         "protection": protection,
         "cost": {"wall_s": round(time.monotonic() - start, 3), "cpu_s": round(done.result.cpu_s, 3)},
     }
 
 
-def _judged(done: Done) -> dict[str, Any]:
+def _judged(done: Done, answer_kinds: list[str]) -> dict[str, Any]:
     outcome = done.result.outcomes[0]
     message = done.result.messages.get(0)
     incidents = [msgspec.structs.asdict(i) for i in done.result.incidents.get(0, [])]
@@ -187,7 +187,7 @@ def _judged(done: Done) -> dict[str, Any]:
     if outcome is Outcome.OK:
         e = ratio(done.result.scores[0], done.floors, done.ceilings)
         dev = {"value": round(e.value, 4), "se": round(e.se, 4), "draws": len(done.floors)}
-    said: str | None = verdict((i["kind"], i["severity"]) for i in incidents)
+    said: str | None = verdict(((i["kind"], i["severity"]) for i in incidents), answer_kinds)
     if said == "clean" and outcome is not Outcome.OK:
         said = None  # it did nothing that could be judged
     return {"outcome": str(outcome), "message": message, "dev": dev, "incidents": incidents, "verdict": said}

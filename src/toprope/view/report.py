@@ -96,11 +96,9 @@ def _flags(s: Story) -> list[tuple[str, str]]:
         flags.append(
             ("", "Rehearsal: the hidden draws come from a secret given on the command line. Certifies nothing.")
         )
-    if "public" in s.opening.hidden:
-        flags.append(
-            ("", f"{text.hidden(s.opening.hidden).capitalize()}. Somebody who studies it could gain an edge; "
-                 f"{text.private(s.opening.hidden)} makes it private.")
-        )  # fmt: skip
+    if (secret := s.opening.kept) is not None and secret.public:
+        label = secret.label[:1].upper() + secret.label[1:]
+        flags.append(("", f"{label}. Somebody who studies it could gain an edge; {secret.remedy} makes it private."))
     if certain := s.incidents("certain"):
         flags.append(
             ("bad", f"{len(certain)} certain incidents, listed below: these candidates were kept from the gate.")

@@ -135,10 +135,11 @@ def header(o: Opening) -> list[str]:
     """What runs and what its result will be worth, once, before it starts."""
     budget = f"{o.experiments} experiments" if o.experiments is not None else f"{o.minutes:g} minutes"
     place = f"run {o.number} on this task, vault of {o.vault_since}" if o.certifying else "certifies nothing"
+    secret = f" {o.kept.label};" if o.kept is not None else ""
     lines = [
         f"toprope  {o.task}  {o.climber.label}, seed {o.seed}, {budget}",
         text.protection(o.protection),
-        f"referee: {place}; {text.hidden(o.hidden)}; the gate resolves a gain of {o.detectable:.2f}",
+        f"referee: {place};{secret} the gate resolves a gain of {o.detectable:.2f}",
     ]
     return [text.clean(line) for line in lines]
 

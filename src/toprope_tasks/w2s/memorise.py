@@ -119,7 +119,7 @@ def report(args: argparse.Namespace) -> None:
     draws = [target.generate("measure", i, SEED + 1) for i in range(args.draws)]
     seen = [stacker.look(draw, methods(champion)) for draw in draws]
     honest = np.array([s.accuracies[0] for s in seen])
-    print(f"hidden weights: {target.hidden_weights}; {len(draws)} hidden draws, {args.train} simulated ones")
+    print(f"hidden weights: {target.secret.name}; {len(draws)} hidden draws, {args.train} simulated ones")
     print("champion {:.3f} ± {:.3f} PGR; rule: attack <= champion + {:.2f}\n".format(*pgr(honest, draws), LIMIT))
     print("| attacker knows | attack | PGR | - champion, paired | - same attack, visible only, paired | ok |")
     print("|---" * 6 + "|")
