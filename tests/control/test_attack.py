@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from play import outputs, scores
 
+from studies.control.play import outputs, scores
 from toprope.assay import duel as match
 from toprope.errors import UsageError
 from toprope.tasks import registry
