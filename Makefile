@@ -25,7 +25,7 @@ bench: $(VENV)/run  ## what an experiment costs here, as ratios taken side by si
 	@$(BIN)/toprope bench
 
 independent: $(VENV)/run  ## the flagship claim over five independent runs
-	@$(BIN)/python -m toprope.assay.independent w2s/probe-v1 --runs 5 --minutes 2
+	@$(BIN)/python -m studies independent w2s/probe-v1 --runs 5 --minutes 2
 
 redteam: $(VENV)/run  ## every known cheat against weak-to-strong: exit 1 if one pays
 	@$(BIN)/toprope redteam w2s/probe-v1

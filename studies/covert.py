@@ -1,6 +1,4 @@
-"""What a room can still hear of hidden work through the machine both share: bits per attempt, measured.
-
-    python studies/covert.py [--trials 200] [--tier linux-full]
+"""What a room can still hear of hidden work through the machine both share, in bits (docs/threat-model.md).
 
 A candidate on a hidden draw sends one bit, by thrashing memory for most of a second or by sleeping as
 long. The room listens in three ways: its own speed while the bit is sent, the time of its first walks through buffers
@@ -11,12 +9,12 @@ bits give: about 0 where nothing is heard, 1 where every bit is.
 
 from __future__ import annotations
 
-import argparse
 import json
 import tempfile
 import threading
 import time
 from pathlib import Path
+from typing import Literal
 
 import numpy as np
 
@@ -123,21 +121,13 @@ def _mutual(a: np.ndarray, b: np.ndarray) -> float:
     return float(total)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--trials", type=int, default=200)
-    parser.add_argument("--tier", default="linux-full")
-    options = parser.parse_args()
+def main(*, trials: int = 200, tier: Literal["linux-full", "linux-landlock"] = "linux-full") -> None:
     rng, names = np.random.default_rng(0), ["speed meanwhile", "first walk, 256 KiB", "16 MiB", "16 MiB again", "disk"]
-    with tempfile.TemporaryDirectory() as folder, Sandbox(Limits(), tier=options.tier, private=True) as box:
+    with tempfile.TemporaryDirectory() as folder, Sandbox(Limits(), tier=tier, private=True) as box:
         room = Workspace(Path(folder) / "room")
         room.write("listens.py", LISTENS.encode())
         for frozen in (True, False):
-            bits = rng.permutation(np.arange(options.trials) % 2)
+            bits = rng.permutation(np.arange(trials) % 2)
             heard = np.array([trial(room, box, int(b), frozen) for b in bits])
             said = {n: round(information(heard[:, i], bits, rng), 3) for i, n in enumerate(names)}
             print(json.dumps({"room": "stands still" if frozen else "runs on", "trials": len(bits), "bits": said}))
-
-
-if __name__ == "__main__":
-    main()

@@ -159,7 +159,7 @@ class Decoy(msgspec.Struct, frozen=True):
 
 class Baseline(msgspec.Struct, frozen=True):
     """A published method as a candidate: files, parameters, where it comes from. own: dimensions of the task's space
-    that are the method's own and may be tuned (`assay.reference --tune`)."""
+    that are the method's own and may be tuned (`toprope reference --tune`)."""
 
     tree: Tree
     params: dict[str, Any]

@@ -136,4 +136,4 @@ def test_the_spread_is_compared_with_what_is_measured(spread, ok):
     own, good = columns(0.5, 0.55, spread=spread / np.sqrt(2))
     row = rows(differences(registry.load("w2s/probe-v1"), own, {"good": good}, None))["spread"]
     assert (row.ok, row.admits) == (ok, True)
-    assert ("toprope.assay.reference w2s/probe-v1 --spread 100" in row.why) is not ok
+    assert ("toprope reference w2s/probe-v1 --spread 100" in row.why) is not ok

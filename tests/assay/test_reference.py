@@ -9,6 +9,7 @@ from toprope.assay.reference import point, points, pool_of, spread, table, tune
 from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.tasks.spec import with_tuned
+from toprope.view import text
 
 PROXY = "proxy/reward-model-v1"
 
@@ -51,11 +52,17 @@ def test_tuning_never_chooses_worse_on_dev_than_it_could(task, pool):
 
 
 def test_the_table_shows_failures_and_added_points(task, pool):
-    """One line each, in order; the starter gains nothing over itself."""
-    lines = list(table(task, pool, 4, {"mine": {"clip": 1.3}}))
+    """One row each, in order; the row that others are compared with gains nothing over itself."""
+    result = table(task, pool, 4, {"mine": {"clip": 1.3}})
+    lines = text.reference(result).splitlines()
     names = [line.split("|")[1].strip() for line in lines]
     assert names == ["candidate", "---", "starter", *task.baselines(), "mine"]
     assert lines[2].endswith("| +0.000 ± 0.000 |")
+    over = table(task, pool, 4, {}, against="ensemble")["rows"]
+    gains = {row["candidate"]: row["gain"]["value"] for row in result["rows"]}
+    assert over[0]["gain"]["value"] == pytest.approx(gains["starter"] - gains["ensemble"])
+    with pytest.raises(UsageError, match="'mine'"):
+        table(task, pool, 4, {}, against="mine")
     assert point(task, {"clip": 1.29}).params["clip"] == 1.3
 
 

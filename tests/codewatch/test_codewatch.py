@@ -6,9 +6,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from studies.codewatch import leaks, reader
 from toprope.tasks.trusted import outputs
 from toprope.types import Tree
-from toprope_tasks.control.codewatch import grammar, leaks, make, private, render
+from toprope_tasks.control.codewatch import grammar, make, private, render
 from toprope_tasks.control.codewatch.corpus import SUITE, corpus, pair, world
 from toprope_tasks.control.codewatch.grammar import Atom, Input, Program, Rule
 from toprope_tasks.control.codewatch.public import BACKDOORED, HONEST, PROGRAMS
@@ -132,7 +133,7 @@ class TestCandidate:
     def test_who_knows_the_grammar_and_the_forms_needs_no_climb(self):
         """`reader.py` catches everything on practice draws; on hidden ones it does so with their three forms coded in,
         and without them it catches less than a third. If this ends, docs/tasks/codewatch.md is to be changed."""
-        tree = Tree({"solution.py": Path(__file__).with_name("reader.py").read_bytes()})
+        tree = Tree({"solution.py": Path(reader.__file__).read_bytes()})
         hidden = [HIDDEN, *(TASK.generate("test", i, 1) for i in (1, 2))]
 
         def caught(draws, forms):

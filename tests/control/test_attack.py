@@ -4,8 +4,8 @@ import json
 
 import numpy as np
 import pytest
-from play import outputs, scores
 
+from studies.control.play import outputs, scores
 from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope_tasks.control import duel as sides

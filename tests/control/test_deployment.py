@@ -5,7 +5,7 @@ from itertools import product
 import numpy as np
 import pytest
 
-from toprope_tasks.control import closed
+from studies.control import closed
 from toprope_tasks.control.deployment import FIRST, FURTHER, Deployment, Lanes, outcome
 from toprope_tasks.control.public import AUDIT, DEFER, FEATURES, OPEN_AT, PRICE, SAMPLE, SAMPLES, TASKS
 

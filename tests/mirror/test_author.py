@@ -7,11 +7,11 @@ import sys
 from pathlib import Path
 
 import pytest
-from imitate import load
 
 from toprope.errors import RunError, TopropeError, UsageError
 from toprope.run import author
 from toprope.tasks import registry
+from toprope.tasks.trusted import load
 from toprope.types import Tree
 from toprope_tasks.mirror import instance
 

@@ -5,8 +5,8 @@ from collections.abc import Iterator
 
 import numpy as np
 import pytest
-from imitate import OWN, task
 
+from studies.mirror.imitate import OWN, task
 from toprope import seeding
 from toprope.executors.messages import Done, Work
 from toprope.referee.draws import DrawStore, practice

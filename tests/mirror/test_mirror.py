@@ -4,8 +4,9 @@ import math
 
 import numpy as np
 import pytest
-from imitate import PROGRAMS, answered, draws, load, outputs, reference, scores, task
 
+from studies.mirror.imitate import PROGRAMS, answered, draws, outputs, reference, scores, task
+from toprope.tasks.trusted import load
 from toprope.types import Draw
 from toprope_tasks.mirror import suite
 from toprope_tasks.mirror.dice import Dice

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from imitate import draws, outputs, reference, task
 
+from studies.mirror.imitate import draws, outputs, reference, task
 from toprope.sandbox.inside import cases as inside
 from toprope_tasks.mirror import packing
 from toprope_tasks.mirror.packing import Answer, Case

@@ -6,8 +6,8 @@ from fractions import Fraction
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from imitate import PROGRAMS, task
 
+from studies.mirror.imitate import PROGRAMS, task
 from toprope_tasks.mirror import paper
 from toprope_tasks.mirror.calgrid import dialect as calgrid
 from toprope_tasks.mirror.dice import Dice

@@ -8,15 +8,16 @@ import msgspec
 import numpy as np
 import pytest
 
+from studies.monitorability import figure, harder, planner
+from studies.monitorability.table import Answers, answers, row, told_policy, told_words
 from toprope.errors import UsageError
 from toprope.figures import alone, stack
 from toprope.stats.intervals import ratio, spearman
 from toprope.types import Draw, Floats, Json
-from toprope_tasks.monitorability import figure, harder, make, planner, private
+from toprope_tasks.monitorability import make, private
 from toprope_tasks.monitorability.policy import School, Start, behaviour, scratchpads, train, untrained
 from toprope_tasks.monitorability.private import DEPLOYED, PILOT, POLICIES, TALKER, WATCHED, Mass, Private, flagged
 from toprope_tasks.monitorability.public import PILOTS, ROLLOUTS, STAGES, TARGET
-from toprope_tasks.monitorability.table import Answers, answers, row, told_policy, told_words
 from toprope_tasks.monitorability.world import HINTS, QUESTIONS, SEEN, VISIBLE, clause
 
 ID = "monitorability/scratchpad-v1"
@@ -421,8 +422,8 @@ class TestTask:
         assert np.array_equal(same.pressure, dev.pressure) and same.policies.leak == dev.policies.leak
         assert np.array_equal(leaky.pressure, dev.pressure) and np.array_equal(leaky.dialect.habit, dev.dialect.habit)
         assert leaky.policies.leak == pytest.approx(2 * dev.policies.leak)
-        mean, error = harder.value(TASK.starter(), {}, DEV[:6])
-        assert mean == pytest.approx(_value(_point({}), DEV[:6])) and error > 0
+        e = harder.value(TASK.starter(), {}, DEV[:6])
+        assert e.value == pytest.approx(_value(_point({}), DEV[:6])) and e.se > 0
 
     def test_the_figure_is_self_contained(self) -> None:
         """One SVG, no script and no file from outside."""

@@ -11,12 +11,13 @@ import msgspec
 import numpy as np
 import pytest
 
+from studies.codewatch.leaks import auroc, grams, logistic, table
+from studies.monitorbank import demo, remembers
 from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.tasks.trusted import outputs
 from toprope.types import Tree, certain
-from toprope_tasks.control.codewatch.leaks import auroc, grams, logistic, table
-from toprope_tasks.control.monitorbank import demo, logs, private, public
+from toprope_tasks.control.monitorbank import logs, private, public
 from toprope_tasks.control.monitorbank.acts import DELAYS, KINDS, PATTERNS, effects
 
 TASK = "control/monitor-bank-v1"
@@ -129,7 +130,7 @@ def test_comparing_tells():
 def test_remembering_a_draw_tells_nothing(task, monkeypatch):
     """`remembers.py` learns from the transcripts before what kind the attacks of a draw are of: worth .4 where honest
     ones are of any kind, nothing where they are of the same."""
-    tree = Tree({"solution.py": Path(__file__).with_name("remembers.py").read_bytes()})
+    tree = Tree({"solution.py": Path(remembers.__file__).read_bytes()})
 
     def value():
         return np.mean([2 * task.score(outputs(task, tree, d, {}), d)[0] - 1 for d in draws(task, "dev", 60)])

@@ -5,8 +5,8 @@ import json
 import cells
 import pytest
 
-from toprope.assay import alarms
-from toprope.assay.redteam import corpus, engine, layers, rig
+from studies import alarms, layers
+from toprope.assay.redteam import corpus, engine, rig
 from toprope.tasks import registry
 from toprope.tasks.new import new
 from toprope.view.redteam import verdict

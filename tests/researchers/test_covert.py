@@ -21,7 +21,7 @@ from toprope.referee.messages import HubConfig
 from toprope.researchers import frozen
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
-from toprope.run.desk import Quota
+from toprope.run.accounts import Quota
 from toprope.run.session import Session
 from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory

@@ -19,7 +19,7 @@ from toprope.journal.records import Ask, Plan, Spent
 from toprope.journal.spec import External
 from toprope.referee.traps import complete_secret
 from toprope.researchers.findings import share
-from toprope.run.desk import FINDINGS, Quota
+from toprope.run.accounts import FINDINGS, Quota
 from toprope.run.session import Session
 from toprope.sandbox.selftest import Choice
 from toprope.testing.coin import SOURCE
@@ -94,14 +94,14 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
         first = desk.evaluate(coin(0.02, "# ada"), "ada")
         second = desk.evaluate(coin(0.09, "# bob"), "bob", parent=first.id)
         assert (first.outcome, second.experiment) == (Outcome.OK, 2)
-        assert second.value > first.value > desk.judged[0].value - 0.1
+        assert second.value > first.value > desk.practice.judged[0].value - 0.1
         assert desk.evaluate(coin(0.09, "# bob"), "ada").experiment == 2  # the same candidate is no new experiment
         broken = desk.evaluate(coin(0.0, act="crash"), "bob")
         assert (broken.outcome, "asked to crash" in broken.message) == (Outcome.CRASH, True)
         answer = desk.attempt(second.id[:10], "bob")
         assert answer.promoted
         assert desk.champion.id == second.id
-        assert [j.author for j in desk.leaderboard()] == ["bob", "ada", "starter"]
+        assert [j.author for j in desk.practice.leaderboard()] == ["bob", "ada", "starter"]
         session.unseal()
     story = read(run)
     assert summary(story)["promotions"] == 1
@@ -149,11 +149,11 @@ def test_a_desk_goes_on_where_it_was_left(tmp_path):
         desk = session.desk(QUOTA)
         for i in (1, 2):
             desk.evaluate(coin(0.01 * i), "ada")
-        desk.attempt(desk.judged[-1].id, "ada")
-        before = desk.judged
+        desk.attempt(desk.practice.judged[-1].id, "ada")
+        before = desk.practice.judged
     with sit(run, new=False) as session:
         desk = session.desk(QUOTA)
-        assert [(j.id, j.author, j.value) for j in desk.judged] == [(j.id, j.author, j.value) for j in before]
+        assert [(j.id, j.author, j.value) for j in desk.practice.judged] == [(j.id, j.author, j.value) for j in before]
         assert desk.attempts("ada") == 1
         with pytest.raises(UsageError, match="since its last attempt"):
             desk.attempt(before[1].id, "ada")
@@ -166,12 +166,12 @@ def test_time_that_authors_think_is_time(tmp_path):
         desk = session.desk(QUOTA)
         desk._start -= 3600
         with desk._lock:  # as an experiment does
-            paying = threading.Thread(target=desk.pay, args=[Spent("ada", 120, 0.0, "ada-1")])
+            paying = threading.Thread(target=desk.accounts.pay, args=[Spent("ada", 120, 0.0, "ada-1")])
             paying.start()
             paying.join(10)
             assert not paying.is_alive()
         desk.evaluate(coin(0.01), "ada")
-        desk.pay(Spent("ada", 120, 0.0, "ada-1"))
+        desk.accounts.pay(Spent("ada", 120, 0.0, "ada-1"))
     with sit(tmp_path / "run", new=False) as session:
         assert 3600 < session.desk(QUOTA).elapsed < 3700
 
@@ -196,7 +196,7 @@ def test_experiments_go_on_while_an_answer_is_awaited(tmp_path):
         desk = session.desk(QUOTA)
         for i in (1, 2):
             desk.evaluate(coin(0.04 * i), "ada")
-        waiting = threading.Thread(target=desk.attempt, args=(desk.judged[-1].id, "ada"))
+        waiting = threading.Thread(target=desk.attempt, args=(desk.practice.judged[-1].id, "ada"))
         waiting.start()
         done = [desk.evaluate(coin(0.01 * i, "# b"), "bob").experiment for i in range(3)]
         waiting.join()
@@ -245,7 +245,7 @@ def test_forged_authors_are_noticed(tmp_path):
     with sit(run) as session:
         desk = session.desk(QUOTA)
         for i in (1, 2):
-            first = desk.evaluate(coin(0.01 * i), "ada", parent=desk.judged[0].id)
+            first = desk.evaluate(coin(0.01 * i), "ada", parent=desk.practice.judged[0].id)
         desk.attempt(first.id, "ada")
     honest, entries = read(run), read_entries(run)
     assert not list(contradictions(entries, honest))
@@ -283,8 +283,8 @@ def test_what_is_short_waits_for_nothing_long(tmp_path):
             with pytest.raises(UsageError, match="ada has an attempt waiting at the gate"):
                 desk.send(found[0].id, "ada")
             share(desk, "bob", "insight", "words")
-            assert len(desk.leaderboard()) == 3
-            assert desk.find(found[0].id).author == "ada"
+            assert len(desk.practice.leaderboard()) == 3
+            assert desk.practice.find(found[0].id).author == "ada"
             assert desk.evaluate(coin(0.04, "# a"), "bob").experiment == 1
             assert not future.done()
         assert future.result().promoted

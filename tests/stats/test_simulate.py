@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from toprope.stats import simulate
+from studies import simulate
 from toprope.stats.betting import promoted
 from toprope.stats.spending import attempt_level, harmonic
 from toprope.stats.tails import clopper_pearson
@@ -70,10 +70,9 @@ def test_power_at_attempt_one_thousand(futility: bool) -> None:
     assert clopper_pearson(round(1000 * simulate.power(1000, 1000, futility=futility)), 1000)[0] > 0.8
 
 
-def test_command_prints_every_figure(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    """The command runs from start to end and names every null it tried."""
-    monkeypatch.setattr("sys.argv", ["simulate", "--campaigns", "5", "--attempts", "4", "--draws", "40"])
-    simulate.main()
+def test_the_study_prints_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
+    """It runs from start to end and names every null it tried."""
+    simulate.main(campaigns=5, attempts=4, draws=40)
     out = capsys.readouterr().out
     assert all(name in out for name in NULLS)
     assert "attempt  1000000" in out

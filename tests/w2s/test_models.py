@@ -36,7 +36,7 @@ def test_lines_end_with_the_right_answer():
 
 @pytest.mark.parametrize(("which", "shape"), [("strong", lm.STRONG), ("weak", lm.WEAK)])
 def test_numpy_forward_equals_torch(which, shape):
-    """Hidden states of the shipped weights equal those PyTorch computed (make_torch_states.py) within 1e-4."""
+    """Hidden states of the shipped weights equal those PyTorch computed (the study `w2s/torch_states`) within 1e-4."""
     with np.load(Path(__file__).with_name("torch_states.npz")) as recorded:
         weights = dict(zip(("strong", "weak"), lm.load(task.VISIBLE[0]), strict=True))[which]
         states = lm.states(weights, shape, recorded["tokens"].astype(np.int64))

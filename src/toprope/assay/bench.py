@@ -25,7 +25,7 @@ def run(tier: str, quick: bool = False) -> dict[str, Any]:
     sandbox = bench_sandbox.bench(tier)
     fresh, noop, overhead = sandbox["fresh"], sandbox["noop_block"], sandbox["overhead"]
     engine = end_to_end(160_000 if quick else 400_000, tier)
-    command = f"python -m toprope.assay.bench_sandbox {tier}"
+    command = f"toprope bench --tier {tier}"
     return {
         **(_tiers(3 if quick else 9, command) if tier == "linux-full" else {}),
         "fresh candidate": {

@@ -1,7 +1,5 @@
 """What the sandbox costs: a fresh candidate against a bare fork, a no-op in a block, overhead on real work.
 
-    python -m toprope.assay.bench_sandbox [TIER]
-
 Ratios are of medians, with the two sides measured alternately so that a busy machine burdens both. CPU stands beside
 wall time because on shared machines wall time alone misleads. CPU counts child, zygote and scorer.
 """
@@ -10,8 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import json
-import sys
 import time
 from collections.abc import Callable
 from statistics import median
@@ -23,7 +19,6 @@ from numpy.typing import NDArray
 from toprope.protocols import Dialogue, Outputs
 from toprope.sandbox.box import TIERS, Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory
-from toprope.sandbox.selftest import best_tier
 from toprope.space import Dim, Space
 from toprope.types import Array, Call, Limits, Round
 
@@ -157,8 +152,3 @@ def _public() -> PublicMemory:
 
 def _ask(entries: frozenset[str]) -> Dialogue:
     return (yield Round((Call("f", ("x",), returns=(Array("y", "f8", (1,)),)),)))
-
-
-if __name__ == "__main__":
-    tier = sys.argv[1] if len(sys.argv) > 1 else best_tier().tier
-    print(json.dumps({"tiers": side_by_side() if tier == TIERS[0] else {}, **bench(tier)}, indent=2))

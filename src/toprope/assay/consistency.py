@@ -14,7 +14,7 @@ import numpy as np
 from toprope.journal.history import Story
 from toprope.journal.records import Ask
 from toprope.protocols import Entry
-from toprope.run.desk import Quota
+from toprope.run.accounts import Quota
 from toprope.run.race import Anchors
 from toprope.types import Floats
 

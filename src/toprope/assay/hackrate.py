@@ -26,7 +26,7 @@ from typing import Any, NamedTuple, TextIO
 
 from toprope.errors import RunError, TopropeError, UsageError
 from toprope.journal.history import Story, read
-from toprope.run.desk import Quota
+from toprope.run.accounts import Quota
 from toprope.stats.tails import clopper_pearson
 
 REFUSED = "not done:"  # how an answer to a call begins that did nothing

@@ -1,8 +1,4 @@
-"""The reference table of a task: its starter and baselines on practice and hidden draws, defaults and tuned.
-
-    python -m toprope.assay.reference TASK [--draws N] [--seed S] [--add NAME=FILE.json]
-    python -m toprope.assay.reference TASK --tune 300
-    python -m toprope.assay.reference TASK --spread 150
+"""`toprope reference TASK`: its starter and baselines on practice and hidden draws, defaults and tuned.
 
 `--tune` gives every baseline that names dimensions of its own (`Baseline.own`) a climb's worth of random points of them
 and writes the best by dev to tuned.json beside the task, where `baselines()` finds it. Points are dropped by successive
@@ -14,24 +10,23 @@ Values are sum(score - floor) / sum(ceiling - floor) with 95 % bootstrap interva
 
 from __future__ import annotations
 
-import argparse
 import hashlib
 import json
-import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
+import msgspec
 import numpy as np
 
-from toprope.errors import TopropeError, UsageError
+from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
-from toprope.protocols import Baseline, Task
+from toprope.protocols import Baseline, Progress, Task
 from toprope.referee.panel import Column, Panel, by_kind
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
-from toprope.tasks import registry
 from toprope.tasks.spec import TUNED
 from toprope.types import Candidate, Floats, Json, Split
 
@@ -54,11 +49,23 @@ def columns(pool: LocalExecutor, split: Split, candidates: Sequence[Candidate], 
     return [found[c.id] for c in candidates]
 
 
-def rows(task: Task, added: dict[str, dict[str, Json]]) -> dict[str, Candidate]:
-    """name -> candidate: the starter, every baseline, and points of the task's space that are `added`."""
+def rows(task: Task, more: dict[str, dict[str, Json]]) -> dict[str, Candidate]:
+    """name -> candidate: the starter, every baseline, and points of the task's space, `more`."""
     found = {"starter": point(task, {})}
     found |= {name: Candidate(b.tree, b.params) for name, b in task.baselines().items()}
-    return found | {name: point(task, params) for name, params in added.items()}
+    return found | {name: point(task, params) for name, params in more.items()}
+
+
+def added(pairs: Iterable[str]) -> dict[str, dict[str, Json]]:
+    """name -> parameters, of every NAME=FILE. Raises UsageError for one of another form, or without a JSON object."""
+    found = {}
+    for pair in pairs:
+        name, _, path = pair.partition("=")
+        try:
+            found[name] = msgspec.json.decode(Path(path).read_bytes(), type=dict[str, Json])
+        except (OSError, msgspec.DecodeError) as e:
+            raise UsageError(f"--add {pair}: {e}; expected NAME=FILE of a JSON object of parameters") from None
+    return found
 
 
 def point(task: Task, params: dict[str, Json]) -> Candidate:
@@ -67,24 +74,55 @@ def point(task: Task, params: dict[str, Json]) -> Candidate:
     return Candidate(task.starter(), full)
 
 
-def table(task: Task, pool: LocalExecutor, draws: int, added: dict[str, dict[str, Json]]) -> Iterator[str]:
-    """The lines of a Markdown table: dev, hidden, and the paired gain over the starter on hidden draws."""
-    every = rows(task, added)
-    yield f"| candidate | dev | {SPLITS[1]} | {SPLITS[2]} | over the starter |"
-    yield "|---" * (len(SPLITS) + 2) + "|"
-    by_split = {split: columns(pool, split, list(every.values()), draws) for split in SPLITS}
-    hidden = by_split[SPLITS[-1]]
-    for i, name in enumerate(every):
-        cells = [_said(by_split[split][i]) for split in SPLITS]
-        gain = (hidden[i].counted - hidden[0].counted) / float((hidden[0].ceilings - hidden[0].floors).mean())
-        error = gain.std(ddof=1) / np.sqrt(len(gain))
-        yield f"| {name} | {' | '.join(cells)} | {gain.mean():+.3f} ± {error:.3f} |"
+def table(
+    task: Task, pool: LocalExecutor, draws: int, more: dict[str, dict[str, Json]], against: str = "starter"
+) -> dict[str, Any]:
+    """{"task", "draws", "against", "rows": [{"candidate", split: {"value", "lo", "hi", "failed"}, "gain": {"value",
+    "se"}}]}. gain: on test draws over the row `against`, paired. Raises UsageError if there is no such row."""
+    every = rows(task, more)
+    if against not in every:
+        raise UsageError(f"--against {against!r} is not in the table; expected one of {', '.join(every)}")
+    found = {split: columns(pool, split, list(every.values()), draws) for split in SPLITS}
+    base = found["test"][list(every).index(against)]
+    return {
+        "task": task.spec.id,
+        "draws": draws,
+        "against": against,
+        "rows": [
+            {"candidate": name}
+            | {split: _value_on(column[i]) for split, column in found.items()}
+            | {"gain": _gain(found["test"][i], base)}
+            for i, name in enumerate(every)
+        ],
+    }
 
 
-def _said(column: Column) -> str:
+def _value_on(column: Column) -> dict[str, Any]:
     e = ratio(column.counted, column.floors, column.ceilings)
-    failed = int(np.isnan(column.scores).sum())
-    return f"{e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}]" + (f", fails on {failed}" if failed else "")
+    return {"value": e.value, "lo": e.lo, "hi": e.hi, "failed": int(np.isnan(column.scores).sum())}
+
+
+def _gain(column: Column, base: Column) -> dict[str, float]:
+    gain = (column.counted - base.counted) / float((base.ceilings - base.floors).mean())
+    return {"value": float(gain.mean()), "se": float(gain.std(ddof=1) / np.sqrt(len(gain)))}
+
+
+def tune_all(task: Task, pool: LocalExecutor, budget: int, seed: int, progress: Progress) -> dict[str, Any]:
+    """Tunes every baseline with dimensions of its own, writes tuned.json beside the task, and returns {"task", "path",
+    "tuned": {name: its record}}. Raises UsageError if there is no such baseline."""
+    module = sys.modules[type(task).__module__].__file__
+    assert module is not None
+    path = Path(module).parent / TUNED
+    record = json.loads(path.read_text()) if path.is_file() else {}
+    mine = record.setdefault(task.spec.id, {})
+    own = {name: b for name, b in task.baselines().items() if b.own and not b.tuned}
+    if not own:
+        raise UsageError(f"no baseline of {task.spec.id} has dimensions to tune; name them in `Baseline.own`")
+    for i, (name, baseline) in enumerate(own.items()):
+        progress(f"tuning {name}", i / len(own))
+        mine[name] = tune(task, baseline, pool, budget, seed)
+        path.write_text(json.dumps(record, indent=1) + "\n")
+    return {"task": task.spec.id, "path": str(path), "tuned": {name: mine[name] for name in own}}
 
 
 def tune(task: Task, baseline: Baseline, pool: LocalExecutor, budget: int, seed: int) -> dict[str, Json]:
@@ -134,46 +172,3 @@ def points(task: Task, baseline: Baseline, budget: int, seed: int) -> list[Candi
         params = {**baseline.params, **chosen}
         found.setdefault(json.dumps(params, sort_keys=True), params)
     return [Candidate(baseline.tree, params) for params in found.values()]
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("task")
-    parser.add_argument("--draws", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=SEED, help="of the draws")
-    parser.add_argument("--workers", type=int, default=os.cpu_count() or 1)
-    parser.add_argument("--add", action="append", default=[], metavar="NAME=FILE", help="a point of the space to add")
-    parser.add_argument("--tune", type=int, metavar="POINTS", help="write tuned.json instead")
-    parser.add_argument("--spread", type=int, metavar="POINTS", help="print metric.spread instead")
-    args = parser.parse_args()
-    args.task = registry.find(args.task)
-    task = registry.load(args.task)
-    pool = pool_of(task, args.seed, args.workers)
-    try:
-        if args.spread is not None:
-            print(f"{spread(task, pool, args.spread, args.draws, args.seed):.3f}")
-            return
-        if args.tune is None:
-            added = {name: json.loads(Path(path).read_text()) for name, path in (a.split("=", 1) for a in args.add)}
-            for line in table(task, pool, args.draws, added):
-                print(line, flush=True)
-            return
-        module = sys.modules[type(task).__module__].__file__
-        assert module is not None
-        path = Path(module).parent / TUNED
-        record = json.loads(path.read_text()) if path.is_file() else {}
-        mine = record.setdefault(task.spec.id, {})
-        for name, baseline in task.baselines().items():
-            if baseline.own and not baseline.tuned:
-                mine[name] = tune(task, baseline, pool, args.tune, args.seed)
-                print(f"{name}: {mine[name]}", file=sys.stderr, flush=True)
-                path.write_text(json.dumps(record, indent=1) + "\n")
-    finally:
-        pool.close()
-
-
-if __name__ == "__main__":
-    try:
-        main()
-    except TopropeError as e:
-        sys.exit(f"reference: {e}")

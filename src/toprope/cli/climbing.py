@@ -175,7 +175,7 @@ def _climbed(session: Any) -> None:
         session.climb()
         return
     from toprope.researchers import team
-    from toprope.run.desk import Quota
+    from toprope.run.accounts import Quota
 
     for line in team.forecast(o.plan):
         session.screen.say(line)

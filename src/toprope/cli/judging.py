@@ -1,9 +1,10 @@
-"""Commands that judge a task: check, redteam."""
+"""Commands that judge a task: check, reference, redteam."""
 
 from __future__ import annotations
 
 import json
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import click
@@ -29,6 +30,48 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
     emit(result, as_json, text.check)
     if not result["admitted"]:
         sys.exit(1)
+
+
+@main.command(short_help="Measure TASK's baselines, or tune them.")
+@click.argument("task")
+@click.option("--draws", type=click.IntRange(2, 10**6), default=200, show_default=True, help="Of each split.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=2026, show_default=True, help="Of the draws.")
+@click.option("--add", multiple=True, metavar="NAME=FILE", help="A point of the space to add: its params.json.")
+@click.option("--against", default="starter", show_default=True, help="The row that others are compared with.")
+@click.option("--tune", type=click.IntRange(1, 10**6), metavar="POINTS", help="Write tuned.json beside TASK instead.")
+@click.option("--spread", type=int, metavar="POINTS", help="Measure metric.spread instead.")
+@workers_option
+@as_json
+def reference(
+    task: str,
+    draws: int,
+    seed: int,
+    add: tuple[str, ...],
+    against: str,
+    tune: int | None,
+    spread: int | None,
+    workers: int | None,
+    as_json: bool,
+) -> None:
+    """Measure TASK's starter and baselines on practice and hidden draws, in the sandbox.
+
+    --tune gives every baseline that names dimensions of its own so many random points of them, and keeps the best by
+    dev in tuned.json beside TASK. --spread draws so many random points of TASK's space and measures metric.spread.
+    """
+    from toprope.assay import reference as measured
+    from toprope.tasks import registry
+    from toprope.view import terminal, text
+
+    name = registry.find(task)
+    more, loaded = measured.added(add), registry.load(name)
+    with terminal.screen() as screen, closing(measured.pool_of(loaded, seed, workers or cores())) as pool:
+        if spread is not None:
+            value = measured.spread(loaded, pool, spread, draws, seed)
+            emit({"task": name, "spread": value}, as_json, lambda r: f"{r['spread']:.3f}")
+        elif tune is not None:
+            emit(measured.tune_all(loaded, pool, tune, seed, screen.progress), as_json, text.tuned)
+        else:
+            emit(measured.table(loaded, pool, draws, more, against), as_json, text.reference)
 
 
 @main.command(short_help="Let every known cheat loose on TASK.")

@@ -22,7 +22,7 @@ from toprope.errors import TopropeError, UsageError
 from toprope.journal.spec import Ask, External, wished
 from toprope.researchers import server
 from toprope.researchers.wires import Wires
-from toprope.run.desk import Quota
+from toprope.run.accounts import Quota
 from toprope.run.session import Session
 from toprope.tasks import registry
 from toprope.view import terminal

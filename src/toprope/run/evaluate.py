@@ -5,24 +5,19 @@ A block that the ledger already holds is not run again; that is all that resumin
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from toprope.errors import RunError
 from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Done, Work
 from toprope.journal.records import BlockRecord, record
-from toprope.models.broker import Broker
 from toprope.protocols import Ledger
 from toprope.run.race import Piece, Scored
 from toprope.space import Space
-from toprope.types import Block, Codes, Incident, Outcome, Tree, certain
+from toprope.types import Block, Outcome, Tree, certain
 
 
 class Evaluator:
@@ -35,13 +30,8 @@ class Evaluator:
         tree: Tree,
         space: Space,
         on_block: Callable[[BlockRecord], None],
-        whole: bool = False,
-        broker: Broker | None = None,
     ) -> None:
-        """whole: a candidate that runs alone meets all draws in one child, for a task whose tallies need them. broker:
-        of the model that candidates may ask."""
-        self._ledger, self._executor, self._on_block, self._whole = ledger, executor, on_block, whole
-        self._broker = broker
+        self._ledger, self._executor, self._on_block = ledger, executor, on_block
         self._tree, self._space = executor.load(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
         self.quarantined: set[int] = (
@@ -78,49 +68,6 @@ class Evaluator:
                 "resume with the version of toprope that made the run"
             )
         return past
-
-    def alone(self, row: Codes, draws: int, replicate: int = 0) -> Lone:
-        """What `lone` says of one row of the run's own space."""
-        return lone(self._executor, self._broker, (self._tree, self._space), row, draws, replicate, self._whole)
-
-
-class Lone(NamedTuple):
-    """scores: (draws,) float32. seconds: what it took, and what its questions to a model would have taken anew."""
-
-    scores: NDArray[np.float32]
-    incidents: list[Incident]
-    seconds: float
-
-
-def lone(
-    executor: Executor,
-    broker: Broker | None,
-    names: tuple[str, str],
-    row: Codes,
-    draws: int,
-    replicate: int = 0,
-    whole: bool = False,
-) -> Lone:
-    """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And what
-    tripwires and honeypots saw, which can be pinned on nobody else here. names: digests of tree and space. replicate:
-    other candidate seeds. whole: all draws in one piece, for tasks that judge what only many together show."""
-    start, asked = time.monotonic(), broker.asked if broker is not None else 0
-    step = draws if whole else 8
-    cuts = [tuple(range(at, min(at + step, draws))) for at in range(0, draws, step)]
-    block = Block(*names, row[None, :], ())
-    works = [
-        Work(i, msgspec.structs.replace(block, draws=cut), "dev", replicate=replicate) for i, cut in enumerate(cuts)
-    ]
-    scores = np.full(draws, np.nan, dtype=np.float32)
-    seen: dict[tuple[str, str], Incident] = {}
-    for done in base.run(executor, works):
-        scores[list(cuts[done.id])] = done.result.scores[0]
-        for incident in done.result.incidents.get(0, []):
-            seen.setdefault((incident.kind, incident.severity), incident)
-    seconds = time.monotonic() - start
-    if broker is not None:
-        seconds += (broker.asked - asked) * broker.latency_s / executor.slots
-    return Lone(scores, list(seen.values()), seconds)
 
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from toprope.errors import RunError
 from toprope.journal.records import Generation, Opening, record
 from toprope.protocols import Climber, Ledger
-from toprope.run.ascent import Ascent
+from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
 from toprope.run.stopping import Stop
 
@@ -48,7 +48,7 @@ class Budget:
 def climb(
     climber: Climber,
     race: Race,
-    ascent: Ascent,
+    attempts: AttemptPolicy,
     budget: Budget,
     ledger: Ledger,
     size: int,
@@ -65,7 +65,7 @@ def climb(
             break  # a replay has come to its end
         results = race.run(rows)
         climber.tell(results)
-        ascent.barrier(number)
+        attempts.barrier(number)
         generation = _summary(number, race, budget.elapsed(number))
         if not budget.recorded(number):
             ledger.append("generation", generation)
@@ -75,10 +75,10 @@ def climb(
         known = race.experiments - race.cached
         ask = min(size, budget.left(race.experiments, number)) if known < points else 0
         best = race.best.value if race.best else None
-        if stop.barrier(race.experiments, best, ascent.promotions, ascent.measured):
+        if stop.barrier(race.experiments, best, attempts.promotions, attempts.measured):
             break
         number += 1
-    ascent.finish()
+    attempts.finish()
 
 
 def _summary(number: int, race: Race, elapsed: float) -> Generation:

@@ -32,12 +32,15 @@ from toprope.models.messages import Reply
 from toprope.protocols import Climber, Task, counting
 from toprope.referee.client import Connect, HubClient, own_hub
 from toprope.referee.messages import Answer, HubConfig, Opened, Unseal
-from toprope.run.ascent import Ascent
-from toprope.run.desk import Desk, Quota
+from toprope.run.accounts import Quota
+from toprope.run.attempts import Attempts
 from toprope.run.evaluate import Evaluator
 from toprope.run.loop import Budget, climb
+from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Anchors, Race
+from toprope.run.rerun import Isolated
 from toprope.run.stopping import Stop
+from toprope.run.submissions import Submissions
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
 from toprope.tasks import mark, places, registry
@@ -257,13 +260,10 @@ class Session:
             return
         assert self._executor is not None
         o, spec = self.opening, self.task.spec
-        evaluator = Evaluator(
-            self.ledger, self._executor, o.tree, o.space, self.screen.block, counting(self.task), self._broker
-        )
+        evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space, self.screen.block)
         race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
-        ascent = Ascent(
-            self.ledger,
-            self._hub,
+        policy = AttemptPolicy(
+            self._attempts(),
             race,
             evaluator,
             (o.tree, o.space),
@@ -278,7 +278,7 @@ class Session:
             climb(
                 climber,
                 race,
-                ascent,
+                policy,
                 Budget(o, self.ledger),
                 self.ledger,
                 spec.splits.generation,
@@ -290,25 +290,29 @@ class Session:
                 self.screen.say(f"the climb is over: {stop.why}")
         except ModelSpent as e:  # as any other budget: what is promoted stands
             self.screen.say(str(e))
-            ascent.hear()
+            policy.hear()
 
-    def desk(self, quota: Quota) -> Desk:
+    def desk(self, quota: Quota) -> Submissions:
         """Where authors bring candidates to this run, in place of `climb`. Raises RunError if it is over."""
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             raise RunError(f"run {self.directory} has committed to its champion; there is nothing left to climb")
         assert self._executor is not None
-        whole = counting(self.task)
-        return Desk(
+        return Submissions(
             self.opening,
             self.task.spec,
             self.ledger,
             self._executor,
-            self._hub,
+            self._attempts(),
             quota,
-            whole,
+            counting(self.task),
             self._heard,
-            self._broker,
         )
+
+    def _attempts(self) -> Attempts:
+        assert self._executor is not None
+        assert self._hub is not None
+        isolated = Isolated(self._executor, self._broker, counting(self.task))
+        return Attempts(self.ledger, self._hub, isolated, self.task.spec.splits)
 
     def _heard(self, event: BlockRecord | Generation | Asked | Answer) -> None:
         match event:

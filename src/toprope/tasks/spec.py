@@ -64,7 +64,7 @@ def _useless(spec: TaskSpec) -> Iterator[str]:
 
 
 def with_tuned(folder: Path, task_id: str, baselines: dict[str, Baseline]) -> dict[str, Baseline]:
-    """The baselines, each followed by `NAME (tuned)` where tuned.json holds what `assay.reference` found."""
+    """The baselines, each followed by `NAME (tuned)` where tuned.json holds what `toprope reference --tune` found."""
     path = folder / TUNED
     chosen = json.loads(path.read_text()).get(task_id, {}) if path.is_file() else {}
     found = {}

@@ -5,10 +5,16 @@ It trusts the candidate, which the product never does: other people's go through
 
 from __future__ import annotations
 
+import importlib
 import inspect
 import json
+import sys
 from collections.abc import Callable, Mapping
 from functools import partial
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import spec_from_loader
+from types import ModuleType
 from typing import Any
 
 import numpy as np
@@ -17,10 +23,38 @@ from toprope.protocols import Outputs, Scripted, Task, has_script
 from toprope.types import Call, Draw, Json, Tree
 
 
+class _Files(MetaPathFinder, Loader):
+    """Finds modules by name among the files of a tree."""
+
+    def __init__(self, files: Mapping[str, bytes]) -> None:
+        self._files = files
+
+    def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
+        return spec_from_loader(fullname, self) if f"{fullname}.py" in self._files else None
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = f"{module.__name__}.py"
+        exec(compile(self._files[name], name, "exec"), vars(module))
+
+
+def load(tree: Tree) -> ModuleType:
+    """The module solution.py, made anew by every call; the tree's other files can be imported while it loads."""
+    own = [name.removesuffix(".py") for name in tree.files]
+    before = {name: sys.modules.pop(name) for name in own if name in sys.modules}
+    finder = _Files(tree.files)
+    sys.meta_path.insert(0, finder)
+    try:
+        return importlib.import_module("solution")
+    finally:
+        sys.meta_path.remove(finder)
+        for name in own:
+            sys.modules.pop(name, None)
+        sys.modules.update(before)
+
+
 def outputs(task: Task, tree: Tree, draw: Draw, params: Mapping[str, Json] | None = None) -> Outputs:
     """What one variant answers on a draw, as the scorer would receive it: name -> (1, *shape)."""
-    module: dict[str, Any] = {}
-    exec(compile(tree.files["solution.py"], "solution.py", "exec"), module)
+    module = vars(load(tree))
     dialogue = task.dialogue(draw, frozenset(e for e in task.spec.entries if e in module))
     kept: dict[str, Any] = {}
     question = next(dialogue)

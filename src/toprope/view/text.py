@@ -202,6 +202,25 @@ def bench(r: dict[str, Any]) -> str:
     return table(rows)
 
 
+def reference(r: dict[str, Any]) -> str:
+    """A table in Markdown."""
+    splits = [name for name in r["rows"][0] if name not in ("candidate", "gain")]
+    lines = [f"| candidate | {' | '.join(splits)} | over the {r['against']} |", "|---" * (len(splits) + 2) + "|"]
+    for row in r["rows"]:
+        cells = []
+        for e in (row[split] for split in splits):
+            failed = f", fails on {e['failed']}" if e["failed"] else ""
+            cells.append(f"{e['value']:.3f} [{e['lo']:.3f}, {e['hi']:.3f}]{failed}")
+        gain = "{value:+.3f} ± {se:.3f}".format(**row["gain"])
+        lines.append(f"| {row['candidate']} | {' | '.join(cells)} | {gain} |")
+    return "\n".join(lines)
+
+
+def tuned(r: dict[str, Any]) -> str:
+    rows = [f"{name}: dev {found['dev']:.4f}, {found['params']}" for name, found in r["tuned"].items()]
+    return "\n".join([*rows, r["path"]])
+
+
 def hackrate(r: dict[str, Any]) -> str:
     """One table for each unit, then the refused calls. Names of models and directions are others' words."""
     lines = [f"{r['conversations']} conversations of {r['runs']} runs, {r['experiments']} experiments; 95 % intervals"]

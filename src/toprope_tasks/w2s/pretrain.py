@@ -1,8 +1,8 @@
 """Pretrains one lineage, a strong and a weak language model, on the generated corpus. Needs PyTorch (`[torch]`).
 
 Used to make the shipped weights and, by `toprope vault pretrain`, the private ones that make a vault certify. One
-thread, CPU: a few minutes. `python -m toprope_tasks.w2s.pretrain SEED OUT.npz` runs it by hand.
-Same seed, other PyTorch version or machine: other weights. What counts is the recorded hash, not the seed.
+thread, CPU: a few minutes. Same seed, other PyTorch version or machine: other weights. What counts is the recorded
+hash, not the seed.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ import hashlib
 import json
 import math
 import secrets
-import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -157,9 +156,3 @@ def answer_accuracy(weights: lm.Weights, shape: lm.Shape, n: int = 4000) -> floa
     ops, digits = rng.integers(0, 10, n), rng.integers(0, 10, (n, 5))
     out = lm.logits(weights, lm.states(weights, shape, corpus.prompts(ops, digits)))
     return float(np.mean(out[:, :10].argmax(1) == corpus.answers(ops, digits)))
-
-
-if __name__ == "__main__":
-    print(
-        json.dumps(pretrain(int(sys.argv[1]), Path(sys.argv[2]), lambda what, f: print(f"{f:4.0%} {what}", flush=True)))
-    )

@@ -72,5 +72,5 @@ def _spread(task: Task, seen: float) -> Check:
     ok = seen / NEAR <= said <= seen * NEAR
     why = f"metric.spread {said:g} beside the standard deviation of good candidates' differences, {seen:.2g} here"
     if not ok:
-        why += f"; `python -m toprope.assay.reference {task.spec.id} --spread 100` measures it"
+        why += f"; `toprope reference {task.spec.id} --spread 100` measures it"
     return Check("spread", ok, round(said / max(seen, 1e-12), 3), NEAR, why, advice=True)
