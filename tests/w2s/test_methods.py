@@ -5,9 +5,10 @@ import pytest
 
 from toprope.tasks.trusted import load
 from toprope_tasks.w2s import baselines, space
+from toprope_tasks.w2s.task import WeakToStrong
 
 METHODS = baselines.METHODS
-TARGETS = load(baselines.tree()).targets
+TARGETS = load(WeakToStrong("w2s/probe-v1").starter()).targets
 
 
 @pytest.fixture(scope="module")
@@ -288,9 +289,9 @@ def test_any_point_of_the_space_is_a_valid_method(pool):
         assert u.min() >= 0 < u.max()
 
 
-def test_every_method_is_a_point_and_a_run(pool):
+def test_every_method_is_a_point_and_a_run(pool, task):
     """All baselines, tuned ones too, are known to the grammar and give valid targets."""
-    for name, baseline in baselines.baselines().items():
+    for name, baseline in task.baselines().items():
         t, u = run(pool, baseline.params)
         assert 0 <= t.min() <= t.max() <= 1, name
         assert u.max() > 0, name
@@ -298,12 +299,15 @@ def test_every_method_is_a_point_and_a_run(pool):
             space.grammar().encode(baseline.params)
 
 
-def test_tuned_methods_keep_their_own_blocks():
-    """Tuning changed a method's own scalars only."""
-    for name, params in baselines.tuned().items():
-        method = METHODS[name]
-        changed = {key for key in params if params[key] != method.params.get(key)}
-        assert changed <= {*method.own, *method.more}, name
+def test_tuned_methods_keep_their_own_blocks(task):
+    """Tuning changed a method's own scalars only; the other tiers are compared with the same."""
+    found = task.baselines()
+    tuned = {name.removesuffix(" (tuned)"): b.params for name, b in found.items() if b.tuned}
+    assert len(tuned) == 23
+    for name, params in tuned.items():
+        changed = {key for key in params if params[key] != METHODS[name].params.get(key)}
+        assert changed <= set(METHODS[name].own), name
+    assert WeakToStrong("w2s/probe-hard-v1").baselines() == found
 
 
 def test_unknown_parameter_is_named(pool):
@@ -323,9 +327,9 @@ def test_flat_space_has_ten_free_scalars():
     assert sum(len(d.levels) > 1 for d in space.flat_space().dims) == 10
 
 
-def test_tree_is_small_and_self_contained():
+def test_tree_is_small_and_self_contained(task):
     """The candidate's files stay under 64 KiB and import nothing but numpy and each other."""
-    files = baselines.tree().files
+    files = task.starter().files
     assert set(files) == {"solution.py", "blocks.py"}
     assert sum(map(len, files.values())) < 65536
     imports = {

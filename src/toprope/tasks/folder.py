@@ -75,11 +75,11 @@ class FolderTask:
     sources: ClassVar[Mapping[str, str]] = {}
     honeypot: ClassVar[Pairs | None] = None
 
-    def __init__(self, task_id: str, folder: Path | None = None) -> None:
-        """folder: that holds task.toml; None: where the class is written. Raises UsageError if task.toml is malformed
-        or has another id."""
-        self._folder = folder or Path(inspect.getfile(type(self))).parent
-        self.spec = load_spec(self._folder / "task.toml")
+    def __init__(self, task_id: str, card: Path | None = None) -> None:
+        """card: its task.toml, where several tasks share a class. Raises UsageError if it is malformed or has another
+        id."""
+        self._folder = Path(inspect.getfile(type(self))).parent
+        self.spec = load_spec(card or self._folder / "task.toml")
         if task_id != self.spec.id:
             raise UsageError(f"task {task_id!r} is not in {self._folder.name}; it has {self.spec.id}")
 

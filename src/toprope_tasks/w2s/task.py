@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from functools import cached_property, partial
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -21,9 +21,11 @@ from numpy.typing import NDArray
 from toprope.errors import UsageError
 from toprope.protocols import Baseline, Decoy, Dialogue, Outputs, Progress, Secret
 from toprope.tasks.folder import FolderTask
-from toprope.types import Array, Call, Draw, Floats, Round, Split, Tree
-from toprope_tasks.w2s import baselines, cells, draws, space, student
+from toprope.tasks.spec import with_tuned
+from toprope.types import Array, Call, Draw, Floats, Round, Split
+from toprope_tasks.w2s import cells, draws, space, student
 from toprope_tasks.w2s.bank import LINES_PER_OP, open_bank
+from toprope_tasks.w2s.baselines import METHODS
 from toprope_tasks.w2s.pretrain import PRIVATE, for_vault
 
 HERE = Path(__file__).parent
@@ -33,8 +35,9 @@ CHUNK = 125  # test rows a candidate's own student sees at once
 BATCH = 32  # probes fitted together: beyond this the columns leave the cache
 WEIGHTS = "TOPROPE_W2S_WEIGHTS"  # names a weights file for the hidden splits
 RUN_WEAK, RUN_GAP = 0.70, 0.10  # a random run concept is drawn again until its draw clears these
+STANDARD = "w2s/probe-v1"
 TIERS = {  # id -> (which cells, the folder of its task.toml)
-    "w2s/probe-v1": ("standard", "probe"),
+    STANDARD: ("standard", "probe"),
     "w2s/probe-hard-v1": ("hard", "hard"),
     "w2s/probe-runs-v1": ("runs", "random"),
 }
@@ -57,12 +60,14 @@ class WeakToStrong(FolderTask):
     """One tier. Hidden splits are made from private weights: $TOPROPE_W2S_WEIGHTS, or the vault's own, else from the
     public demo's."""
 
+    space = space.grammar()
+    points = METHODS
+
     def __init__(self, task_id: str, weights: Path | None = None, lines_per_op: int = LINES_PER_OP) -> None:
         """weights: .npz for the hidden splits, in place of all of these. lines_per_op: size of the bank; tests use a
         small one."""
         self.tier, folder = TIERS[task_id]
-        super().__init__(task_id, HERE / folder)
-        self.space = space.grammar()
+        super().__init__(task_id, HERE / folder / "task.toml")
         self._lines = lines_per_op
         named = weights or os.environ.get(WEIGHTS)
         self._fixed = named is not None
@@ -148,13 +153,9 @@ class WeakToStrong(FolderTask):
         return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, test_labels=coins))
 
     def baselines(self) -> Mapping[str, Baseline]:
-        """Published methods as points of the grammar, at defaults and `(tuned)`."""
-        return baselines.baselines()
-
-    @cached_property
-    def _starter(self) -> Tree:
-        """The method grammar; with no params it is vanilla."""
-        return baselines.tree()
+        """Published methods as points of the grammar, at defaults and as tuned on the standard tier."""
+        found = super().baselines()
+        return found if self.spec.id == STANDARD else with_tuned(HERE, STANDARD, dict(found))
 
 
 def _share(progress: Progress, i: int, of: int, what: str, done: float) -> None:
