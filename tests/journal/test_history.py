@@ -5,11 +5,12 @@ import numpy as np
 import pytest
 
 from toprope.errors import RunError
-from toprope.journal.history import export, tell
+from toprope.journal.export import export
+from toprope.journal.reading import from_entries
 from toprope.journal.records import BlockRecord, Generation, Opening
 from toprope.journal.spec import Search
 from toprope.protocols import Entry
-from toprope.referee.messages import Answer
+from toprope.referee.recorded import Answer
 from toprope.space import Space, choice
 from toprope.types import Tree
 from toprope.wire import encode
@@ -32,7 +33,7 @@ def block(lo: int, hi: int, **changes: object) -> BlockRecord:
 def story(*records: object, opening: Opening = OPENING):
     names = {Opening: "open", BlockRecord: "block", Generation: "generation", Answer: "answer"}
     rows = [opening, *records]
-    return tell("run", [Entry(i, names[type(r)], encode(r), "h") for i, r in enumerate(rows)])
+    return from_entries("run", [Entry(i, names[type(r)], encode(r), "h") for i, r in enumerate(rows)])
 
 
 @pytest.mark.parametrize(

@@ -16,9 +16,9 @@ from toprope.cli.agents import mcp
 from toprope.cli.climbing import climb, wished
 from toprope.errors import UsageError
 from toprope.journal import spec
-from toprope.journal.history import read
 from toprope.journal.ledger import read_entries
 from toprope.journal.options import OPTIONS
+from toprope.journal.reading import read
 from toprope.journal.records import Opening, record
 from toprope.journal.spec import Ask, Asks, External, Plan, Replay, Researchers, Search
 from toprope.protocols import Entry
@@ -133,9 +133,9 @@ def old(tmp_path, monkeypatch):
 def test_a_ledger_of_format_1_is_read_and_verified(old, tmp_path):
     """A run of an earlier version stays readable, and everything in it can be run again."""
     story = read(old)
-    assert (story.opening.format, story.opening.climber, story.ask.climber) == (1, Search(), Search())
+    assert (story.opening.format, story.opening.climber, story.spec.climber) == (1, Search(), Search())
     command = render(story).partition("<h2>To repeat it</h2>\n<pre>")[2].partition("</pre>")[0]
-    assert parsed(shlex.split(command))[0] == msgspec.structs.replace(story.ask, run="")
+    assert parsed(shlex.split(command))[0] == msgspec.structs.replace(story.spec, run="")
     result = verify(old, None, "linux-landlock", 1, tmp_path / "vault", render, lambda *_: None)
     assert result["ok"], result["checks"]
     assert result["champion_reproduced"]

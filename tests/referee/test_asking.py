@@ -15,7 +15,8 @@ from toprope.protocols import ModelUse
 from toprope.referee import provider
 from toprope.referee.asking import Asking, key
 from toprope.referee.broker import Broker, Rejected, Told, silent
-from toprope.referee.messages import Question, Reply, Said
+from toprope.referee.messages import Question, Said
+from toprope.referee.recorded import Reply
 from toprope.sandbox.job import Refused
 
 USE = ModelUse(calls=2, prompt_bytes=100, reply_tokens=50)

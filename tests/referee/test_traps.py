@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from toprope import seeding
-from toprope.journal.history import export, read, summary
+from toprope.journal.export import export, summary
+from toprope.journal.reading import read
 from toprope.journal.records import Ask
 from toprope.journal.spec import Search
 from toprope.referee.messages import ScorerConfig, Work

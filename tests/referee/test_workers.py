@@ -13,8 +13,9 @@ import pytest
 
 from toprope.errors import WorkerDied
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, ScorerConfig, Work
+from toprope.referee.messages import HubConfig, ScorerConfig, Work
 from toprope.referee.pool import MAX_TRIES, ScorerPool
+from toprope.referee.recorded import Answer
 from toprope.referee.sealed import Vault
 from toprope.sandbox.process import Zygote
 from toprope.types import Block, Candidate, Tree

@@ -9,11 +9,12 @@ import time
 import msgspec
 import pytest
 
-from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.errors import RunError, UsageError
-from toprope.journal.history import export, read, summary
+from toprope.journal.checks import contradictions
+from toprope.journal.export import export, summary
 from toprope.journal.ledger import read_entries
+from toprope.journal.reading import read
 from toprope.journal.records import Ask, Plan, Spent
 from toprope.journal.spec import External
 from toprope.referee.traps import complete_secret
@@ -253,7 +254,7 @@ def test_forged_authors_are_noticed(tmp_path):
     assert "parent" in " ".join(contradictions(entries, msgspec.structs.replace(honest, blocks=blocks)))
     for few in (Plan(experiments=1), Plan(attempts=0)):
         story = msgspec.structs.replace(
-            honest, opening=msgspec.structs.replace(honest.opening, climber=External(few)), ask=None
+            honest, opening=msgspec.structs.replace(honest.opening, climber=External(few)), spec=None
         )
         assert "all it may" in " ".join(contradictions(entries, story))
     early = [msgspec.structs.replace(honest.asked[0], made=1)]

@@ -7,7 +7,7 @@ from rich.console import Console
 from stories import EVIL, block, estimate, generation, opening, story
 
 from toprope.journal.records import Asked
-from toprope.referee.messages import Answer
+from toprope.referee.recorded import Answer
 from toprope.types import Candidate, Tree
 from toprope.view import terminal, text
 

@@ -93,7 +93,7 @@ def wished(task: str, options: dict[str, Any]) -> Any:
 
 def able(ask: Any) -> None:
     """Raises UsageError for models that cannot be had, before a directory or the vault is touched."""
-    from toprope.referee.messages import SCRIPTED
+    from toprope.referee import SCRIPTED
     from toprope.referee.provider import get
 
     if ask.asks is not None and ask.asks.model != SCRIPTED:
@@ -117,7 +117,8 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
 
-    from toprope.journal.history import read, summary
+    from toprope.journal.export import summary
+    from toprope.journal.reading import read
     from toprope.run.session import Session
     from toprope.view import report, terminal, text
 
@@ -175,7 +176,7 @@ def _climbed(session: Any) -> None:
 
 def _model_forecast(session: Any) -> str:
     """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
-    from toprope.referee.messages import SCRIPTED
+    from toprope.referee import SCRIPTED
 
     asks, use, splits = session.opening.asks, session.task.spec.model, session.task.spec.splits
     if asks is None or use is None or asks.model == SCRIPTED:

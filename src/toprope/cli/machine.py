@@ -71,8 +71,8 @@ def referee(
 
     `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
     """
+    from toprope.referee import SCRIPTED
     from toprope.referee.address import parse, read_tokens
-    from toprope.referee.messages import SCRIPTED
     from toprope.referee.service import Service, Terms
     from toprope.run.session import vault_directory
     from toprope.sandbox.kernel import close_memory

@@ -16,7 +16,7 @@ from toprope.journal.spec import Asks as Asks
 from toprope.journal.spec import Climbing
 from toprope.journal.spec import Plan as Plan
 from toprope.protocols import Entry
-from toprope.referee.messages import Answer, Opened, Reply
+from toprope.referee.recorded import Answer, Opened, Reply
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 

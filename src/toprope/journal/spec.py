@@ -15,7 +15,7 @@ import msgspec
 from toprope import climbers
 from toprope.errors import UsageError
 from toprope.journal.options import OPTIONS, is_text, tied
-from toprope.referee.messages import SCRIPTED
+from toprope.referee import SCRIPTED
 from toprope.tasks import registry
 
 

@@ -9,7 +9,8 @@ import msgspec
 
 from toprope import wire
 from toprope.protocols import ModelUse
-from toprope.referee.messages import Question, Reply, Said
+from toprope.referee.messages import Question, Said
+from toprope.referee.recorded import Reply
 from toprope.sandbox.job import Refused
 
 _Form = tuple[list[Said], int]

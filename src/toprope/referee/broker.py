@@ -18,8 +18,10 @@ from typing import Any, NamedTuple
 
 from toprope.errors import ModelSpent, NoAnswer, NoReply, RunError
 from toprope.protocols import ModelUse, Task, has_script
+from toprope.referee import SCRIPTED
 from toprope.referee.asking import key, size
-from toprope.referee.messages import SCRIPTED, Question, Reply, Said
+from toprope.referee.messages import Question, Said
+from toprope.referee.recorded import Reply
 
 LARGEST = 10**12  # tokens or dollars of one reply
 TOKEN = 64  # characters that one token of a reply is believed to hold; what goes beyond is cut

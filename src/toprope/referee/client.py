@@ -14,7 +14,6 @@ from toprope import wire
 from toprope.errors import WorkerDied
 from toprope.referee.messages import (
     Acknowledge,
-    Answer,
     Attempt,
     Commit,
     Failed,
@@ -22,11 +21,11 @@ from toprope.referee.messages import (
     HubConfig,
     HubReady,
     Noted,
-    Opened,
     Progress,
     Unseal,
 )
 from toprope.referee.pool import raise_failed, spawn
+from toprope.referee.recorded import Answer, Opened
 from toprope.stats.leak import TICKS
 from toprope.types import Candidate
 

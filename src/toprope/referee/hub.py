@@ -30,20 +30,19 @@ from toprope.referee.exam import examine
 from toprope.referee.gate import Gate, Verdict
 from toprope.referee.messages import (
     Acknowledge,
-    Answer,
     Attempt,
     Commit,
     Failed,
     HubConfig,
     HubReady,
     Noted,
-    Opened,
     Progress,
     ScorerConfig,
     ToHub,
     Unseal,
 )
 from toprope.referee.pool import ScorerPool
+from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker

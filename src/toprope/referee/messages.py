@@ -1,4 +1,7 @@
-"""What run process, hub and scorers say to each other. Every message is a typed record on a `wire.Channel`."""
+"""What run process, hub and scorers say to each other. Every message is a typed record on a `wire.Channel`.
+
+What a ledger or a vault keeps besides stands in `recorded.py`; everything here is forgotten when it has been read.
+"""
 
 from __future__ import annotations
 
@@ -8,12 +11,11 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
+from toprope.referee import SCRIPTED
+from toprope.referee.recorded import Answer, Opened, Reply
 from toprope.space import Space
-from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS
-from toprope.types import Block, BlockResult, Candidate, Floats, Incident, Outcome, Split, Tree
-
-SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
+from toprope.types import Block, BlockResult, Candidate, Floats, Outcome, Split, Tree
 
 # ---------------------------------------------------------------- to and from a scorer
 
@@ -82,17 +84,6 @@ class Question(msgspec.Struct, frozen=True, tag=True):
 
     messages: list[Said]
     sample: int = 0
-
-
-class Reply(msgspec.Struct, frozen=True, tag=True):
-    """key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
-    dollars: by its price list, 0 without one. refused: the provider takes other questions, but not this one."""
-
-    key: bytes
-    text: str
-    tokens: int
-    dollars: float = 0.0
-    refused: bool = False
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
@@ -171,17 +162,6 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     ticks: Annotated[int, msgspec.Meta(ge=1, le=TICKS)] = TICKS
 
 
-class Answer(msgspec.Struct, frozen=True, tag=True):
-    """One bit. measured comes with a PROMOTE only, from a slice nobody had queried. tick: when it left."""
-
-    candidate: str
-    promoted: bool
-    attempt: int
-    slice: int
-    measured: Estimate | None = None
-    tick: int = 0
-
-
 class Commit(msgspec.Struct, frozen=True, tag=True):
     """The one candidate the test will be opened for, before the beacon's round. head: of the ledger that holds it."""
 
@@ -201,40 +181,6 @@ class Unseal(msgspec.Struct, frozen=True, tag=True):
     candidate: Candidate
     head: str = ""
     beacon: str | None = None
-
-
-class Judged(msgspec.Struct, frozen=True):
-    """What stood behind one answer of the gate, revealed with the test: promoted where log_e reached level after so
-    many draws. error: what ended the hidden work before that."""
-
-    slice: int
-    attempt: int
-    candidate: str
-    promoted: bool
-    tick: int
-    log_e: float
-    level: float
-    draws: int
-    error: str
-
-
-class Opened(msgspec.Struct, frozen=True, tag=True):
-    """The sealed result, the paired differences champion - baseline, the revealed run secret and verdicts, and what
-    tripwires and honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents.
-    replies: of the model that candidates asked on hidden draws."""
-
-    champion: Estimate
-    baselines: dict[str, Estimate]
-    gains: dict[str, Estimate]
-    opening: int
-    draws: int
-    secret: bytes
-    cpu_s: float
-    per_draw: Floats  # (draws,) the champion's normalised gain, so that dev can be compared with hidden draws
-    gate: list[Judged] = []
-    beacon: str | None = None
-    incidents: dict[str, list[Incident]] = {}
-    replies: list[Reply] = []
 
 
 ToScorer = Load | Work | Reply

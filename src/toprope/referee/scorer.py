@@ -31,11 +31,11 @@ from toprope.referee.messages import (
     Progress,
     Question,
     Ready,
-    Reply,
     ScorerConfig,
     ToScorer,
     Work,
 )
+from toprope.referee.recorded import Reply
 from toprope.referee.traps import Traps, used
 from toprope.sandbox.box import Case, Job, JobResult, Sandbox
 from toprope.sandbox.kernel import harden_worker

@@ -23,7 +23,7 @@ import msgspec
 from toprope import seeding, wire
 from toprope.errors import RunError, UsageError
 from toprope.referee.gate import Verdict
-from toprope.referee.messages import Answer, Judged, Reply
+from toprope.referee.recorded import Answer, Judged, Reply
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.types import Candidate, Incident

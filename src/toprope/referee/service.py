@@ -26,20 +26,19 @@ import msgspec
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
+from toprope.referee import SCRIPTED
 from toprope.referee.address import Address, Hello
 from toprope.referee.messages import (
-    SCRIPTED,
     Acknowledge,
-    Answer,
     Failed,
     FromHub,
     HubConfig,
     HubReady,
     Noted,
-    Opened,
     ToHub,
 )
 from toprope.referee.pool import spawn
+from toprope.referee.recorded import Answer, Opened
 from toprope.tasks import registry
 
 MAX_FRAME = 4 << 20  # bytes; a candidate's files are far smaller

@@ -15,7 +15,7 @@ import numpy as np
 from toprope.journal.records import Asked, Audited, record
 from toprope.protocols import Ledger, Splits
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer
+from toprope.referee.recorded import Answer
 from toprope.referee.schedule import pace
 from toprope.run import audit
 from toprope.run.evaluate import Evaluator

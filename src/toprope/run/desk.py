@@ -36,17 +36,17 @@ from toprope.journal.records import (
 )
 from toprope.protocols import Ledger, TaskSpec
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, Work
+from toprope.referee.messages import Work
 from toprope.referee.pool import ScorerPool
+from toprope.referee.recorded import Answer
 from toprope.referee.schedule import pace
 from toprope.run import audit, stopping
 from toprope.run.evaluate import lone
 from toprope.run.experiment import joined, size
-from toprope.run.race import Anchors
 from toprope.run.turns import Turns
 from toprope.space import several
 from toprope.stats.intervals import ratio
-from toprope.types import Block, Candidate, Floats, Incident, Outcome, certain
+from toprope.types import Anchors, Block, Candidate, Floats, Incident, Outcome, certain
 
 STARTER = "starter"  # the author of experiment 0
 MOMENTS = 2  # ticks at which an answer may leave; until the last one, everybody waits

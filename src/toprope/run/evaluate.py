@@ -20,7 +20,7 @@ from toprope.referee.messages import Done, Work
 from toprope.referee.pool import ScorerPool
 from toprope.run.race import Piece, Scored
 from toprope.space import Space
-from toprope.types import Block, Codes, Incident, Outcome, Tree, certain
+from toprope.types import Block, Codes, Incident, Outcome, Tree, certain, merged
 
 
 class Evaluator:
@@ -101,12 +101,11 @@ def lone(
         Work(i, msgspec.structs.replace(block, draws=cut), "dev", replicate=replicate) for i, cut in enumerate(cuts)
     ]
     scores = np.full(draws, np.nan, dtype=np.float32)
-    seen: dict[tuple[str, str], Incident] = {}
+    seen: list[Incident] = []
     for done in pool.run(works):
         scores[list(cuts[done.id])] = done.result.scores[0]
-        for incident in done.result.incidents.get(0, []):
-            seen.setdefault((incident.kind, incident.severity), incident)
-    return Lone(scores, list(seen.values()), time.monotonic() - start + pool.waiting(pool.asked - asked))
+        seen += done.result.incidents.get(0, [])
+    return Lone(scores, merged(seen), time.monotonic() - start + pool.waiting(pool.asked - asked))
 
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:

@@ -19,27 +19,29 @@ import numpy as np
 import toprope
 from toprope import climbers, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
-from toprope.journal.history import Story, tell
+from toprope.journal.history import RunHistory
 from toprope.journal.ledger import FORMAT, SqliteLedger
+from toprope.journal.reading import from_entries
 from toprope.journal.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
 from toprope.journal.spec import Climbing, Replay, Search
 from toprope.protocols import Climber, Task, counting
 from toprope.referee import mark
 from toprope.referee.broker import broker_for
 from toprope.referee.client import Connect, HubClient, own_hub
-from toprope.referee.messages import Answer, HubConfig, Opened, Reply, ScorerConfig, Unseal, Work
+from toprope.referee.messages import HubConfig, ScorerConfig, Unseal, Work
 from toprope.referee.pool import ScorerPool
+from toprope.referee.recorded import Answer, Opened, Reply
 from toprope.run.ascent import Ascent
 from toprope.run.desk import Desk, Quota
 from toprope.run.evaluate import Evaluator
 from toprope.run.loop import Budget, climb
-from toprope.run.race import Anchors, Race
+from toprope.run.race import Race
 from toprope.run.stopping import Stop
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
 from toprope.tasks import places, registry
 from toprope.tasks.places import vault_directory as vault_directory
-from toprope.types import Block, Candidate, Codes, Floats, Outcome, Tree
+from toprope.types import Anchors, Block, Candidate, Codes, Floats, Outcome, Tree
 
 LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
 
@@ -94,7 +96,7 @@ class Session:
             first = next(self.ledger.read("open"), None)
             past: Opening | None = record(first) if first is not None else None
             if past is not None:
-                tell(str(directory), self.ledger.read())  # refuses records that make no sense together
+                from_entries(str(directory), self.ledger.read())  # refuses records that make no sense together
             if past is not None and self.tested is None and past.tier != tier(past.tier).tier:
                 how = "with" if past.tier == "none" else "without"
                 raise RunError(
@@ -148,7 +150,7 @@ class Session:
         self._pool = ScorerPool(config, self._workers, self.screen.progress, broker=broker)
         self.mark = mark.of_task(self.task) | self._pool.mark
         if past is not None:
-            self._same_task(tell(str(self.directory), self.ledger.read()), self._pool)
+            self._same_task(from_entries(str(self.directory), self.ledger.read()), self._pool)
             self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
         assert self._hub is not None
         self._hub.wait_ready()
@@ -161,7 +163,7 @@ class Session:
                 f"{ask.task} needs one and the same: copy the vault's dialect file here, or climb without --referee"
             )
 
-    def _same_task(self, story: Story, pool: ScorerPool) -> None:
+    def _same_task(self, story: RunHistory, pool: ScorerPool) -> None:
         """Raises RunError for a task that does something else than when the run began: draws, anchors, scores. Other
         code that does the same is said, and its digest stands in the sitting's entry."""
         past = story.opening
@@ -171,7 +173,7 @@ class Session:
         if then.get(mark.CODE, "") not in ("", self.mark[mark.CODE]):
             self.screen.say("the task's code was changed since the run began; what it does was not, so the run goes on")
 
-    def _otherwise(self, story: Story, pool: ScorerPool) -> str:
+    def _otherwise(self, story: RunHistory, pool: ScorerPool) -> str:
         """What the scores of the starter, and of the last that ran alone, say of the task on the first dev draws."""
         o = story.opening
         n = min(mark.DRAWS, len(o.floors))
@@ -433,7 +435,7 @@ def one_candidate(pool: ScorerPool, candidate: Candidate, draws: int) -> Block:
     return Block(*pool.add(candidate.tree, space), rows, tuple(range(draws)))
 
 
-def _first_scores(s: Story, experiment: int, n: int) -> Floats | None:
+def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
     """Its recorded scores on the first n dev draws, if it had some in one block."""
     for b in s.blocks:
         at = np.flatnonzero(b.experiments == experiment)

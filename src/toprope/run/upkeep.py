@@ -11,7 +11,8 @@ from typing import Any
 import platformdirs
 
 from toprope.errors import RunError, UsageError
-from toprope.journal.history import Story, read
+from toprope.journal.history import RunHistory
+from toprope.journal.reading import read
 from toprope.tasks.places import vault_directory
 from toprope.types import Candidate
 
@@ -82,7 +83,7 @@ def _row(path: Path) -> dict[str, Any]:
     }
 
 
-def state(path: Path, s: Story) -> str:
+def state(path: Path, s: RunHistory) -> str:
     """climbing: a process holds it. stopped: `resume` goes on. committed: waits for a beacon. unsealed: over."""
     if s.test is not None:
         return "unsealed"

@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from toprope.journal.records import Asked, BlockRecord, Generation, Opening
-from toprope.referee.messages import Answer, Opened
+from toprope.referee.recorded import Answer, Opened
 from toprope.view import text
 
 BARS = "▁▂▃▄▅▆▇█"

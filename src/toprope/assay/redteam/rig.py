@@ -32,7 +32,8 @@ from toprope.errors import RunError
 from toprope.journal.ledger import SqliteLedger, read_entries
 from toprope.journal.records import record
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal, Work
+from toprope.referee.messages import HubConfig, HubReady, Unseal, Work
+from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import pace
 from toprope.referee.sealed import Vault
 from toprope.run.evaluate import Evaluator
