@@ -6,7 +6,7 @@ import numpy as np
 
 from toprope.journal.history import RunHistory
 from toprope.journal.records import Asked, BlockRecord, Generation, Opening
-from toprope.journal.spec import Replay
+from toprope.journal.spec import Replay, RunSpec
 from toprope.referee.recorded import Answer, Opened
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
@@ -29,7 +29,9 @@ def opening(**changes: object) -> Opening:
         "protection": PROTECTION, "floors": np.zeros(2), "ceilings": np.ones(2), "tree": TREE,
         "space": Space([choice("face", [0, EVIL])]), "started": 0.0,
     }  # fmt: skip
-    return Opening(**{**fields, **changes})  # type: ignore[arg-type]
+    fields |= changes
+    asked = {name: fields.pop(name) for name in RunSpec.__struct_fields__ if name in fields}
+    return Opening(spec=RunSpec(**asked), **fields)  # type: ignore[arg-type]
 
 
 def generation(number: int, best: float | None, experiments: int | None = None) -> Generation:

@@ -90,9 +90,10 @@ def conversations(directory: Path) -> list[Conversation]:
     """Of one run, by researcher and time. Raises UsageError for a climb without authors, RunError for no run."""
     story = read(directory)
     o = story.opening
-    if o.plan is None:
+    if o.spec.plan is None:
         raise UsageError(
-            f"run {directory} was climbed by {o.climber.label}, which has no conversations; expected llm or external"
+            f"run {directory} was climbed by {o.spec.climber.label}, which has no conversations; "
+            "expected llm or external"
         )
     found = list(_transcripts(directory, story))
     silent = {path.parent.name for path in (directory / "researchers").glob("*/calls.jsonl")} - {
@@ -103,15 +104,15 @@ def conversations(directory: Path) -> list[Conversation]:
     for c in sorted(found, key=lambda c: (c.researcher, c.began)):
         by_author.setdefault(c.researcher, []).append(c)
     for name, own in by_author.items():
-        _deal(own, _calls(directory, name, Quota.of(o.plan)), story)
+        _deal(own, _calls(directory, name, Quota.of(o.spec.plan)), story)
     return [c for own in by_author.values() for c in own]
 
 
 def _blank(story: RunHistory, name: str) -> Conversation:
     """No transcript: an agent of one's own keeps it elsewhere, a killed process kept none. Its calls are here."""
     o = story.opening
-    model = o.plan.model if o.plan is not None and o.plan.model else o.climber.label
-    return Conversation(o.run, f"{name}-1", name, model, "", "", 0.0, [], [], [])
+    model = o.spec.plan.model if o.spec.plan is not None and o.spec.plan.model else o.spec.climber.label
+    return Conversation(o.spec.run, f"{name}-1", name, model, "", "", 0.0, [], [], [])
 
 
 def _transcripts(directory: Path, story: RunHistory) -> Iterator[Conversation]:
@@ -217,7 +218,7 @@ def _deal(own: list[Conversation], calls: list[Call], story: RunHistory) -> None
             continue
         number, by = int(block.experiments[0]), scored.get(block.author.candidate.id[:12])
         here = own[0] if by is None else _at(own, by.at)
-        left = Quota.of(story.opening.plan).attempts if by is None else by.left
+        left = Quota.of(story.opening.spec.plan).attempts if by is None else by.left
         here.made.append(Made(number, tuple(seen.get(number, ())), left))
 
 

@@ -72,7 +72,7 @@ def verify(
         return _result(str(directory), [Check("chain", False, str(e))], None, None)
     _can_replay(story)
     checks = [_chain(entries, story), _vault(entries, story, vault), _revealed(story)]
-    task = registry.load(story.opening.task)
+    task = registry.load(story.opening.spec.task)
     replayed = None
     if checks[0].ok:
         progress("starting scorers", 0.0)
@@ -138,7 +138,7 @@ def _measured(s: RunHistory) -> list[Estimate]:
 
 
 def _can_replay(s: RunHistory) -> None:
-    o, here = s.opening, getattr(registry.load(s.opening.task), "hidden_weights", "")
+    o, here = s.opening, getattr(registry.load(s.opening.spec.task), "hidden_weights", "")
     if o.hidden != here:
         raise RunError(
             f"run {s.path} used hidden weights {o.hidden!r}, here are {here!r}; set TOPROPE_VAULT to a vault with them"
@@ -147,7 +147,7 @@ def _can_replay(s: RunHistory) -> None:
 
 def _model(s: RunHistory, task: Task, replies: list[Reply]) -> Broker | None:
     """What candidates' model said, from the ledger: no key is needed, and nothing is asked anew."""
-    asks, use = s.opening.asks, task.spec.model
+    asks, use = s.opening.spec.candidate_model, task.spec.model
     if use is None or asks is None or asks.model == SCRIPTED:
         return None
     return Broker(asks.model, use, None, known=replies)
@@ -155,10 +155,10 @@ def _model(s: RunHistory, task: Task, replies: list[Reply]) -> Broker | None:
 
 def _replies(s: RunHistory, vault: Path) -> Iterator[Check]:
     """No provider signs what it said. The vault beside us, if it knows the run, remembers it for hidden draws."""
-    asks = s.opening.asks
+    asks = s.opening.spec.candidate_model
     if asks is None or asks.model == SCRIPTED:
         return
-    kept = kept_replies(vault, s.opening.run) if s.test is not None else None
+    kept = kept_replies(vault, s.opening.spec.run) if s.test is not None else None
     if kept is None or s.test is None:
         yield Check("model", None, f"cannot be said: what {asks.model} replied is what the ledger says it did")
     else:
@@ -167,11 +167,11 @@ def _replies(s: RunHistory, vault: Path) -> Iterator[Check]:
 
 
 def _secrets(s: RunHistory) -> dict[Any, bytes]:
-    secrets: dict[Any, bytes] = {"dev": seeding.dev_secret(s.opening.seed)}
+    secrets: dict[Any, bytes] = {"dev": seeding.dev_secret(s.opening.spec.seed)}
     if s.test is not None:
         secrets |= dict.fromkeys(("val", "measure", "test"), s.test.secret)
-        if s.opening.beacon_round is not None:
-            secrets["test"] = seeding.beacon_secret(s.test.secret, s.opening.beacon_round, s.test.beacon or "")
+        if s.opening.spec.beacon_round is not None:
+            secrets["test"] = seeding.beacon_secret(s.test.secret, s.opening.spec.beacon_round, s.test.beacon or "")
     return secrets
 
 
@@ -188,7 +188,7 @@ def _chain(entries: list[Entry], s: RunHistory) -> Check:
 
 def _vault(entries: list[Entry], s: RunHistory, vault: Path) -> Check:
     """The vault beside us, if it knows the run, remembers the head of its ledger at the commitment."""
-    kept = kept_head(vault, s.opening.run)
+    kept = kept_head(vault, s.opening.spec.run)
     if kept is None:
         return Check("vault", None, "cannot be said: the vault here does not know this run's commitment")
     heads = [e.hash for e in entries if e.kind == "commit"]
@@ -199,14 +199,16 @@ def _revealed(s: RunHistory) -> Check:
     o, test = s.opening, s.test
     if test is None:
         return Check("revealed", None, "cannot be said: the secret is revealed when the test is opened")
-    if o.rehearsal is not None and test.secret != seeding.run_secret(o.rehearsal):
+    if o.spec.rehearsal is not None and test.secret != seeding.run_secret(o.spec.rehearsal):
         return Check("revealed", False, "the secret is not that of the rehearsal")
-    if o.certifying and (o.rehearsal is not None or o.protection.get("tier") == "none"):
+    if o.certifying and (o.spec.rehearsal is not None or o.protection.get("tier") == "none"):
         return Check("revealed", False, "a rehearsal or unprotected run is recorded as certifying")
-    if (o.beacon_round is None) != (test.beacon is None):
+    if (o.spec.beacon_round is None) != (test.beacon is None):
         return Check("revealed", False, "a beacon's round was named and no value used, or the other way round")
     ok = seeding.commitment(test.secret) == o.commitment
-    beacon = f"; compare {o.beacon_round} = {test.beacon} with the beacon's own record" if o.beacon_round else ""
+    beacon = (
+        f"; compare {o.spec.beacon_round} = {test.beacon} with the beacon's own record" if o.spec.beacon_round else ""
+    )
     return Check(
         "revealed", ok, f"the revealed secret {'has' if ok else 'does not have'} the hash committed to{beacon}"
     )

@@ -19,7 +19,7 @@ import numpy as np
 from toprope import seeding
 from toprope.journal.history import RunHistory
 from toprope.journal.records import Asked, BlockRecord, Opening
-from toprope.journal.spec import Ask, Plan
+from toprope.journal.spec import Plan
 from toprope.protocols import Entry
 from toprope.space import MAX_LEVELS, Space
 from toprope.stats.intervals import Estimate
@@ -67,9 +67,9 @@ def _opening(o: Opening) -> Iterator[str]:
         yield f"floors and ceilings of shapes {draws} and {o.ceilings.shape}"
     elif not (_finite(o.floors) and _finite(o.ceilings)):
         yield "a floor or ceiling is no number"
-    if not _number(o.started, o.detectable, o.seed, o.number):
+    if not _number(o.started, o.detectable, o.spec.seed, o.number):
         yield "a date, number or seed of its opening is none"
-    budgets = [b for b in (o.experiments, o.minutes) if b is not None]
+    budgets = [b for b in (o.spec.experiments, o.spec.minutes) if b is not None]
     if not budgets or not all(0 < b <= LARGEST for b in budgets):
         yield "its budget is none"
     if not _writable(o.protection):
@@ -214,7 +214,7 @@ def _authors(s: RunHistory) -> Iterator[str]:
     """What a desk would not have written: a candidate made from a later one, more than an author may ask."""
     if all(b.author is None for b in s.blocks):
         return
-    plan = s.opening.plan or Plan()
+    plan = s.opening.spec.plan or Plan()
     when: dict[str, int] = {c.id: e for e, c in sorted(s.candidates().items(), reverse=True)}
     experiments: dict[str, int] = {}
     attempts: dict[str, int] = {}
@@ -238,7 +238,7 @@ def _authors(s: RunHistory) -> Iterator[str]:
 def _figures(s: RunHistory) -> Iterator[str]:
     """What the ledger says of experiments follows from the scores it holds."""
     o = s.opening
-    if s.spec is not None and any(getattr(s.spec, f) != getattr(o, f) for f in Ask.__struct_fields__):
+    if s.spec is not None and s.spec != o.spec:
         yield "the run that was opened is not the one that was asked for"
     scores, failed = s.dev_scores()
     if {e for b in s.blocks if b.lo == 0 for e in b.experiments.tolist()} != set(scores):

@@ -16,11 +16,11 @@ def _estimate(e: Any) -> dict[str, float] | None:
 
 def _model(s: RunHistory) -> dict[str, Any] | None:
     """The model that candidates could ask, and what was asked of it; hidden work is known once the test is opened."""
-    if s.opening.asks is None:
+    if s.opening.spec.candidate_model is None:
         return None
     some = [*s.replies, *(s.test.replies if s.test is not None else [])]
     return {
-        "name": s.opening.asks.model,
+        "name": s.opening.spec.candidate_model.model,
         "replies": len(some),
         "tokens": sum(r.tokens for r in some),
         "dollars": round(sum(r.dollars for r in some), 4),
@@ -33,7 +33,7 @@ def researchers(s: RunHistory) -> list[dict[str, Any]]:
     made = [b.author.name for b in s.blocks if b.author is not None]
     sent = [a.author for a in s.asked]
     ended = {e.author: e.why for e in s.ended}
-    counted = s.opening.plan is not None and bool(s.opening.plan.model)
+    counted = s.opening.spec.plan is not None and bool(s.opening.spec.plan.model)
     names = {*made, *sent, *ended, *(x.author for x in s.spent), *(f.author for f in s.findings)} - {""}
     return [
         {
@@ -50,12 +50,12 @@ def researchers(s: RunHistory) -> list[dict[str, Any]]:
 
 def summary(s: RunHistory) -> dict[str, Any]:
     """What `climb`, `resume` and `unseal` print under --json (DESIGN section 12)."""
-    o, test = s.opening, s.test
+    o, spec, test = s.opening, s.opening.spec, s.test
     return {
         "run": s.path,
-        "task": o.task,
-        "climber": o.climber.label,
-        "seed": o.seed,
+        "task": spec.task,
+        "climber": spec.climber.label,
+        "seed": spec.seed,
         "certifying": o.certifying,
         "experiments": s.experiments,
         "attempts": len([a for a in s.asked if a.clean]),
@@ -77,7 +77,9 @@ def summary(s: RunHistory) -> dict[str, Any]:
         "incidents": {severity: len(s.incidents(severity)) for severity in ("certain", "advisory")},
         "protection": o.protection,
         "confined": o.confined,
-        "beacon": None if o.beacon_round is None else {"round": o.beacon_round, "value": test and test.beacon},
+        "beacon": None
+        if o.spec.beacon_round is None
+        else {"round": o.spec.beacon_round, "value": test and test.beacon},
         "committed": None if s.committed is None else s.committed.candidate,
         "hidden": o.hidden,
         "model": _model(s),
@@ -116,9 +118,9 @@ def export(s: RunHistory) -> dict[str, Any]:
             else:
                 row["scores"] += [round(float(x), 6) for x in block.scores[i]]
     return {
-        "task": o.task,
-        "climber": o.climber.label,
-        "seed": o.seed,
+        "task": o.spec.task,
+        "climber": o.spec.climber.label,
+        "seed": o.spec.seed,
         "commitment": o.commitment,
         "tree": o.tree.digest,
         "space": o.space.digest,

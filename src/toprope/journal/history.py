@@ -20,7 +20,7 @@ from toprope.journal.records import (
     Queried,
     Spent,
 )
-from toprope.journal.spec import Ask
+from toprope.journal.spec import RunSpec
 from toprope.journal.verdict import verdict
 from toprope.referee.recorded import Answer, Opened, Reply
 from toprope.stats.gap import Gap
@@ -52,7 +52,7 @@ class RunHistory(msgspec.Struct):
     test: Opened | None
     audits: list[Audited]
     head: str
-    spec: Ask | None = None
+    spec: RunSpec | None = None
     findings: list[Finding] = []
     spent: list[Spent] = []
     replies: list[Reply] = []

@@ -11,7 +11,7 @@ from toprope.journal import checks
 from toprope.journal.history import RunHistory
 from toprope.journal.ledger import SqliteLedger, read_entries
 from toprope.journal.records import record
-from toprope.journal.spec import Ask
+from toprope.journal.spec import RunSpec
 from toprope.protocols import Entry
 
 ONCE = ("ask", "open", "commit", "test")  # kinds of which a ledger holds at most one entry
@@ -22,12 +22,12 @@ def read(directory: Path) -> RunHistory:
     return from_entries(str(directory), read_entries(directory))
 
 
-def spec_of(directory: Path) -> Ask | None:
+def spec_of(directory: Path) -> RunSpec | None:
     """What a run's first entry asks for; None where there is none. Raises RunError for a file that is not a ledger."""
     ledger = SqliteLedger(directory / "ledger.db", readonly=True)
     try:
         first = next(ledger.read("ask"), None)
-        spec: Ask | None = record(first) if first is not None else None
+        spec: RunSpec | None = record(first) if first is not None else None
         return spec
     finally:
         ledger.close()

@@ -11,28 +11,22 @@ from numpy.typing import NDArray
 from toprope import wire
 from toprope.errors import RunError
 from toprope.journal import past
-from toprope.journal.spec import Ask as Ask
-from toprope.journal.spec import Asks as Asks
-from toprope.journal.spec import Climbing
-from toprope.journal.spec import Plan as Plan
+from toprope.journal.spec import RunSpec
 from toprope.protocols import Entry
 from toprope.referee.recorded import Answer, Opened, Reply
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
+FORMAT = 3  # of the records in a ledger; `past.py` reads the earlier ones
 
-class Opening(msgspec.Struct, frozen=True):
-    """kind "open", before anything is climbed: what was asked for, and the referee's commitment."""
 
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """kind "open", before anything is climbed: what was asked for, and what the run found when it began, with the
+    referee's commitment. detectable: normalised gain that the gate resolves. started: seconds since the epoch."""
+
+    spec: RunSpec
     toprope: str
-    run: str
-    task: str
-    climber: Climbing
-    seed: int
-    experiments: int | None
-    minutes: float | None
     tier: str
-    rehearsal: str | None
     commitment: str
     certifying: bool
     number: int
@@ -45,18 +39,10 @@ class Opening(msgspec.Struct, frozen=True):
     tree: Tree
     space: Space
     started: float
-    beacon_round: str | None = None
     confined: bool = False
-    asks: Asks | None = None
-    until: float | None = None
-    patience: int | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
     mark: dict[str, str] = {}  # what the task did then (`referee/mark.py`); {} before format 2
-    format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
-
-    @property
-    def plan(self) -> Plan | None:
-        return self.climber.plan
+    format: int = FORMAT  # of the ledger's records; the version that wrote them is told, and decides nothing
 
 
 class Sitting(msgspec.Struct, frozen=True):
@@ -178,8 +164,8 @@ class Committed(msgspec.Struct, frozen=True):
     candidate: str
 
 
-KINDS: dict[str, Any] = {
-    "ask": Ask,
+KINDS: dict[str, type[msgspec.Struct]] = {
+    "ask": RunSpec,
     "open": Opening,
     "sitting": Sitting,
     "block": BlockRecord,
@@ -195,6 +181,14 @@ KINDS: dict[str, Any] = {
     "commit": Committed,
     "test": Opened,
 }
+
+
+KIND_OF = {of: kind for kind, of in KINDS.items()}
+
+
+def kind_of(record: msgspec.Struct) -> str:
+    """The word a record's entry carries. Raises KeyError for a type that is not recorded."""
+    return KIND_OF[type(record)]
 
 
 def record(entry: Entry) -> Any:

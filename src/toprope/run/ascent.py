@@ -15,7 +15,6 @@ import numpy as np
 from toprope.journal.records import Asked, Audited, record
 from toprope.protocols import Ledger, Splits
 from toprope.referee.client import HubClient
-from toprope.referee.recorded import Answer
 from toprope.referee.schedule import pace
 from toprope.run import audit
 from toprope.run.evaluate import Evaluator
@@ -40,13 +39,12 @@ class Ascent:
         candidate_of: tuple[Tree, Space],
         splits: Splits,
         spread: float,
-        on_event: Callable[[Asked | Answer], None],
         on_wait: Callable[[float | None], None] = lambda _: None,
     ) -> None:
         """on_wait: hears how long the climb must wait for an answer that is due, and None when it is there."""
         self._ledger, self._hub, self._race, self._evaluator = ledger, hub, race, evaluator
         self._tree, self._space = candidate_of
-        self._splits, self._spread, self._on_event = splits, spread, on_event
+        self._splits, self._spread = splits, spread
         self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the first tick of what is pending
         self._asked = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
         self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
@@ -97,8 +95,7 @@ class Ascent:
             pure = np.allclose(scores, finalist.scores, atol=1e-6)
             speed = pace(expected, self._splits.tick_s)
             asked = Asked(candidate, finalist.experiment, finalist.value, pure, speed, incidents)
-            self._ledger.append("attempt", asked)
-        self._on_event(asked)
+            self._ledger.append(asked)
         if not asked.clean:
             return
         if candidate.id not in self._answers:
@@ -144,7 +141,7 @@ class Ascent:
             self._on_wait(max(0.0, self._leaves - time.monotonic()))
             answer = self._hub.answer()
             self._on_wait(None)
-            self._ledger.append("answer", answer)
+            self._ledger.append(answer)
         if answer.promoted:
             self.champion = finalist
             self.promotions += 1
@@ -152,7 +149,6 @@ class Ascent:
             self._audit(finalist, candidate)
         else:
             self._refused.append(finalist)
-        self._on_event(answer)
 
     def _audit(self, finalist: Finalist, candidate: Candidate) -> None:
         """Other seeds and a look at the files, once per promotion; it changes nothing, the report tells it."""
@@ -161,4 +157,4 @@ class Ascent:
         draws = len(finalist.scores)
         others = [self._evaluator.alone(finalist.row, draws, r)[0] for r in range(1, audit.REPLICATES + 1)]
         found = audit.luck(finalist.scores.astype(np.float64), np.array(others, dtype=np.float64))
-        self._ledger.append("audit", Audited(candidate.id, found + audit.tables(self._tree.files)))
+        self._ledger.append(Audited(candidate.id, found + audit.tables(self._tree.files)))

@@ -29,11 +29,11 @@ from toprope.journal.records import (
     Finding,
     Generation,
     Opening,
-    Plan,
     Queried,
     Spent,
     record,
 )
+from toprope.journal.spec import Plan
 from toprope.protocols import Ledger, TaskSpec
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Work
@@ -100,12 +100,11 @@ class Desk:
         hub: HubClient,
         quota: Quota,
         whole: bool,
-        hears: Callable[[BlockRecord | Generation | Asked | Answer], None],
     ) -> None:
         """whole: experiments meet all draws in one child, for a task whose tallies need them."""
         self._whole = whole
         self.opening, self.spec, self.quota = opening, spec, quota
-        self._ledger, self._pool, self._hub, self._hears = ledger, pool, hub, hears
+        self._ledger, self._pool, self._hub = ledger, pool, hub
         self._lock = threading.RLock()  # over what is known here; never held while a candidate or the gate works
         self._scorers, self._gate = Turns(), Turns()
         self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
@@ -131,7 +130,6 @@ class Desk:
     def _replay(self) -> None:
         """Everything the ledger holds, then what a killed sitting had begun: a barrier, the starter, an answer."""
         for block in map(record, self._ledger.read("block")):
-            self._hears(block)
             self.judged.append(self._of(block))
             if len(self.judged) > self._generations:
                 self._barrier()
@@ -139,7 +137,6 @@ class Desk:
             space = self.opening.space
             self._run(Author(STARTER, Candidate(self.opening.tree, space.decode(space.default()))))
         for asked in self.asked.values():
-            self._hears(asked)
             if asked.clean and asked.candidate.id not in self.answers:
                 self._hear(asked)
 
@@ -151,7 +148,7 @@ class Desk:
     @property
     def left(self) -> int:
         """Experiments that the run may still make."""
-        most = self.opening.experiments
+        most = self.opening.spec.experiments
         return 0 if self.stopped else max(0, 2**31 if most is None else most - len(self.judged))
 
     @property
@@ -165,7 +162,7 @@ class Desk:
             promoted = [a for a in self.answers.values() if a.promoted]
             since = max([since, *(self.asked[a.candidate].made for a in promoted)])
             measured = promoted[-1].measured.value if promoted and promoted[-1].measured is not None else None
-            return stopping.reason(self.opening, len(self.judged), since, measured)
+            return stopping.reason(self.opening.spec, len(self.judged), since, measured)
 
     def free(self, author: str) -> bool:
         """May the author make another experiment, as far as numbers go?"""
@@ -243,8 +240,7 @@ class Desk:
         own = number == 0  # the starter is a point of the run's space
         block = joined(number, draws, parts, self.opening, None if own else author)
         with self._lock:
-            self._ledger.append("block", block)
-            self._hears(block)
+            self._ledger.append(block)
             self.judged.append(self._of(block))
             self._barrier()
             return self.judged[-1]
@@ -281,9 +277,8 @@ class Desk:
             0,
             0,
         )
-        self._ledger.append("generation", generation)
+        self._ledger.append(generation)
         self._generations += 1
-        self._hears(generation)
 
     # ------------------------------------------------------------ what authors say and cost
 
@@ -294,7 +289,7 @@ class Desk:
             if sum(f.author == finding.author for f in self.findings) >= FINDINGS:
                 raise UsageError(f"author {finding.author} has shared {FINDINGS} findings, which is all it may")
             finding = msgspec.structs.replace(finding, number=len(self.findings) + 1)
-            self._ledger.append("finding", finding)
+            self._ledger.append(finding)
             self.findings.append(finding)
             return finding
 
@@ -302,16 +297,16 @@ class Desk:
         """What an answer of the oracle took, on its author's account."""
         with self._lock:
             self._open()
-            self._ledger.append("query", queried)
+            self._ledger.append(queried)
             self.queried.append(queried)
 
     def end(self, ended: Ended) -> None:
-        self._ledger.append("ended", ended)
+        self._ledger.append(ended)
 
     def pay(self, spent: Spent) -> None:
         """Waits for no experiment: who pays is the loop that all conversations share."""
         spent = msgspec.structs.replace(spent, elapsed=round(self.elapsed, 3))
-        self._ledger.append("spent", spent)
+        self._ledger.append(spent)
         self.spent.append(spent)
 
     # ------------------------------------------------------------ the gate
@@ -452,9 +447,8 @@ class Desk:
         with self._lock:
             made = len(self.judged)
             asked = Asked(judged.candidate, judged.experiment, judged.value, pure, tick, incidents, author, made)
-            self._ledger.append("attempt", asked)
+            self._ledger.append(asked)
             self.asked[judged.id] = asked
-            self._hears(asked)
         return asked, self.spec.splits.tick_s * 2**tick
 
     def _fast_enough(self, judged: Judged, seconds: float) -> int:
@@ -480,12 +474,11 @@ class Desk:
             self._hub.submit(asked.candidate, asked.pace, MOMENTS)
             answer = self._hub.answer()
         with self._lock:
-            self._ledger.append("answer", answer)
+            self._ledger.append(answer)
             self.answers[answer.candidate] = answer
         if answer.promoted:
             with self._scorers.turn(asked.author):
                 self._audit(asked)
-        self._hears(answer)
         return answer
 
     def _audit(self, asked: Asked) -> None:
@@ -500,7 +493,7 @@ class Desk:
             lone(self._pool, names, rows[0], len(scores), r, self._whole)[0] for r in range(1, audit.REPLICATES + 1)
         ]
         found = audit.luck(scores, np.array(others, dtype=np.float64))
-        self._ledger.append("audit", Audited(candidate.id, found + audit.tables(candidate.tree.files)))
+        self._ledger.append(Audited(candidate.id, found + audit.tables(candidate.tree.files)))
 
 
 def _unanswered(candidate: str) -> str:

@@ -6,7 +6,7 @@ A block that the ledger already holds is not run again; that is all that resumin
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 import msgspec
@@ -24,7 +24,7 @@ from toprope.types import Block, Codes, Incident, Outcome, Tree, certain, merged
 
 
 class Evaluator:
-    """race.Evaluate over a pool of dev scorers. `on_block` hears of every block, recorded or replayed."""
+    """race.Evaluate over a pool of dev scorers."""
 
     def __init__(
         self,
@@ -32,11 +32,10 @@ class Evaluator:
         pool: ScorerPool,
         tree: Tree,
         space: Space,
-        on_block: Callable[[BlockRecord], None],
         whole: bool = False,
     ) -> None:
         """whole: a candidate that runs alone meets all draws in one child, for a task whose tallies need them."""
-        self._ledger, self._pool, self._on_block, self._whole = ledger, pool, on_block, whole
+        self._ledger, self._pool, self._whole = ledger, pool, whole
         self._tree, self._space = pool.add(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
         self.quarantined: set[int] = (
@@ -51,16 +50,14 @@ class Evaluator:
             past = self._recorded.pop(name, None)
             if past is not None:
                 records[name] = self._same(past, piece)
-                self._on_block(past)
             else:
                 draws = tuple(range(piece.lo, piece.hi))
                 block = Block(self._tree, self._space, piece.rows, draws, int(piece.experiments[0]))
                 works[number] = Work(number, block, "dev", detail=True)
         for done in self._pool.run(works.values()):
             fresh = _to_record(ids[done.id], pieces[done.id], done)
-            self._ledger.append("block", fresh)
+            self._ledger.append(fresh)
             records[fresh.id] = fresh
-            self._on_block(fresh)
         for r in records.values():
             self.quarantined.update(_accused(r))
         return [_to_scored(records[name]) for name in ids]

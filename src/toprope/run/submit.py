@@ -16,7 +16,7 @@ import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import UsageError
-from toprope.journal.records import Asks
+from toprope.journal.spec import CandidateModel
 from toprope.journal.verdict import verdict
 from toprope.protocols import Task, TaskSpec
 from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS
@@ -149,7 +149,7 @@ def submit(
     seed: int,
     tier: Callable[[], Choice],
     progress: Callable[[str, float], None],
-    asks: Asks | None = None,
+    asks: CandidateModel | None = None,
 ) -> dict[str, Any]:
     """The JSON object of `toprope submit` (DESIGN section 12). tier: proves one, once the candidate can be read. asks:
     the model it may ask, where the task allows one."""

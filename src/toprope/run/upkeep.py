@@ -73,8 +73,8 @@ def _row(path: Path) -> dict[str, Any]:
     best = s.test.champion if s.test is not None else s.measured
     return {
         "run": str(path),
-        "task": s.opening.task,
-        "climber": s.opening.climber.label,
+        "task": s.opening.spec.task,
+        "climber": s.opening.spec.climber.label,
         "experiments": s.experiments,
         "state": state(path, s),
         "champion": s.champion.id,

@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from toprope import figures
 from toprope.errors import UsageError
-from toprope.journal import page, spec
+from toprope.journal import page
 from toprope.journal.export import summary
 from toprope.journal.history import RunHistory
 from toprope.journal.reading import read
@@ -41,7 +41,7 @@ def write(directory: Path, output: Path | None = None) -> Path:
 
 
 def render(s: RunHistory) -> str:
-    task = registry.load(s.opening.task)
+    task = registry.load(s.opening.spec.task)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
@@ -94,7 +94,7 @@ def _flags(s: RunHistory) -> list[tuple[str, str]]:
         flags.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
     if (model := summary(s)["model"]) is not None:
         flags.append(("", f"M{text.model(model)[1:]}."))
-    if s.opening.rehearsal is not None:
+    if s.opening.spec.rehearsal is not None:
         flags.append(
             ("", "Rehearsal: the hidden draws come from a secret given on the command line. Certifies nothing.")
         )
@@ -188,4 +188,4 @@ def _changes(s: RunHistory) -> list[tuple[str, Any, Any]]:
 def _command(s: RunHistory) -> str:
     o = s.opening
     trusted = "none" if o.tier == "none" else None
-    return shlex.join(spec.command(o, tier=trusted, unseal=s.test is not None, report=True))
+    return shlex.join(o.spec.argv(tier=trusted, unseal=s.test is not None, report=True))

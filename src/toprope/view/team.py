@@ -37,7 +37,7 @@ def team(s: RunHistory) -> dict[str, Any] | None:
         "more": max(0, len(s.findings) - FINDINGS),
         "tokens": sum(x.tokens for x in s.spent),
         "dollars": sum(x.dollars for x in s.spent),
-        "counted": bool(s.opening.plan is not None and s.opening.plan.model),
+        "counted": bool(s.opening.spec.plan is not None and s.opening.spec.plan.model),
     }
 
 

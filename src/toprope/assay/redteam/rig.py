@@ -294,7 +294,7 @@ class Rig:
         space, rows = several([candidate.params])
         tree, digest = self.stage.pool.add(candidate.tree, space)
         ledger = SqliteLedger(self.folder / f"{candidate.id[:12]}.db", create=True)
-        evaluator = Evaluator(ledger, self.stage.pool, candidate.tree, space, lambda _: None)
+        evaluator = Evaluator(ledger, self.stage.pool, candidate.tree, space)
 
         def block(k: int) -> Floats:
             work = Work(0, Block(tree, digest, rows.repeat(k, axis=0), tuple(range(draws))), "dev")
