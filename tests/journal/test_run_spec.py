@@ -1,12 +1,18 @@
 """What is asked of a run is one value: options, keywords, record and printed command say the same."""
 
+import os
 import shlex
+import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import click
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import toprope
 from toprope import climbers, wire
 from toprope.cli.agents import mcp
 from toprope.cli.climbing import climb, wished
@@ -128,3 +134,47 @@ def test_words_that_are_not_text_are_refused():
             RunSpec.from_keywords(COIN, **values)
     with pytest.raises(UsageError, match="no text"):
         RunSpec.from_keywords(COIN, "replay:\udcff")
+
+
+# ---------------------------------------------------------------- an option is one field
+
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
+
+
+def with_the_diff(folder: Path) -> Path:
+    """A copy of the package with the diff of CONTRIBUTING.md applied; returns the folder to import it from."""
+    source = Path(toprope.__file__).parent
+    shutil.copytree(source, folder / "toprope", ignore=shutil.ignore_patterns("__pycache__"))
+    _, _, page = CONTRIBUTING.read_text().partition("## A new option of a run")
+    lines = page.partition("@@ class RunSpec\n")[2].partition("```")[0].splitlines()
+    before = "\n".join(line[1:] for line in lines if not line.startswith("+"))
+    after = "\n".join(line[1:] for line in lines)
+    path = folder / "toprope" / "journal" / "spec.py"
+    text = path.read_text()
+    assert text.count(before) == 1, "the diff's context is not what stands there"
+    path.write_text(text.replace(before, after))
+    return folder
+
+
+def test_an_option_is_added_in_one_place(tmp_path):
+    """The diff of CONTRIBUTING.md, one field: help, record, report and keywords know the option."""
+    env = os.environ | {"PYTHONPATH": str(with_the_diff(tmp_path / "src"))}
+
+    def run(*words: object) -> str:
+        done = subprocess.run([sys.executable, *map(str, words)], env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+    assert "--note" in run("-m", "toprope.cli", "climb", "--help")
+    options = ("--experiments", 2, "--workers", 1, "--rehearsal-secret", "x", "--note", "two words")
+    run("-m", "toprope.cli", "climb", COIN, *options, "--run", tmp_path / "run", "--report")
+    assert "--note &#39;two words&#39;" in (tmp_path / "run" / "report.html").read_text()
+    code = """
+import sys
+from pathlib import Path
+from toprope.journal.reading import read
+from toprope.journal.spec import RunSpec
+spec = read(Path(sys.argv[1])).opening.spec
+print(spec.note, RunSpec.from_keywords(**spec.keywords()).note)
+"""
+    assert run("-c", code, tmp_path / "run") == "two words two words\n"

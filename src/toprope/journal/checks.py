@@ -42,13 +42,13 @@ def faults(s: RunHistory) -> Iterator[str]:
         yield from _block(block, s.opening)
     for i, g in enumerate(s.generations):
         if g.number != i or not _number(g.elapsed, g.experiments, g.pruned, g.cached) or not _value(g.best or 0.0):
-            yield f"generation {i} is none"
+            yield f"generation {i} has a wrong number or a figure that is not finite"
     for i, f in enumerate(s.findings):
         if f.number != i + 1 or not _named(f.author) or not _named(f.kind):
-            yield f"finding {i + 1} is none"
+            yield f"finding {i + 1} has a wrong number or a name that cannot be printed"
     for spent in s.spent:
         if not _named(spent.author) or not _number(spent.tokens, spent.dollars, spent.elapsed):
-            yield f"what {spent.author[:64]!r} spent is no number"
+            yield f"what {spent.author[:64]!r} spent is negative or not finite"
     for ended in s.ended:
         if not _named(ended.author) or len(ended.why) > 1000:
             yield f"the end of author {ended.author[:64]!r} has an unknown reason or a number that is not finite"
@@ -56,7 +56,7 @@ def faults(s: RunHistory) -> Iterator[str]:
         if not _named(q.author) or not _number(q.bytes, q.seconds):
             yield f"what {q.author[:64]!r} asked the oracle has a number that is negative or not finite"
     if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in s.replies):
-        yield "a reply of a model is none"
+        yield "a reply of a model has a wrong key or a figure that is negative or not finite"
     yield from _gate(s)
     yield from _test(s)
 
@@ -66,14 +66,14 @@ def _opening(o: Opening) -> Iterator[str]:
     if len(draws) != 1 or not draws[0] or o.ceilings.shape != draws:
         yield f"floors and ceilings of shapes {draws} and {o.ceilings.shape}"
     elif not (_finite(o.floors) and _finite(o.ceilings)):
-        yield "a floor or ceiling is no number"
+        yield "a floor or ceiling is not finite"
     if not _number(o.started, o.detectable, o.spec.seed, o.number):
-        yield "a date, number or seed of its opening is none"
+        yield "its opening has a date, number or seed that is negative or not finite"
     budgets = [b for b in (o.spec.experiments, o.spec.minutes) if b is not None]
     if not budgets or not all(0 < b <= LARGEST for b in budgets):
-        yield "its budget is none"
+        yield "its budget is missing or out of range"
     if not _writable(o.protection):
-        yield "its protection is no JSON"
+        yield "its protection cannot be written as JSON"
     yield from _space(o.space)
 
 
@@ -84,7 +84,7 @@ def _space(space: Space) -> Iterator[str]:
         if not (0 < len(d.levels) <= MAX_LEVELS and 0 <= d.default < len(d.levels)):
             yield f"parameter {d.name[:80]!r} has no default among its levels"
         if not _writable(d.levels):
-            yield f"parameter {d.name[:80]!r} has levels that are no JSON"
+            yield f"parameter {d.name[:80]!r} has levels that cannot be written as JSON"
 
 
 def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
@@ -100,12 +100,12 @@ def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
         not set(b.outcomes) | set(b.messages) | set(b.incidents) <= set(range(k))
         or not set(b.outcomes.values()) <= FAILED
     ):
-        yield f"block {b.id[:80]!r} has an outcome that is none"
+        yield f"block {b.id[:80]!r} has an outcome that does not exist or belongs to no variant"
     if (a := b.author) is not None and (k > 1 or b.lo or not _named(a.name) or not _writable(a.candidate.params)):
-        yield f"block {b.id[:80]!r} has an author who is none"
+        yield f"block {b.id[:80]!r} has an author whose name cannot be printed, or who made more than one candidate"
     ended = np.isin(np.arange(k), list(b.outcomes))
     if not (_finite(b.scores[~ended]) and np.isnan(b.scores[ended]).all() and _number(b.cpu_s, b.wall_s)):
-        yield f"block {b.id[:80]!r} has a score that is no number, or one where there is none"
+        yield f"block {b.id[:80]!r} has a score that is not finite, or one of a variant that failed"
 
 
 def _gate(s: RunHistory) -> Iterator[str]:
@@ -138,11 +138,11 @@ def _test(s: RunHistory) -> Iterator[str]:
     if seeding.commitment(test.secret) != s.opening.commitment:
         yield "the revealed secret is not the one committed to"
     if set(test.gains) != set(test.baselines) or test.opening < 1 or not _number(test.draws, test.opening, test.cpu_s):
-        yield "its test has gains over other baselines, or counts that are none"
+        yield "its test has gains over other baselines, or counts that are out of range"
     if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in test.replies):
-        yield "a reply of a model to its hidden work is none"
+        yield "a reply of a model to its hidden work has a wrong key or a figure that is not finite"
     if not _estimates(test.champion, *test.baselines.values(), *test.gains.values()):
-        yield "its test holds a number that is none"
+        yield "its test holds an estimate that is not finite"
 
 
 def _estimates(*some: Estimate | None) -> bool:
