@@ -113,8 +113,8 @@ def test_the_verdict_says_what_the_audits_found():
 @pytest.mark.slow
 def test_every_promotion_of_a_climb_is_audited_once(cli, tmp_path):
     """The ledger holds one audit a promotion, also after a resume, and the summary has the champion's verdict."""
-    from toprope.journal.history import read
     from toprope.journal.ledger import read_entries
+    from toprope.journal.reading import read
 
     run = tmp_path / "run"
     cli.json("climb", "testing/coin-v1", "--experiments", 150, "--workers", 1, "--run", run)
