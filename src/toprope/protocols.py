@@ -1,10 +1,11 @@
-"""The five shapes everything else is written against. Read this file first.
+"""The six shapes everything else is written against. Read this file first.
 
     Task      makes draws, talks to candidates, scores what they answer
     Dialogue  the conversation between a scorer and the variants of a block in one sandboxed child
     Block     (in types.py) the only unit of work: one author's variants x some draws
     Climber   proposes candidates and hears how they did: ask / tell, in columns
     Ledger    the append-only, hash-chained record from which a run is replayed
+    Observer  hears every record of a run: a terminal, a page
 
 A task is plain Python: generate -> (public, private), a dialogue, score -> numbers, plus task.toml.
 """
@@ -263,12 +264,21 @@ class Entry(msgspec.Struct, frozen=True):
     hash: str
 
 
+class Observer(Protocol):
+    """Whatever shows a run while it goes on. It is a guest: it changes nothing, and one that raises hears no more."""
+
+    def hear(self, record: msgspec.Struct) -> None:
+        """A record (`journal/records.py`) that the ledger holds by now. A run that goes on first tells those it has."""
+
+
 class Ledger(Protocol):
     """Append-only and hash-chained. State is what replaying the entries gives."""
 
-    def append(self, kind: str, record: msgspec.Struct) -> Entry: ...
+    def append(self, record: msgspec.Struct) -> Entry:
+        """Records it under the kind of its type, then tells the observers."""
 
-    def read(self, kind: str | None = None) -> Iterator[Entry]: ...
+    def read(self, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
+        """Entries in order, of one kind or of all, from number `since` on."""
 
     @property
     def head(self) -> str: ...

@@ -5,18 +5,19 @@ import numpy as np
 import pytest
 
 from toprope.errors import RunError
-from toprope.journal.history import export, tell
-from toprope.journal.records import BlockRecord, Generation, Opening
-from toprope.journal.spec import Search
+from toprope.journal.export import export
+from toprope.journal.reading import from_entries
+from toprope.journal.records import BlockRecord, Generation, Opening, kind_of
+from toprope.journal.spec import RunSpec, Search
 from toprope.protocols import Entry
-from toprope.referee.messages import Answer
+from toprope.referee.recorded import Answer
 from toprope.space import Space, choice
 from toprope.types import Tree
 from toprope.wire import encode
 
 OPENING = Opening(
-    toprope="0", run="r", task="testing/coin-v1", climber=Search("random"), seed=1, experiments=9, minutes=None,
-    tier="none", rehearsal=None, commitment="c", certifying=False, number=1, vault_since="2026-01-01", hidden="",
+    spec=RunSpec("r", "testing/coin-v1", Search("random"), seed=1, experiments=9), toprope="0",
+    tier="none", commitment="c", certifying=False, number=1, vault_since="2026-01-01", hidden="",
     detectable=0.1, protection={}, floors=np.zeros(4), ceilings=np.ones(4), tree=Tree({"solution.py": b""}),
     space=Space([choice("face", [0, 1])]), started=0.0,
 )  # fmt: skip
@@ -30,9 +31,8 @@ def block(lo: int, hi: int, **changes: object) -> BlockRecord:
 
 
 def story(*records: object, opening: Opening = OPENING):
-    names = {Opening: "open", BlockRecord: "block", Generation: "generation", Answer: "answer"}
     rows = [opening, *records]
-    return tell("run", [Entry(i, names[type(r)], encode(r), "h") for i, r in enumerate(rows)])
+    return from_entries("run", [Entry(i, kind_of(r), encode(r), "h") for i, r in enumerate(rows)])
 
 
 @pytest.mark.parametrize(
@@ -50,9 +50,9 @@ def test_a_killed_run_can_be_exported(blocks, scores):
         (block(0, 2, scores=np.zeros((1, 3), np.float32)), "other shapes"),
         (block(0, 2, rows=np.full((1, 1), 2, np.uint8)), "other shapes"),
         (block(0, 9), "no draws"),
-        (block(0, 2, outcomes={3: "crash"}), "outcome that is none"),
-        (block(0, 2, outcomes={0: "fine"}), "outcome that is none"),
-        (block(0, 2, scores=np.full((1, 2), np.nan, np.float32)), "no number"),
+        (block(0, 2, outcomes={3: "crash"}), "outcome that does not exist"),
+        (block(0, 2, outcomes={0: "fine"}), "outcome that does not exist"),
+        (block(0, 2, scores=np.full((1, 2), np.nan, np.float32)), "not finite"),
         (Generation(0, 1, float("nan"), None, None, 0, 0), "generation 0"),
         (Answer("c", True, 1, 1), "nobody asked for"),
     ],

@@ -1,31 +1,38 @@
-"""What is asked of a run is one value: options, record and printed command say the same."""
+"""What is asked of a run is one value: options, keywords, record and printed command say the same."""
 
+import os
 import shlex
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 
 import click
-import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+import toprope
 from toprope import climbers, wire
-from toprope.assay.verify import verify
 from toprope.cli.agents import mcp
 from toprope.cli.climbing import climb, wished
 from toprope.errors import UsageError
-from toprope.journal import spec
-from toprope.journal.history import read
-from toprope.journal.ledger import read_entries
-from toprope.journal.options import OPTIONS
-from toprope.journal.records import Opening, record
-from toprope.journal.spec import Ask, Asks, External, Imported, Plan, Replay, Researchers, Search
+from toprope.journal.records import kind_of, record
+from toprope.journal.spec import (
+    CandidateModel,
+    External,
+    Imported,
+    Plan,
+    Replay,
+    Researchers,
+    RunSpec,
+    Search,
+    among,
+    options,
+)
 from toprope.protocols import Entry
-from toprope.view.report import render
 
 COIN, ASKING = "testing/coin-v1", "testing/asking-v1"
-OLD = Path(__file__).with_name("ledger-format-1.db")  # made by the version of 2026-11-26, on testing/coin-v1
 
 text = st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=20)
 some_text = text.filter(bool)
@@ -49,14 +56,13 @@ search |= st.builds(Imported, st.sampled_from(["mine:Mine", "a.b_c:D.e"]))
 
 
 @st.composite
-def wishes(draw):
+def specs(draw):
     who = draw(search | llm | external)
     own = isinstance(who, External)
     budget = draw(st.tuples(number, st.none() | money) | st.tuples(st.none(), money))
-    task, asks = draw(
-        st.just((COIN, None)) | st.tuples(st.just(ASKING), st.builds(Asks, some_text, st.none() | number))
-    )
-    return Ask(
+    models = st.builds(CandidateModel, some_text, st.none() | number)
+    task, model = draw(st.just((COIN, None)) | st.tuples(st.just(ASKING), models))
+    return RunSpec(
         run="",
         task=task,
         climber=who,
@@ -64,45 +70,57 @@ def wishes(draw):
         experiments=draw(number) if own else budget[0],
         minutes=None if own else budget[1],
         rehearsal=None if own else draw(st.none() | text),
+        until=None if own else draw(st.none() | st.floats(-1e6, 1e6)),
+        patience=None if own else draw(st.none() | number),
         beacon_round=None if own else draw(st.none() | text),
-        asks=asks,
+        candidate_model=model,
     )
 
 
-def parsed(words: list[str]) -> tuple[Ask, dict]:
+def parsed(words: list[str]) -> tuple[RunSpec, dict]:
     """What click makes of a command line, and the record of it."""
     command: click.Command = {"climb": climb, "mcp": mcp}[words[1]]
-    options = command.make_context(words[1], list(words[2:])).params
-    task = options["task"]
+    values = command.make_context(words[1], list(words[2:])).params
+    task = values["task"]
     if words[1] == "mcp":
-        return spec.wished(task, "external", {**options, "tokens": None}), options
-    return wished(task, options), options
+        return RunSpec.from_keywords(task, "external", **among({**values, "tokens": None})), values
+    return wished(task, values), values
 
 
 @settings(deadline=None)
-@given(wishes(), st.sampled_from([None, "none", "linux-full", "linux-landlock"]), st.booleans(), st.booleans())
-def test_a_printed_command_asks_for_the_same(ask, tier, unseal, report):
-    """Every record has a command that the parser turns into the same record, whatever its values hold."""
-    own = isinstance(ask.climber, External)
+@given(specs(), st.sampled_from([None, "none", "linux-full", "linux-landlock"]), st.booleans(), st.booleans())
+def test_a_printed_command_asks_for_the_same(spec, tier, unseal, report):
+    """Every spec has a command that the parser turns into the same spec, whatever its values hold."""
+    own = isinstance(spec.climber, External)
     tier = None if own and tier == "none" else tier
-    words = spec.command(ask, tier=tier, unseal=unseal, report=report)
-    again, options = parsed(shlex.split(shlex.join(words)))
-    assert again == ask
-    assert options["unseal"] == unseal
-    assert options.get("report", False) == (report and not own)
-    assert ("none" if options.get("trust") else options["tier"]) == tier
+    words = spec.argv(tier=tier, unseal=unseal, report=report)
+    again, values = parsed(shlex.split(shlex.join(words)))
+    assert again == spec
+    assert values["unseal"] == unseal
+    assert values.get("report", False) == (report and not own)
+    assert ("none" if values.get("trust") else values["tier"]) == tier
 
 
-def test_every_option_leads_to_the_record():
-    """An option without a field, or a field without an option, would be lost on the way."""
-    llm = Ask("", COIN, Researchers(Plan()), asks=Asks())
-    for o in OPTIONS:
-        value = llm
-        for name in o.at.split("."):
-            value = getattr(value, name)
-    told = {o.at for o in OPTIONS} | {"run", "task", "climber", "climber.plan.apart"}
-    fields = {f"climber.plan.{f}" for f in Plan.__struct_fields__} | {f"asks.{f}" for f in Asks.__struct_fields__}
-    assert fields | set(Ask.__struct_fields__) - {"asks"} == told
+@settings(deadline=None)
+@given(specs())
+def test_keywords_and_record_ask_for_the_same(spec):
+    """A spec has keywords that make the same spec, and a record that is read as the same."""
+    assert RunSpec.from_keywords(**spec.keywords()) == spec
+    assert record(Entry(0, kind_of(spec), wire.encode(spec), "")) == spec
+
+
+def test_every_field_is_an_option():
+    """A field without an option could not be asked for; what a command line says by its arguments needs none."""
+    arguments = {"run", "task", "climber", "candidate_model", "climber.plan.apart"}
+    fields = {f"climber.plan.{f}" for f in Plan.__struct_fields__} | set(RunSpec.__struct_fields__)
+    fields |= {f"candidate_model.{f}" for f in CandidateModel.__struct_fields__}
+    assert {o.at for o in options()} == fields - arguments
+
+
+def test_a_keyword_that_no_option_has_is_refused():
+    """A misspelt keyword would otherwise be a budget that is not kept."""
+    with pytest.raises(UsageError, match=r"'experments' is not an option of a run; expected model, .*experiments"):
+        RunSpec.from_keywords(COIN, experments=5)
 
 
 def test_the_climbers_of_the_help_are_those_there_are():
@@ -115,52 +133,50 @@ def test_words_that_are_not_text_are_refused():
     """A ledger cannot hold a lone surrogate."""
     for values in ({"rehearsal_secret": "\udcff"}, {"beacon_round": "\udcff"}):
         with pytest.raises(UsageError, match="no text"):
-            spec.wished(COIN, "evolution", values)
+            RunSpec.from_keywords(COIN, **values)
     with pytest.raises(UsageError, match="no text"):
-        spec.wished(COIN, "replay:\udcff", {})
+        RunSpec.from_keywords(COIN, "replay:\udcff")
 
 
-# ---------------------------------------------------------------- ledgers of earlier formats
+# ---------------------------------------------------------------- an option is one field
+
+CONTRIBUTING = Path(__file__).parents[2] / "CONTRIBUTING.md"
 
 
-@pytest.fixture
-def old(tmp_path, monkeypatch):
-    monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
-    (tmp_path / "run").mkdir()
-    shutil.copyfile(OLD, tmp_path / "run" / "ledger.db")
-    return tmp_path / "run"
+def with_the_diff(folder: Path) -> Path:
+    """A copy of the package with the diff of CONTRIBUTING.md applied; returns the folder to import it from."""
+    source = Path(toprope.__file__).parent
+    shutil.copytree(source, folder / "toprope", ignore=shutil.ignore_patterns("__pycache__"))
+    _, _, page = CONTRIBUTING.read_text().partition("## A new option of a run")
+    lines = page.partition("@@ class RunSpec\n")[2].partition("```")[0].splitlines()
+    before = "\n".join(line[1:] for line in lines if not line.startswith("+"))
+    after = "\n".join(line[1:] for line in lines)
+    path = folder / "toprope" / "journal" / "spec.py"
+    text = path.read_text()
+    assert text.count(before) == 1, "the diff's context is not what stands there"
+    path.write_text(text.replace(before, after))
+    return folder
 
 
-def test_a_ledger_of_format_1_is_read_and_verified(old, tmp_path):
-    """A run of an earlier version stays readable, and everything in it can be run again."""
-    story = read(old)
-    assert (story.opening.format, story.opening.climber, story.ask.climber) == (1, Search(), Search())
-    command = render(story).partition("<h2>To repeat it</h2>\n<pre>")[2].partition("</pre>")[0]
-    assert parsed(shlex.split(command))[0] == msgspec.structs.replace(story.ask, run="")
-    result = verify(old, None, "linux-landlock", 1, tmp_path / "vault", render, lambda *_: None)
-    assert result["ok"], result["checks"]
-    assert result["champion_reproduced"]
+def test_an_option_is_added_in_one_place(tmp_path):
+    """The diff of CONTRIBUTING.md, one field: help, record, report and keywords know the option."""
+    env = os.environ | {"PYTHONPATH": str(with_the_diff(tmp_path / "src"))}
 
+    def run(*words: object) -> str:
+        done = subprocess.run([sys.executable, *map(str, words)], env=env, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
 
-@pytest.mark.parametrize(
-    ("climber", "plan", "now"),
-    [
-        ("random", None, Search("random")),
-        ("replay:a:b.json", None, Replay("a:b.json")),
-        ("llm:openai/x", Plan("openai/x", 3, ["a"]), Researchers(Plan("openai/x", 3, ["a"]))),
-        ("external", Plan(attempts=3), External(Plan(attempts=3))),
-        ("external", None, External()),
-        ("llm:openai/x", None, Researchers(Plan("openai/x"))),
-    ],
-)
-def test_climbers_of_format_1_are_read_as_todays(climber, plan, now):
-    """A climber was a word, with what its authors may do beside it."""
-    body = {"run": "r", "task": COIN, "climber": climber, "seed": 3, "experiments": 5, "plan": plan}
-    assert record(Entry(0, "ask", wire.encode(body), "")).climber == now
-
-
-def test_the_opening_holds_the_format(old):
-    """What a reader goes by is in the chain."""
-    (opened,) = [record(e) for e in read_entries(old) if e.kind == "open"]
-    again = wire.decode(wire.encode(opened), Opening)
-    assert (again.climber, again.format) == (Search(), 1)
+    assert "--note" in run("-m", "toprope.cli", "climb", "--help")
+    options = ("--experiments", 2, "--workers", 1, "--rehearsal-secret", "x", "--note", "two words")
+    run("-m", "toprope.cli", "climb", COIN, *options, "--run", tmp_path / "run", "--report")
+    assert "--note &#39;two words&#39;" in (tmp_path / "run" / "report.html").read_text()
+    code = """
+import sys
+from pathlib import Path
+from toprope.journal.reading import read
+from toprope.journal.spec import RunSpec
+spec = read(Path(sys.argv[1])).opening.spec
+print(spec.note, RunSpec.from_keywords(**spec.keywords()).note)
+"""
+    assert run("-c", code, tmp_path / "run") == "two words two words\n"

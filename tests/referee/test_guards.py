@@ -28,13 +28,13 @@ def test_a_recorded_block_of_other_candidates_is_refused(tmp_path):
     try:
         rows = np.array([[1, 0, 0], [2, 0, 0]], dtype=np.uint8)
         piece = Piece(np.arange(2), rows, 0, 4)
-        (first,) = Evaluator(ledger, pool, task.starter(), task.space, lambda _: None)([piece])
+        (first,) = Evaluator(ledger, pool, task.starter(), task.space)([piece])
         head = ledger.head
-        (again,) = Evaluator(ledger, pool, task.starter(), task.space, lambda _: None)([piece])
+        (again,) = Evaluator(ledger, pool, task.starter(), task.space)([piece])
         assert np.array_equal(first.scores, again.scores)
         assert ledger.head == head
         with pytest.raises(RunError, match="holds other candidates than the climber proposes now"):
-            Evaluator(ledger, pool, task.starter(), task.space, lambda _: None)([piece._replace(rows=rows[::-1])])
+            Evaluator(ledger, pool, task.starter(), task.space)([piece._replace(rows=rows[::-1])])
     finally:
         pool.close()
         ledger.close()

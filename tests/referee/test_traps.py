@@ -6,9 +6,9 @@ import pytest
 from toprope import seeding
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
-from toprope.journal.history import export, read, summary
-from toprope.journal.records import Ask
-from toprope.journal.spec import Search
+from toprope.journal.export import export, summary
+from toprope.journal.reading import read
+from toprope.journal.spec import RunSpec, Search
 from toprope.referee.traps import LIMIT, Traps, complete_secret, used
 from toprope.run.session import Session
 from toprope.sandbox.selftest import Choice
@@ -144,7 +144,7 @@ def test_who_tampers_is_kept_from_the_gate_and_told_only_afterwards(tmp_path, mo
     secret = complete_secret()
     monkeypatch.setattr("toprope.run.session.secrets.token_bytes", lambda n: secret)
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
-    ask = Ask("r", SLY, Search("random"), 1, 96, None, "x")
+    ask = RunSpec("r", SLY, Search("random"), seed=1, experiments=96, rehearsal="x")
     with screen() as quiet, Session(tmp_path / "run", ask, lambda _: Choice("linux-landlock"), 1, quiet) as session:
         session.climb()
         session.unseal()

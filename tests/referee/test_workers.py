@@ -15,7 +15,8 @@ from toprope.errors import WorkerDied
 from toprope.executors.local import MAX_TRIES, LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig
+from toprope.referee.messages import HubConfig
+from toprope.referee.recorded import Answer
 from toprope.referee.sealed import Vault
 from toprope.sandbox.process import Zygote
 from toprope.types import Block, Candidate, Tree

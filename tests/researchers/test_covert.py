@@ -14,8 +14,7 @@ from pathlib import Path
 import cells
 import pytest
 
-from toprope.journal.records import Ask
-from toprope.journal.spec import External
+from toprope.journal.spec import External, RunSpec
 from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig
 from toprope.researchers import frozen
@@ -239,7 +238,7 @@ class Silent:
 def test_nothing_of_the_authors_runs_while_the_gate_works(room, tmp_path):
     """From the moment a candidate is sent until the answer: no step in a room, no experiment of anybody's; and the
     author is told how long the room stood still."""
-    ask = Ask("cd" * 8, COIN, External(), 3, 50)
+    ask = RunSpec("cd" * 8, COIN, External(), seed=3, experiments=50)
     room.write("clock.py", b"import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n")
     with Session(tmp_path / "run", ask, lambda _: Choice(cells.best()), 1, Silent()) as session:
         desk = session.desk(Quota(experiments=20, attempts=4, apart=1))

@@ -107,10 +107,10 @@ AS_USER = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-from toprope.researchers import workspace
-from toprope.researchers.tools import Toolbox
-from toprope.run.accounts import Quota
-from toprope.journal.records import Finding
+
+
+
+
 folder = Path(sys.argv[1])
 room = workspace.Workspace(folder / "room")
 desk = SimpleNamespace(accounts=SimpleNamespace(findings=[]), quota=Quota())

@@ -16,7 +16,7 @@ from mcp.client.stdio import stdio_client
 
 import toprope
 from toprope.errors import UsageError
-from toprope.journal.history import read
+from toprope.journal.reading import read
 from toprope.researchers.server import read_tokens
 from toprope.tasks.new import new
 

@@ -15,7 +15,8 @@ from inspect_ai.log import list_eval_logs, read_eval_log
 from inspect_ai.model import ModelUsage
 
 from toprope.errors import RunError
-from toprope.journal.history import read, summary
+from toprope.journal.export import summary
+from toprope.journal.reading import read
 from toprope.researchers import team
 from toprope.researchers.conversation import Meter, Turns, going_on
 from toprope.researchers.replies import TRIES, NoReply, watched

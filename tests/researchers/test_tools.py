@@ -5,8 +5,8 @@ from types import SimpleNamespace
 
 import pytest
 
-from toprope.journal.records import Ask, Queried
-from toprope.journal.spec import External
+from toprope.journal.records import Queried
+from toprope.journal.spec import External, RunSpec
 from toprope.researchers import tools
 from toprope.researchers.export import practised
 from toprope.researchers.tools import Toolbox
@@ -30,7 +30,7 @@ class Nobody:
 
 @pytest.fixture
 def desk(tmp_path):
-    ask = Ask("ab" * 8, "testing/coin-v1", External(), 3, 50)
+    ask = RunSpec("ab" * 8, "testing/coin-v1", External(), seed=3, experiments=50)
     with Session(tmp_path / "run", ask, lambda _: Choice("linux-landlock"), 1, Nobody()) as session:
         yield session.desk(Quota(20, 2, 0))
 

@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from toprope.errors import RunError
-from toprope.journal.history import read
+from toprope.journal.reading import read
 from toprope.referee.sealed import Vault
 
 COIN = "testing/coin-v1"

@@ -10,13 +10,14 @@ import msgspec
 import pytest
 
 from toprope import paths
-from toprope.assay.consistency import contradictions
 from toprope.assay.verify import verify
 from toprope.errors import RunError, UsageError
-from toprope.journal.history import export, read, summary
+from toprope.journal.checks import contradictions
+from toprope.journal.export import export, summary
 from toprope.journal.ledger import read_entries
-from toprope.journal.records import Ask, Plan, Spent
-from toprope.journal.spec import External
+from toprope.journal.reading import read
+from toprope.journal.records import Spent
+from toprope.journal.spec import External, Plan, RunSpec
 from toprope.referee.traps import complete_secret
 from toprope.researchers.findings import share
 from toprope.run.accounts import FINDINGS, Quota
@@ -38,7 +39,7 @@ QUOTA = Quota(experiments=20, attempts=2, apart=2)
 
 
 def sit(run, new=True, experiments=50):
-    ask = Ask("ab" * 8, "testing/coin-v1", External(), 3, experiments) if new else None
+    ask = RunSpec("ab" * 8, "testing/coin-v1", External(), seed=3, experiments=experiments) if new else None
     return Session(run, ask, lambda past: Choice("linux-landlock"), 1, Nobody())
 
 
@@ -253,9 +254,8 @@ def test_forged_authors_are_noticed(tmp_path):
     blocks = [honest.blocks[0], msgspec.structs.replace(honest.blocks[1], author=orphan), honest.blocks[2]]
     assert "parent" in " ".join(contradictions(entries, msgspec.structs.replace(honest, blocks=blocks)))
     for few in (Plan(experiments=1), Plan(attempts=0)):
-        story = msgspec.structs.replace(
-            honest, opening=msgspec.structs.replace(honest.opening, climber=External(few)), ask=None
-        )
+        fewer = msgspec.structs.replace(honest.opening.spec, climber=External(few))
+        story = msgspec.structs.replace(honest, opening=msgspec.structs.replace(honest.opening, spec=fewer), spec=None)
         assert "all it may" in " ".join(contradictions(entries, story))
     early = [msgspec.structs.replace(honest.asked[0], made=1)]
     assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))

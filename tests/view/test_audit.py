@@ -5,11 +5,9 @@ import numpy as np
 import pytest
 from stories import story
 
-from toprope import wire
 from toprope.executors.messages import Done
-from toprope.journal.records import Audited, record
+from toprope.journal.records import Audited
 from toprope.journal.verdict import verdict
-from toprope.protocols import Entry
 from toprope.run import audit
 from toprope.run.submit import _judged
 from toprope.stats.intervals import Estimate
@@ -70,19 +68,6 @@ def judged(dev: float, test: float, incidents: list[Incident]):
     return s
 
 
-def test_runs_that_recorded_no_kinds_keep_their_verdicts():
-    """Before a task declared which of its incidents mean answers to practice cases, the same kinds meant it for all."""
-    o = judged(0.7, 0.65, []).opening
-    older = {
-        name: value for name, value in wire.decode(wire.encode(o)).items() if name not in ("answer_kinds", "secret")
-    }
-    read = record(Entry(1, "open", wire.encode(older), "h"))
-    assert read.answer_kinds == ANSWERS
-    assert record(Entry(1, "open", wire.encode(o), "h")).answer_kinds == o.answer_kinds
-    read = msgspec.structs.replace(read, hidden="public demo dialect")
-    assert (read.kept.label, read.kept.public) == ("secret: public demo dialect", True)
-
-
 def submitted(kind: str, severity: str) -> str:
     """What `submit` says of a candidate that scored and had this incident."""
     result = BlockResult(np.ones((1, 2)), [Outcome.OK], {}, 0.1, 0.1, {0: [Incident(kind, severity, "…")]})
@@ -113,8 +98,8 @@ def test_the_verdict_says_what_the_audits_found():
 @pytest.mark.slow
 def test_every_promotion_of_a_climb_is_audited_once(cli, tmp_path):
     """The ledger holds one audit a promotion, also after a resume, and the summary has the champion's verdict."""
-    from toprope.journal.history import read
     from toprope.journal.ledger import read_entries
+    from toprope.journal.reading import read
 
     run = tmp_path / "run"
     cli.json("climb", "testing/coin-v1", "--experiments", 150, "--workers", 1, "--run", run)

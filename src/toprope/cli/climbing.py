@@ -38,9 +38,9 @@ executor_option = click.option(
 
 def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
     """The options that stand in a run's record (`journal/spec.py`)."""
-    from toprope.journal.options import OPTIONS
+    from toprope.journal.spec import options
 
-    for o in reversed(OPTIONS):
+    for o in reversed(options()):
         command = click.option(o.flag, type=o.kind, multiple=o.many, metavar=o.metavar, help=o.help)(command)
     return command
 
@@ -76,15 +76,15 @@ def climb(task: str, run_dir: Path | None, as_json: bool, **options: Any) -> Non
     from toprope.tasks import registry
 
     not_both(options["trust"], options["tier"])
-    ask = wished(registry.find(task), options)
-    able(ask)
-    directory = run_dir or paths.RUNS / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    _sit(directory, msgspec.structs.replace(ask, run=secrets.token_hex(8)), as_json, options)
+    spec = wished(registry.find(task), options)
+    able(spec)
+    directory = run_dir or paths.RUNS / f"{spec.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    _sit(directory, msgspec.structs.replace(spec, run=secrets.token_hex(8)), as_json, options)
 
 
 def wished(task: str, options: dict[str, Any]) -> Any:
-    """The record of a new climb, from the values that click parsed."""
-    from toprope.journal import spec
+    """The spec of a new climb, from the values that click parsed."""
+    from toprope.journal.spec import RunSpec, among
 
     climber, file = options["climber"], options["directions"]
     if climber == "external":
@@ -98,21 +98,21 @@ def wished(task: str, options: dict[str, Any]) -> Any:
         from toprope.tasks import registry
 
         options = {**options, "direction": team.directions(registry.load(task).spec, file)}
-    return spec.wished(task, climber, options)
+    return RunSpec.from_keywords(task, climber, **among(options))
 
 
-def able(ask: Any) -> None:
+def able(spec: Any) -> None:
     """Raises UsageError for models that cannot be had, before a directory or the vault is touched."""
     from toprope.models.messages import SCRIPTED
     from toprope.models.provider import get
 
-    if ask.asks is not None and ask.asks.model != SCRIPTED:
-        get("--candidate-model", ask.asks.model)
-    if ask.plan is not None and ask.plan.model:
+    if spec.candidate_model is not None and spec.candidate_model.model != SCRIPTED:
+        get("--candidate-model", spec.candidate_model.model)
+    if spec.plan is not None and spec.plan.model:
         from toprope.researchers import team
 
-        get("--model", ask.plan.model)
-        team.priced(ask.plan.model, ask.plan.prices, ask.plan.dollars)
+        get("--model", spec.plan.model)
+        team.priced(spec.plan.model, spec.plan.prices, spec.plan.dollars)
 
 
 def connect(address: str | None, token_file: Path | None) -> Any:
@@ -123,12 +123,13 @@ def connect(address: str | None, token_file: Path | None) -> Any:
     return own_hub if address is None else reach(parse(address), read_token(token_file))
 
 
-def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> None:
+def _sit(directory: Path, spec: Any, as_json: bool, options: dict[str, Any]) -> None:
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
 
     from toprope.executors.registry import named
-    from toprope.journal.history import read, summary
+    from toprope.journal.export import summary
+    from toprope.journal.reading import read
     from toprope.run.session import Session
     from toprope.view import report, terminal, text
 
@@ -148,7 +149,7 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
     click.get_current_context().find_root().obj = (directory / "ledger.db", again(verb, directory, options))
     cap, by = options["candidate_tokens"], options.get("climber")
     make = named(options.get("executor", "local"))
-    with screen, Session(directory, ask, tier, workers, screen, link, cap, make, by) as session:
+    with screen, Session(directory, spec, tier, workers, screen, link, cap, make, by) as session:
         lap("start_s")
         if options.get("climb", True):
             _climbed(session)
@@ -168,7 +169,7 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 
 def _climbed(session: Any) -> None:
     """By the climber the run names: one that is asked for rows, or researchers at the run's desk."""
-    o = session.opening
+    o = session.spec
     if line := _model_forecast(session):
         session.screen.say(line)
     if o.plan is None:
@@ -190,13 +191,13 @@ def _model_forecast(session: Any) -> str:
     """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
     from toprope.models.messages import SCRIPTED
 
-    asks, use, splits = session.opening.asks, session.task.spec.model, session.task.spec.splits
-    if asks is None or use is None or asks.model == SCRIPTED:
+    asked, use, splits = session.spec.candidate_model, session.task.spec.model, session.task.spec.splits
+    if asked is None or use is None or asked.model == SCRIPTED:
         return ""
     cap = session.tokens
     said = "no cap on tokens (--candidate-tokens)" if cap is None else f"at most {cap:,} tokens, and as many hidden"
     return (
-        f"candidates ask {asks.model}: at most {use.calls * splits.rungs[-1]:,} questions an experiment, "
+        f"candidates ask {asked.model}: at most {use.calls * splits.rungs[-1]:,} questions an experiment, "
         f"{use.calls * 2 * splits.val_slice:,} an attempt; {said}"
     )
 
@@ -218,20 +219,20 @@ def resume(run: Path, task: Path | None, as_json: bool, **options: Any) -> None:
     """Continue RUN where it stopped."""
     from toprope.journal.spec import named_again
 
-    ask = at_home(run, task)
-    if ask is not None:
-        named_again(run, ask.climber, options["climber"])
-        _resumable(run, ask)
+    spec = at_home(run, task)
+    if spec is not None:
+        named_again(run, spec.climber, options["climber"])
+        _resumable(run, spec)
     _sit(run, None, as_json, options)
 
 
-def _resumable(run: Path, ask: Any) -> None:
+def _resumable(run: Path, spec: Any) -> None:
     """Raises RunError for a run that this command cannot go on with, before the vault counts a sitting."""
-    plan = ask.plan
+    plan = spec.plan
     if plan is None:
         return
     if not plan.model:
-        words = shlex.join(["toprope", "mcp", ask.task, "--run", str(run)])
+        words = shlex.join(["toprope", "mcp", spec.task, "--run", str(run)])
         raise RunError(f"run {run} is climbed by agents of your own: `{words}` goes on with it")
     if not plan.directions:
         raise RunError(f"run {run} names no directions for its researchers and cannot go on; begin a new one")

@@ -233,16 +233,16 @@ def at_home(run: Path, folder: Path | None) -> Any:
     """Makes the task of a run known, also one in a folder of its own, and returns what was asked for. folder: --task.
     A directory that holds no readable run is left to the command, which says what is wrong with it."""
     from toprope.errors import RunError
-    from toprope.journal.history import asked
+    from toprope.journal.reading import spec_of
     from toprope.tasks import registry
 
     try:
-        ask = asked(run)
+        spec = spec_of(run)
     except RunError:
         return None
-    if ask is not None:
-        registry.for_run(ask.run, ask.task, folder)
-    return ask
+    if spec is not None:
+        registry.for_run(spec.run, spec.task, folder)
+    return spec
 
 
 def proven(trust: bool, wish: str | None) -> Any:
@@ -263,11 +263,11 @@ def not_both(trust: bool, tier: str | None) -> None:
 def asks(task_id: str, model: str | None, tokens: int | None) -> Any:
     """The model that one candidate may ask; None for a task that allows none. Raises UsageError for a model that
     cannot be had."""
-    from toprope.journal.spec import candidate_model
+    from toprope.journal.spec import model_for
     from toprope.models.messages import SCRIPTED
 
     given = {"model": model, "tokens": tokens}
-    found = candidate_model(task_id, {name: value for name, value in given.items() if value is not None})
+    found = model_for(task_id, {name: value for name, value in given.items() if value is not None})
     if model not in (None, SCRIPTED):
         from toprope.models.provider import get
 

@@ -77,8 +77,8 @@ def export(what: str, directory: Path | None, to: str | None, output: Path | Non
 
 
 def _export_run(run: Path, output: Path | None) -> None:
-    from toprope.journal.history import export as export_story
-    from toprope.journal.history import read
+    from toprope.journal.export import export as export_story
+    from toprope.journal.reading import read
 
     data = json.dumps(export_story(read(run)), indent=1)
     if output is None:

@@ -1,20 +1,14 @@
-"""A run as its ledger tells it: parsed once, read by summary, export, report and terminal alike."""
+"""What a run's records say together: champion, measurements, failures, incidents, the verdict."""
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from typing import Any
 
 import msgspec
 import numpy as np
 
-from toprope.errors import RunError
-from toprope.journal import checks
-from toprope.journal.ledger import SqliteLedger, read_entries
 from toprope.journal.records import (
-    Ask,
     Asked,
     Audited,
     BlockRecord,
@@ -25,21 +19,29 @@ from toprope.journal.records import (
     Opening,
     Queried,
     Spent,
-    record,
 )
+from toprope.journal.spec import RunSpec
 from toprope.journal.verdict import verdict
 from toprope.models.messages import Reply
-from toprope.protocols import Entry
-from toprope.referee.messages import Answer, Opened
+from toprope.referee.recorded import Answer, Opened
 from toprope.stats.gap import Gap
 from toprope.stats.leak import answer_bits
-from toprope.types import Candidate, Floats, Incident, candidate_id
+from toprope.types import Candidate, Floats, Incident
 
 GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
 
 
-class Story(msgspec.Struct):
-    """All records of a run in order. head: the ledger's last hash."""
+def champion(opening: Opening, asked: Iterable[Asked], answers: Iterable[Answer]) -> Candidate:
+    """The last promoted candidate, or the starter where none was promoted."""
+    promoted = [a.candidate for a in answers if a.promoted]
+    if not promoted:
+        return Candidate(opening.tree, opening.space.decode(opening.space.default()))
+    return next(a.candidate for a in asked if a.candidate.id == promoted[-1])
+
+
+class RunHistory(msgspec.Struct):
+    """All records of a run in order. head: the ledger's last hash. spec: of the first entry; None in a ledger of an
+    early version."""
 
     path: str
     opening: Opening
@@ -51,7 +53,7 @@ class Story(msgspec.Struct):
     test: Opened | None
     audits: list[Audited]
     head: str
-    ask: Ask | None = None
+    spec: RunSpec | None = None
     findings: list[Finding] = []
     spent: list[Spent] = []
     replies: list[Reply] = []
@@ -64,12 +66,13 @@ class Story(msgspec.Struct):
 
     @property
     def champion(self) -> Candidate:
-        """The last promoted candidate, else the starter."""
-        promoted = [a.candidate for a in self.answers if a.promoted]
-        if promoted:
-            return next(a.candidate for a in self.asked if a.candidate.id == promoted[-1])
-        o = self.opening
-        return Candidate(o.tree, o.space.decode(o.space.default()))
+        return champion(self.opening, self.asked, self.answers)
+
+    @property
+    def champion_experiment(self) -> int:
+        """Number of the champion's experiment; 0 is the starter's."""
+        name = self.champion.id
+        return next((a.experiment for a in self.asked if a.candidate.id == name), 0)
 
     @property
     def champion_dev(self) -> float | None:
@@ -107,6 +110,18 @@ class Story(msgspec.Struct):
             elif b.lo == 0:
                 found |= {int(e): Candidate(o.tree, o.space.decode(b.rows[i])) for i, e in enumerate(b.experiments)}
         return found
+
+    def dev_scores(self) -> tuple[dict[int, Floats], set[int]]:
+        """Experiment -> its scores on dev draws 0, 1, ... in order, and the experiments that did not end ok."""
+        scores: dict[int, Floats] = {}
+        failed: set[int] = set()
+        for block in sorted(self.blocks, key=lambda b: b.lo):
+            for i, experiment in enumerate(block.experiments.tolist()):
+                row = block.scores[i].astype(np.float64)
+                scores[experiment] = np.concatenate([scores[experiment], row]) if experiment in scores else row
+                if i in block.outcomes:
+                    failed.add(experiment)
+        return scores, failed
 
     def incidents(self, severity: str) -> list[tuple[int, Incident]]:
         """(experiment, what was seen), each kind once per experiment. Other dev scores in a lone re-run are one."""
@@ -149,8 +164,7 @@ class Story(msgspec.Struct):
 
     def _champion_per_draw(self) -> Floats | None:
         """(n,) normalised dev gains of the champion, if it saw all of dev."""
-        name, o = self.champion.id, self.opening
-        experiment = next((a.experiment for a in self.asked if a.candidate.id == name), 0)
+        experiment, o = self.champion_experiment, self.opening
         scores = np.full(len(o.floors), np.nan)
         for b in self.blocks:
             at = np.flatnonzero(b.experiments == experiment)
@@ -162,10 +176,10 @@ class Story(msgspec.Struct):
 
     @property
     def verdict(self) -> str | None:
-        """On the champion, once the test is opened (`journal/verdict.py`)."""
+        """On the champion, once the test is opened (`verdict.py`)."""
         if self.test is None:
             return None
-        experiment = next((a.experiment for a in self.asked if a.candidate.id == self.champion.id), 0)
+        experiment = self.champion_experiment
         seen = ((i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment)
         return verdict(seen, self.opening.answer_kinds)
 
@@ -179,202 +193,3 @@ class Story(msgspec.Struct):
         for outcome in ended.values():
             counts[outcome] = counts.get(outcome, 0) + 1
         return dict(sorted(counts.items()))
-
-
-def read(directory: Path) -> Story:
-    """The story of a run directory. Raises RunError if it is no run, damaged, or ended before it began."""
-    return tell(str(directory), read_entries(directory))
-
-
-def asked(directory: Path) -> Ask | None:
-    """What a run's first entry asks for; None where there is none. Raises RunError for what is no ledger."""
-    ledger = SqliteLedger(directory / "ledger.db", readonly=True)
-    try:
-        first = next(ledger.read("ask"), None)
-        ask: Ask | None = record(first) if first is not None else None
-        return ask
-    finally:
-        ledger.close()
-
-
-def tell(path: str, entries: Iterable[Entry]) -> Story:
-    by_kind: dict[str, list[Any]] = {}
-    head = ""
-    for entry in entries:
-        by_kind.setdefault(entry.kind, []).append(record(entry))
-        head = entry.hash
-    if "open" not in by_kind:
-        again = f"toprope resume {path}" if "ask" in by_kind else "toprope climb"
-        raise RunError(f"run {path} ended before it began; start it again with `{again}`")
-
-    for kind in ("ask", "open", "commit", "test"):
-        if len(by_kind.get(kind, [])) > 1:
-            raise RunError(
-                f"run {path}: its ledger makes no sense, it holds two entries {kind!r}; restore it from a copy"
-            )
-
-    def last(kind: str) -> Any:
-        return by_kind.get(kind, [None])[-1]
-
-    story = Story(
-        path,
-        by_kind["open"][0],
-        by_kind.get("block", []),
-        by_kind.get("generation", []),
-        by_kind.get("attempt", []),
-        by_kind.get("answer", []),
-        last("commit"),
-        last("test"),
-        by_kind.get("audit", []),
-        head,
-        last("ask"),
-        by_kind.get("finding", []),
-        by_kind.get("spent", []),
-        by_kind.get("reply", []),
-        by_kind.get("query", []),
-        by_kind.get("ended", []),
-    )
-    checks.check(story)
-    return story
-
-
-def _estimate(e: Any) -> dict[str, float] | None:
-    return None if e is None else {"value": round(e.value, 4), "lo": round(e.lo, 4), "hi": round(e.hi, 4)}
-
-
-def _model(s: Story) -> dict[str, Any] | None:
-    """The model that candidates could ask, and what was asked of it; hidden work is known once the test is opened."""
-    if s.opening.asks is None:
-        return None
-    some = [*s.replies, *(s.test.replies if s.test is not None else [])]
-    return {
-        "name": s.opening.asks.model,
-        "replies": len(some),
-        "tokens": sum(r.tokens for r in some),
-        "dollars": round(sum(r.dollars for r in some), 4),
-    }
-
-
-def researchers(s: Story) -> list[dict[str, Any]]:
-    """Every author by name: why its work ended, what it used, what it made. tokens, dollars: None for an agent of
-    one's own, whose provider tells us nothing."""
-    made = [b.author.name for b in s.blocks if b.author is not None]
-    sent = [a.author for a in s.asked]
-    ended = {e.author: e.why for e in s.ended}
-    counted = s.opening.plan is not None and bool(s.opening.plan.model)
-    names = {*made, *sent, *ended, *(x.author for x in s.spent), *(f.author for f in s.findings)} - {""}
-    return [
-        {
-            "name": name,
-            "ended": ended.get(name),
-            "tokens": sum(x.tokens for x in s.spent if x.author == name) if counted else None,
-            "dollars": round(sum(x.dollars for x in s.spent if x.author == name), 4) if counted else None,
-            "experiments": made.count(name),
-            "attempts": sent.count(name),
-        }
-        for name in sorted(names)
-    ]
-
-
-def summary(s: Story) -> dict[str, Any]:
-    """What `climb`, `resume` and `unseal` print under --json (DESIGN section 12)."""
-    o, test = s.opening, s.test
-    return {
-        "run": s.path,
-        "task": o.task,
-        "climber": o.climber.label,
-        "seed": o.seed,
-        "certifying": o.certifying,
-        "experiments": s.experiments,
-        "attempts": len([a for a in s.asked if a.clean]),
-        "promotions": len([a for a in s.answers if a.promoted]),
-        "champion": {
-            "candidate": s.champion.id,
-            "params": s.champion.params,
-            "dev": s.champion_dev,
-            "measured": _estimate(s.measured),
-            "verdict": s.verdict,
-        },
-        "baselines": {} if test is None else {name: round(e.value, 4) for name, e in test.baselines.items()},
-        "test": None
-        if test is None
-        else {**(_estimate(test.champion) or {}), "draws": test.draws, "openings": test.opening},
-        "gains": {} if test is None else {name: _estimate(e) for name, e in test.gains.items()},
-        "disclosed": s.disclosed,
-        "outcomes": s.failures(),
-        "incidents": {severity: len(s.incidents(severity)) for severity in ("certain", "advisory")},
-        "protection": o.protection,
-        "confined": o.confined,
-        "beacon": None if o.beacon_round is None else {"round": o.beacon_round, "value": test and test.beacon},
-        "committed": None if s.committed is None else s.committed.candidate,
-        "hidden": o.hidden,
-        "secret": None if o.kept is None else {"label": o.kept.label, "public": o.kept.public, "remedy": o.kept.remedy},
-        "model": _model(s),
-        "detectable": o.detectable,
-        "researchers": researchers(s),
-        "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},
-        "ledger": s.head,
-    }
-
-
-def _told(o: Opening, block: BlockRecord, i: int) -> dict[str, Any]:
-    """Who an experiment is: where an author made it, whose it is and the files, too."""
-    experiment = int(block.experiments[i])
-    if (a := block.author) is None:
-        params = o.space.decode(block.rows[i])
-        return {"experiment": experiment, "candidate": candidate_id(o.tree.digest, params), "params": params}
-    files = {name: data.decode("utf-8", "replace") for name, data in a.candidate.tree.files.items()}
-    named = {"experiment": experiment, "candidate": a.candidate.id, "params": a.candidate.params}
-    return {**named, "author": a.name, "parent": a.parent, "files": files}
-
-
-def export(s: Story) -> dict[str, Any]:
-    """Everything a run decided, without times: equal for equal seed, secret and budget, on any number of workers."""
-    o = s.opening
-    rows: dict[int, dict[str, Any]] = {}
-    for block in sorted(s.blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
-        for i, experiment in enumerate(block.experiments.tolist()):
-            if block.lo == 0:
-                rows[experiment] = _told(o, block, i) | {"outcome": "ok", "scores": []}
-            row = rows.get(experiment)
-            if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
-                continue  # it has failed, or a run that was killed lacks the draws before these
-            if i in block.outcomes:
-                row["outcome"] = block.outcomes[i]
-                row["message"] = block.messages.get(i, "")
-            else:
-                row["scores"] += [round(float(x), 6) for x in block.scores[i]]
-    return {
-        "task": o.task,
-        "climber": o.climber.label,
-        "seed": o.seed,
-        "commitment": o.commitment,
-        "tree": o.tree.digest,
-        "space": o.space.digest,
-        "experiments": [rows[k] for k in sorted(rows)],
-        "generations": [
-            {f: getattr(g, f) for f in ("number", "experiments", "best", "best_experiment", "pruned", "cached")}
-            for g in s.generations
-        ],
-        "attempts": [
-            {"candidate": a.candidate.id, "experiment": a.experiment, "dev": a.dev, "pure": a.pure} for a in s.asked
-        ],
-        "answers": [
-            {
-                "candidate": a.candidate,
-                "promoted": a.promoted,
-                "attempt": a.attempt,
-                "slice": a.slice,
-                "measured": _estimate(a.measured),
-            }
-            for a in s.answers
-        ],
-        "champion": s.champion.id,
-        "test": None
-        if s.test is None
-        else {
-            "champion": _estimate(s.test.champion),
-            "baselines": {name: _estimate(e) for name, e in s.test.baselines.items()},
-        },
-        "secret": None if s.test is None else hashlib.sha256(s.test.secret).hexdigest(),
-    }

@@ -6,10 +6,12 @@ reading them. The chain is checked whenever a ledger is opened; its head stands 
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import hashlib
 import os
 import sqlite3
+import sys
 import threading
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,11 +21,12 @@ import msgspec
 
 from toprope import wire
 from toprope.errors import RunError
-from toprope.protocols import Entry
+from toprope.journal.records import FORMAT, kind_of
+from toprope.protocols import Entry, Observer
 
-FORMAT = 2  # of the records; `journal/past.py` reads the earlier ones
-READS = (1, 2)
+READS = (1, 2, FORMAT)
 SCHEMA = "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT"
+LEAST = -(2**63)  # no number of an entry is smaller
 GENESIS = hashlib.sha256(b"toprope ledger 1").hexdigest()
 
 
@@ -40,7 +43,8 @@ class SqliteLedger:
         self.path = path
         self._db: sqlite3.Connection = None  # type: ignore[assignment]  # until it is open
         self._lock: int | None = None
-        self._writing = threading.Lock()  # a desk's answer from the gate and its experiments come from two threads
+        self._writing = threading.RLock()  # authors' experiments and answers of the gate come from several threads
+        self.observers: list[Observer] = []  # hear every record, once it is appended
         if not create and not path.is_file():
             raise RunError(
                 f"no run at {path.parent}: {path.name} is missing; name a directory that `toprope climb` made"
@@ -53,7 +57,7 @@ class SqliteLedger:
                 )
                 if create:
                     self._create()
-                self._seq, self.head = self._check_chain()
+                self.length, self.head = self._check_chain()
         except BaseException:
             self.close()
             raise
@@ -79,8 +83,21 @@ class SqliteLedger:
         tables = self._db.execute("SELECT sql FROM sqlite_master").fetchmany(2)
         if tables != [(SCHEMA,)]:  # a stranger's view or trigger could do anything, or have no end
             raise RunError(f"{self.path} is no ledger of toprope: it holds other tables; restore it from a copy")
-        head, expected = GENESIS, 0
-        for seq, kind, body, digest in self._db.execute("SELECT seq, kind, body, hash FROM entries ORDER BY seq"):
+        length, head = 0, GENESIS
+        for entry in self._checked(length, head):
+            length, head = entry.seq + 1, entry.hash
+        return length, head
+
+    def _checked(self, known: int, head: str) -> Iterator[Entry]:
+        """Entries after the first `known` ones, of which the last has the hash `head`, as the chain is followed."""
+        query = "SELECT seq, kind, body, hash FROM entries WHERE seq >= ? ORDER BY seq"
+        rows = self._db.execute(query, (known - 1 if known else LEAST,))
+        if known and ((last := rows.fetchone()) is None or (last[0], last[3]) != (known - 1, bytes.fromhex(head))):
+            raise RunError(
+                f"{self.path} was cut or made anew while it was read: entry {known - 1} is not the one that was there; "
+                "restore the file from a copy"
+            )
+        for expected, (seq, kind, body, digest) in enumerate(rows, known):
             if not isinstance(kind, str) or not isinstance(body, bytes):
                 raise RunError(f"{self.path} is no ledger of toprope: entry {expected} has columns of other types")
             head = entry_hash(head, expected, kind, body)
@@ -89,26 +106,59 @@ class SqliteLedger:
                     f"{self.path} is damaged or was edited: entry {expected} does not match its hash; "
                     "restore the file from a copy (nothing was changed)"
                 )
-            expected += 1
-        return expected, head
+            yield Entry(seq, kind, body, head)
 
-    def append(self, kind: str, record: msgspec.Struct, *, safe: bool = False) -> Entry:
-        """safe: on disk when this returns, also if the power fails; otherwise only a kill loses nothing."""
-        data = wire.encode(record)
-        with self._writing, self._errors():
-            head = entry_hash(self.head, self._seq, kind, data)
-            self._db.execute(f"PRAGMA synchronous={'FULL' if safe else 'NORMAL'}")
-            self._db.execute("INSERT INTO entries VALUES (?,?,?,?)", (self._seq, kind, data, bytes.fromhex(head)))
-            entry = Entry(self._seq, kind, data, head)
-            self._seq, self.head = self._seq + 1, head
+    def append(self, record: msgspec.Struct, *, safe: bool = False) -> Entry:
+        """Its kind is its type's (`records.KINDS`). When this returns it is recorded, and the observers have heard it.
+        safe: on disk, also if the power fails; otherwise only a kill loses nothing."""
+        kind, data = kind_of(record), wire.encode(record)
+        with self._writing:
+            with self._errors():
+                head = entry_hash(self.head, self.length, kind, data)
+                self._db.execute(f"PRAGMA synchronous={'FULL' if safe else 'NORMAL'}")
+                row = (self.length, kind, data, bytes.fromhex(head))
+                self._db.execute("INSERT INTO entries VALUES (?,?,?,?)", row)
+            entry = Entry(self.length, kind, data, head)
+            self.length, self.head = self.length + 1, head
+            self.tell(record)
         return entry
 
-    def read(self, kind: str | None = None) -> Iterator[Entry]:
-        where, args = ("", ()) if kind is None else (" WHERE kind=?", (kind,))
-        query = f"SELECT seq, kind, body, hash FROM entries{where} ORDER BY seq"
+    def tell(self, record: msgspec.Struct) -> None:
+        """Observers hear a record that the ledger holds, in the ledger's order. One that raises hears nothing more: it
+        is a guest, and the run goes on."""
+        with self._writing:
+            for observer in list(self.observers):
+                try:
+                    observer.hear(record)
+                except Exception as e:
+                    self.observers.remove(observer)
+                    self._say(f"{type(observer).__name__} failed at a record of kind {kind_of(record)!r} and hears "
+                              f"nothing more; the record stands and the run goes on: {e!r}")  # fmt: skip
+
+    def _say(self, words: str) -> None:
+        with contextlib.suppress(OSError):
+            print(f"toprope: {words}", file=sys.stderr, flush=True)
+
+    def read(self, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
+        """Entries in order, of one kind or of all, from number `since` on. Nothing is hashed anew."""
+        where, args = ("", ()) if kind is None else (" AND kind=?", (kind,))
+        query = f"SELECT seq, kind, body, hash FROM entries WHERE seq >= ?{where} ORDER BY seq"
         with self._errors():
-            for seq, what, body, digest in self._db.execute(query, args).fetchall():
+            for seq, what, body, digest in self._db.execute(query, (since, *args)).fetchall():
                 yield Entry(seq, what, body, digest.hex())
+
+    def follow(self) -> list[Entry]:
+        """What a writer, in another process perhaps, has appended since this ledger was opened or followed last.
+
+        Only these entries are hashed, on from the last one known, whose stored hash must still be the same. Raises
+        RunError for a ledger that was cut or whose chain was made anew meanwhile. An entry that was checked before and
+        edited in place since then is found by the next opening.
+        """
+        with self._writing, self._errors():
+            fresh = list(self._checked(self.length, self.head))
+            if fresh:
+                self.length, self.head = fresh[-1].seq + 1, fresh[-1].hash
+        return fresh
 
     def close(self) -> None:
         if self._db is not None:

@@ -11,13 +11,14 @@ import re
 from typing import Any
 
 import toprope
-from toprope.journal.history import Story, export, summary
+from toprope.journal.export import export, summary
+from toprope.journal.history import RunHistory
 
 _BLOCK = re.compile(r'<script type="application/json" id="toprope">(.*?)</script>', re.DOTALL)
 CLAIMS = ("task", "champion", "test", "ledger")  # no page of any version lacks them
 
 
-def data(s: Story) -> dict[str, Any]:
+def data(s: RunHistory) -> dict[str, Any]:
     """Every figure of a run that a page shows. The run's path is not one: a directory may be moved."""
     decided = export(s)
     found = {name: value for name, value in summary(s).items() if name != "run"}
@@ -25,7 +26,7 @@ def data(s: Story) -> dict[str, Any]:
     return {"toprope": toprope.__version__, **found}
 
 
-def block(s: Story) -> str:
+def block(s: RunHistory) -> str:
     """The element that holds the data. Text in it cannot end it: what HTML could read as a tag is escaped."""
     words = json.dumps(data(s), allow_nan=False, default=str)
     for c in "<>&":
@@ -49,7 +50,7 @@ def claimed(page: str) -> dict[str, Any] | None:
     return found
 
 
-def differing(claim: dict[str, Any], s: Story) -> list[str]:
+def differing(claim: dict[str, Any], s: RunHistory) -> list[str]:
     """Names of the figures that are not what the ledger gives. A page of another version may have other fields: those
     that both know are compared."""
     ours = json.loads(json.dumps(data(s), allow_nan=False, default=str))

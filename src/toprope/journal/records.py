@@ -11,29 +11,23 @@ from numpy.typing import NDArray
 from toprope import wire
 from toprope.errors import RunError
 from toprope.journal import past
-from toprope.journal.spec import Ask as Ask
-from toprope.journal.spec import Asks as Asks
-from toprope.journal.spec import Climbing
-from toprope.journal.spec import Plan as Plan
+from toprope.journal.spec import RunSpec
 from toprope.models.messages import Reply
 from toprope.protocols import Entry, Secret
-from toprope.referee.messages import Answer, Opened
+from toprope.referee.recorded import Answer, Opened
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
+FORMAT = 3  # of the records in a ledger; `past.py` reads the earlier ones
 
-class Opening(msgspec.Struct, frozen=True):
-    """kind "open", before anything is climbed: what was asked for, and the referee's commitment."""
 
+class Opening(msgspec.Struct, frozen=True, kw_only=True):
+    """kind "open", before anything is climbed: what was asked for, and what the run found when it began, with the
+    referee's commitment. detectable: normalised gain that the gate resolves. started: seconds since the epoch."""
+
+    spec: RunSpec
     toprope: str
-    run: str
-    task: str
-    climber: Climbing
-    seed: int
-    experiments: int | None
-    minutes: float | None
     tier: str
-    rehearsal: str | None
     commitment: str
     certifying: bool
     number: int
@@ -46,27 +40,19 @@ class Opening(msgspec.Struct, frozen=True):
     tree: Tree
     space: Space
     started: float
-    beacon_round: str | None = None
     confined: bool = False
-    asks: Asks | None = None
-    until: float | None = None
-    patience: int | None = None
     partial: bool = False  # dev scores give partial credit, hidden ones do not
     secret: Secret | None = None  # what `hidden` names; None if nothing, and in runs that are older than this field
     answer_kinds: list[str] = []  # as its task declares them (`TaskSpec`)
     mark: dict[str, str] = {}  # what the task did then (`tasks/mark.py`); {} before format 2
-    format: int = 1  # of the ledger's records; the version that wrote them is told, and decides nothing
-
-    @property
-    def plan(self) -> Plan | None:
-        return self.climber.plan
+    format: int = FORMAT  # of the ledger's records; the version that wrote them is told, and decides nothing
 
     @property
     def kept(self) -> Secret | None:
         """What the task kept to itself; of a run that is older than `secret`, as far as its name tells."""
         if self.secret is not None or not self.hidden:
             return self.secret
-        remedy = f"toprope vault make {self.task}"
+        remedy = f"toprope vault make {self.spec.task}"
         return Secret("secret", self.hidden, public=self.hidden.startswith("public"), remedy=remedy)
 
 
@@ -189,8 +175,8 @@ class Committed(msgspec.Struct, frozen=True):
     candidate: str
 
 
-KINDS: dict[str, Any] = {
-    "ask": Ask,
+KINDS: dict[str, type[msgspec.Struct]] = {
+    "ask": RunSpec,
     "open": Opening,
     "sitting": Sitting,
     "block": BlockRecord,
@@ -206,6 +192,14 @@ KINDS: dict[str, Any] = {
     "commit": Committed,
     "test": Opened,
 }
+
+
+KIND_OF = {of: kind for kind, of in KINDS.items()}
+
+
+def kind_of(record: msgspec.Struct) -> str:
+    """The word a record's entry carries. Raises KeyError for a type that is not recorded."""
+    return KIND_OF[type(record)]
 
 
 def record(entry: Entry) -> Any:

@@ -57,7 +57,7 @@ class Broker:
 
     provider: None where nothing may be asked anew (a replay). tokens: a hard cap; nothing is asked that might go beyond
     it, counting a byte as a token at most and no less than the dearest reply so far. known: earlier replies of the same
-    run. heard: told of every new one, before it is handed on. allow: (key, most tokens it may take) -> may it be asked?
+    run. keep: is given every new one, before it is handed on. allow: (key, most tokens it may take) -> may it be asked?
     say: what a provider that fails says of it, which may repeat a key or the question.
     """
 
@@ -68,12 +68,12 @@ class Broker:
         provider: Provider | None,
         tokens: int | None = None,
         known: Iterable[Reply] = (),
-        heard: Callable[[Reply], None] = lambda _: None,
+        keep: Callable[[Reply], object] = lambda _: None,
         allow: Callable[[bytes, int], bool] = lambda *_: True,
         say: Callable[[str], None] = aloud,
     ) -> None:
         self._allow, self._say = allow, say
-        self.model, self._use, self._provider, self._cap, self._heard = model, use, provider, tokens, heard
+        self.model, self._use, self._provider, self._cap, self._keep = model, use, provider, tokens, keep
         self._known = {r.key: r for r in known}
         self.spent = sum(r.tokens for r in self._known.values())  # by all replies of this run
         self._largest = max((r.tokens for r in self._known.values()), default=0)  # some models think before they reply
@@ -161,7 +161,7 @@ class Broker:
             text = told.text[: TOKEN * self._use.reply_tokens]
             text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
             reply = Reply(name, text, told.tokens, told.dollars, told.refused)
-            self._heard(reply)
+            self._keep(reply)
             self._known[name] = reply
             self.spent += reply.tokens
             self._largest = max(self._largest, reply.tokens)
@@ -231,7 +231,7 @@ def broker_for(
     model: str = SCRIPTED,
     tokens: int | None = None,
     known: Iterable[Reply] = (),
-    heard: Callable[[Reply], None] = lambda _: None,
+    keep: Callable[[Reply], object] = lambda _: None,
     allow: Callable[[bytes, int], bool] = lambda *_: True,
     say: Callable[[str], None] = aloud,
 ) -> Broker | None:
@@ -243,4 +243,4 @@ def broker_for(
         return Broker(model, use, scripted(task))  # nothing to keep: the script is part of the task
     from toprope.models.provider import inspect_model
 
-    return Broker(model, use, inspect_model(model), tokens, known, heard, allow, say)
+    return Broker(model, use, inspect_model(model), tokens, known, keep, allow, say)

@@ -23,7 +23,9 @@ class Question(msgspec.Struct, frozen=True, tag=True):
 
 
 class Reply(msgspec.Struct, frozen=True, tag=True):
-    """key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
+    """An archived record: a ledger keeps it, so that a field may only be added, with a default.
+
+    key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
     dollars: by its price list, 0 without one. refused: the provider takes other questions, but not this one."""
 
     key: bytes

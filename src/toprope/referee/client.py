@@ -13,18 +13,8 @@ import msgspec
 from toprope import wire
 from toprope.errors import WorkerDied
 from toprope.executors.messages import Failed, Progress
-from toprope.referee.messages import (
-    Acknowledge,
-    Answer,
-    Attempt,
-    Commit,
-    FromHub,
-    HubConfig,
-    HubReady,
-    Noted,
-    Opened,
-    Unseal,
-)
+from toprope.referee.messages import Acknowledge, Attempt, Commit, FromHub, HubConfig, HubReady, Noted, Unseal
+from toprope.referee.recorded import Answer, Opened
 from toprope.stats.leak import TICKS
 from toprope.types import Candidate
 

@@ -28,18 +28,8 @@ from toprope.protocols import Task
 from toprope.referee.bounds import check_candidate
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate, Verdict
-from toprope.referee.messages import (
-    Acknowledge,
-    Answer,
-    Attempt,
-    Commit,
-    HubConfig,
-    HubReady,
-    Noted,
-    Opened,
-    ToHub,
-    Unseal,
-)
+from toprope.referee.messages import Acknowledge, Attempt, Commit, HubConfig, HubReady, Noted, ToHub, Unseal
+from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker

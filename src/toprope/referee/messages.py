@@ -1,4 +1,7 @@
-"""What the run process and the hub say to each other. Every message is a typed record on a `wire.Channel`."""
+"""What the run process and the hub say to each other. Every message is a typed record on a `wire.Channel`.
+
+What a ledger or a vault keeps besides stands in `recorded.py`; everything here is forgotten when it has been read.
+"""
 
 from __future__ import annotations
 
@@ -7,11 +10,11 @@ from typing import Annotated, Any
 import msgspec
 
 from toprope.executors.messages import Failed, Progress
-from toprope.models.messages import SCRIPTED, Reply
+from toprope.models.messages import SCRIPTED
 from toprope.protocols import Secret
-from toprope.stats.intervals import Estimate
+from toprope.referee.recorded import Answer, Opened
 from toprope.stats.leak import TICKS
-from toprope.types import Candidate, Floats, Incident
+from toprope.types import Candidate
 
 
 class HubConfig(msgspec.Struct, frozen=True, tag=True):
@@ -68,17 +71,6 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     ticks: Annotated[int, msgspec.Meta(ge=1, le=TICKS)] = TICKS
 
 
-class Answer(msgspec.Struct, frozen=True, tag=True):
-    """One bit. measured comes with a PROMOTE only, from a slice nobody had queried. tick: when it left."""
-
-    candidate: str
-    promoted: bool
-    attempt: int
-    slice: int
-    measured: Estimate | None = None
-    tick: int = 0
-
-
 class Commit(msgspec.Struct, frozen=True, tag=True):
     """The one candidate the test will be opened for, before the beacon's round. head: of the ledger that holds it."""
 
@@ -98,40 +90,6 @@ class Unseal(msgspec.Struct, frozen=True, tag=True):
     candidate: Candidate
     head: str = ""
     beacon: str | None = None
-
-
-class Judged(msgspec.Struct, frozen=True):
-    """What stood behind one answer of the gate, revealed with the test: promoted where log_e reached level after so
-    many draws. error: what ended the hidden work before that."""
-
-    slice: int
-    attempt: int
-    candidate: str
-    promoted: bool
-    tick: int
-    log_e: float
-    level: float
-    draws: int
-    error: str
-
-
-class Opened(msgspec.Struct, frozen=True, tag=True):
-    """The sealed result, the paired differences champion - baseline, the revealed run secret and verdicts, and what
-    tripwires and honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents.
-    replies: of the model that candidates asked on hidden draws."""
-
-    champion: Estimate
-    baselines: dict[str, Estimate]
-    gains: dict[str, Estimate]
-    opening: int
-    draws: int
-    secret: bytes
-    cpu_s: float
-    per_draw: Floats  # (draws,) the champion's normalised gain, so that dev can be compared with hidden draws
-    gate: list[Judged] = []
-    beacon: str | None = None
-    incidents: dict[str, list[Incident]] = {}
-    replies: list[Reply] = []
 
 
 ToHub = Acknowledge | Attempt | Commit | Unseal

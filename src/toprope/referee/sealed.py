@@ -24,7 +24,7 @@ from toprope import seeding, wire
 from toprope.errors import RunError, UsageError
 from toprope.models.messages import Reply
 from toprope.referee.gate import Verdict
-from toprope.referee.messages import Answer, Judged
+from toprope.referee.recorded import Answer, Judged
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.types import Candidate, Incident

@@ -29,7 +29,8 @@ from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.executors.messages import Failed
 from toprope.models.messages import SCRIPTED
 from toprope.referee.address import Address, Hello
-from toprope.referee.messages import Acknowledge, Answer, FromHub, HubConfig, HubReady, Noted, Opened, ToHub
+from toprope.referee.messages import Acknowledge, FromHub, HubConfig, HubReady, Noted, ToHub
+from toprope.referee.recorded import Answer, Opened
 from toprope.tasks import registry
 
 MAX_FRAME = 4 << 20  # bytes; a candidate's files are far smaller

@@ -34,7 +34,7 @@ from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.stats.intervals import told as told_value
 from toprope.tasks import registry
-from toprope.types import Candidate, Split
+from toprope.types import Candidate, Incident, Split, merged
 
 FOLDER = "candidate"  # in the room: what is scored at the end
 EXPERIMENTS, DRAWS, MESSAGES = 100, 64, 500
@@ -184,9 +184,13 @@ def judged(task: Task, room: Workspace, draws: int, seed: int) -> dict[str, Any]
             return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(room, e)}
         practice = submit(task.spec.id, room.path(FOLDER), None, seed, best_tier, lambda *_: None)
     found = examined(task, candidate, draws)
-    seen = {(i["kind"], i["severity"]): i for i in (*found["incidents"], *practice["incidents"])}
-    said = verdict(seen, task.spec.answer_kinds)
-    return {**found, "practice": practice["dev"], "incidents": list(seen.values()), "verdict": said}
+    seen = merged(msgspec.convert(i, Incident) for i in (*practice["incidents"], *found["incidents"]))
+    return {
+        **found,
+        "practice": practice["dev"],
+        "incidents": [msgspec.structs.asdict(i) for i in seen],
+        "verdict": verdict(((i.kind, i.severity) for i in seen), task.spec.answer_kinds),
+    }
 
 
 def _inside(room: Workspace, error: UsageError) -> str:

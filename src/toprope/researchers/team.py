@@ -17,7 +17,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from toprope.errors import RunError, UsageError
-from toprope.journal.records import Ended, Plan
+from toprope.journal.records import Ended
+from toprope.journal.spec import Plan
 from toprope.models.provider import get, plain
 from toprope.protocols import Task, TaskSpec
 from toprope.researchers import briefing

@@ -9,7 +9,8 @@ from typing import NamedTuple
 import msgspec
 
 from toprope.errors import UsageError
-from toprope.journal.records import Ended, Finding, Plan, Queried, Spent, record
+from toprope.journal.records import Ended, Finding, Queried, Spent, record
+from toprope.journal.spec import Plan
 from toprope.protocols import Ledger
 
 FINDINGS = 200  # that one author may share
@@ -58,7 +59,7 @@ class Accounts:
             if sum(f.author == finding.author for f in self.findings) >= FINDINGS:
                 raise UsageError(f"author {finding.author} has shared {FINDINGS} findings, which is all it may")
             finding = msgspec.structs.replace(finding, number=len(self.findings) + 1)
-            self._ledger.append("finding", finding)
+            self._ledger.append(finding)
             self.findings.append(finding)
             return finding
 
@@ -66,14 +67,14 @@ class Accounts:
         """Charges an answer of the oracle to its author."""
         with self._lock:
             self._refuse_closed()
-            self._ledger.append("query", queried)
+            self._ledger.append(queried)
             self.queried.append(queried)
 
     def end(self, ended: Ended) -> None:
-        self._ledger.append("ended", ended)
+        self._ledger.append(ended)
 
     def pay(self, spent: Spent) -> None:
         """Does not take the lock: it is called from the event loop that all conversations share."""
         spent = msgspec.structs.replace(spent, elapsed=round(self._elapsed(), 3))
-        self._ledger.append("spent", spent)
+        self._ledger.append(spent)
         self.spent.append(spent)

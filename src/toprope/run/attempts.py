@@ -19,7 +19,7 @@ from toprope.errors import UsageError
 from toprope.journal.records import Asked, Audited, record
 from toprope.protocols import Ledger, Splits
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer
+from toprope.referee.recorded import Answer
 from toprope.referee.schedule import pace
 from toprope.run import audit
 from toprope.run.rerun import Isolated
@@ -71,7 +71,7 @@ class Attempts:
         incidents = [*again.incidents, *sent.incidents]
         asked = Asked(sent.candidate, sent.experiment, sent.value, pure, exponent, incidents, sent.author, sent.made)
         with self.lock:
-            self._ledger.append("attempt", asked)
+            self._ledger.append(asked)
             self.asked[sent.candidate.id] = asked
         return asked
 
@@ -98,7 +98,7 @@ class Attempts:
         """Waits for the answer of what was sent, and records it."""
         answer = self._hub.answer()
         with self.lock:
-            self._ledger.append("answer", answer)
+            self._ledger.append(answer)
             self.answers[answer.candidate] = answer
         return answer
 
@@ -109,5 +109,5 @@ class Attempts:
             return
         again = [self._isolated.run(candidate, len(scores), r).scores for r in range(1, audit.REPLICATES + 1)]
         found = audit.luck(scores.astype(np.float64), np.array(again, dtype=np.float64))
-        self._ledger.append("audit", Audited(candidate.id, found + audit.tables(candidate.tree.files)))
+        self._ledger.append(Audited(candidate.id, found + audit.tables(candidate.tree.files)))
         self._audited.add(candidate.id)

@@ -5,7 +5,7 @@ A block that the ledger already holds is not run again; that is all that resumin
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 
@@ -21,22 +21,13 @@ from toprope.types import Block, Outcome, Tree, certain
 
 
 class Evaluator:
-    """race.Evaluate over the dev scorers of an executor. `on_block` hears of every block, recorded or replayed."""
+    """race.Evaluate over the dev scorers of an executor."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        executor: Executor,
-        tree: Tree,
-        space: Space,
-        on_block: Callable[[BlockRecord], None],
-    ) -> None:
-        self._ledger, self._executor, self._on_block = ledger, executor, on_block
+    def __init__(self, ledger: Ledger, executor: Executor, tree: Tree, space: Space) -> None:
+        self._ledger, self._executor = ledger, executor
         self._tree, self._space = executor.load(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
-        self.quarantined: set[int] = (
-            set()
-        )  # experiments with a certain incident: their scores stand, no attempt follows
+        self.quarantined: set[int] = set()  # experiments with a certain incident: no attempt follows, the scores stand
 
     def __call__(self, pieces: list[Piece]) -> Iterable[Scored]:
         records: dict[str, BlockRecord] = {}
@@ -46,16 +37,14 @@ class Evaluator:
             past = self._recorded.pop(name, None)
             if past is not None:
                 records[name] = self._same(past, piece)
-                self._on_block(past)
             else:
                 draws = tuple(range(piece.lo, piece.hi))
                 block = Block(self._tree, self._space, piece.rows, draws, int(piece.experiments[0]))
                 works[number] = Work(number, block, "dev", detail=True)
         for done in base.run(self._executor, works.values()):
             fresh = _to_record(ids[done.id], pieces[done.id], done)
-            self._ledger.append("block", fresh)
+            self._ledger.append(fresh)
             records[fresh.id] = fresh
-            self._on_block(fresh)
         for r in records.values():
             self.quarantined.update(_accused(r))
         return [_to_scored(records[name]) for name in ids]

@@ -6,10 +6,10 @@ Resuming is the same loop: blocks, attempts and answers that the ledger already 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from toprope.errors import RunError
-from toprope.journal.records import Generation, Opening, record
+from toprope.journal.records import Generation, record
+from toprope.journal.spec import RunSpec
 from toprope.protocols import Climber, Ledger
 from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
@@ -19,8 +19,8 @@ from toprope.run.stopping import Stop
 class Budget:
     """Experiments are exact and reproducible; minutes count climbing time over all sittings, looked at at barriers."""
 
-    def __init__(self, opening: Opening, ledger: Ledger) -> None:
-        self._experiments, self._minutes = opening.experiments, opening.minutes
+    def __init__(self, spec: RunSpec, ledger: Ledger) -> None:
+        self._experiments, self._minutes = spec.experiments, spec.minutes
         self._past = [r.elapsed for r in map(record, ledger.read("generation"))]
         self._before = self._past[-1] if self._past else 0.0
         self._start = time.monotonic()
@@ -53,7 +53,6 @@ def climb(
     ledger: Ledger,
     size: int,
     points: int,
-    hears: Callable[[Generation], None],
     stop: Stop,
 ) -> None:
     """Climbs until the budget is spent, all `points` of the space are known, or `stop` says so. The first proposal of
@@ -68,8 +67,7 @@ def climb(
         attempts.barrier(number)
         generation = _summary(number, race, budget.elapsed(number))
         if not budget.recorded(number):
-            ledger.append("generation", generation)
-        hears(generation)
+            ledger.append(generation)
         if why := race.hopeless:
             raise RunError(f"{why}; mend the task or its space, and begin a new run")
         known = race.experiments - race.cached

@@ -12,9 +12,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from toprope.journal.records import Asked
 from toprope.protocols import Splits
-from toprope.referee.messages import Answer
 from toprope.run.attempts import CROWD, Attempts, Practised
 from toprope.run.evaluate import Evaluator
 from toprope.run.race import Finalist, Race
@@ -36,14 +34,13 @@ class AttemptPolicy:
         candidate_of: tuple[Tree, Space],
         splits: Splits,
         spread: float,
-        on_event: Callable[[Asked | Answer], None],
         on_wait: Callable[[float | None], None] = lambda _: None,
     ) -> None:
         """spread: root mean square difference between good candidates, in the unit of a draw's score. on_wait: hears
         how many seconds the climb must wait for an answer that is due, and None when it is there."""
         self._attempts, self._race, self._evaluator = attempts, race, evaluator
         self._tree, self._space = candidate_of
-        self._splits, self._spread, self._on_event = splits, spread, on_event
+        self._splits, self._spread = splits, spread
         self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the first moment of what is pending
         self._tried: set[int] = set()
         self._refused: list[Finalist] = []
@@ -84,7 +81,6 @@ class AttemptPolicy:
         candidate = Candidate(self._tree, self._space.decode(finalist.row))
         sent = Practised(candidate, finalist.experiment, finalist.value, finalist.scores)
         asked = self._attempts.consider(sent, CROWD if generation >= 0 else 1.0)  # at the end nothing runs beside it
-        self._on_event(asked)
         if not asked.clean:
             return
         if candidate.id not in self._attempts.answers:
@@ -137,4 +133,3 @@ class AttemptPolicy:
             self._attempts.audit(candidate, finalist.scores)
         else:
             self._refused.append(finalist)
-        self._on_event(answer)

@@ -10,9 +10,8 @@ import numpy as np
 from toprope.errors import UsageError
 from toprope.journal.records import Author, BlockRecord, Opening
 from toprope.run.experiment import size
-from toprope.run.race import Anchors
 from toprope.stats.intervals import ratio
-from toprope.types import Candidate, Floats, Outcome, certain
+from toprope.types import Anchors, Candidate, Floats, Outcome, certain
 
 STARTER = "starter"  # the author of experiment 0
 

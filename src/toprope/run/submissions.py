@@ -21,9 +21,9 @@ from toprope.errors import RunError, UsageError, WorkerDied
 from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Work
-from toprope.journal.records import Asked, Author, BlockRecord, Generation, Opening, record
+from toprope.journal.records import Asked, Author, Generation, Opening, record
 from toprope.protocols import Ledger, TaskSpec
-from toprope.referee.messages import Answer
+from toprope.referee.recorded import Answer
 from toprope.run import stopping
 from toprope.run.accounts import Accounts, Quota
 from toprope.run.attempts import CROWD, Attempts, Practised, TooSlow
@@ -51,11 +51,10 @@ class Submissions:
         attempts: Attempts,
         quota: Quota,
         single_child: bool,
-        hears: Callable[[BlockRecord | Generation | Asked | Answer], None],
     ) -> None:
         """single_child: experiments meet all draws in one child, for a task whose tallies need them."""
         self.opening, self.spec, self.quota, self._single_child = opening, spec, quota, single_child
-        self._ledger, self._executor, self._attempts, self._hears = ledger, executor, attempts, hears
+        self._ledger, self._executor, self._attempts = ledger, executor, attempts
         self._lock = attempts.lock  # over what is known here; never held while a candidate or the gate works
         self._scorers, self._gate = Turns(), Turns()
         self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
@@ -74,7 +73,6 @@ class Submissions:
     def _replay(self) -> None:
         """Everything the ledger holds, then what a killed sitting had begun: a barrier, the starter, an answer."""
         for block in map(record, self._ledger.read("block")):
-            self._hears(block)
             self.practice.add(block)
             if len(self.practice.judged) > self._generations:
                 self._barrier()
@@ -82,7 +80,6 @@ class Submissions:
             space = self.opening.space
             self._run(Author(STARTER, Candidate(self.opening.tree, space.decode(space.default()))))
         for asked in self.asked.values():
-            self._hears(asked)
             if asked.clean and asked.candidate.id not in self.answers:
                 self._hear(asked)
 
@@ -104,7 +101,7 @@ class Submissions:
     @property
     def left(self) -> int:
         """Experiments that the run may still make."""
-        most = self.opening.experiments
+        most = self.opening.spec.experiments
         return 0 if self.stopped else max(0, 2**31 if most is None else most - len(self.practice.judged))
 
     @property
@@ -114,7 +111,7 @@ class Submissions:
             promoted = [a for a in self.answers.values() if a.promoted]
             since = max([self.practice.improved(), *(self.asked[a.candidate].made for a in promoted)])
             measured = promoted[-1].measured.value if promoted and promoted[-1].measured is not None else None
-            return stopping.reason(self.opening, len(self.practice.judged), since, measured)
+            return stopping.reason(self.opening.spec, len(self.practice.judged), since, measured)
 
     def free(self, author: str) -> bool:
         """May the author make another experiment, as far as numbers go?"""
@@ -172,8 +169,7 @@ class Submissions:
         own = number == 0  # the starter is a point of the run's space
         block = joined(number, draws, parts, self.opening, None if own else author)
         with self._lock:
-            self._ledger.append("block", block)
-            self._hears(block)
+            self._ledger.append(block)
             judged = self.practice.add(block)
             self._barrier()
             return judged
@@ -192,9 +188,8 @@ class Submissions:
             0,
             0,
         )
-        self._ledger.append("generation", generation)
+        self._ledger.append(generation)
         self._generations += 1
-        self._hears(generation)
 
     # ------------------------------------------------------------ the gate
 
@@ -332,7 +327,6 @@ class Submissions:
         except TooSlow as e:
             self._slow[judged.id] = str(e)
             raise
-        self._hears(asked)
         return asked
 
     def _hear(self, asked: Asked) -> Answer:
@@ -348,7 +342,6 @@ class Submissions:
             assert judged is not None, "what is sent was practised"
             with self._scorers.turn(asked.author):
                 self._attempts.audit(asked.candidate, judged.scores)
-        self._hears(answer)
         return answer
 
 

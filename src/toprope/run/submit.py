@@ -18,7 +18,7 @@ from toprope import seeding, wire
 from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import Done, ScorerConfig, Work
-from toprope.journal.records import Asks
+from toprope.journal.spec import CandidateModel
 from toprope.journal.verdict import verdict
 from toprope.models.broker import broker_for
 from toprope.protocols import Task, TaskSpec
@@ -149,7 +149,7 @@ def submit(
     seed: int,
     tier: Callable[[], Choice],
     progress: Callable[[str, float], None],
-    asks: Asks | None = None,
+    asks: CandidateModel | None = None,
 ) -> dict[str, Any]:
     """The JSON object of `toprope submit` (DESIGN section 12). tier: proves one, once the candidate can be read. asks:
     the model it may ask, where the task allows one."""

@@ -10,7 +10,8 @@ from typing import Any
 
 from toprope import paths
 from toprope.errors import RunError, UsageError
-from toprope.journal.history import Story, read
+from toprope.journal.history import RunHistory
+from toprope.journal.reading import read
 from toprope.tasks import registry
 from toprope.types import Candidate
 
@@ -72,8 +73,8 @@ def _row(path: Path) -> dict[str, Any]:
     best = s.test.champion if s.test is not None else s.measured
     return {
         "run": str(path),
-        "task": s.opening.task,
-        "climber": s.opening.climber.label,
+        "task": s.opening.spec.task,
+        "climber": s.opening.spec.climber.label,
         "experiments": s.experiments,
         "state": state(path, s),
         "champion": s.champion.id,
@@ -82,7 +83,7 @@ def _row(path: Path) -> dict[str, Any]:
     }
 
 
-def state(path: Path, s: Story) -> str:
+def state(path: Path, s: RunHistory) -> str:
     """climbing: a process holds it. stopped: `resume` goes on. committed: waits for a beacon. unsealed: over."""
     if s.test is not None:
         return "unsealed"

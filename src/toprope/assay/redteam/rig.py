@@ -33,7 +33,8 @@ from toprope.executors.messages import Work
 from toprope.journal.ledger import read_entries
 from toprope.journal.records import record
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal
+from toprope.referee.messages import HubConfig, HubReady, Unseal
+from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import pace
 from toprope.referee.sealed import Vault
 from toprope.run.rerun import Isolated
