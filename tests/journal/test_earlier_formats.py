@@ -56,10 +56,7 @@ def test_an_old_run_is_shown_reported_and_verified(cli, old):
     history = read(old)
     assert history.opening.spec == history.spec
     assert (history.spec.task, history.spec.climber) == (COIN, Search())
-    assert history.opening.answer_kinds == [
-        "errata",
-        "dual gap",
-    ]  # of every task before one declared its own
+    assert history.opening.answer_kinds == ["errata", "dual gap"]  # of every task before one declared its own
     shown = cli.json("show", old)
     assert shown["test"]["value"] == round(history.test.champion.value, 4)
     assert cli.run("report", old).returncode == 0

@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from toprope.errors import RunError, TopropeError, UsageError
+from toprope.referee.client import HubClient
+from toprope.referee.messages import HubConfig
 from toprope.run import author
 from toprope.tasks import registry
 from toprope.tasks.trusted import load
@@ -86,6 +88,20 @@ def test_a_vault_keeps_one_dialect(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     assert "first page (tuned)" not in two.baselines()
 
 
+def test_a_hub_uses_the_secret_of_the_vault_that_it_is_told(tmp_path: Path) -> None:
+    """Whatever vault the environment names: a service has one of its own. Its scorers are told, too."""
+    path = registry.load(TASK).make_secret(tmp_path / "told", None, lambda *_: None)
+    hub = HubClient(HubConfig("r", TASK, "linux-landlock", 1, str(tmp_path / "told"), "x"))
+    try:
+        hub.wait_ready()
+        assert hub.ready.secret == registry.load(TASK, tmp_path / "told").secret
+        assert hub.ready.secret.shared and not hub.ready.secret.public
+    finally:
+        hub.close()
+    assert path.parent == tmp_path / "told"
+    assert registry.load(TASK).secret.public
+
+
 @pytest.mark.parametrize("data", [b"", b"short", b"x" * 33])
 def test_a_damaged_dialect_is_one_clear_line(tmp_path: Path, data: bytes) -> None:
     """The wrong number of bytes: the file is named, and what makes a good one."""
@@ -100,5 +116,12 @@ def test_the_command_line(cli, tmp_path: Path) -> None:
     assert told["exit_code"] == 0 and told["queries_left"] == author.QUERIES - 1
     assert cli.run("oracle", "proxy/reward-model-v1", "x").returncode == 2
     assert cli.run("oracle", TASK, "--lines", "x").returncode == 2
+    made = cli.json("vault", "make", TASK)
+    assert made["hidden"].startswith("private dialect ")
+    for again in (("vault", "dialect"), ("vault", "make", "mirror/calgrid-v1")):
+        assert "a vault keeps its dialect" in cli.run(*again).stderr
+    assert "keeps no secret in a vault" in cli.run("vault", "make", "proxy/reward-model-v1").stderr
+    assert "TOPROPE_MONITOR_LOGS=FOLDER" in cli.run("vault", "make", "control/monitor-bank-v1").stderr
+    Path(made["path"]).unlink()
     assert cli.json("vault", "dialect")["hidden"].startswith("private dialect ")
     assert issubclass(UsageError, TopropeError)
