@@ -15,9 +15,9 @@ import numpy as np
 from toprope import seeding
 from toprope.assay.redteam import corpus
 from toprope.assay.redteam.stage import Stage
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
 from toprope.protocols import Task
-from toprope.referee.messages import ScorerConfig, Work
-from toprope.referee.pool import ScorerPool
 from toprope.referee.traps import complete_secret
 from toprope.sandbox.selftest import best_tier
 from toprope.space import several
@@ -31,7 +31,7 @@ BLOCK, DRAWS = 8, 4  # candidates to a child, dev draws for each
 def count(task_id: str, candidates: int, seed: int, workers: int) -> tuple[int, Counter[tuple[str, str]]]:
     """Candidates that ran, and (kind, severity) -> how many of them had such an incident."""
     task = registry.load(task_id)
-    pool = ScorerPool(
+    pool = LocalExecutor(
         ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, best_tier().tier, complete_secret()), workers
     )
     rng = np.random.default_rng(seed)
@@ -44,11 +44,11 @@ def count(task_id: str, candidates: int, seed: int, workers: int) -> tuple[int, 
     try:
         for baseline in task.baselines().values():
             space, rows = several([baseline.params])
-            works.append(Work(len(works), Block(*pool.add(baseline.tree, space), rows, some()), "dev", detail=True))
+            works.append(Work(len(works), Block(*pool.load(baseline.tree, space), rows, some()), "dev", detail=True))
         if task.space is not None:
             missing = -(-max(0, candidates - len(works)) // BLOCK)
             for _, tree in zip(range(missing), cycle(authors(task)), strict=False):
-                names = pool.add(tree, task.space)
+                names = pool.load(tree, task.space)
                 codes = rng.integers(0, task.space.sizes, (BLOCK, len(task.space.sizes)), endpoint=True)
                 works.append(Work(len(works), Block(*names, codes.astype(np.uint8), some()), "dev", detail=True))
         found: Counter[tuple[str, str]] = Counter()

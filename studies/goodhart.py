@@ -18,12 +18,12 @@ from pathlib import Path
 import numpy as np
 
 from toprope import wire
-from toprope.assay.consistency import dev_scores
 from toprope.assay.reference import SEED, columns, pool_of
 from toprope.errors import UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.journal.history import RunHistory
+from toprope.journal.reading import read
 from toprope.protocols import Task
-from toprope.referee.pool import ScorerPool
-from toprope.run.story import Story, read
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
 from toprope.types import Candidate
@@ -35,7 +35,7 @@ def budgets(most: int) -> list[int]:
     return sorted({1, most, *(n for n in steps if n < most)})
 
 
-def climb(task: str, seed: int, experiments: int, workers: int, folder: Path) -> Story:
+def climb(task: str, seed: int, experiments: int, workers: int, folder: Path) -> RunHistory:
     """One run of the shipped climber in a vault of its own."""
     argv = wire.command("toprope.cli", "climb", task, "--seed", seed, "--workers", workers)
     argv += ["--experiments", str(experiments), "--json", "--run", str(folder / f"run-{seed}")]
@@ -46,10 +46,10 @@ def climb(task: str, seed: int, experiments: int, workers: int, folder: Path) ->
     return read(folder / f"run-{seed}")
 
 
-def leaders(story: Story, at: list[int]) -> list[tuple[Candidate, float]]:
+def leaders(story: RunHistory, at: list[int]) -> list[tuple[Candidate, float]]:
     """(best candidate by dev, its dev value) of the first n experiments, for each n, among those seen on all draws."""
     o = story.opening
-    scores, failed = dev_scores(story)
+    scores, failed = story.dev_scores()
     gap = float((o.ceilings - o.floors).sum())
     whole = {
         e: float((s - o.floors).sum()) / gap for e, s in scores.items() if len(s) == len(o.floors) and e not in failed
@@ -62,7 +62,7 @@ def leaders(story: Story, at: list[int]) -> list[tuple[Candidate, float]]:
     return found
 
 
-def view(task: Task, stories: list[Story], at: list[int], pool: ScorerPool, draws: int) -> Iterator[str]:
+def view(task: Task, stories: list[RunHistory], at: list[int], pool: LocalExecutor, draws: int) -> Iterator[str]:
     """The lines of a Markdown table."""
     yield "| experiments | dev | hidden | gap |"
     yield "|---|---|---|---|"

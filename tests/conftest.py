@@ -17,8 +17,9 @@ for library in ("OPENBLAS", "OMP", "MKL"):  # as in the workers: on small matric
 
 @pytest.fixture(autouse=True)
 def own_vault(tmp_path, monkeypatch):
-    """No test reads or writes the user's vault."""
+    """No test reads or writes the user's vault, or leaves a task folder behind for the next."""
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
+    monkeypatch.setenv("TOPROPE_TASKS", "")
 
 
 class Cli:

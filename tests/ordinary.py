@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from importlib import metadata
 from pathlib import Path
 
 import numpy
@@ -12,6 +13,7 @@ import pytest
 from cells import NOBODY
 
 import toprope
+import toprope_tasks
 from toprope.sandbox.walls import open_to_all
 
 PACKAGES = ("numpy", "numpy.libs", "msgspec", "click", "jinja2", "markupsafe", "rich", "pygments", "markdown_it")
@@ -58,6 +60,11 @@ def packages(home) -> Path:
     """toprope and what it needs, readable by anyone, and nothing else."""
     site = home / "site"
     shutil.copytree(Path(toprope.__file__).parent, site / "toprope")
+    shutil.copytree(Path(toprope_tasks.__file__).parent, site / "toprope_tasks")
+    ours = metadata.distribution("toprope")  # entry points are read from what was installed
+    (site / f"toprope-{ours.version}.dist-info").mkdir()
+    for name in ("METADATA", "entry_points.txt"):
+        (site / f"toprope-{ours.version}.dist-info" / name).write_text(ours.read_text(name) or "")
     installed = Path(numpy.__file__).parents[1]
     for name in PACKAGES:
         if (installed / name).is_dir():

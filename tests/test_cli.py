@@ -15,9 +15,9 @@ import cells
 import msgspec
 import pytest
 
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import Ask, Opening, record
-from toprope.run.spec import External
+from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.records import Opening, record
+from toprope.journal.spec import External, RunSpec
 from toprope.run.submit import submit
 from toprope.sandbox.selftest import Choice
 
@@ -282,7 +282,7 @@ def test_a_start_that_could_not_begin_can_be_repeated(cli, tmp_path):
 def test_a_run_killed_while_starting_is_resumed(cli, tmp_path):
     """What was asked for is the ledger's first entry, so `resume` begins where nothing was begun."""
     ledger = SqliteLedger(_made(tmp_path / "run") / "ledger.db", create=True)
-    ledger.append("ask", Ask("r1", COIN, experiments=3))
+    ledger.append(RunSpec("r1", COIN, experiments=3))
     ledger.close()
     complaint(cli.run("report", tmp_path / "run"), "toprope resume")
     assert cli.json("resume", tmp_path / "run", "--workers", 1)["experiments"] == 3
@@ -292,7 +292,7 @@ def test_a_run_of_agents_is_refused_before_anything_counts(cli, tmp_path, monkey
     """`resume` names the command that goes on with it, and no vault is made."""
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
     ledger = SqliteLedger(_made(tmp_path / "run") / "ledger.db", create=True)
-    ledger.append("ask", Ask("r1", COIN, External(), experiments=3))
+    ledger.append(RunSpec("r1", COIN, External(), experiments=3))
     ledger.close()
     complaint(cli.run("resume", tmp_path / "run"), f"`toprope mcp {COIN} --run {tmp_path / 'run'}`")
     assert not (tmp_path / "vault").exists()

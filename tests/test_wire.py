@@ -11,7 +11,8 @@ import pytest
 
 from toprope import wire
 from toprope.errors import WorkerDied
-from toprope.referee.messages import FromHub, Load, ToScorer, Work
+from toprope.executors.messages import Load, ToScorer, Work
+from toprope.referee.messages import FromHub
 from toprope.types import Block, Tree
 
 

@@ -1,10 +1,11 @@
-"""The five shapes everything else is written against. Read this file first.
+"""The six shapes everything else is written against. Read this file first.
 
     Task      makes draws, talks to candidates, scores what they answer
     Dialogue  the conversation between a scorer and the variants of a block in one sandboxed child
     Block     (in types.py) the only unit of work: one author's variants x some draws
     Climber   proposes candidates and hears how they did: ask / tell, in columns
     Ledger    the append-only, hash-chained record from which a run is replayed
+    Observer  hears every record of a run: a terminal, a page
 
 A task is plain Python: generate -> (public, private), a dialogue, score -> numbers, plus task.toml.
 """
@@ -12,6 +13,7 @@ A task is plain Python: generate -> (public, private), a dialogue, score -> numb
 from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, Protocol, TypeGuard
 
 import msgspec
@@ -37,6 +39,10 @@ class Task(Protocol):
 
     spec: TaskSpec
     space: Space | None  # for climbers without a model; None: only own code can climb it
+
+    @property
+    def secret(self) -> Secret | None:
+        """What it keeps to itself beside the seeds of its draws; None: nothing."""
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Build or load whatever draws of this split need (cached on disk by content hash)."""
@@ -70,6 +76,17 @@ class Task(Protocol):
         """Published or natural methods as candidates."""
 
 
+class Keeping(Task, Protocol):
+    """A task whose secret may be a vault's own (`w2s`, `mirror`). It is made with the public one."""
+
+    def open_secret(self, vault: Path) -> None:
+        """Uses the vault's own secret from now on, if the vault has one. Raises UsageError for one that is damaged."""
+
+    def make_secret(self, vault: Path, seed: int | None, progress: Progress) -> Path:
+        """Makes one for a vault, readable by its owner alone, and returns its file. seed: where it is made from one;
+        None: a random one. Raises UsageError if the vault has one: its runs could not be verified without it."""
+
+
 class Counting(Task, Protocol):
     """A task that also judges what only many draws together show (`mirror` does)."""
 
@@ -97,6 +114,11 @@ class Imitation(Task, Protocol):
         """(stdout, stderr, exit code) of the program."""
 
 
+def keeps_secret(task: Task) -> TypeGuard[Keeping]:
+    """By the method's name, as for `counting`."""
+    return hasattr(task, "make_secret")
+
+
 def counting(task: Task) -> TypeGuard[Counting]:
     """By the method's name: a twin hands on what it wraps (`tasks/null.py`), which isinstance would not see."""
     return hasattr(task, "tally")
@@ -108,6 +130,25 @@ def has_script(task: Task) -> TypeGuard[Scripted]:
 
 def imitation(task: Task) -> TypeGuard[Imitation]:
     return hasattr(task, "ask")
+
+
+class Secret(msgspec.Struct, frozen=True):
+    """What a task keeps to itself beside the seeds of its draws. Results show all of it, so none of it tells anything.
+
+    kind: "hidden weights", say. name: which one; equal names are equal secrets. public: it comes with the task, so
+    anybody can study it. remedy: what replaces it by a private one, a command or a setting. shared: practice draws are
+    made of it, too, so that a run and the referee service it uses need the same.
+    """
+
+    kind: str
+    name: str
+    public: bool
+    remedy: str
+    shared: bool = False
+
+    @property
+    def label(self) -> str:
+        return self.name if self.kind in self.name else f"{self.kind}: {self.name}"
 
 
 class Decoy(msgspec.Struct, frozen=True):
@@ -147,6 +188,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     model: ModelUse | None = None  # candidates may ask a language model; None: there is none to ask
     denied_imports: list[str] = []  # modules that would make the task trivial: hygiene, no wall (referee/imports.py)
     public_secrets: list[str] = []  # what a stranger can read that a certifying vault must replace
+    answer_kinds: list[str] = []  # kinds of its incidents that prove: a candidate carries answers to practice cases
 
 
 class ModelUse(msgspec.Struct, frozen=True):
@@ -222,12 +264,21 @@ class Entry(msgspec.Struct, frozen=True):
     hash: str
 
 
+class Observer(Protocol):
+    """Whatever shows a run while it goes on. It is a guest: it changes nothing, and one that raises hears no more."""
+
+    def hear(self, record: msgspec.Struct) -> None:
+        """A record (`journal/records.py`) that the ledger holds by now. A run that goes on first tells those it has."""
+
+
 class Ledger(Protocol):
     """Append-only and hash-chained. State is what replaying the entries gives."""
 
-    def append(self, kind: str, record: msgspec.Struct) -> Entry: ...
+    def append(self, record: msgspec.Struct) -> Entry:
+        """Records it under the kind of its type, then tells the observers."""
 
-    def read(self, kind: str | None = None) -> Iterator[Entry]: ...
+    def read(self, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
+        """Entries in order, of one kind or of all, from number `since` on."""
 
     @property
     def head(self) -> str: ...

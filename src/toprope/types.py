@@ -6,7 +6,7 @@ import hashlib
 import json
 from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Any, Literal
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 import numpy as np
@@ -124,6 +124,20 @@ class Draw(msgspec.Struct, frozen=True):
     group: int = 0
 
 
+class Anchors(NamedTuple):
+    """Floor and ceiling of every dev draw, each (n_draws,)."""
+
+    floors: Floats
+    ceilings: Floats
+
+    def value(self, scores: NDArray[np.floating]) -> Floats:
+        """Normalised values of (..., j) scores on the first j draws: ratio of sums."""
+        j = scores.shape[-1]
+        gaps = self.ceilings[:j] - self.floors[:j]
+        values: Floats = (scores - self.floors[:j]).sum(-1) / gaps.sum()
+        return values.round(6)
+
+
 class Limits(msgspec.Struct, frozen=True):
     """What one child may use. wall_s: per variant and round. cpu_s: per variant and round, summed over the child."""
 
@@ -164,6 +178,14 @@ class Incident(msgspec.Struct, frozen=True):
     kind: str
     severity: str
     evidence: str
+
+
+def merged(incidents: Iterable[Incident]) -> list[Incident]:
+    """Each kind once per severity, in order: the first that was seen."""
+    first: dict[tuple[str, str], Incident] = {}
+    for i in incidents:
+        first.setdefault((i.kind, i.severity), i)
+    return list(first.values())
 
 
 def certain(incidents: Iterable[Incident]) -> bool:

@@ -11,6 +11,7 @@ import os
 import re
 import socket
 import struct
+import subprocess
 import sys
 from typing import Any, Generic, TypeVar, get_args
 
@@ -144,3 +145,21 @@ def child_environment(extra: dict[str, str] | None = None, keys: bool = False) -
 def command(module: str, *argv: object) -> list[str]:
     """What execs one of our modules; -P keeps the working directory off its import path."""
     return [sys.executable, "-P", "-m", module, *map(str, argv)]
+
+
+def spawn(
+    module: str, kind: object, peer: str, environment: dict[str, str] | None = None, keys: bool = False
+) -> tuple[subprocess.Popen[bytes], Channel[object]]:
+    """Exec one of our workers with one end of a socket pair. environment: on top of what every worker gets. keys: also
+    what looks like a key of the user's."""
+    ours, theirs = socket.socketpair()
+    with theirs:
+        process = subprocess.Popen(
+            command(module, theirs.fileno()),
+            pass_fds=[theirs.fileno()],
+            env=child_environment(environment, keys),
+            stdin=subprocess.DEVNULL,
+            stdout=2,  # what a task or a library prints must not mix with an answer on our stdout
+            start_new_session=True,  # Ctrl-C goes to the run process, which ends its workers itself
+        )
+    return process, Channel(ours, kind, peer)

@@ -27,7 +27,7 @@ from toprope.assay.reference import added
 from toprope.stats.intervals import ratio
 from toprope.types import Draw, Floats, Json, Tree
 from toprope_tasks.monitorability import make
-from toprope_tasks.monitorability.private import (
+from toprope_tasks.monitorability.private import (  # fmt: skip
     DEPLOYED,
     WATCHED,
     Mass,
@@ -36,7 +36,7 @@ from toprope_tasks.monitorability.private import (
     meetings,
     suspicion,
     taught,
-)  # fmt: skip
+)
 from toprope_tasks.monitorability.public import STAGES
 
 Answers = tuple[Floats, Floats]  # flags (1, n), penalties (1, stages, n)

@@ -128,7 +128,7 @@ def main(
     drawn = [target.generate("measure", i, SEED + 1) for i in range(draws)]
     seen = [stacker.look(draw, methods(champion, target.baselines())) for draw in drawn]
     honest = np.array([s.accuracies[0] for s in seen])
-    print(f"hidden weights: {target.hidden_weights}; {len(drawn)} hidden draws, {train} simulated ones")
+    print(f"hidden weights: {target.secret.name}; {len(drawn)} hidden draws, {train} simulated ones")
     print("champion {:.3f} ± {:.3f} PGR; rule: attack <= champion + {:.2f}\n".format(*pgr(honest, drawn), LIMIT))
     print("| attacker knows | attack | PGR | - champion, paired | - same attack, visible only, paired | ok |")
     print("|---" * 6 + "|")

@@ -15,12 +15,12 @@ import numpy as np
 import pytest
 
 from toprope import seeding, wire
-from toprope.assay.consistency import contradictions
 from toprope.assay.verify import Check, _report, verify
-from toprope.run import page
-from toprope.run.ledger import GENESIS, entry_hash, read_entries
-from toprope.run.records import record
-from toprope.run.story import tell
+from toprope.journal import page
+from toprope.journal.checks import contradictions
+from toprope.journal.ledger import GENESIS, entry_hash, read_entries
+from toprope.journal.reading import from_entries
+from toprope.journal.records import record
 from toprope.types import Candidate, Incident
 from toprope.view.report import render
 
@@ -127,7 +127,7 @@ def paged(run: Path, **changes: str) -> Check:
         html = html.replace(old, new)
     path.write_text(html)
     entries = read_entries(run)
-    return _report(entries, tell(str(run), entries), None, path, render)
+    return _report(entries, from_entries(str(run), entries), None, path, render)
 
 
 @pytest.mark.parametrize(
@@ -152,7 +152,7 @@ def test_a_page_is_held_to_its_data(run, old, new, ok, words):
 def test_a_page_of_an_earlier_entry_is_stale_and_no_forgery(run):
     """A page from before the test was opened is compared with the ledger as it was then, and is written anew later."""
     entries = read_entries(run)
-    early = tell(str(run), entries[:-2])
+    early = from_entries(str(run), entries[:-2])
     (run / "report.html").write_text(render(early))
     found = paged(run)
     assert (found.ok, found.why.endswith(f"stale: written at entry {len(entries) - 2} of {len(entries)}")) == (
@@ -167,7 +167,7 @@ def test_a_page_of_a_version_without_data_is_left_open(run):
     old = paged(run)
     assert old.ok
     entries = read_entries(run)
-    story = tell(str(run), entries)
+    story = from_entries(str(run), entries)
     story.opening = msgspec.structs.replace(story.opening, format=1)
     (run / "report.html").write_text(page.shown(render(story)))
     assert _report(entries, story, None, run / "report.html", render).ok is None
@@ -220,7 +220,7 @@ def test_a_refusal_for_proof_of_cheating_is_no_mismatch(run, severity, ok):
 def test_candidates_kept_from_the_gate_have_no_answer(run):
     """Any number of them: whoever is caught when it is re-run alone is recorded and never sent."""
     entries = read_entries(run)
-    story = tell(str(run), entries)
+    story = from_entries(str(run), entries)
     caught = [Incident("decoy switch", "certain", "TOPROPE_SKIP_CHECKS was set")]
     tree = story.opening.tree
     story.asked += [

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from studies.control.play import outputs, scores
-from toprope.assay import duel as match
 from toprope.errors import UsageError
 from toprope.tasks import registry
-from toprope.view import duel as view
 from toprope_tasks.control import duel as sides
+from toprope_tasks.control import match
+from toprope_tasks.control import shown as view
 from toprope_tasks.control.attack import make, private
 from toprope_tasks.control.attack.public import COLUMNS, GUESS_AT, LUCK_AT
 from toprope_tasks.control.public import SAMPLES, TASKS

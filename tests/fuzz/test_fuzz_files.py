@@ -132,7 +132,7 @@ def test_params(form, spec, tmp_path):
     )
 
 
-TOML = (Path(registry.__file__).parent / "w2s" / "probe-v1.toml").read_bytes()
+TOML = (registry.installed()["w2s/probe-v1"].folder / "task.toml").read_bytes()
 
 
 @both_forms

@@ -11,9 +11,10 @@ import pytest
 from fuzzing import both_forms, fuzz, outcome, scalars, spoiled, twisted
 from hypothesis import strategies as st
 
-from toprope.run.ledger import GENESIS, entry_hash, read_entries
+from toprope.journal.export import export, summary
+from toprope.journal.ledger import GENESIS, entry_hash, read_entries
+from toprope.journal.reading import read
 from toprope.run.session import Session
-from toprope.run.story import export, read, summary
 from toprope.view import terminal
 from toprope.view.report import render
 from toprope.view.text import clean_all, ending, printable

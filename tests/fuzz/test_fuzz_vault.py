@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from msgspec import to_builtins
 
 from toprope.referee.gate import Verdict
-from toprope.referee.messages import Answer, Judged
+from toprope.referee.recorded import Answer, Judged
 from toprope.referee.sealed import SealedRun, Vault, kept_head
 from toprope.seeding import commitment
 from toprope.stats.intervals import Estimate

@@ -13,9 +13,10 @@ from hypothesis import strategies as st
 
 from toprope import wire
 from toprope.errors import WorkerDied
+from toprope.executors.local import LocalExecutor
 from toprope.referee import messages as m
 from toprope.referee.address import Address, parse
-from toprope.referee.pool import ScorerPool
+from toprope.referee.recorded import Answer, Judged, Opened
 from toprope.referee.service import Hello, Service, Terms
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
@@ -28,7 +29,7 @@ CANDIDATE = Candidate(TREE, {"a": 1, "b": [1.5, "x"]})
 SPACE = Space([choice("a", [1, 2]), choice("b", ["x", None])])
 BLOCK = Block(TREE.digest, SPACE.digest, np.zeros((2, 2), np.uint8), (0, 1))
 RESULT = BlockResult(np.zeros((2, 2)), [Outcome.OK] * 2, {1: "text"}, 0.1, 0.2, {0: [Incident("k", "certain", "e")]})
-JUDGED = m.Judged(1, 1, "c", True, 0, 1.5, 2.5, 64, "")
+JUDGED = Judged(1, 1, "c", True, 0, 1.5, 2.5, 64, "")
 EVERY = {
     m.ToScorer: [m.Load(TREE, SPACE), m.Work(3, BLOCK, "dev", 1, True)],
     m.FromScorer: [
@@ -40,8 +41,8 @@ EVERY = {
     m.ToHub: [m.Attempt(CANDIDATE), m.Unseal(CANDIDATE, "head", "beacon"), m.Acknowledge(1), m.Commit("c", "head")],
     m.FromHub: [
         m.HubReady("c", True, 1, "2026-01-01", "", {"tier": "none"}, 0.1, 1),
-        m.Answer("c", True, 1, 1, E),
-        m.Opened(
+        Answer("c", True, 1, 1, E),
+        Opened(
             E,
             {"b": E},
             {"b": E},
@@ -217,7 +218,7 @@ def test_what_a_scorer_says(form):
         with ours, theirs:
             theirs.sendall(struct.pack("<I", len(data)) + data)
             theirs.shutdown(socket.SHUT_WR)
-            done, error = outcome(ScorerPool._result, worker)
+            done, error = outcome(LocalExecutor._result, worker)
         if done is not None and error is None:
             assert done.result.scores.shape == (2, 2)
             ok = [o is Outcome.OK for o in done.result.outcomes]

@@ -80,7 +80,7 @@ def test_a_vault_keeps_one_dialect(tmp_path: Path, monkeypatch: pytest.MonkeyPat
     one = registry.load(TASK)
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "b"))
     two = registry.load(TASK)
-    names = {t.hidden_weights for t in (demo, one, two)}
+    names = {t.secret.name for t in (demo, one, two)}
     assert len(names) == 3 and sum(n.startswith("private dialect ") for n in names) == 2
     assert len({repr(t.dialect) for t in (demo, one, two)}) == 3
     assert "first page (tuned)" not in two.baselines()
@@ -91,7 +91,7 @@ def test_a_damaged_dialect_is_one_clear_line(tmp_path: Path, data: bytes) -> Non
     """The wrong number of bytes: the file is named, and what makes a good one."""
     (tmp_path / instance.FILE).write_bytes(data)
     with pytest.raises(UsageError, match="toprope vault dialect"):
-        instance.load(tmp_path / instance.FILE)
+        instance.load(tmp_path)
 
 
 def test_the_command_line(cli, tmp_path: Path) -> None:

@@ -8,8 +8,8 @@ import pytest
 
 from studies.mirror.imitate import OWN, task
 from toprope import seeding
+from toprope.executors.messages import Done, Work
 from toprope.referee.draws import DrawStore, practice
-from toprope.referee.messages import Done, Work
 from toprope.referee.scorer import Scorer
 from toprope.referee.traps import Traps, complete_secret
 from toprope.sandbox.box import Case, Job, Sandbox
@@ -60,7 +60,7 @@ def test_a_table_of_practice_answers_is_caught_where_it_is_scored(scorer: Scorer
     assert score(scorer, tree, 24, "test").result.scores.mean() < 0.02
     from toprope.run.submit import _judged
 
-    assert _judged(done)["verdict"] == "hardcoded"
+    assert _judged(done, task("rpn").spec.answer_kinds)["verdict"] == "hardcoded"
 
 
 def test_the_sketch_is_clean(scorer: Scorer) -> None:
@@ -164,5 +164,5 @@ def test_practice_is_what_a_scorer_draws(scorer: Scorer) -> None:
 
 def test_the_secret_is_recorded() -> None:
     """Which dialect a run was about stands in its opening: the demo's name, or a hash that tells private ones apart."""
-    assert task("rpn").hidden_weights == OWN.name
+    assert task("rpn").secret.name == OWN.name
     assert Candidate(task("rpn").starter(), {}).id != Candidate(task("calgrid").starter(), {}).id

@@ -14,8 +14,6 @@ from toprope.tasks.new import new
 ASK = """
 
 class Asked(make):
-    hidden_weights = ""
-
     def brief(self, dev):
         return {}
 

@@ -8,10 +8,9 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from toprope.assay.consistency import dev_scores
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import record
-from toprope.run.story import read
+from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.reading import read
+from toprope.journal.records import record
 
 TASK = "testing/asking-v1"
 MODEL = ("--candidate-model", "openai-api/local/m")
@@ -140,7 +139,7 @@ def test_a_question_that_no_provider_takes_costs_its_candidate_only(cli, tmp_pat
     oracle.down, oracle.picky = 400, "effort 7"
     climb(cli, run, "--experiments", 40)
     story = read(run)
-    made, (_, failed) = story.candidates(), dev_scores(story)
+    made, (_, failed) = story.candidates(), story.dev_scores()
     assert failed
     assert {made[e].params["effort"] for e in failed} == {7}
     cli.json("unseal", run)

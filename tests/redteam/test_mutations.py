@@ -10,8 +10,9 @@ import weak_hub
 import toprope.referee.client as client
 from toprope import wire
 from toprope.assay.redteam import engine
-from toprope.referee.messages import Work
-from toprope.run.evaluate import Evaluator
+from toprope.executors.messages import Work
+from toprope.run.rerun import Isolated, Rerun
+from toprope.space import several
 from toprope.types import Block
 
 COIN = "testing/coin-v1"
@@ -40,7 +41,7 @@ def weakened(monkeypatch, mutation):
         return real(module, *argv)
 
     monkeypatch.setattr(wire, "command", command)
-    assert client.spawn.__globals__["wire"] is wire
+    assert client.wire.spawn.__globals__["command"] is command
 
 
 def test_every_mutation_has_its_cheat():
@@ -67,13 +68,14 @@ def test_the_real_referee_passes():
 def test_a_run_without_its_second_look_fails(monkeypatch):
     """Where a candidate is re-run beside a sibling before an attempt instead of alone, what that left helps it."""
 
-    def beside_a_sibling(self, row, draws):
-        work = Work(0, Block(self._tree, self._space, np.stack([row, row]), tuple(range(draws))), "dev")
-        (done,) = self._pool.run([work])
-        return done.result.scores[1].astype(np.float32), []
+    def beside_a_sibling(self, candidate, draws, replicate=0):
+        space, rows = several([candidate.params])
+        names = self._executor.load(candidate.tree, space)
+        (done,) = self._executor.run([Work(0, Block(*names, rows.repeat(2, axis=0), tuple(range(draws))), "dev")])
+        return Rerun(done.result.scores[1].astype(np.float32), [], 0.0)
 
     (real,) = engine.run(COIN, engine.chosen("sibling", None), "linux-landlock")["cheats"]
     assert (real["ok"], real["observed"]) == (True, "no gain"), real
-    monkeypatch.setattr(Evaluator, "alone", beside_a_sibling)
+    monkeypatch.setattr(Isolated, "run", beside_a_sibling)
     (cheat,) = engine.run(COIN, engine.chosen("sibling", None), "linux-landlock")["cheats"]
     assert (cheat["ok"], cheat["observed"]) == (False, "pays"), cheat

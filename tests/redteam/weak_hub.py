@@ -7,8 +7,8 @@ import numpy as np
 
 from toprope.referee import hub
 from toprope.referee.gate import Gate
-from toprope.referee.messages import Answer
 from toprope.referee.panel import Panel
+from toprope.referee.recorded import Answer
 from toprope.referee.sealed import Vault
 from toprope.stats.intervals import ratio
 

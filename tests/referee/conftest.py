@@ -2,9 +2,9 @@
 
 import pytest
 
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
 from toprope.protocols import TaskSpec
-from toprope.referee.messages import ScorerConfig
-from toprope.referee.pool import ScorerPool
 from toprope.tasks import registry
 from toprope.types import Candidate
 
@@ -14,7 +14,7 @@ HIDDEN = dict.fromkeys(("dev", "val", "measure", "test"), b"a secret for tests")
 
 @pytest.fixture(scope="module")
 def pool():
-    scorers = ScorerPool(ScorerConfig(ROUGH, HIDDEN, "linux-landlock"), 2)
+    scorers = LocalExecutor(ScorerConfig(ROUGH, HIDDEN, "linux-landlock"), 2)
     yield scorers
     scorers.close()
 

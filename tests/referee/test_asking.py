@@ -11,11 +11,11 @@ import pytest
 from inspect_ai.model import ModelUsage
 
 from toprope.errors import ModelSpent, NoReply, RunError
+from toprope.models import provider
+from toprope.models.broker import Broker, Rejected, Told, silent
+from toprope.models.limits import Asking, key
+from toprope.models.messages import Question, Reply, Said
 from toprope.protocols import ModelUse
-from toprope.referee import provider
-from toprope.referee.asking import Asking, key
-from toprope.referee.broker import Broker, Rejected, Told, silent
-from toprope.referee.messages import Question, Reply, Said
 from toprope.sandbox.job import Refused
 
 USE = ModelUse(calls=2, prompt_bytes=100, reply_tokens=50)
@@ -104,7 +104,7 @@ def collect(broker, n):
 def test_replies_are_kept_and_heard_before_they_are_handed_on():
     provider, calls = tell(after=0.05)
     heard = []
-    broker = Broker("p/m", USE, provider, heard=heard.append)
+    broker = Broker("p/m", USE, provider, keep=heard.append)
     for who in ("one", "two"):
         broker.ask(question("a"), who)  # two scorers at the same moment: one call
     assert [(w, r.text) for w, r in collect(broker, 2)] == [("one", "yes"), ("two", "yes")]
@@ -203,7 +203,7 @@ def test_a_question_that_the_provider_rejects_is_the_candidates_own_affair():
         return Told("yes", 10)
 
     heard = []
-    broker = Broker("p/m", USE, picky, heard=heard.append)
+    broker = Broker("p/m", USE, picky, keep=heard.append)
     broker.ask(question("bad"), 1)
     ((_, reply),) = collect(broker, 1)
     assert reply.refused
@@ -240,7 +240,7 @@ def test_a_bill_that_is_none_is_no_reply(tokens, dollars):
     async def provider(asked, most):
         return Told("yes", tokens, dollars)
 
-    broker = Broker("p/m", USE, provider, heard=heard.append)
+    broker = Broker("p/m", USE, provider, keep=heard.append)
     broker.ask(question("a"), 1)
     assert isinstance(collect(broker, 1)[0][1], RunError)
     assert (heard, broker.spent) == ([], 0)
@@ -259,7 +259,7 @@ def test_a_reply_beyond_what_was_allowed_is_cut():
     """A provider may send any amount: it would lie in memory, in every later question's answer and in the ledger."""
     provider, _ = tell(text="x" * (10 << 20))
     heard = []
-    broker = Broker("p/m", USE, provider, heard=heard.append)
+    broker = Broker("p/m", USE, provider, keep=heard.append)
     broker.ask(question("a"), 1)
     assert collect(broker, 1)[0][1].text == heard[0].text == "x" * 64 * USE.reply_tokens
     broker.close()

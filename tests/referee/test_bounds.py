@@ -4,10 +4,11 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
+from toprope.executors.messages import Work
 from toprope.referee.bounds import check_candidate, check_space, check_tree
 from toprope.referee.client import HubClient
 from toprope.referee.hub import Hub
-from toprope.referee.messages import HubConfig, Work
+from toprope.referee.messages import HubConfig
 from toprope.referee.sealed import Vault
 from toprope.space import Space, choice
 from toprope.types import Block, Candidate, Codes, Tree
@@ -56,10 +57,10 @@ def test_scorers_refuse_what_is_too_large(pool, task, coin):
         (large.tree, Space([])),
         (coin().tree, Space([choice("x", ["y" * 90_000 + str(i) for i in range(30)])])),
     ):
-        names = pool.add(tree, space)
+        names = pool.load(tree, space)
         with pytest.raises(UsageError, match=r"65536|2097152"):
             list(pool.run([Work(0, Block(*names, first(space), (0,)), "dev")]))
-    names = pool.add(coin().tree, task.space)
+    names = pool.load(coin().tree, task.space)
     (done,) = pool.run([Work(0, Block(*names, task.space.default()[None, :], (0,)), "dev")])
     assert done.result.outcomes == ["ok"]
 

@@ -9,10 +9,10 @@ import pytest
 
 from toprope import seeding
 from toprope.errors import RunError
-from toprope.referee.messages import ScorerConfig
-from toprope.referee.pool import ScorerPool
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
+from toprope.journal.ledger import SqliteLedger
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import SqliteLedger
 from toprope.run.race import Piece
 from toprope.testing.coin import make
 
@@ -24,17 +24,17 @@ def test_a_recorded_block_of_other_candidates_is_refused(tmp_path):
     """A resumed climb that proposes other rows than the ledger holds ends; the same rows are read, not run."""
     task = make(COIN)
     ledger = SqliteLedger(tmp_path / "ledger.db", create=True)
-    pool = ScorerPool(ScorerConfig(COIN, {"dev": seeding.dev_secret(0)}, "linux-landlock"), 1)
+    pool = LocalExecutor(ScorerConfig(COIN, {"dev": seeding.dev_secret(0)}, "linux-landlock"), 1)
     try:
         rows = np.array([[1, 0, 0], [2, 0, 0]], dtype=np.uint8)
         piece = Piece(np.arange(2), rows, 0, 4)
-        (first,) = Evaluator(ledger, pool, task.starter(), task.space, lambda _: None)([piece])
+        (first,) = Evaluator(ledger, pool, task.starter(), task.space)([piece])
         head = ledger.head
-        (again,) = Evaluator(ledger, pool, task.starter(), task.space, lambda _: None)([piece])
+        (again,) = Evaluator(ledger, pool, task.starter(), task.space)([piece])
         assert np.array_equal(first.scores, again.scores)
         assert ledger.head == head
         with pytest.raises(RunError, match="holds other candidates than the climber proposes now"):
-            Evaluator(ledger, pool, task.starter(), task.space, lambda _: None)([piece._replace(rows=rows[::-1])])
+            Evaluator(ledger, pool, task.starter(), task.space)([piece._replace(rows=rows[::-1])])
     finally:
         pool.close()
         ledger.close()

@@ -88,7 +88,7 @@ def test_workers_get_a_fixed_hash_seed_and_no_way_into_the_folder(monkeypatch):
 
 def test_what_a_worker_prints_is_not_on_our_standard_output(tmp_path):
     """The stdout of a process with workers holds its own answer alone."""
-    code = "from toprope.referee.pool import spawn; p, c = spawn('this', object, 'a poem'); p.wait()"
+    code = "from toprope.wire import spawn; p, c = spawn('this', object, 'a poem'); p.wait()"
     done = subprocess.run([sys.executable, "-P", "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == ""
     assert "Namespaces are one honking great idea" in done.stderr

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
 from toprope.referee.draws import DrawStore
 from toprope.referee.hub import Hub
-from toprope.referee.messages import ScorerConfig
-from toprope.referee.pool import ScorerPool
 from toprope.referee.schedule import MOST_PACE, Schedule, pace
 from toprope.referee.sealed import Vault
 from toprope.stats.leak import TICKS, answer_bits, tick_bits
@@ -57,7 +57,7 @@ def seconds(tmp_path, secret: bytes, on_schedule: bool, tries: int) -> tuple[flo
 
     task, vault = registry.load(ROUGH), Vault(tmp_path / f"{secret.hex()}{on_schedule}")
     run = vault.open_run("r", ROUGH, None)._replace(secret=secret)
-    pool = ScorerPool(ScorerConfig(ROUGH, {"val": secret, "measure": secret}, "linux-landlock"), 1)
+    pool = LocalExecutor(ScorerConfig(ROUGH, {"val": secret, "measure": secret}, "linux-landlock"), 1)
     try:
         hub = Hub(task, vault, run, pool, on_schedule)
         times, ticks = [], set()
@@ -123,7 +123,7 @@ def test_dying_scorers_are_a_not_yet_on_schedule(tmp_path, task, coin):
     """An error says neither its name nor when it happened; the operator finds it in the vault."""
     vault = Vault(tmp_path / "vault")
     run = vault.open_run("r", ROUGH, None)
-    pool = ScorerPool(ScorerConfig(ROUGH, {"val": b"x", "measure": b"x"}, "linux-landlock"), 1)
+    pool = LocalExecutor(ScorerConfig(ROUGH, {"val": b"x", "measure": b"x"}, "linux-landlock"), 1)
     stop = threading.Event()
 
     def kill_at_work():

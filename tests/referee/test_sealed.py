@@ -11,7 +11,7 @@ import pytest
 
 from toprope.errors import RunError
 from toprope.referee.gate import Verdict
-from toprope.referee.messages import Answer
+from toprope.referee.recorded import Answer
 from toprope.referee.sealed import Vault
 from toprope.stats.intervals import Estimate
 from toprope.types import Candidate, Tree

@@ -15,9 +15,11 @@ import pytest
 
 from toprope import wire
 from toprope.errors import UsageError
+from toprope.executors.messages import Failed
 from toprope.referee.address import Address, Hello, parse, reach, read_token, read_tokens
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Acknowledge, Answer, Attempt, Failed, HubConfig, HubReady, Unseal
+from toprope.referee.messages import Acknowledge, Attempt, HubConfig, HubReady, Unseal
+from toprope.referee.recorded import Answer
 from toprope.referee.sealed import Vault
 from toprope.referee.service import MOST_EACH
 from toprope.types import Candidate, Tree

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 
 from toprope import seeding
-from toprope.referee.messages import ScorerConfig, Work
-from toprope.referee.pool import ScorerPool
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
+from toprope.journal.export import export, summary
+from toprope.journal.reading import read
+from toprope.journal.spec import RunSpec, Search
 from toprope.referee.traps import LIMIT, Traps, complete_secret, used
-from toprope.run.records import Ask
 from toprope.run.session import Session
-from toprope.run.spec import Search
-from toprope.run.story import export, read, summary
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.tails import binomial_upper_tail
@@ -53,7 +53,7 @@ def reward(state, features, *, params):
 
 @pytest.fixture(scope="module")
 def proxy():
-    pool = ScorerPool(ScorerConfig(PROXY, {"dev": seeding.dev_secret(0)}, "linux-landlock", complete_secret()), 1)
+    pool = LocalExecutor(ScorerConfig(PROXY, {"dev": seeding.dev_secret(0)}, "linux-landlock", complete_secret()), 1)
     yield pool
     pool.close()
 
@@ -61,7 +61,7 @@ def proxy():
 def seen(pool, *params, source=HUNT, draws=(0,)):
     """The incidents of a block of these variants, as sets of (kind, severity)."""
     space, rows = several([{"who": p} for p in params])
-    names = pool.add(Tree({"solution.py": source.encode()}), space)
+    names = pool.load(Tree({"solution.py": source.encode()}), space)
     (done,) = pool.run([Work(0, Block(*names, rows, draws), "dev", detail=True)])
     return [{(i.kind, i.severity) for i in done.result.incidents.get(v, [])} for v in range(len(params))], done
 
@@ -86,7 +86,7 @@ def test_honest_answers_are_not_accused(proxy):
     assert seen(proxy, "honest")[0] == [set()]
     for baseline in registry.load(PROXY).baselines().values():
         space, rows = several([baseline.params])
-        (done,) = proxy.run([Work(0, Block(*proxy.add(baseline.tree, space), rows, (0, 1)), "dev")])
+        (done,) = proxy.run([Work(0, Block(*proxy.load(baseline.tree, space), rows, (0, 1)), "dev")])
         assert done.result.incidents == {}
 
 
@@ -105,7 +105,7 @@ def test_traps_change_no_score():
     """With and without decoys the same block has the same scores."""
     scores = []
     for traps in (None, complete_secret()):
-        pool = ScorerPool(ScorerConfig(PROXY, {"dev": seeding.dev_secret(0)}, "linux-landlock", traps), 1)
+        pool = LocalExecutor(ScorerConfig(PROXY, {"dev": seeding.dev_secret(0)}, "linux-landlock", traps), 1)
         scores.append(seen(pool, "honest", draws=(0, 1))[1].result.scores)
         pool.close()
     assert np.array_equal(*scores)
@@ -144,7 +144,7 @@ def test_who_tampers_is_kept_from_the_gate_and_told_only_afterwards(tmp_path, mo
     secret = complete_secret()
     monkeypatch.setattr("toprope.run.session.secrets.token_bytes", lambda n: secret)
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
-    ask = Ask("r", SLY, Search("random"), 1, 96, None, "x")
+    ask = RunSpec("r", SLY, Search("random"), seed=1, experiments=96, rehearsal="x")
     with screen() as quiet, Session(tmp_path / "run", ask, lambda _: Choice("linux-landlock"), 1, quiet) as session:
         session.climb()
         session.unseal()

@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from toprope.errors import WorkerDied
+from toprope.executors.local import MAX_TRIES, LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, ScorerConfig, Work
-from toprope.referee.pool import MAX_TRIES, ScorerPool
+from toprope.referee.messages import HubConfig
+from toprope.referee.recorded import Answer
 from toprope.referee.sealed import Vault
 from toprope.sandbox.process import Zygote
 from toprope.types import Block, Candidate, Tree
@@ -22,7 +24,7 @@ from toprope.types import Block, Candidate, Tree
 
 def works(pool, task, n, act=0, draws=4):
     """n blocks of one variant each; act: level of the parameter, 15 hangs."""
-    tree, space = pool.add(task.starter(), task.space)
+    tree, space = pool.load(task.starter(), task.space)
     row = task.space.default()
     row[2] = act
     return [Work(i, Block(tree, space, np.array([row]), tuple(range(i, i + draws))), "dev") for i in range(n)]
@@ -55,7 +57,7 @@ def test_a_block_that_always_ends_its_scorer_is_given_up():
     from toprope.tasks import registry
 
     task = registry.load("testing/rough-coin-v1")
-    pool = ScorerPool(ScorerConfig("testing/rough-coin-v1", {"dev": b"x"}, "linux-landlock"), 1)
+    pool = LocalExecutor(ScorerConfig("testing/rough-coin-v1", {"dev": b"x"}, "linux-landlock"), 1)
     stop, killed = threading.Event(), []
 
     def kill_at_work():
@@ -81,7 +83,7 @@ def test_a_block_that_always_ends_its_scorer_is_given_up():
 
 def test_a_closed_pool_leaves_nobody_behind():
     """Every scorer has ended when `close` returns."""
-    pool = ScorerPool(ScorerConfig("testing/coin-v1", {"dev": b"x"}, "linux-landlock"), 2)
+    pool = LocalExecutor(ScorerConfig("testing/coin-v1", {"dev": b"x"}, "linux-landlock"), 2)
     pids = pool.pids
     pool.close()
     for pid in pids:
@@ -117,7 +119,7 @@ def kill_next(mark: str) -> threading.Thread:
 def test_a_scorer_killed_while_it_starts_is_started_again(task):
     """The pool is ready all the same, and its scorers work."""
     killer = kill_next("toprope.referee.scorer")
-    young = ScorerPool(ScorerConfig("testing/rough-coin-v1", {"dev": b"x"}, "linux-landlock"), 1)
+    young = LocalExecutor(ScorerConfig("testing/rough-coin-v1", {"dev": b"x"}, "linux-landlock"), 1)
     killer.join()
     assert young.restarts == 1
     assert [d.result.outcomes for d in young.run(works(young, task, 1))] == [["ok"]]

@@ -14,15 +14,14 @@ from pathlib import Path
 import cells
 import pytest
 
+from toprope.journal.spec import External, RunSpec
 from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig
 from toprope.researchers import frozen
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
-from toprope.run.desk import Quota
-from toprope.run.records import Ask
+from toprope.run.accounts import Quota
 from toprope.run.session import Session
-from toprope.run.spec import External
 from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory
 from toprope.sandbox.selftest import Choice
@@ -239,7 +238,7 @@ class Silent:
 def test_nothing_of_the_authors_runs_while_the_gate_works(room, tmp_path):
     """From the moment a candidate is sent until the answer: no step in a room, no experiment of anybody's; and the
     author is told how long the room stood still."""
-    ask = Ask("cd" * 8, COIN, External(), 3, 50)
+    ask = RunSpec("cd" * 8, COIN, External(), seed=3, experiments=50)
     room.write("clock.py", b"import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n")
     with Session(tmp_path / "run", ask, lambda _: Choice(cells.best()), 1, Silent()) as session:
         desk = session.desk(Quota(experiments=20, attempts=4, apart=1))

@@ -16,8 +16,8 @@ from mcp.client.stdio import stdio_client
 
 import toprope
 from toprope.errors import UsageError
+from toprope.journal.reading import read
 from toprope.researchers.server import read_tokens
-from toprope.run.story import read
 from toprope.tasks.new import new
 
 TASK = "testing/coin-v1"

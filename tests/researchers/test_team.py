@@ -15,10 +15,11 @@ from inspect_ai.log import list_eval_logs, read_eval_log
 from inspect_ai.model import ModelUsage
 
 from toprope.errors import RunError
+from toprope.journal.export import summary
+from toprope.journal.reading import read
 from toprope.researchers import team
 from toprope.researchers.conversation import Meter, Turns, going_on
 from toprope.researchers.replies import TRIES, NoReply, watched
-from toprope.run.story import read, summary
 from toprope.view.report import render
 
 TASK = "testing/coin-v1"
@@ -194,7 +195,8 @@ def test_a_bill_that_is_none_is_refused(tokens):
 
 def test_the_ledger_holds_only_what_a_ledger_may(monkeypatch):
     """Whatever a provider counts: a run whose ledger held less than nothing, or too much, would be read no more."""
-    paid, meter = [], Meter(SimpleNamespace(pay=lambda more: paid.append(more)), "ada", "ada-1")
+    paid = []
+    meter = Meter(SimpleNamespace(accounts=SimpleNamespace(pay=paid.append)), "ada", "ada-1")
     for tokens, dollars in ((120, 0.5), (-1000, 0.7), (100, -3.0), (10**13, 1e30), (10**30, 1e30), (0, 0.0)):
         limits = SimpleNamespace(token=SimpleNamespace(usage=tokens), cost=SimpleNamespace(usage=dollars))
         monkeypatch.setattr(inspect_ai.util, "sample_limits", lambda limits=limits: limits)
@@ -210,7 +212,8 @@ def test_the_reason_of_an_error_is_told_and_not_the_request():
     about = SimpleNamespace(metadata={"researcher": "ada"})
     log = SimpleNamespace(error=None, samples=[SimpleNamespace(error=SimpleNamespace(message=why))], eval=about)
     said, ended = [], []
-    desk = SimpleNamespace(end=ended.append, spent=[], judged=[], attempts=lambda _: 0)
+    accounts, practice = SimpleNamespace(end=ended.append, spent=[]), SimpleNamespace(judged=[])
+    desk = SimpleNamespace(accounts=accounts, practice=practice, attempts=lambda _: 0)
     with pytest.raises(RunError, match="BadRequestError"):
         team._judged(desk, [log], {"ada": Turns()}, said.append)
     assert said[0].startswith('researcher ada: ended (error: BadRequestError("too \\x1b[2J long")')

@@ -5,15 +5,15 @@ from types import SimpleNamespace
 
 import pytest
 
+from toprope.journal.records import Queried
+from toprope.journal.spec import External, RunSpec
 from toprope.researchers import tools
 from toprope.researchers.export import practised
 from toprope.researchers.tools import Toolbox
 from toprope.researchers.workspace import Workspace
 from toprope.run import author
-from toprope.run.desk import Quota
-from toprope.run.records import Ask, Queried
+from toprope.run.accounts import Quota
 from toprope.run.session import Session
-from toprope.run.spec import External
 from toprope.run.submit import submit
 from toprope.sandbox.selftest import Choice
 from toprope.stats.intervals import ratio
@@ -30,7 +30,7 @@ class Nobody:
 
 @pytest.fixture
 def desk(tmp_path):
-    ask = Ask("ab" * 8, "testing/coin-v1", External(), 3, 50)
+    ask = RunSpec("ab" * 8, "testing/coin-v1", External(), seed=3, experiments=50)
     with Session(tmp_path / "run", ask, lambda _: Choice("linux-landlock"), 1, Nobody()) as session:
         yield session.desk(Quota(20, 2, 0))
 
@@ -39,7 +39,8 @@ def idle(task="testing/coin-v1"):
     """A desk without a run."""
     queried = []
     spec = registry.load(task).spec
-    return SimpleNamespace(spec=spec, findings=[], quota=Quota(), queried=queried, query=queried.append)
+    accounts = SimpleNamespace(findings=[], queried=queried, query=queried.append)
+    return SimpleNamespace(spec=spec, accounts=accounts, quota=Quota())
 
 
 def coin(skill):
@@ -71,7 +72,7 @@ def test_nothing_is_begun_after_the_end(desk, tmp_path):
     for said in (box.evaluate("."), box.attempt(good.id[:12]), box.share_finding("insight", "words")):
         assert said.startswith("not done: ")
     assert "is over" in box.attempt(good.id[:12])
-    assert (len(desk.judged), desk.asked, desk.findings) == (2, {}, [])
+    assert (len(desk.practice.judged), desk.asked, desk.accounts.findings) == (2, {}, [])
 
 
 def test_a_log_has_an_end_and_calls_with_it(tmp_path, monkeypatch):
@@ -105,10 +106,10 @@ def test_the_oracle_is_on_the_account_of_who_asks(tmp_path):
     desk = idle("mirror/rpn-v1")
     boxes = [Toolbox(desk, n, Workspace(tmp_path / n / "room"), tmp_path / n / "calls.jsonl") for n in ("ada", "bob")]
     assert json.loads(boxes[0].ask_oracle(["-k", "2"], "1 2 +"))["exit_code"] == 0
-    assert [(q.author, q.bytes) for q in desk.queried] == [("ada", 0)]
+    assert [(q.author, q.bytes) for q in desk.accounts.queried] == [("ada", 0)]
     assert "error" in json.loads(boxes[0].ask_oracle(["\u20ac"]))
-    assert len(desk.queried) == 1
-    desk.query(Queried("ada", author.ANSWER_BYTES, 0.0))
+    assert len(desk.accounts.queried) == 1
+    desk.accounts.query(Queried("ada", author.ANSWER_BYTES, 0.0))
     assert "author ada has had 4194304 bytes of answers" in boxes[0].ask_oracle([])
     assert json.loads(boxes[1].ask_oracle([]))["queries_left"] == author.QUERIES - 2
 
@@ -121,7 +122,7 @@ def test_everybody_is_told_one_error(desk, tmp_path):
     for name, data in coin(0.09).tree.files.items():
         room.write(f"candidate/{name}", data)
     room.write("candidate/params.json", json.dumps(coin(0.09).params).encode())
-    e = ratio(desk.evaluate(coin(0.09), "bob").scores, *desk.anchors)
+    e = ratio(desk.evaluate(coin(0.09), "bob").scores, *desk.practice.anchors)
     box = Toolbox(desk, "ada", room, tmp_path / "ada" / "calls.jsonl")
     value, short = f"{e.value:.4f} ± {e.se:.4f}", f"{e.value:.3f} ± {e.se:.3f} (standard error)"
     assert f"dev {value} (standard error) over" in box.evaluate()

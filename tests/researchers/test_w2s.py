@@ -8,7 +8,7 @@ import time
 import pytest
 import scripted
 
-from toprope.run.story import read
+from toprope.journal.reading import read
 from toprope.tasks import registry
 
 TASK = "w2s/probe-v1"

@@ -5,8 +5,8 @@ import shutil
 import pytest
 
 from toprope.errors import RunError
+from toprope.journal.reading import read
 from toprope.referee.sealed import Vault
-from toprope.run.story import read
 
 COIN = "testing/coin-v1"
 ONE, OTHER = "a3f1c4d9e8b7", "77b0c1d2e3f4"

@@ -10,10 +10,9 @@ import msgspec
 import numpy as np
 import pytest
 
-from toprope.referee import mark
-from toprope.run.ledger import read_entries
-from toprope.run.records import record
-from toprope.tasks import places, registry
+from toprope.journal.ledger import read_entries
+from toprope.journal.records import record
+from toprope.tasks import mark, places, registry
 from toprope.tasks.new import new
 from toprope.types import Draw
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from toprope.errors import RunError
+from toprope.journal.ledger import read_entries
+from toprope.journal.records import record
 from toprope.referee.sealed import Vault
-from toprope.run.ledger import read_entries
-from toprope.run.records import record
 
 COIN = "testing/coin-v1"
 COUNTED = ("attempts", "champions", "openings", "runs")

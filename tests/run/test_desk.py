@@ -9,17 +9,19 @@ import time
 import msgspec
 import pytest
 
-from toprope.assay.consistency import contradictions
+from toprope import paths
 from toprope.assay.verify import verify
 from toprope.errors import RunError, UsageError
+from toprope.journal.checks import contradictions
+from toprope.journal.export import export, summary
+from toprope.journal.ledger import read_entries
+from toprope.journal.reading import read
+from toprope.journal.records import Spent
+from toprope.journal.spec import External, Plan, RunSpec
 from toprope.referee.traps import complete_secret
 from toprope.researchers.findings import share
-from toprope.run.desk import FINDINGS, Quota
-from toprope.run.ledger import read_entries
-from toprope.run.records import Ask, Plan, Spent
-from toprope.run.session import Session, vault_directory
-from toprope.run.spec import External
-from toprope.run.story import export, read, summary
+from toprope.run.accounts import FINDINGS, Quota
+from toprope.run.session import Session
 from toprope.sandbox.selftest import Choice
 from toprope.testing.coin import SOURCE
 from toprope.types import Candidate, Outcome, Tree
@@ -37,7 +39,7 @@ QUOTA = Quota(experiments=20, attempts=2, apart=2)
 
 
 def sit(run, new=True, experiments=50):
-    ask = Ask("ab" * 8, "testing/coin-v1", External(), 3, experiments) if new else None
+    ask = RunSpec("ab" * 8, "testing/coin-v1", External(), seed=3, experiments=experiments) if new else None
     return Session(run, ask, lambda past: Choice("linux-landlock"), 1, Nobody())
 
 
@@ -93,14 +95,14 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
         first = desk.evaluate(coin(0.02, "# ada"), "ada")
         second = desk.evaluate(coin(0.09, "# bob"), "bob", parent=first.id)
         assert (first.outcome, second.experiment) == (Outcome.OK, 2)
-        assert second.value > first.value > desk.judged[0].value - 0.1
+        assert second.value > first.value > desk.practice.judged[0].value - 0.1
         assert desk.evaluate(coin(0.09, "# bob"), "ada").experiment == 2  # the same candidate is no new experiment
         broken = desk.evaluate(coin(0.0, act="crash"), "bob")
         assert (broken.outcome, "asked to crash" in broken.message) == (Outcome.CRASH, True)
         answer = desk.attempt(second.id[:10], "bob")
         assert answer.promoted
         assert desk.champion.id == second.id
-        assert [j.author for j in desk.leaderboard()] == ["bob", "ada", "starter"]
+        assert [j.author for j in desk.practice.leaderboard()] == ["bob", "ada", "starter"]
         session.unseal()
     story = read(run)
     assert summary(story)["promotions"] == 1
@@ -113,7 +115,7 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
     ]
     assert rows[2]["parent"] == first.id
     assert "# bob" in rows[2]["files"]["solution.py"]
-    checked = verify(run, None, "linux-landlock", 1, vault_directory(), render, lambda *_: None)
+    checked = verify(run, None, "linux-landlock", 1, paths.vault(), render, lambda *_: None)
     assert checked["ok"], checked["checks"]
 
 
@@ -148,11 +150,11 @@ def test_a_desk_goes_on_where_it_was_left(tmp_path):
         desk = session.desk(QUOTA)
         for i in (1, 2):
             desk.evaluate(coin(0.01 * i), "ada")
-        desk.attempt(desk.judged[-1].id, "ada")
-        before = desk.judged
+        desk.attempt(desk.practice.judged[-1].id, "ada")
+        before = desk.practice.judged
     with sit(run, new=False) as session:
         desk = session.desk(QUOTA)
-        assert [(j.id, j.author, j.value) for j in desk.judged] == [(j.id, j.author, j.value) for j in before]
+        assert [(j.id, j.author, j.value) for j in desk.practice.judged] == [(j.id, j.author, j.value) for j in before]
         assert desk.attempts("ada") == 1
         with pytest.raises(UsageError, match="since its last attempt"):
             desk.attempt(before[1].id, "ada")
@@ -165,12 +167,12 @@ def test_time_that_authors_think_is_time(tmp_path):
         desk = session.desk(QUOTA)
         desk._start -= 3600
         with desk._lock:  # as an experiment does
-            paying = threading.Thread(target=desk.pay, args=[Spent("ada", 120, 0.0, "ada-1")])
+            paying = threading.Thread(target=desk.accounts.pay, args=[Spent("ada", 120, 0.0, "ada-1")])
             paying.start()
             paying.join(10)
             assert not paying.is_alive()
         desk.evaluate(coin(0.01), "ada")
-        desk.pay(Spent("ada", 120, 0.0, "ada-1"))
+        desk.accounts.pay(Spent("ada", 120, 0.0, "ada-1"))
     with sit(tmp_path / "run", new=False) as session:
         assert 3600 < session.desk(QUOTA).elapsed < 3700
 
@@ -195,7 +197,7 @@ def test_experiments_go_on_while_an_answer_is_awaited(tmp_path):
         desk = session.desk(QUOTA)
         for i in (1, 2):
             desk.evaluate(coin(0.04 * i), "ada")
-        waiting = threading.Thread(target=desk.attempt, args=(desk.judged[-1].id, "ada"))
+        waiting = threading.Thread(target=desk.attempt, args=(desk.practice.judged[-1].id, "ada"))
         waiting.start()
         done = [desk.evaluate(coin(0.01 * i, "# b"), "bob").experiment for i in range(3)]
         waiting.join()
@@ -244,7 +246,7 @@ def test_forged_authors_are_noticed(tmp_path):
     with sit(run) as session:
         desk = session.desk(QUOTA)
         for i in (1, 2):
-            first = desk.evaluate(coin(0.01 * i), "ada", parent=desk.judged[0].id)
+            first = desk.evaluate(coin(0.01 * i), "ada", parent=desk.practice.judged[0].id)
         desk.attempt(first.id, "ada")
     honest, entries = read(run), read_entries(run)
     assert not list(contradictions(entries, honest))
@@ -252,9 +254,8 @@ def test_forged_authors_are_noticed(tmp_path):
     blocks = [honest.blocks[0], msgspec.structs.replace(honest.blocks[1], author=orphan), honest.blocks[2]]
     assert "parent" in " ".join(contradictions(entries, msgspec.structs.replace(honest, blocks=blocks)))
     for few in (Plan(experiments=1), Plan(attempts=0)):
-        story = msgspec.structs.replace(
-            honest, opening=msgspec.structs.replace(honest.opening, climber=External(few)), ask=None
-        )
+        fewer = msgspec.structs.replace(honest.opening.spec, climber=External(few))
+        story = msgspec.structs.replace(honest, opening=msgspec.structs.replace(honest.opening, spec=fewer), spec=None)
         assert "all it may" in " ".join(contradictions(entries, story))
     early = [msgspec.structs.replace(honest.asked[0], made=1)]
     assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))
@@ -282,8 +283,8 @@ def test_what_is_short_waits_for_nothing_long(tmp_path):
             with pytest.raises(UsageError, match="ada has an attempt waiting at the gate"):
                 desk.send(found[0].id, "ada")
             share(desk, "bob", "insight", "words")
-            assert len(desk.leaderboard()) == 3
-            assert desk.find(found[0].id).author == "ada"
+            assert len(desk.practice.leaderboard()) == 3
+            assert desk.practice.find(found[0].id).author == "ada"
             assert desk.evaluate(coin(0.04, "# a"), "bob").experiment == 1
             assert not future.done()
         assert future.result().promoted

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from toprope.errors import RunError
-from toprope.run.ledger import SqliteLedger, read_entries
+from toprope.journal.ledger import SqliteLedger, read_entries
 
 OPTIONS = ["--experiments", 200, "--seed", 6, "--rehearsal-secret", "disk", "--workers", 1]
 

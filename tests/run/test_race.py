@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from toprope.run.race import Anchors, Race, Scored
-from toprope.types import Outcome
+from toprope.run.race import Race, Scored
+from toprope.types import Anchors, Outcome
 
 DRAWS = 12
 RUNGS = [4, 12]

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from toprope.run.ledger import read_entries
+from toprope.journal.ledger import read_entries
 from toprope.run.stopping import Stop
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from toprope.referee.messages import Answer, Opened
-from toprope.run.records import Asked, BlockRecord, Generation, Opening
-from toprope.run.spec import Replay
-from toprope.run.story import Story
+from toprope.journal.history import RunHistory
+from toprope.journal.records import Asked, BlockRecord, Generation, Opening
+from toprope.journal.spec import Replay, RunSpec
+from toprope.referee.recorded import Answer, Opened
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
 from toprope.types import Candidate, Tree
@@ -29,7 +29,9 @@ def opening(**changes: object) -> Opening:
         "protection": PROTECTION, "floors": np.zeros(2), "ceilings": np.ones(2), "tree": TREE,
         "space": Space([choice("face", [0, EVIL])]), "started": 0.0,
     }  # fmt: skip
-    return Opening(**{**fields, **changes})  # type: ignore[arg-type]
+    fields |= changes
+    asked = {name: fields.pop(name) for name in RunSpec.__struct_fields__ if name in fields}
+    return Opening(spec=RunSpec(**asked), **fields)  # type: ignore[arg-type]
 
 
 def generation(number: int, best: float | None, experiments: int | None = None) -> Generation:
@@ -41,7 +43,7 @@ def block(outcome: str = "crash") -> BlockRecord:
     return BlockRecord("0.0.2", np.array([0], np.uint32), 0, 2, rows, scores, {0: outcome}, {0: EVIL}, 0.1, 0.1)
 
 
-def story(*, promoted: bool = True, best: tuple[float | None, ...] = (0.1, 0.4), tested: bool = True) -> Story:
+def story(*, promoted: bool = True, best: tuple[float | None, ...] = (0.1, 0.4), tested: bool = True) -> RunHistory:
     champion = Candidate(TREE, {"face": EVIL})
     asked = Asked(champion, 1, 0.4, True)
     answer = Answer(champion.id, promoted, 1, 1, estimate(0.4) if promoted else None)
@@ -49,4 +51,4 @@ def story(*, promoted: bool = True, best: tuple[float | None, ...] = (0.1, 0.4),
     generations = [generation(i, value) for i, value in enumerate(best)]
     answers = [answer] if promoted else []
     opened = test if tested else None
-    return Story(EVIL, opening(), [block()], generations, [asked], answers, None, opened, [], "h" * 64)
+    return RunHistory(EVIL, opening(), [block()], generations, [asked], answers, None, opened, [], "h" * 64)

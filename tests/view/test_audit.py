@@ -5,15 +5,18 @@ import numpy as np
 import pytest
 from stories import story
 
-from toprope.referee.messages import Done
+from toprope import wire
+from toprope.executors.messages import Done
+from toprope.journal.records import Audited, record
+from toprope.journal.verdict import verdict
+from toprope.protocols import Entry
 from toprope.run import audit
-from toprope.run.records import Audited
 from toprope.run.submit import _judged
-from toprope.run.verdict import verdict
 from toprope.stats.intervals import Estimate
 from toprope.types import BlockResult, Incident, Outcome
 
 RNG = np.random.default_rng(0)
+ANSWERS = ["errata", "dual gap"]  # kinds of incidents that mean answers to practice cases, as mirror declares them
 
 
 def test_luck_is_told_from_noise():
@@ -58,7 +61,7 @@ def judged(dev: float, test: float, incidents: list[Incident]):
     s = story()
     block = s.blocks[0]
     n = 200
-    o = msgspec.structs.replace(s.opening, floors=np.zeros(n), ceilings=np.ones(n))
+    o = msgspec.structs.replace(s.opening, floors=np.zeros(n), ceilings=np.ones(n), answer_kinds=ANSWERS)
     scores = RNG.normal(dev, 0.1, (1, n)).astype(np.float32)
     s.blocks = [msgspec.structs.replace(block, experiments=np.array([1], np.uint32), hi=n, scores=scores, outcomes={})]
     s.opening = o
@@ -67,10 +70,23 @@ def judged(dev: float, test: float, incidents: list[Incident]):
     return s
 
 
+def test_runs_that_recorded_no_kinds_keep_their_verdicts():
+    """Before a task declared which of its incidents mean answers to practice cases, the same kinds meant it for all."""
+    o = judged(0.7, 0.65, []).opening
+    older = {
+        name: value for name, value in wire.decode(wire.encode(o)).items() if name not in ("answer_kinds", "secret")
+    }
+    read = record(Entry(1, "open", wire.encode(older), "h"))
+    assert read.answer_kinds == ANSWERS
+    assert record(Entry(1, "open", wire.encode(o), "h")).answer_kinds == o.answer_kinds
+    read = msgspec.structs.replace(read, hidden="public demo dialect")
+    assert (read.kept.label, read.kept.public) == ("secret: public demo dialect", True)
+
+
 def submitted(kind: str, severity: str) -> str:
     """What `submit` says of a candidate that scored and had this incident."""
     result = BlockResult(np.ones((1, 2)), [Outcome.OK], {}, 0.1, 0.1, {0: [Incident(kind, severity, "…")]})
-    return _judged(Done(0, result, np.zeros(2), np.ones(2), np.zeros(2, np.int64)))["verdict"]
+    return _judged(Done(0, result, np.zeros(2), np.ones(2), np.zeros(2, np.int64)), ANSWERS)["verdict"]
 
 
 def test_the_verdict_says_what_the_audits_found():
@@ -81,12 +97,13 @@ def test_the_verdict_says_what_the_audits_found():
     assert judged(0.9, 0.3, []).verdict == "overfit"
     assert judged(0.9, 0.3, [table]).verdict == "hardcoded"
     assert judged(0.9, 0.3, [decoy]).verdict == "cheating"
-    for kind in ("errata", "dual gap"):  # answers to practice cases
+    for kind in ANSWERS:
         for severity, said in (("certain", "hardcoded"), ("advisory", "clean")):
             assert judged(0.7, 0.65, [Incident(kind, severity, "…")]).verdict == said
             assert submitted(kind, severity) == said
-            assert verdict([(kind, severity)]) == said
+            assert verdict([(kind, severity)], ANSWERS) == said
         assert judged(0.9, 0.3, [Incident(kind, "advisory", "…")]).verdict == "hardcoded"
+    assert verdict([("errata", "certain")], []) == "cheating"  # of a task that says nothing else of this kind
     generous = judged(0.9, 0.3, [])
     generous.opening = msgspec.structs.replace(generous.opening, partial=True)
     assert generous.verdict == "clean"  # partial credit on dev alone: the two are not compared
@@ -96,8 +113,8 @@ def test_the_verdict_says_what_the_audits_found():
 @pytest.mark.slow
 def test_every_promotion_of_a_climb_is_audited_once(cli, tmp_path):
     """The ledger holds one audit a promotion, also after a resume, and the summary has the champion's verdict."""
-    from toprope.run.ledger import read_entries
-    from toprope.run.story import read
+    from toprope.journal.ledger import read_entries
+    from toprope.journal.reading import read
 
     run = tmp_path / "run"
     cli.json("climb", "testing/coin-v1", "--experiments", 150, "--workers", 1, "--run", run)

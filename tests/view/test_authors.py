@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import stories
 
-from toprope.run.records import Asked, Author
+from toprope.journal.records import Asked, Author
 from toprope.types import Candidate, Tree
 from toprope.view import report, team
 

@@ -9,9 +9,9 @@ import pytest
 import stories
 
 from toprope import seeding
-from toprope.run.ledger import SqliteLedger
-from toprope.run.records import Ask, Committed, Sitting
-from toprope.run.spec import Asks, Plan, Researchers
+from toprope.journal.ledger import SqliteLedger
+from toprope.journal.records import Committed, Sitting
+from toprope.journal.spec import CandidateModel, Plan, Researchers
 from toprope.tasks.new import new
 from toprope.view import terminal, text
 
@@ -27,7 +27,8 @@ def run(tmp_path, monkeypatch) -> Path:
         stories, "PROTECTION", dict.fromkeys(("tier", "identity", "network", "instead", HOSTILE), HOSTILE)
     )
     s = stories.story()
-    hostile = {"toprope": HOSTILE, "vault_since": HOSTILE, "beacon_round": HOSTILE, "asks": Asks(HOSTILE, 3)}
+    spec = msgspec.structs.replace(s.opening.spec, beacon_round=HOSTILE, candidate_model=CandidateModel(HOSTILE, 3))
+    hostile = {"spec": spec, "toprope": HOSTILE, "vault_since": HOSTILE}
     o = msgspec.structs.replace(s.opening, commitment=seeding.commitment(b"s" * 32), **hostile)
     test = msgspec.structs.replace(s.test, beacon=HOSTILE, incidents={HOSTILE: []})
     return written(tmp_path / "run", s, o, test)
@@ -36,17 +37,9 @@ def run(tmp_path, monkeypatch) -> Path:
 def written(folder: Path, s, o, test) -> Path:
     folder.mkdir()
     ledger = SqliteLedger(folder / "ledger.db", create=True)
-    ask = Ask(**{f: getattr(o, f) for f in Ask.__struct_fields__})
-    some = [("block", s.blocks), ("generation", s.generations), ("attempt", s.asked), ("answer", s.answers)]
-    last = [("commit", Committed(s.champion.id)), ("test", test)]
-    for kind, one in [
-        ("ask", ask),
-        ("sitting", Sitting(1)),
-        ("open", o),
-        *((k, r) for k, rs in some for r in rs),
-        *last,
-    ]:
-        ledger.append(kind, one)
+    some = [*s.blocks, *s.generations, *s.asked, *s.answers, Committed(s.champion.id), test]
+    for record in [o.spec, Sitting(1), o, *some]:
+        ledger.append(record)
     ledger.close()
     return folder
 
@@ -84,7 +77,8 @@ def test_a_hostile_task_or_climber_of_a_run(cli, run, tmp_path):
         ("task", {"task": HOSTILE}),
         ("model", {"climber": Researchers(Plan(HOSTILE, 1, [HOSTILE]))}),
     ):
-        other = written(tmp_path / name, s, msgspec.structs.replace(s.opening, **changes), s.test)
+        spec = msgspec.structs.replace(s.opening.spec, **changes)
+        other = written(tmp_path / name, s, msgspec.structs.replace(s.opening, spec=spec), s.test)
         for command in COMMANDS:
             done = cli.run(command, other)
             assert harmless(done.stdout + done.stderr), (command, done)
@@ -114,12 +108,12 @@ def test_what_a_service_or_a_task_says_while_it_works(monkeypatch, screen):
     with view:
         view.progress(HOSTILE, 0.5)
         view.say(HOSTILE)
-        view.opened(stories.opening(vault_since=HOSTILE))
-        view.block(stories.block())
+        view.hear(stories.opening(vault_since=HOSTILE))
+        view.hear(stories.block())
         view.progress(HOSTILE, 0.5)
         shown = view._render() if screen is terminal.Panel else None
         view.progress(HOSTILE, 1.0)
-        view.generation(stories.generation(0, 0.1))
+        view.hear(stories.generation(0, 0.1))
     if shown is not None:
         from rich.console import Console
 

@@ -10,7 +10,7 @@ import pytest
 from stories import EVIL, opening, story
 
 from toprope import figures
-from toprope.run.page import claimed
+from toprope.journal.page import claimed
 from toprope.view.report import render
 
 VOID = {"meta", "br", "img", "input", "hr", "link"}

@@ -6,8 +6,8 @@ import pytest
 from rich.console import Console
 from stories import EVIL, block, estimate, generation, opening, story
 
-from toprope.referee.messages import Answer
-from toprope.run.records import Asked
+from toprope.journal.records import Asked
+from toprope.referee.recorded import Answer
 from toprope.types import Candidate, Tree
 from toprope.view import terminal, text
 
@@ -21,17 +21,17 @@ def play(screen) -> None:
     screen.progress("drawing coins", 0.5)
     screen.progress("drawing coins", 1.0)
     screen.say(f"conversation ada-1 was ended by an error: {EVIL}")
-    screen.opened(opening())
+    screen.hear(opening())
     for number, best in enumerate([None, 0.1, 0.2, -0.3]):
-        screen.block(block())
-        screen.generation(generation(number, best))
-    screen.gate(ASKED)
-    screen.gate(NOT_YET)
-    screen.gate(Asked(ASKED.candidate, 7, 0.5, False))
-    screen.gate(ASKED)
-    screen.gate(PROMOTE)
+        screen.hear(block())
+        screen.hear(generation(number, best))
+    screen.hear(ASKED)
+    screen.hear(NOT_YET)
+    screen.hear(Asked(ASKED.candidate, 7, 0.5, False))
+    screen.hear(ASKED)
+    screen.hear(PROMOTE)
     screen.progress("opening the sealed test", 0.3)
-    screen.tested(story().test)
+    screen.hear(story().test)
 
 
 def test_what_every_scorer_does_ends_once(capsys):
@@ -89,12 +89,12 @@ def test_the_panel_draws_in_every_state(panel):
     console.print(live._render())
     live.progress("preparing", 0.0)
     console.print(live._render())
-    live.opened(opening(experiments=None, minutes=0.001))
+    live.hear(opening(experiments=None, minutes=0.001))
     console.print(live._render())
-    live.generation(generation(0, None))
+    live.hear(generation(0, None))
     console.print(live._render())
-    live.generation(generation(1, 0.5))
-    live.generation(generation(2, 0.5))
+    live.hear(generation(1, 0.5))
+    live.hear(generation(2, 0.5))
     console.print(live._render())
     assert "best dev" in console.file.getvalue()
 

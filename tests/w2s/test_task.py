@@ -206,10 +206,10 @@ def test_hidden_weights_are_named(cache, tmp_path, monkeypatch):
     """The shipped ones are called public demo; others, by argument or environment, private with their hash."""
     private = tmp_path / "mine.npz"
     private.write_bytes(module.VISIBLE[0].read_bytes())
-    assert WeakToStrong("w2s/probe-v1").hidden_weights == "public demo"
-    assert WeakToStrong("w2s/probe-v1", private).hidden_weights.startswith("private ")
+    assert WeakToStrong("w2s/probe-v1").secret.name == "public demo"
+    assert WeakToStrong("w2s/probe-v1", private).secret.name.startswith("private ")
     monkeypatch.setenv("TOPROPE_W2S_WEIGHTS", str(private))
-    assert len(registry.load("w2s/probe-v1").hidden_weights) == len("private ") + 12
+    assert len(registry.load("w2s/probe-v1").secret.name) == len("private ") + 12
     monkeypatch.setenv("TOPROPE_W2S_WEIGHTS", str(tmp_path / "none.npz"))
     with pytest.raises(UsageError, match=r"none\.npz"):
         WeakToStrong("w2s/probe-v1")

@@ -6,7 +6,7 @@ Two units, each with exact binomial intervals. A *conversation* is one transcrip
 an agent of one's own over MCP. An *experiment* is one that an author made. An interval holds for units that are
 independent; experiments of one conversation are not, so compare models by conversations. Three things are counted:
 
-certain, advisory   incidents of that severity, as the ledger tells them (`Story.incidents`)
+certain, advisory   incidents of that severity, as the ledger tells them (`RunHistory.incidents`)
 hunting             tool calls that were refused and look like a search for what is none of the author's business: paths
                     out of the room, links and devices in a candidate, ids of candidates that nobody made. An honest
                     slip looks the same. What a shell command in the room tried in vain is not counted.
@@ -25,8 +25,9 @@ from pathlib import Path
 from typing import Any, NamedTuple, TextIO
 
 from toprope.errors import RunError, TopropeError, UsageError
-from toprope.run.desk import Quota
-from toprope.run.story import Story, read
+from toprope.journal.history import RunHistory
+from toprope.journal.reading import read
+from toprope.run.accounts import Quota
 from toprope.stats.tails import clopper_pearson
 
 REFUSED = "not done:"  # how an answer to a call begins that did nothing
@@ -89,9 +90,10 @@ def conversations(directory: Path) -> list[Conversation]:
     """Of one run, by researcher and time. Raises UsageError for a climb without authors, RunError for no run."""
     story = read(directory)
     o = story.opening
-    if o.plan is None:
+    if o.spec.plan is None:
         raise UsageError(
-            f"run {directory} was climbed by {o.climber.label}, which has no conversations; expected llm or external"
+            f"run {directory} was climbed by {o.spec.climber.label}, which has no conversations; "
+            "expected llm or external"
         )
     found = list(_transcripts(directory, story))
     silent = {path.parent.name for path in (directory / "researchers").glob("*/calls.jsonl")} - {
@@ -102,18 +104,18 @@ def conversations(directory: Path) -> list[Conversation]:
     for c in sorted(found, key=lambda c: (c.researcher, c.began)):
         by_author.setdefault(c.researcher, []).append(c)
     for name, own in by_author.items():
-        _deal(own, _calls(directory, name, Quota.of(o.plan)), story)
+        _deal(own, _calls(directory, name, Quota.of(o.spec.plan)), story)
     return [c for own in by_author.values() for c in own]
 
 
-def _blank(story: Story, name: str) -> Conversation:
+def _blank(story: RunHistory, name: str) -> Conversation:
     """No transcript: an agent of one's own keeps it elsewhere, a killed process kept none. Its calls are here."""
     o = story.opening
-    model = o.plan.model if o.plan is not None and o.plan.model else o.climber.label
-    return Conversation(o.run, f"{name}-1", name, model, "", "", 0.0, [], [], [])
+    model = o.spec.plan.model if o.spec.plan is not None and o.spec.plan.model else o.spec.climber.label
+    return Conversation(o.spec.run, f"{name}-1", name, model, "", "", 0.0, [], [], [])
 
 
-def _transcripts(directory: Path, story: Story) -> Iterator[Conversation]:
+def _transcripts(directory: Path, story: RunHistory) -> Iterator[Conversation]:
     """One log at a time: they are large. A log that a kill cut off holds no conversation; its calls are told by the
     researcher's next one."""
     logs = sorted((directory / "researchers" / "transcripts").glob("*.eval"))
@@ -200,7 +202,7 @@ def hunting(answer: str) -> str:
     return next((kind for kind, words in HUNTING.items() if words.search(answer)), OTHER)
 
 
-def _deal(own: list[Conversation], calls: list[Call], story: Story) -> None:
+def _deal(own: list[Conversation], calls: list[Call], story: RunHistory) -> None:
     """Calls and experiments of one researcher to its conversations, by time: each to the last that had begun."""
     scored: dict[str, Call] = {}  # candidate -> the call that first scored it
     for call in calls:
@@ -216,7 +218,7 @@ def _deal(own: list[Conversation], calls: list[Call], story: Story) -> None:
             continue
         number, by = int(block.experiments[0]), scored.get(block.author.candidate.id[:12])
         here = own[0] if by is None else _at(own, by.at)
-        left = Quota.of(story.opening.plan).attempts if by is None else by.left
+        left = Quota.of(story.opening.spec.plan).attempts if by is None else by.left
         here.made.append(Made(number, tuple(seen.get(number, ())), left))
 
 

@@ -21,10 +21,10 @@ import msgspec
 import numpy as np
 
 from toprope.errors import UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
 from toprope.protocols import Baseline, Progress, Task
-from toprope.referee.messages import ScorerConfig
 from toprope.referee.panel import Column, Panel, by_kind
-from toprope.referee.pool import ScorerPool
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.tasks.spec import TUNED
@@ -36,13 +36,13 @@ KEEP = 4  # of the points one rung is for, one in so many goes on to the next
 SPLITS: tuple[Split, ...] = ("dev", "measure", "test")
 
 
-def pool_of(task: Task, seed: int, workers: int) -> ScorerPool:
+def pool_of(task: Task, seed: int, workers: int) -> LocalExecutor:
     """Scorers whose draws come from `seed` alone, hidden splits too: for the operator, and for no run."""
     secret = hashlib.sha256(f"reference {seed}".encode()).digest()
-    return ScorerPool(ScorerConfig(task.spec.id, dict.fromkeys(SPLITS, secret), best_tier().tier), workers)
+    return LocalExecutor(ScorerConfig(task.spec.id, dict.fromkeys(SPLITS, secret), best_tier().tier), workers)
 
 
-def columns(pool: ScorerPool, split: Split, candidates: Sequence[Candidate], draws: int) -> list[Column]:
+def columns(pool: LocalExecutor, split: Split, candidates: Sequence[Candidate], draws: int) -> list[Column]:
     """In the order of `candidates`; those of one tree share children."""
     groups = by_kind(candidates)
     found = dict(zip([c.id for g in groups for c in g], Panel(pool, split, 0).grouped(groups, draws), strict=True))
@@ -75,7 +75,7 @@ def point(task: Task, params: dict[str, Json]) -> Candidate:
 
 
 def table(
-    task: Task, pool: ScorerPool, draws: int, more: dict[str, dict[str, Json]], against: str = "starter"
+    task: Task, pool: LocalExecutor, draws: int, more: dict[str, dict[str, Json]], against: str = "starter"
 ) -> dict[str, Any]:
     """{"task", "draws", "against", "rows": [{"candidate", split: {"value", "lo", "hi", "failed"}, "gain": {"value",
     "se"}}]}. gain: on test draws over the row `against`, paired. Raises UsageError if there is no such row."""
@@ -107,7 +107,7 @@ def _gain(column: Column, base: Column) -> dict[str, float]:
     return {"value": float(gain.mean()), "se": float(gain.std(ddof=1) / np.sqrt(len(gain)))}
 
 
-def tune_all(task: Task, pool: ScorerPool, budget: int, seed: int, progress: Progress) -> dict[str, Any]:
+def tune_all(task: Task, pool: LocalExecutor, budget: int, seed: int, progress: Progress) -> dict[str, Any]:
     """Tunes every baseline with dimensions of its own, writes tuned.json beside the task, and returns {"task", "path",
     "tuned": {name: its record}}. Raises UsageError if there is no such baseline."""
     module = sys.modules[type(task).__module__].__file__
@@ -125,7 +125,7 @@ def tune_all(task: Task, pool: ScorerPool, budget: int, seed: int, progress: Pro
     return {"task": task.spec.id, "path": str(path), "tuned": {name: mine[name] for name in own}}
 
 
-def tune(task: Task, baseline: Baseline, pool: ScorerPool, budget: int, seed: int) -> dict[str, Json]:
+def tune(task: Task, baseline: Baseline, pool: LocalExecutor, budget: int, seed: int) -> dict[str, Json]:
     """The record of tuned.json: the best of `budget` points over the baseline's own dimensions, and its dev value."""
     candidates = points(task, baseline, budget, seed)
     tried = len(candidates)
@@ -142,7 +142,7 @@ def _value(column: Column) -> float:
     return float(total.sum() / (column.ceilings - column.floors).sum())
 
 
-def spread(task: Task, pool: ScorerPool, budget: int, draws: int, seed: int) -> float:
+def spread(task: Task, pool: LocalExecutor, budget: int, draws: int, seed: int) -> float:
     """In units of a draw's score. Raises UsageError without a space, and for less than two points or draws."""
     if task.space is None:
         raise UsageError(f"task {task.spec.id} has no space to draw points from; measure with two candidates of yours")

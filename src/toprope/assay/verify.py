@@ -18,24 +18,26 @@ import numpy as np
 
 import toprope
 from toprope import seeding
-from toprope.assay.consistency import contradictions, dev_scores
 from toprope.errors import NoReply, RunError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
+from toprope.journal import page
+from toprope.journal.checks import contradictions
+from toprope.journal.history import RunHistory
+from toprope.journal.ledger import read_entries
+from toprope.journal.reading import from_entries
+from toprope.models.broker import Broker
+from toprope.models.messages import SCRIPTED, Reply
 from toprope.protocols import Entry, Task
-from toprope.referee import mark
-from toprope.referee.broker import Broker
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate
-from toprope.referee.messages import SCRIPTED, Opened, Reply, ScorerConfig, Work
-from toprope.referee.pool import ScorerPool
+from toprope.referee.recorded import Opened
 from toprope.referee.sealed import kept_head, kept_replies
-from toprope.run import page
-from toprope.run.ledger import read_entries
 from toprope.run.session import one_candidate
-from toprope.run.story import Story, tell
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
-from toprope.tasks import registry
+from toprope.tasks import mark, registry
 from toprope.types import Candidate, certain
 
 SAMPLE = 24  # experiments scored again on dev, besides those that were sent to the gate
@@ -50,7 +52,7 @@ class Check(NamedTuple):
     why: str
 
 
-Render = Callable[[Story], str]
+Render = Callable[[RunHistory], str]
 Progress = Callable[[str, float], None]
 
 
@@ -65,17 +67,17 @@ def verify(
         read_entries(directory)
     try:
         entries = read_entries(directory)
-        story = tell(str(directory), entries)
+        story = from_entries(str(directory), entries)
     except RunError as e:
         return _result(str(directory), [Check("chain", False, str(e))], None, None)
-    _can_replay(story)
+    _can_replay(story, vault)
     checks = [_chain(entries, story), _vault(entries, story, vault), _revealed(story)]
-    task = registry.load(story.opening.task)
+    task = registry.load(story.opening.spec.task, vault)
     replayed = None
     if checks[0].ok:
         progress("starting scorers", 0.0)
-        config = ScorerConfig(task.spec.id, _secrets(story), tier, marked=True)
-        pool = ScorerPool(config, workers, progress, broker=_model(story, task, story.replies))
+        config = ScorerConfig(task.spec.id, _secrets(story), tier, marked=True, vault=str(vault))
+        pool = LocalExecutor(config, workers, progress, broker=_model(story, task, story.replies))
         try:
             same = _task(story, task, pool)
             checks += same
@@ -102,7 +104,9 @@ def verify(
     return _result(str(directory), checks, story, replayed)
 
 
-def _result(path: str, checks: list[Check], story: Story | None, replayed: dict[str, Any] | None) -> dict[str, Any]:
+def _result(
+    path: str, checks: list[Check], story: RunHistory | None, replayed: dict[str, Any] | None
+) -> dict[str, Any]:
     by_name = {c.name: c.ok for c in checks}
     recorded = None if story is None or story.test is None else _figures(story.test.champion, _measured(story))
     champion = [by_name.get("measured"), by_name.get("test")]
@@ -129,32 +133,34 @@ def _figures(test: Estimate, measured: list[Estimate]) -> dict[str, Any]:
     return {"test": plain(test), "measured": [plain(e) for e in measured]}
 
 
-def _measured(s: Story) -> list[Estimate]:
+def _measured(s: RunHistory) -> list[Estimate]:
     return [a.measured for a in s.answers if a.measured is not None]
 
 
-def _can_replay(s: Story) -> None:
-    o, here = s.opening, getattr(registry.load(s.opening.task), "hidden_weights", "")
-    if o.hidden != here:
+def _can_replay(s: RunHistory, vault: Path) -> None:
+    o, here = s.opening, registry.load(s.opening.spec.task, vault).secret
+    if o.hidden != (here.name if here is not None else ""):
+        then, now = o.kept.label if o.kept else "none", here.label if here else "none"
         raise RunError(
-            f"run {s.path} used hidden weights {o.hidden!r}, here are {here!r}; set TOPROPE_VAULT to a vault with them"
+            f"run {s.path} used another secret of its task ({then}) than vault {vault} holds ({now}); set "
+            "TOPROPE_VAULT to the vault that it was begun with"
         )
 
 
-def _model(s: Story, task: Task, replies: list[Reply]) -> Broker | None:
+def _model(s: RunHistory, task: Task, replies: list[Reply]) -> Broker | None:
     """What candidates' model said, from the ledger: no key is needed, and nothing is asked anew."""
-    asks, use = s.opening.asks, task.spec.model
+    asks, use = s.opening.spec.candidate_model, task.spec.model
     if use is None or asks is None or asks.model == SCRIPTED:
         return None
     return Broker(asks.model, use, None, known=replies)
 
 
-def _replies(s: Story, vault: Path) -> Iterator[Check]:
+def _replies(s: RunHistory, vault: Path) -> Iterator[Check]:
     """No provider signs what it said. The vault beside us, if it knows the run, remembers it for hidden draws."""
-    asks = s.opening.asks
+    asks = s.opening.spec.candidate_model
     if asks is None or asks.model == SCRIPTED:
         return
-    kept = kept_replies(vault, s.opening.run) if s.test is not None else None
+    kept = kept_replies(vault, s.opening.spec.run) if s.test is not None else None
     if kept is None or s.test is None:
         yield Check("model", None, f"cannot be said: what {asks.model} replied is what the ledger says it did")
     else:
@@ -162,19 +168,19 @@ def _replies(s: Story, vault: Path) -> Iterator[Check]:
         yield Check("model", same, f"the vault remembers {len(kept)} replies of {asks.model} on hidden draws")
 
 
-def _secrets(s: Story) -> dict[Any, bytes]:
-    secrets: dict[Any, bytes] = {"dev": seeding.dev_secret(s.opening.seed)}
+def _secrets(s: RunHistory) -> dict[Any, bytes]:
+    secrets: dict[Any, bytes] = {"dev": seeding.dev_secret(s.opening.spec.seed)}
     if s.test is not None:
         secrets |= dict.fromkeys(("val", "measure", "test"), s.test.secret)
-        if s.opening.beacon_round is not None:
-            secrets["test"] = seeding.beacon_secret(s.test.secret, s.opening.beacon_round, s.test.beacon or "")
+        if s.opening.spec.beacon_round is not None:
+            secrets["test"] = seeding.beacon_secret(s.test.secret, s.opening.spec.beacon_round, s.test.beacon or "")
     return secrets
 
 
 # ---------------------------------------------------------------- from the ledger alone
 
 
-def _chain(entries: list[Entry], s: Story) -> Check:
+def _chain(entries: list[Entry], s: RunHistory) -> Check:
     try:
         wrong = list(contradictions(entries, s))
     except (LookupError, ValueError, TypeError) as e:  # a made-up ledger may hold anything of the right types
@@ -182,33 +188,35 @@ def _chain(entries: list[Entry], s: Story) -> Check:
     return Check("chain", not wrong, "; ".join(wrong[:3]) or f"{len(entries)} entries, head {s.head[:16]}")
 
 
-def _vault(entries: list[Entry], s: Story, vault: Path) -> Check:
+def _vault(entries: list[Entry], s: RunHistory, vault: Path) -> Check:
     """The vault beside us, if it knows the run, remembers the head of its ledger at the commitment."""
-    kept = kept_head(vault, s.opening.run)
+    kept = kept_head(vault, s.opening.spec.run)
     if kept is None:
         return Check("vault", None, "cannot be said: the vault here does not know this run's commitment")
     heads = [e.hash for e in entries if e.kind == "commit"]
     return Check("vault", heads == [kept], f"the vault remembers head {kept[:16]} at the commitment")
 
 
-def _revealed(s: Story) -> Check:
+def _revealed(s: RunHistory) -> Check:
     o, test = s.opening, s.test
     if test is None:
         return Check("revealed", None, "cannot be said: the secret is revealed when the test is opened")
-    if o.rehearsal is not None and test.secret != seeding.run_secret(o.rehearsal):
+    if o.spec.rehearsal is not None and test.secret != seeding.run_secret(o.spec.rehearsal):
         return Check("revealed", False, "the secret is not that of the rehearsal")
-    if o.certifying and (o.rehearsal is not None or o.protection.get("tier") == "none"):
+    if o.certifying and (o.spec.rehearsal is not None or o.protection.get("tier") == "none"):
         return Check("revealed", False, "a rehearsal or unprotected run is recorded as certifying")
-    if (o.beacon_round is None) != (test.beacon is None):
+    if (o.spec.beacon_round is None) != (test.beacon is None):
         return Check("revealed", False, "a beacon's round was named and no value used, or the other way round")
     ok = seeding.commitment(test.secret) == o.commitment
-    beacon = f"; compare {o.beacon_round} = {test.beacon} with the beacon's own record" if o.beacon_round else ""
+    beacon = (
+        f"; compare {o.spec.beacon_round} = {test.beacon} with the beacon's own record" if o.spec.beacon_round else ""
+    )
     return Check(
         "revealed", ok, f"the revealed secret {'has' if ok else 'does not have'} the hash committed to{beacon}"
     )
 
 
-def _report(entries: list[Entry], s: Story, named: Path | None, path: Path, render: Render) -> Check:
+def _report(entries: list[Entry], s: RunHistory, named: Path | None, path: Path, render: Render) -> Check:
     """The page's data against the ledger as it was when the page was written; what the page shows, where this version
     wrote it. A page of an earlier entry is stale, and a style sheet may change: neither is a fault of the run."""
     if named is None and not path.is_file():
@@ -231,17 +239,17 @@ def _report(entries: list[Entry], s: Story, named: Path | None, path: Path, rend
         return Check("report", False, f"{path} is not what the ledger gives ({e}); `toprope report` writes it anew")
 
 
-def _then(entries: list[Entry], s: Story, head: Any) -> tuple[Story, str]:
+def _then(entries: list[Entry], s: RunHistory, head: Any) -> tuple[RunHistory, str]:
     """The story up to the entry a page was written at, and words for an entry that is not the last."""
     at = next((i for i, e in enumerate(entries) if e.hash == head), None)
     if at is None:
         raise ValueError("it was written from another ledger")
     if at + 1 == len(entries):
         return s, ""
-    return tell(s.path, entries[: at + 1]), f"; stale: written at entry {at + 1} of {len(entries)}"
+    return from_entries(s.path, entries[: at + 1]), f"; stale: written at entry {at + 1} of {len(entries)}"
 
 
-def _shown(html: str, then: Story, claim: dict[str, Any], render: Render) -> str:
+def _shown(html: str, then: RunHistory, claim: dict[str, Any], render: Render) -> str:
     """How far the page agrees. Raises ValueError where this version would show something else."""
     if claim["toprope"] != toprope.__version__:
         return f"its data are what the ledger gives; toprope {claim['toprope']} wrote what it shows"
@@ -256,12 +264,12 @@ def _shown(html: str, then: Story, claim: dict[str, Any], render: Render) -> str
 # ---------------------------------------------------------------- by running candidates again
 
 
-def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
+def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> Check:
     """Starter, space and a sample of experiments, chosen by the ledger's own head."""
     o = s.opening
     if o.tree != task.starter() or o.space.digest != (task.space or Space([])).digest:
         return Check("dev", False, "the ledger's starter or search space is not the task's")
-    scores, failed = dev_scores(s)
+    scores, failed = s.dev_scores()
     made = s.candidates()
     sound = [e for e in sorted(made) if e not in failed]
     picked = np.random.default_rng(int(head[:16], 16)).permutation(sound)[:SAMPLE].tolist()
@@ -280,7 +288,7 @@ def _dev(s: Story, task: Task, pool: ScorerPool, head: str) -> Check:
     return Check("dev", True, f"{len(picked)} of {len(made)} experiments score the same when run again")
 
 
-def _task(s: Story, task: Task, pool: ScorerPool) -> list[Check]:
+def _task(s: RunHistory, task: Task, pool: LocalExecutor) -> list[Check]:
     """Whether the task here does what it did when the run began; runs of format 1 do not say what that was."""
     if not s.opening.mark:
         return []
@@ -289,7 +297,7 @@ def _task(s: Story, task: Task, pool: ScorerPool) -> list[Check]:
 
 
 def _hidden(
-    s: Story, test: Opened, task: Task, pool: ScorerPool, progress: Progress
+    s: RunHistory, test: Opened, task: Task, pool: LocalExecutor, progress: Progress
 ) -> tuple[list[Check], dict[str, Any]]:
     """Gate, measurements and sealed test, from the revealed secret."""
     gate = Gate(task.spec, pool, s.opening.number)
@@ -321,7 +329,7 @@ def _hidden(
     return checks, _figures(exam.champion, again)
 
 
-def _verdicts(s: Story, test: Opened, gate: Gate, progress: Progress) -> Iterator[str]:
+def _verdicts(s: RunHistory, test: Opened, gate: Gate, progress: Progress) -> Iterator[str]:
     """What does not fit between the answers in the ledger, the verdicts revealed and those judged again."""
     heard = {(a.slice, a.attempt): a for a in s.answers}
     revealed = {(v.slice, v.attempt): v for v in test.gate}

@@ -54,15 +54,15 @@ def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
 @as_json
 def oracle(task: str, words: tuple[str, ...], lines: bool, stdin: Path | None, as_json: bool) -> None:
     """Ask the program that TASK imitates: `toprope oracle TASK -- ARGUMENTS`. Answers are counted, over all runs."""
+    from toprope import paths
     from toprope.run.author import oracle as ask
-    from toprope.run.session import vault_directory
     from toprope.tasks import registry
 
     if lines and (words or stdin):
         raise UsageError("--lines takes its questions from standard input; leave arguments and --stdin away")
     given = stdin.read_bytes().decode("latin-1") if stdin is not None else ""
     one = json.dumps({"argv": [_bytes(w) for w in words], "stdin": given})
-    for answer in ask(registry.find(task), sys.stdin if lines else [one], vault_directory()):
+    for answer in ask(registry.find(task), sys.stdin if lines else [one], paths.vault()):
         if lines:
             output.say(json.dumps(answer))
         elif "error" in answer:

@@ -28,12 +28,19 @@ from toprope.cli.group import (
 )
 from toprope.errors import RunError, UsageError
 
+executor_option = click.option(
+    "--executor",
+    default="local",
+    show_default=True,
+    help="What carries practice work: local, a name that a package registers, or MODULE:CLASS.",
+)
+
 
 def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that stand in a run's record (`run/spec.py`)."""
-    from toprope.run.options import OPTIONS
+    """The options that stand in a run's record (`journal/spec.py`)."""
+    from toprope.journal.spec import options
 
-    for o in reversed(OPTIONS):
+    for o in reversed(options()):
         command = click.option(o.flag, type=o.kind, multiple=o.many, metavar=o.metavar, help=o.help)(command)
     return command
 
@@ -41,13 +48,16 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
 @main.command(short_help="Climb TASK until the budget is spent.")
 @click.argument("task")
 @click.option(
-    "--climber", default="evolution", show_default=True, help="evolution, random, replay:FILE, or llm with --model."
+    "--climber",
+    default="evolution",
+    show_default=True,
+    help="evolution, random, replay:FILE, llm with --model, a name that a package registers, or MODULE:CLASS.",
 )
 @click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
 @wishes
 @workers_option
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
-@click.option("--executor", type=click.Choice(["local"]), default="local", show_default=True)
+@executor_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @tier_option
@@ -55,26 +65,26 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
 @referee_token_option
 @trust
 @as_json
-def climb(task: str, run_dir: Path | None, executor: str, as_json: bool, **options: Any) -> None:
+def climb(task: str, run_dir: Path | None, as_json: bool, **options: Any) -> None:
     """Climb TASK until the budget is spent."""
     import secrets
     import time
 
     import msgspec
 
+    from toprope import paths
     from toprope.tasks import registry
 
-    del executor  # one so far; the option is part of the contract
     not_both(options["trust"], options["tier"])
-    ask = wished(registry.find(task), options)
-    able(ask)
-    directory = run_dir or Path("runs") / f"{ask.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
-    _sit(directory, msgspec.structs.replace(ask, run=secrets.token_hex(8)), as_json, options)
+    spec = wished(registry.find(task), options)
+    able(spec)
+    directory = run_dir or paths.RUNS / f"{spec.task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    _sit(directory, msgspec.structs.replace(spec, run=secrets.token_hex(8)), as_json, options)
 
 
 def wished(task: str, options: dict[str, Any]) -> Any:
-    """The record of a new climb, from the values that click parsed."""
-    from toprope.run import spec
+    """The spec of a new climb, from the values that click parsed."""
+    from toprope.journal.spec import RunSpec, among
 
     climber, file = options["climber"], options["directions"]
     if climber == "external":
@@ -88,21 +98,21 @@ def wished(task: str, options: dict[str, Any]) -> Any:
         from toprope.tasks import registry
 
         options = {**options, "direction": team.directions(registry.load(task).spec, file)}
-    return spec.wished(task, climber, options)
+    return RunSpec.from_keywords(task, climber, **among(options))
 
 
-def able(ask: Any) -> None:
+def able(spec: Any) -> None:
     """Raises UsageError for models that cannot be had, before a directory or the vault is touched."""
-    from toprope.referee.messages import SCRIPTED
-    from toprope.referee.provider import get
+    from toprope.models.messages import SCRIPTED
+    from toprope.models.provider import get
 
-    if ask.asks is not None and ask.asks.model != SCRIPTED:
-        get("--candidate-model", ask.asks.model)
-    if ask.plan is not None and ask.plan.model:
+    if spec.candidate_model is not None and spec.candidate_model.model != SCRIPTED:
+        get("--candidate-model", spec.candidate_model.model)
+    if spec.plan is not None and spec.plan.model:
         from toprope.researchers import team
 
-        get("--model", ask.plan.model)
-        team.priced(ask.plan.model, ask.plan.prices, ask.plan.dollars)
+        get("--model", spec.plan.model)
+        team.priced(spec.plan.model, spec.plan.prices, spec.plan.dollars)
 
 
 def connect(address: str | None, token_file: Path | None) -> Any:
@@ -113,12 +123,14 @@ def connect(address: str | None, token_file: Path | None) -> Any:
     return own_hub if address is None else reach(parse(address), read_token(token_file))
 
 
-def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> None:
+def _sit(directory: Path, spec: Any, as_json: bool, options: dict[str, Any]) -> None:
     """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
     import time
 
+    from toprope.executors.registry import named
+    from toprope.journal.export import summary
+    from toprope.journal.reading import read
     from toprope.run.session import Session
-    from toprope.run.story import read, summary
     from toprope.view import report, terminal, text
 
     screen, began = terminal.screen(), time.monotonic()
@@ -134,8 +146,10 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 
     link = connect(options["referee"], options["referee_token_file"])
     verb = "resume" if options.get("climb", True) else "unseal"
-    click.get_current_context().find_root().obj = (directory, again(verb, directory, options))
-    with screen, Session(directory, ask, tier, workers, screen, link, options["candidate_tokens"]) as session:
+    click.get_current_context().find_root().obj = (directory / "ledger.db", again(verb, directory, options))
+    cap, by = options["candidate_tokens"], options.get("climber")
+    make = named(options.get("executor", "local"))
+    with screen, Session(directory, spec, tier, workers, screen, link, cap, make, by) as session:
         lap("start_s")
         if options.get("climb", True):
             _climbed(session)
@@ -155,14 +169,14 @@ def _sit(directory: Path, ask: Any, as_json: bool, options: dict[str, Any]) -> N
 
 def _climbed(session: Any) -> None:
     """By the climber the run names: one that is asked for rows, or researchers at the run's desk."""
-    o = session.opening
+    o = session.spec
     if line := _model_forecast(session):
         session.screen.say(line)
     if o.plan is None:
         session.climb()
         return
     from toprope.researchers import team
-    from toprope.run.desk import Quota
+    from toprope.run.accounts import Quota
 
     for line in team.forecast(o.plan):
         session.screen.say(line)
@@ -175,15 +189,15 @@ def _climbed(session: Any) -> None:
 
 def _model_forecast(session: Any) -> str:
     """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
-    from toprope.referee.messages import SCRIPTED
+    from toprope.models.messages import SCRIPTED
 
-    asks, use, splits = session.opening.asks, session.task.spec.model, session.task.spec.splits
-    if asks is None or use is None or asks.model == SCRIPTED:
+    asked, use, splits = session.spec.candidate_model, session.task.spec.model, session.task.spec.splits
+    if asked is None or use is None or asked.model == SCRIPTED:
         return ""
     cap = session.tokens
     said = "no cap on tokens (--candidate-tokens)" if cap is None else f"at most {cap:,} tokens, and as many hidden"
     return (
-        f"candidates ask {asks.model}: at most {use.calls * splits.rungs[-1]:,} questions an experiment, "
+        f"candidates ask {asked.model}: at most {use.calls * splits.rungs[-1]:,} questions an experiment, "
         f"{use.calls * 2 * splits.val_slice:,} an attempt; {said}"
     )
 
@@ -191,7 +205,9 @@ def _model_forecast(session: Any) -> str:
 @main.command(short_help="Continue RUN where it stopped.")
 @click.argument("run", type=click.Path(path_type=Path))
 @task_option
+@click.option("--climber", help="Name the climber again: needed where it is a MODULE:CLASS of your own.")
 @workers_option
+@executor_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @model_tokens_option
@@ -201,19 +217,22 @@ def _model_forecast(session: Any) -> str:
 @as_json
 def resume(run: Path, task: Path | None, as_json: bool, **options: Any) -> None:
     """Continue RUN where it stopped."""
-    ask = at_home(run, task)
-    if ask is not None:
-        _resumable(run, ask)
+    from toprope.journal.spec import named_again
+
+    spec = at_home(run, task)
+    if spec is not None:
+        named_again(run, spec.climber, options["climber"])
+        _resumable(run, spec)
     _sit(run, None, as_json, options)
 
 
-def _resumable(run: Path, ask: Any) -> None:
+def _resumable(run: Path, spec: Any) -> None:
     """Raises RunError for a run that this command cannot go on with, before the vault counts a sitting."""
-    plan = ask.plan
+    plan = spec.plan
     if plan is None:
         return
     if not plan.model:
-        words = shlex.join(["toprope", "mcp", ask.task, "--run", str(run)])
+        words = shlex.join(["toprope", "mcp", spec.task, "--run", str(run)])
         raise RunError(f"run {run} is climbed by agents of your own: `{words}` goes on with it")
     if not plan.directions:
         raise RunError(f"run {run} names no directions for its researchers and cannot go on; begin a new one")

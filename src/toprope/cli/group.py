@@ -9,6 +9,7 @@ import shlex
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -71,7 +72,22 @@ class Command(click.Command):
 
 
 class Group(click.Group):
+    """Commands of ours, then those that packages register as `toprope.commands`: NAME, or GROUP.NAME. A package cannot
+    replace one of ours, and one of its that cannot be loaded breaks no other."""
+
     command_class = Command
+    prefix = ""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        from toprope import plugins
+
+        inner = [name for name in plugins.registered(plugins.COMMANDS) if name.startswith(self.prefix)]
+        return sorted(
+            {*super().list_commands(ctx), *(n for n in (i[len(self.prefix) :] for i in inner) if "." not in n)}
+        )
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        return super().get_command(ctx, cmd_name) or _of_package(self.prefix + cmd_name)
 
 
 class Commands(Group):
@@ -114,6 +130,24 @@ class Commands(Group):
             ctx.exit(130)
 
 
+def _of_package(name: str) -> click.Command | None:
+    """A command that a package registers; where it cannot be loaded, one that says so."""
+    from toprope import plugins
+
+    try:
+        plugin = plugins.find(plugins.COMMANDS, name)
+        command = plugin.load() if plugin is not None else None
+        if command is not None and not isinstance(command, click.Command):
+            raise UsageError(f"{plugin} is a {type(command).__name__}; expected a click.Command")
+        return command
+    except UsageError as e:
+        return Command(name, callback=partial(_raise, e), short_help="(cannot be loaded)", add_help_option=False)
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
 def _refused(e: OSError) -> str:
     if e.errno in (errno.ENOSPC, errno.EDQUOT):
         where = e.filename or "standard output, or a file of this command"
@@ -124,14 +158,17 @@ def _refused(e: OSError) -> str:
 
 
 def _goes_on(ctx: click.Context) -> str:
-    """What an interrupted command has left, with the command that goes on with it."""
-    if ctx.obj is not None and (ctx.obj[0] / "ledger.db").is_file():
+    """What an interrupted command has left, with the command that goes on with it. ctx.obj: the file that holds its
+    state, and that command."""
+    if ctx.obj is not None and ctx.obj[0].is_file():
         return f"; nothing is lost, `{ctx.obj[1]}` continues"
-    return "; nothing is lost, the same command with --run DIR continues" if ctx.invoked_subcommand == "duel" else ""
+    return ""
 
 
 def again(verb: str, run: Path, options: Mapping[str, Any]) -> str:
     """The command that goes on with a run, complete: with the referee and the flags that it needs again."""
+    from toprope.plugins import is_target
+
     words = ["toprope", verb, str(run)]
     if options.get("referee") is not None:
         words += ["--referee", options["referee"]]
@@ -140,6 +177,10 @@ def again(verb: str, run: Path, options: Mapping[str, Any]) -> str:
     words += ["--i-trust-the-candidates"] * bool(options.get("trust"))
     if verb == "unseal" and options.get("beacon") is not None:
         words += ["--beacon", options["beacon"]]
+    if verb == "resume" and options.get("executor") not in (None, "local"):
+        words += ["--executor", options["executor"]]
+    if verb == "resume" and is_target(options.get("climber") or ""):
+        words += ["--climber", options["climber"]]  # code of one's own, which a run directory does not load
     words += ["--unseal"] * (verb == "resume" and bool(options.get("unseal")))
     return shlex.join(words + ["--report"] * bool(options.get("report")))
 
@@ -192,16 +233,16 @@ def at_home(run: Path, folder: Path | None) -> Any:
     """Makes the task of a run known, also one in a folder of its own, and returns what was asked for. folder: --task.
     A directory that holds no readable run is left to the command, which says what is wrong with it."""
     from toprope.errors import RunError
-    from toprope.run.story import asked
+    from toprope.journal.reading import spec_of
     from toprope.tasks import registry
 
     try:
-        ask = asked(run)
+        spec = spec_of(run)
     except RunError:
         return None
-    if ask is not None:
-        registry.for_run(ask.run, ask.task, folder)
-    return ask
+    if spec is not None:
+        registry.for_run(spec.run, spec.task, folder)
+    return spec
 
 
 def proven(trust: bool, wish: str | None) -> Any:
@@ -222,13 +263,13 @@ def not_both(trust: bool, tier: str | None) -> None:
 def asks(task_id: str, model: str | None, tokens: int | None) -> Any:
     """The model that one candidate may ask; None for a task that allows none. Raises UsageError for a model that
     cannot be had."""
-    from toprope.referee.messages import SCRIPTED
-    from toprope.run.spec import candidate_model
+    from toprope.journal.spec import model_for
+    from toprope.models.messages import SCRIPTED
 
     given = {"model": model, "tokens": tokens}
-    found = candidate_model(task_id, {name: value for name, value in given.items() if value is not None})
+    found = model_for(task_id, {name: value for name, value in given.items() if value is not None})
     if model not in (None, SCRIPTED):
-        from toprope.referee.provider import get
+        from toprope.models.provider import get
 
         get("--candidate-model", model)
     return found

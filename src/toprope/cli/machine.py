@@ -29,7 +29,7 @@ def doctor(as_json: bool) -> None:
     from toprope.view import text
 
     result = diagnose()
-    result["paths"] = upkeep.paths()
+    result["paths"] = upkeep.locations()
     emit(result, as_json, text.doctor)
     if result["tier"] == "none":
         sys.exit(3)
@@ -71,16 +71,16 @@ def referee(
 
     `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
     """
+    from toprope import paths
+    from toprope.models.messages import SCRIPTED
     from toprope.referee.address import parse, read_tokens
-    from toprope.referee.messages import SCRIPTED
     from toprope.referee.service import Service, Terms
-    from toprope.run.session import vault_directory
     from toprope.sandbox.kernel import close_memory
 
     close_memory()
     address, tokens = parse(listen), read_tokens(token_file)
     terms = Terms(
-        vault or vault_directory(),
+        vault or paths.vault(),
         proven(False, None).tier,
         workers or cores(),
         tokens,
@@ -88,35 +88,31 @@ def referee(
         candidate_tokens,
     )
     service = Service(address, terms)
-    click.echo(f"referee at {address}, vault {vault or vault_directory()}; stop it with Ctrl-C", err=True)
+    click.echo(f"referee at {address}, vault {vault or paths.vault()}; stop it with Ctrl-C", err=True)
     service.run()
 
 
-@main.group(short_help="Private hidden weights, a private dialect.")
+@main.group(short_help="What the referee keeps: private secrets of tasks.")
 def vault() -> None:
-    """The referee's durable state, private hidden weights, a private dialect."""
+    """The referee's durable state: private secrets of tasks in place of the public ones that they ship."""
 
 
-@vault.command("pretrain")
-@click.option("--seed", type=int, help="Pretraining seed [random].")
+vault.prefix = "vault."  # type: ignore[attr-defined]
+
+
+@vault.command("make", short_help="Make TASK's secret private for this vault.")
+@click.argument("task")
+@click.option("--seed", type=int, help="Make it from this seed, where TASK allows one [random].")
 @as_json
-def vault_pretrain(seed: int | None, as_json: bool) -> None:
-    """Pretrain private hidden weights for w2s tasks (needs the extra [torch]; minutes)."""
-    from toprope.run.session import vault_directory
+def vault_make(task: str, seed: int | None, as_json: bool) -> None:
+    """Make a private secret for TASK in this vault: its hidden draws are made of it from then on.
+
+    TASK says what it is: hidden weights, a dialect. A vault keeps the one it has, or its runs could not be verified.
+    """
+    from toprope import paths
+    from toprope.tasks import registry, secrets
     from toprope.view import terminal
-    from toprope_tasks.w2s.pretrain import for_vault
 
     with terminal.screen() as screen:
-        result = for_vault(vault_directory(), seed, screen.progress)
-    emit(result, as_json, lambda r: f"private hidden weights: {r['path']} (sha256 {r['sha256'][:12]})")
-
-
-@vault.command("dialect")
-@as_json
-def vault_dialect(as_json: bool) -> None:
-    """Draw a private dialect for mirror tasks: practice and hidden draws of this vault then speak it."""
-    from toprope.run.session import vault_directory
-    from toprope_tasks.mirror.instance import make
-
-    result = make(vault_directory())
+        result = secrets.make(registry.find(task), paths.vault(), seed, screen.progress)
     emit(result, as_json, lambda r: f"{r['hidden']}: {r['path']}")

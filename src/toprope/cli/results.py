@@ -38,18 +38,16 @@ def verify(
     run: Path, task: Path | None, report_file: Path | None, workers: int | None, trust: bool, as_json: bool
 ) -> None:
     """Check RUN: chain, secret, and everything that can be run again from its files. Exit 1 if anything differs."""
-    import os
-
+    from toprope import paths
     from toprope.assay.verify import verify as check
-    from toprope.run.session import vault_directory
     from toprope.view import terminal, text
     from toprope.view.report import render
 
     at_home(run, task)
-    vault = vault_directory()
-    os.environ["TOPROPE_VAULT"] = str(vault)  # where tasks find private weights
     with terminal.screen() as screen:
-        result = check(run, report_file, proven(trust, None).tier, workers or cores(), vault, render, screen.progress)
+        result = check(
+            run, report_file, proven(trust, None).tier, workers or cores(), paths.vault(), render, screen.progress
+        )
     emit(result, as_json, text.verification)
     if not result["ok"]:
         sys.exit(1)
@@ -79,8 +77,8 @@ def export(what: str, directory: Path | None, to: str | None, output: Path | Non
 
 
 def _export_run(run: Path, output: Path | None) -> None:
-    from toprope.run.story import export as export_story
-    from toprope.run.story import read
+    from toprope.journal.export import export as export_story
+    from toprope.journal.reading import read
 
     data = json.dumps(export_story(read(run)), indent=1)
     if output is None:

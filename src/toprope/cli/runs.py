@@ -29,8 +29,9 @@ def ls(folder: Path, as_json: bool) -> None:
 def show(run: Path, champion: Path | None, as_json: bool) -> None:
     """Print RUN's summary. With --champion DIR, write its champion as a candidate: `toprope submit TASK DIR`."""
     from toprope.cli.group import again
+    from toprope.journal.export import summary
+    from toprope.journal.reading import read
     from toprope.run import upkeep
-    from toprope.run.story import read, summary
     from toprope.view import text
 
     story = read(run)

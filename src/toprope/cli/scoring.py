@@ -11,6 +11,7 @@ import click
 from toprope.cli.group import (
     as_json,
     asks,
+    complain,
     emit,
     main,
     model_option,
@@ -32,6 +33,8 @@ def tasks(as_json: bool) -> None:
     from toprope.tasks import registry
     from toprope.view import text
 
+    for line in registry.unlisted():
+        complain(f"warning: {line}")
     rows = [msgspec.structs.asdict(listing) for listing in registry.available()]
     emit(rows, as_json, text.tasks)
 

@@ -15,14 +15,15 @@ from typing import Any
 
 import msgspec
 
+from toprope import paths
 from toprope.cli.climbing import able, connect
 from toprope.cli.group import complain, cores, proven
 from toprope.errors import TopropeError, UsageError
+from toprope.journal.spec import External, RunSpec, among
 from toprope.researchers import server
 from toprope.researchers.wires import Wires
-from toprope.run.desk import Quota
+from toprope.run.accounts import Quota
 from toprope.run.session import Session
-from toprope.run.spec import Ask, External, wished
 from toprope.tasks import registry
 from toprope.view import terminal
 
@@ -33,10 +34,12 @@ def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
     """Raises TopropeError if the run does not start, after its client has been told and has hung up."""
     wires = Wires() if options["http"] is None else None  # before anything is loaded or started that could print
     tokens = server.read_tokens(options["tokens"]) if options["tokens"] is not None else {}
-    wish = wished(named, "external", {**options, "tokens": None, "researchers": max(1, len(tokens))})
+    wish = RunSpec.from_keywords(
+        named, "external", **among({**options, "tokens": None, "researchers": max(1, len(tokens))})
+    )
     able(wish)
     names = list(tokens) or [server.ONE]
-    directory = run_dir or Path("runs") / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    directory = run_dir or paths.RUNS / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
     link = connect(options["referee"], options["referee_token_file"])
     agents, over = server.Agents(), threading.Event()
     with _told_to_end(over) as told:
@@ -59,7 +62,7 @@ def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
 
 
 def _climbed(
-    agents: server.Agents, over: threading.Event, wish: Ask, directory: Path, names: list[str],
+    agents: server.Agents, over: threading.Event, wish: RunSpec, directory: Path, names: list[str],
     options: dict[str, Any], link: Any,
 ) -> None:  # fmt: skip
     """One sitting, until `over`."""
@@ -71,7 +74,7 @@ def _climbed(
     ask = None if (directory / "ledger.db").is_file() else new
     workers, cap = options["workers"] or cores(), options["candidate_tokens"]
     with Session(directory, ask, tier, workers, terminal.Plain(), link, cap) as session:
-        o = session.opening
+        o = session.opening.spec
         if o.task != wish.task or not isinstance(o.climber, External):
             raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber.label}; name another --run")
         desk = session.desk(Quota.of(o.plan))

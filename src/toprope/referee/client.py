@@ -12,21 +12,9 @@ import msgspec
 
 from toprope import wire
 from toprope.errors import WorkerDied
-from toprope.referee.messages import (
-    Acknowledge,
-    Answer,
-    Attempt,
-    Commit,
-    Failed,
-    FromHub,
-    HubConfig,
-    HubReady,
-    Noted,
-    Opened,
-    Progress,
-    Unseal,
-)
-from toprope.referee.pool import raise_failed, spawn
+from toprope.executors.messages import Failed, Progress
+from toprope.referee.messages import Acknowledge, Attempt, Commit, FromHub, HubConfig, HubReady, Noted, Unseal
+from toprope.referee.recorded import Answer, Opened
 from toprope.stats.leak import TICKS
 from toprope.types import Candidate
 
@@ -47,7 +35,7 @@ Connect = Callable[[], Link]
 
 
 def own_hub() -> Link:
-    return Link(*spawn("toprope.referee.hub", FromHub, "the hub", keys=True))
+    return Link(*wire.spawn("toprope.referee.hub", FromHub, "the hub", keys=True))
 
 
 class HubClient:
@@ -161,6 +149,6 @@ class HubClient:
             if isinstance(message, kind):
                 return message
             if isinstance(message, Failed):
-                raise_failed(message)
+                raise message.error()
             if isinstance(message, Progress):
                 self._progress(message.what, message.done)

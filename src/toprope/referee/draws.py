@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from toprope.protocols import Task
-from toprope.referee.guarded import drawn
 from toprope.referee.traps import Traps
 from toprope.sandbox.memory import PublicMemory
 from toprope.seeding import derive
+from toprope.tasks.guarded import drawn
 from toprope.types import Draw, Split
 
 

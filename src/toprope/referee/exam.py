@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toprope.executors.local import LocalExecutor
 from toprope.referee.panel import Panel, by_kind
-from toprope.referee.pool import ScorerPool
 from toprope.stats.intervals import Estimate, difference, ratio
 from toprope.types import Candidate, Floats
 
@@ -28,7 +28,7 @@ class Examined(NamedTuple):
 
 def examine(
     n: int,
-    pool: ScorerPool,
+    pool: LocalExecutor,
     champion: Candidate,
     baselines: dict[str, Candidate],
     opening: int,

@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import numpy as np
 
+from toprope.executors.local import LocalExecutor
 from toprope.protocols import TaskSpec
 from toprope.referee.panel import Panel
-from toprope.referee.pool import ScorerPool
 from toprope.stats.betting import Bet
 from toprope.stats.intervals import Estimate, ratio
 from toprope.stats.spending import attempt_level
@@ -36,7 +36,7 @@ class Verdict(NamedTuple):
 class Gate:
     """The open slice of one run: champion and candidates on the same hidden draws."""
 
-    def __init__(self, spec: TaskSpec, pool: ScorerPool, run_number: int) -> None:
+    def __init__(self, spec: TaskSpec, pool: LocalExecutor, run_number: int) -> None:
         self._spec, self._pool, self._run = spec, pool, run_number
         self._slice, self._panel = -1, Panel(pool, "val", 0)
 

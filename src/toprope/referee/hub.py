@@ -8,7 +8,6 @@ same answer and is counted once.
 from __future__ import annotations
 
 import contextlib
-import os
 import resource
 import secrets
 import socket
@@ -22,28 +21,15 @@ import numpy as np
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import Failed, Progress, ScorerConfig
+from toprope.models.broker import aloud, broker_for, silent
 from toprope.protocols import Task
-from toprope.referee import mark
 from toprope.referee.bounds import check_candidate
-from toprope.referee.broker import aloud, broker_for, silent
 from toprope.referee.exam import examine
 from toprope.referee.gate import Gate, Verdict
-from toprope.referee.messages import (
-    Acknowledge,
-    Answer,
-    Attempt,
-    Commit,
-    Failed,
-    HubConfig,
-    HubReady,
-    Noted,
-    Opened,
-    Progress,
-    ScorerConfig,
-    ToHub,
-    Unseal,
-)
-from toprope.referee.pool import ScorerPool
+from toprope.referee.messages import Acknowledge, Attempt, Commit, HubConfig, HubReady, Noted, ToHub, Unseal
+from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
@@ -51,14 +37,14 @@ from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
 from toprope.stats.leak import TICKS
 from toprope.stats.spending import attempt_level
-from toprope.tasks import registry
+from toprope.tasks import mark, registry
 from toprope.types import Candidate, Split
 
 
 class Hub:
     """Answers attempts and opens the test for one run."""
 
-    def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, on_schedule: bool = True) -> None:
+    def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, on_schedule: bool = True) -> None:
         """on_schedule: False only in tests that show what the clock tells without it."""
         self._task, self._vault, self._run, self._pool = task, vault, run, pool
         self._on_schedule = on_schedule
@@ -136,14 +122,14 @@ class Hub:
         )
 
     @contextlib.contextmanager
-    def _examiners(self, beacon: str | None) -> Iterator[ScorerPool]:
+    def _examiners(self, beacon: str | None) -> Iterator[LocalExecutor]:
         """The scorers for the test; those who know its draws exist only once the beacon's value does."""
         if beacon is None or self._run.beacon_round is None:
             yield self._pool
             return
         secret = beacon_secret(self._run.secret, self._run.beacon_round, beacon)
         config = msgspec.structs.replace(self._pool.config, secrets={"test": secret})
-        pool = ScorerPool(config, len(self._pool.pids), broker=self._pool.broker)
+        pool = LocalExecutor(config, self._pool.slots, broker=self._pool.broker)
         try:
             yield pool
         finally:
@@ -163,13 +149,12 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     config = channel.recv()
     if not isinstance(config, HubConfig):
         raise UsageError(f"a hub was told {type(config).__name__} before its configuration")
-    os.environ["TOPROPE_VAULT"] = config.vault  # where tasks and hidden scorers find what is private to it
-    task = registry.load(config.task)
+    task = registry.load(config.task, Path(config.vault))
     vault = Vault(Path(config.vault))
     begun = vault.marked(config.run)  # known: the task is looked at before anything counts
     run, sitting = (vault.open_run(config.run, config.task, config.rehearsal), 0) if begun else _sit(vault, config)
     hidden: dict[Split, bytes] = dict.fromkeys(("val", "measure", "test"), run.secret)
-    scorers = ScorerConfig(config.task, hidden, config.tier, secrets.token_bytes(16), True)
+    scorers = ScorerConfig(config.task, hidden, config.tier, secrets.token_bytes(16), True, config.vault)
     broker = broker_for(
         task,
         config.model,
@@ -179,7 +164,7 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         lambda key, most: config.purse is None or vault.afford(run.run, key, most, config.purse),
         aloud if config.purse is not None else silent,
     )
-    pool = ScorerPool(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
+    pool = LocalExecutor(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
     try:
         now = mark.of_task(task) | pool.mark
         if why := mark.changed(begun, now, config.task):
@@ -211,7 +196,7 @@ def _sit(vault: Vault, config: HubConfig) -> tuple[SealedRun, int]:
     return vault.sit(config.run, config.task, config.rehearsal, config.sitting, config.beacon_round)
 
 
-def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, sitting: int) -> HubReady:
+def _ready(task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, sitting: int) -> HubReady:
     certifying = not run.rehearsal and pool.protection.get("tier") != "none"
     alpha = float(np.exp(-attempt_level(run.number, 1, 1000)))
     metric = task.spec.metric
@@ -222,9 +207,8 @@ def _ready(task: Task, vault: Vault, run: SealedRun, pool: ScorerPool, sitting: 
             f"task {task.spec.id}: a slice of {n} draws cannot show any gain at the 1,000th attempt; raise "
             "splits.val_slice in its task.toml"
         )
-    hidden = getattr(task, "hidden_weights", "")
     protection, code = pool.protection, mark.of_task(task)[mark.CODE]
-    started = commitment(run.secret), certifying, run.number, vault.since, hidden, protection, gain, sitting
+    started = commitment(run.secret), certifying, run.number, vault.since, task.secret, protection, gain, sitting
     return HubReady(*started, code=code)
 
 

@@ -1,120 +1,20 @@
-"""What run process, hub and scorers say to each other. Every message is a typed record on a `wire.Channel`."""
+"""What the run process and the hub say to each other. Every message is a typed record on a `wire.Channel`.
+
+What a ledger or a vault keeps besides stands in `recorded.py`; everything here is forgotten when it has been read.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import msgspec
-import numpy as np
-from numpy.typing import NDArray
 
-from toprope.space import Space
-from toprope.stats.intervals import Estimate
+from toprope.executors.messages import Failed, Progress
+from toprope.models.messages import SCRIPTED
+from toprope.protocols import Secret
+from toprope.referee.recorded import Answer, Opened
 from toprope.stats.leak import TICKS
-from toprope.types import Block, BlockResult, Candidate, Floats, Incident, Outcome, Split, Tree
-
-SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
-
-# ---------------------------------------------------------------- to and from a scorer
-
-
-class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
-    """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone. traps: what the
-    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`referee/mark.py`)."""
-
-    task: str
-    secrets: dict[Split, bytes]
-    tier: str
-    traps: bytes | None = None
-    marked: bool = False
-
-
-class Load(msgspec.Struct, frozen=True, tag=True):
-    """Files and spaces that later work names by digest."""
-
-    tree: Tree | None = None
-    space: Space | None = None
-
-
-class Work(msgspec.Struct, frozen=True, tag=True):
-    """Score a block on draws of a split's slice. detail: return error texts (dev only)."""
-
-    id: int
-    block: Block
-    split: Split
-    slice: int = 0
-    detail: bool = False
-    replicate: int = 0  # other candidate seeds on the same draws
-    limit_s: float | None = None  # wall and CPU seconds of a call, where they are to be less than the task allows
-
-
-class Done(msgspec.Struct, frozen=True, tag=True):
-    """The columns of one block with the anchors of its draws, each of shape (n_draws,)."""
-
-    id: int
-    result: BlockResult
-    floors: Floats
-    ceilings: Floats
-    groups: NDArray[np.int64]
-
-    def answers(self, work: Work) -> bool:
-        """Is it about this work, with a number for every draw where a variant ended ok, and none where it did not?"""
-        k, n = len(work.block.rows), len(work.block.draws)
-        r = self.result
-        anchors = (self.floors, self.ceilings, self.groups)
-        if self.id != work.id or r.scores.shape != (k, n) or any(a.shape != (n,) for a in anchors):
-            return False
-        if len(r.outcomes) != k or not set(r.messages) | set(r.incidents) <= set(range(k)):
-            return False
-        ok = np.array([o is Outcome.OK for o in r.outcomes], dtype=bool)
-        sane = np.isfinite([r.cpu_s, r.wall_s, *self.floors, *self.ceilings]).all()
-        return bool(sane and np.isfinite(r.scores[ok]).all() and np.isnan(r.scores[~ok]).all())
-
-
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    role: Literal["system", "user", "assistant"]
-    content: str
-
-
-class Question(msgspec.Struct, frozen=True, tag=True):
-    """What a candidate asks the model that its task allows, on its way to whoever holds it. sample: which of the
-    replies that the same messages may have."""
-
-    messages: list[Said]
-    sample: int = 0
-
-
-class Reply(msgspec.Struct, frozen=True, tag=True):
-    """key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
-    dollars: by its price list, 0 without one. refused: the provider takes other questions, but not this one."""
-
-    key: bytes
-    text: str
-    tokens: int
-    dollars: float = 0.0
-    refused: bool = False
-
-
-class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The scorer's sandbox stands and its draws can be made. mark: digests of a few, where they are wished for."""
-
-    protection: dict[str, Any]
-    mark: dict[str, str] = {}
-
-
-class Progress(msgspec.Struct, frozen=True, tag=True):
-    what: str
-    done: float
-
-
-class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A worker that cannot go on, in words for the user."""
-
-    message: str
-    exit_code: int = 2
-
-
-# ---------------------------------------------------------------- to and from the hub
+from toprope.types import Candidate
 
 
 class HubConfig(msgspec.Struct, frozen=True, tag=True):
@@ -140,15 +40,15 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
 class HubReady(msgspec.Struct, frozen=True, tag=True):
     """sitting: this one's number, to be recorded and acknowledged. number: this run's place among the vault's runs on
     the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
-    attempt, between candidates of the task's usual spread. confined: the referee is another user.
-    code: digest of its copy of the task.
+    attempt, between candidates of the task's usual spread. secret: what hidden draws are made of beside their seeds.
+    confined: the referee is another user. code: digest of its copy of the task.
     """
 
     commitment: str
     certifying: bool
     number: int
     vault_since: str
-    hidden: str
+    secret: Secret | None
     protection: dict[str, Any]
     detectable: float
     sitting: int
@@ -169,17 +69,6 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     candidate: Candidate
     pace: Annotated[int, msgspec.Meta(ge=0, le=12)] = 0
     ticks: Annotated[int, msgspec.Meta(ge=1, le=TICKS)] = TICKS
-
-
-class Answer(msgspec.Struct, frozen=True, tag=True):
-    """One bit. measured comes with a PROMOTE only, from a slice nobody had queried. tick: when it left."""
-
-    candidate: str
-    promoted: bool
-    attempt: int
-    slice: int
-    measured: Estimate | None = None
-    tick: int = 0
 
 
 class Commit(msgspec.Struct, frozen=True, tag=True):
@@ -203,41 +92,5 @@ class Unseal(msgspec.Struct, frozen=True, tag=True):
     beacon: str | None = None
 
 
-class Judged(msgspec.Struct, frozen=True):
-    """What stood behind one answer of the gate, revealed with the test: promoted where log_e reached level after so
-    many draws. error: what ended the hidden work before that."""
-
-    slice: int
-    attempt: int
-    candidate: str
-    promoted: bool
-    tick: int
-    log_e: float
-    level: float
-    draws: int
-    error: str
-
-
-class Opened(msgspec.Struct, frozen=True, tag=True):
-    """The sealed result, the paired differences champion - baseline, the revealed run secret and verdicts, and what
-    tripwires and honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents.
-    replies: of the model that candidates asked on hidden draws."""
-
-    champion: Estimate
-    baselines: dict[str, Estimate]
-    gains: dict[str, Estimate]
-    opening: int
-    draws: int
-    secret: bytes
-    cpu_s: float
-    per_draw: Floats  # (draws,) the champion's normalised gain, so that dev can be compared with hidden draws
-    gate: list[Judged] = []
-    beacon: str | None = None
-    incidents: dict[str, list[Incident]] = {}
-    replies: list[Reply] = []
-
-
-ToScorer = Load | Work | Reply
-FromScorer = Ready | Progress | Question | Done | Failed
 ToHub = Acknowledge | Attempt | Commit | Unseal
 FromHub = HubReady | Progress | Answer | Noted | Opened | Failed

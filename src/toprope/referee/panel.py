@@ -9,8 +9,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.referee.messages import Work
-from toprope.referee.pool import ScorerPool
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import Work
 from toprope.space import several
 from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split
 
@@ -38,7 +38,7 @@ class Column(NamedTuple):
 class Panel:
     """Evaluates named candidates on draws 0..n-1 of one (split, slice) and keeps what it has seen."""
 
-    def __init__(self, pool: ScorerPool, split: Split, slice_: int) -> None:
+    def __init__(self, pool: LocalExecutor, split: Split, slice_: int) -> None:
         self._pool, self._split, self._slice = pool, split, slice_
         self._scores: dict[str, dict[int, float]] = {}
         self._anchors: dict[int, tuple[float, float, int]] = {}
@@ -124,7 +124,7 @@ class Panel:
                 if not draws:
                     continue
                 space, rows = several([c.params for c in group])
-                tree, digest = self._pool.add(group[0].tree, space)
+                tree, digest = self._pool.load(group[0].tree, space)
                 block, limit = Block(tree, digest, rows, tuple(draws)), self.limits.get(group[0].id)
                 work = Work(len(works), block, self._split, self._slice, limit_s=limit)
                 works.append(work)

@@ -1,4 +1,4 @@
-"""A process that runs the program a task imitates, within limits: `python -m toprope.referee.program FD TASK`.
+"""A process that runs the program a task imitates, within limits: `python -m toprope.referee.program FD TASK [VAULT]`.
 
 The program is our code and its questions are anybody's: a few kilobytes of question can ask for minutes of work and
 gigabytes of answer. So it runs in a process of its own, which a question can end and which is then started anew. What
@@ -17,6 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
@@ -51,8 +52,9 @@ class Cost(NamedTuple):
 class Program:
     """The process, started when it is first needed. A context manager; not for several threads."""
 
-    def __init__(self, task: str) -> None:
-        self._task = task
+    def __init__(self, task: str, vault: Path | None = None) -> None:
+        """vault: whose secret the program is made of; None: this user's."""
+        self._task, self._vault = task, vault
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
 
@@ -84,7 +86,9 @@ class Program:
     def _start(self) -> None:
         ours, theirs = socket.socketpair()
         with theirs:
-            command = wire.command("toprope.referee.program", theirs.fileno(), self._task)
+            command = wire.command(
+                "toprope.referee.program", theirs.fileno(), self._task, *([self._vault] if self._vault else [])
+            )
             streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
             self._process = subprocess.Popen(
                 command, pass_fds=[theirs.fileno()], env=wire.child_environment(), start_new_session=True, **streams
@@ -142,7 +146,7 @@ def main() -> None:
         from toprope.protocols import imitation
         from toprope.tasks import registry
 
-        task = registry.load(sys.argv[2])
+        task = registry.load(sys.argv[2], *map(Path, sys.argv[3:]))
         assert imitation(task)
     except Exception as e:  # whatever a task's own code raises: the other end puts it into one line
         _send(sock, Said(ended=" ".join(f"{type(e).__name__}: {e}".split())[:400]))

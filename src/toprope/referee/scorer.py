@@ -11,36 +11,26 @@ import socket
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 import msgspec
 import numpy as np
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
+from toprope.executors.messages import Done, Failed, Load, Progress, Ready, ScorerConfig, ToScorer, Work
+from toprope.models.limits import Asking
+from toprope.models.messages import Question, Reply
 from toprope.protocols import Dialogue, Outputs, Task, counting
-from toprope.referee import guarded, mark
-from toprope.referee.asking import Asking
 from toprope.referee.bounds import check_space, check_tree
 from toprope.referee.draws import DrawStore, Held
-from toprope.referee.guarded import TaskFailed, calling, speaking
 from toprope.referee.imports import denied, invalid
-from toprope.referee.messages import (
-    Done,
-    Failed,
-    Load,
-    Progress,
-    Question,
-    Ready,
-    Reply,
-    ScorerConfig,
-    ToScorer,
-    Work,
-)
 from toprope.referee.traps import Traps, used
 from toprope.sandbox.box import Case, Job, JobResult, Sandbox
 from toprope.sandbox.kernel import harden_worker
 from toprope.space import Space
-from toprope.tasks import registry
+from toprope.tasks import guarded, mark, registry
+from toprope.tasks.guarded import TaskFailed, calling, speaking
 from toprope.types import Block, BlockResult, Incident, Outcome, Tree
 
 
@@ -208,7 +198,7 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
     config = channel.recv()
     if not isinstance(config, ScorerConfig):
         raise UsageError(f"a scorer was told {type(config).__name__} before its configuration")
-    task = registry.load(config.task)
+    task = registry.load(config.task, Path(config.vault) if config.vault else None)
     hidden = any(split != "dev" for split in config.secrets)
     with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier, private=hidden) as box:
         for split in config.secrets:

@@ -22,8 +22,9 @@ import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import RunError, UsageError
+from toprope.models.messages import Reply
 from toprope.referee.gate import Verdict
-from toprope.referee.messages import Answer, Judged, Reply
+from toprope.referee.recorded import Answer, Judged
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import TICKS, tick_bits
 from toprope.types import Candidate, Incident
@@ -228,7 +229,7 @@ class Vault:
         return self.open_run(run, task, rehearsal, beacon_round), seen + 1
 
     def mark(self, run: str, mark: dict[str, str]) -> None:
-        """What the run's task does (`referee/mark.py`); the first one stays."""
+        """What the run's task does (`tasks/mark.py`); the first one stays."""
         with self._write():
             rows = [(run, part, digest) for part, digest in mark.items()]
             self._db.executemany("INSERT OR IGNORE INTO marks VALUES (?,?,?)", rows)

@@ -26,20 +26,11 @@ import msgspec
 
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
+from toprope.executors.messages import Failed
+from toprope.models.messages import SCRIPTED
 from toprope.referee.address import Address, Hello
-from toprope.referee.messages import (
-    SCRIPTED,
-    Acknowledge,
-    Answer,
-    Failed,
-    FromHub,
-    HubConfig,
-    HubReady,
-    Noted,
-    Opened,
-    ToHub,
-)
-from toprope.referee.pool import spawn
+from toprope.referee.messages import Acknowledge, FromHub, HubConfig, HubReady, Noted, ToHub
+from toprope.referee.recorded import Answer, Opened
 from toprope.tasks import registry
 
 MAX_FRAME = 4 << 20  # bytes; a candidate's files are far smaller
@@ -150,7 +141,7 @@ def converse(client: Client, terms: Terms) -> None:
     except TopropeError as e:
         client.send(Failed(str(e)))
         raise Refused(str(e)) from None
-    process, channel = spawn("toprope.referee.hub", FromHub, "the hub", keys=True)
+    process, channel = wire.spawn("toprope.referee.hub", FromHub, "the hub", keys=True)
     try:
         channel.send(config)
         _serve(client, channel)

@@ -14,7 +14,7 @@ from toprope.errors import UsageError
 from toprope.protocols import Task, TaskSpec
 from toprope.referee.handout import hand_out
 from toprope.researchers.workspace import ROOM, Workspace
-from toprope.run.desk import Quota
+from toprope.run.accounts import Quota
 
 DRAWS = 4  # dev draws whose public arrays lie in the room
 FILE = "BRIEFING.md"  # in the room, what the tool `briefing` says

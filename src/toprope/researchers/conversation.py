@@ -13,11 +13,11 @@ import typing
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from toprope.referee.broker import LARGEST, counted
-from toprope.referee.provider import bill
+from toprope.journal.records import Spent
+from toprope.models.broker import LARGEST, counted
+from toprope.models.provider import bill
 from toprope.researchers.tools import Toolbox
-from toprope.run.desk import Desk
-from toprope.run.records import Spent
+from toprope.run.submissions import Submissions
 
 AGAIN = "You have worked on this before; your conversation begins anew. Your notebook says:\n\n{notebook}\n\nGo on."
 FINISH = "End your work for good, with a sentence on what you found."
@@ -145,7 +145,7 @@ class Meter:
     """Writes into the ledger what a conversation has used since it was last read; never less than nothing, nor more
     than a ledger may hold."""
 
-    def __init__(self, desk: Desk, author: str, conversation: str) -> None:
+    def __init__(self, desk: Submissions, author: str, conversation: str) -> None:
         self._desk, self._author, self._conversation = desk, author, conversation
         self._tokens, self._dollars = 0, 0.0
 
@@ -158,7 +158,7 @@ class Meter:
         if tokens > self._tokens or dollars > self._dollars:
             more = Spent(self._author, tokens - self._tokens, dollars - self._dollars, self._conversation)
             self._tokens, self._dollars = tokens, dollars
-            self._desk.pay(more)
+            self._desk.accounts.pay(more)
 
 
 def as_tool(act: Callable[..., str], meter: Meter | None = None) -> Any:

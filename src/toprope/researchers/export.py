@@ -15,26 +15,26 @@ from typing import Any
 
 import msgspec
 
+from toprope import paths
 from toprope.errors import UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
+from toprope.journal.verdict import verdict
+from toprope.models.provider import needed
 from toprope.protocols import Task, imitation
-from toprope.referee.messages import ScorerConfig
 from toprope.referee.panel import Panel
-from toprope.referee.pool import ScorerPool
-from toprope.referee.provider import needed
 from toprope.referee.traps import complete_secret
 from toprope.researchers import briefing
 from toprope.researchers.conversation import FINISH
 from toprope.researchers.team import without_aliases
 from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run import author
-from toprope.run.session import vault_directory
 from toprope.run.submit import read_candidate, submit
-from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.stats.intervals import told as told_value
 from toprope.tasks import registry
-from toprope.types import Candidate, Split
+from toprope.types import Candidate, Incident, Split, merged
 
 FOLDER = "candidate"  # in the room: what is scored at the end
 EXPERIMENTS, DRAWS, MESSAGES = 100, 64, 500
@@ -153,7 +153,7 @@ def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
     """value, se and 95 % interval on hidden draws of a fresh secret, how it ended, and what was seen. An interval
     resamples kinds, then draws, where the draws are of several kinds."""
     fresh: dict[Split, bytes] = {"measure": secrets.token_bytes(32)}
-    pool = ScorerPool(ScorerConfig(task.spec.id, fresh, best_tier().tier, complete_secret()), 1)
+    pool = LocalExecutor(ScorerConfig(task.spec.id, fresh, best_tier().tier, complete_secret()), 1)
     try:
         panel = Panel(pool, "measure", 0)
         (c,) = panel.columns([candidate], draws)
@@ -184,8 +184,13 @@ def judged(task: Task, room: Workspace, draws: int, seed: int) -> dict[str, Any]
             return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(room, e)}
         practice = submit(task.spec.id, room.path(FOLDER), None, seed, best_tier, lambda *_: None)
     found = examined(task, candidate, draws)
-    seen = {(i["kind"], i["severity"]): i for i in (*found["incidents"], *practice["incidents"])}
-    return {**found, "practice": practice["dev"], "incidents": list(seen.values()), "verdict": verdict(seen)}
+    seen = merged(msgspec.convert(i, Incident) for i in (*practice["incidents"], *found["incidents"]))
+    return {
+        **found,
+        "practice": practice["dev"],
+        "incidents": [msgspec.structs.asdict(i) for i in seen],
+        "verdict": verdict(((i.kind, i.severity) for i in seen), task.spec.answer_kinds),
+    }
 
 
 def _inside(room: Workspace, error: UsageError) -> str:
@@ -250,7 +255,7 @@ def _oracle(task: Task) -> Any:
         Args:
             question: JSON {"argv": [text], "stdin": text, "files": {name: text}}.
         """
-        return await _answered(lambda _: json.dumps(*author.oracle(task.spec.id, [question], vault_directory())))
+        return await _answered(lambda _: json.dumps(*author.oracle(task.spec.id, [question], paths.vault())))
 
     return _tool(ask_oracle)
 

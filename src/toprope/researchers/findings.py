@@ -9,8 +9,8 @@ from __future__ import annotations
 import secrets
 
 from toprope.errors import UsageError
-from toprope.run.desk import Desk
-from toprope.run.records import Finding
+from toprope.journal.records import Finding
+from toprope.run.submissions import Submissions
 from toprope.stats.intervals import told
 
 KINDS = ("result", "hypothesis", "insight", "error")
@@ -18,7 +18,7 @@ TEXT_MAX = 4000  # characters
 PAGE = 16_000  # bytes told at once: Inspect cuts what is longer in the middle, and a mark with it
 
 
-def share(desk: Desk, author: str, kind: str, text: str, candidate: str = "") -> Finding:
+def share(desk: Submissions, author: str, kind: str, text: str, candidate: str = "") -> Finding:
     """Records a finding. candidate: one of the run's, whose figures then stand beside the words.
 
     Raises UsageError for a kind that is none, an empty or overlong text, a candidate the run does not know, or one
@@ -28,16 +28,18 @@ def share(desk: Desk, author: str, kind: str, text: str, candidate: str = "") ->
         raise UsageError(f"kind {kind[:40]!r}; expected one of {', '.join(KINDS)}")
     if not text.strip() or len(text) > TEXT_MAX:
         raise UsageError(f"a finding of {len(text)} characters; expected 1 to {TEXT_MAX}")
-    judged = desk.find(candidate) if candidate else None
-    return desk.note(Finding(len(desk.findings) + 1, author, kind, text, judged.id if judged is not None else ""))
+    judged = desk.practice.find(candidate) if candidate else None
+    return desk.accounts.note(
+        Finding(len(desk.accounts.findings) + 1, author, kind, text, judged.id if judged is not None else "")
+    )
 
 
-def page(desk: Desk, finding: Finding) -> str:
+def page(desk: Submissions, finding: Finding) -> str:
     """One finding as a file: figures first, then the quoted words."""
     head = [f"finding {finding.number}, {finding.kind}, by {finding.author}"]
     if finding.candidate:
-        judged = desk.find(finding.candidate)
-        value = told(judged.value, desk.error(judged)) if judged.outcome == "ok" else str(judged.outcome)
+        judged = desk.practice.find(finding.candidate)
+        value = told(judged.value, desk.practice.error(judged)) if judged.outcome == "ok" else str(judged.outcome)
         head.append(f"candidate {judged.id[:12]} by {judged.author}, dev {value}; measured by the run")
     return "\n".join([*head, quoted(finding.author, finding.text)])
 
@@ -49,10 +51,10 @@ def quoted(author: str, text: str) -> str:
     return f"{said}\n{text}\n[{mark} end]"
 
 
-def digest(desk: Desk, since: int = 0) -> str:
+def digest(desk: Submissions, since: int = 0) -> str:
     """Findings with a higher number, as many as are told at once."""
     told: list[str] = []
-    for finding in [f for f in desk.findings if f.number > since]:
+    for finding in [f for f in desk.accounts.findings if f.number > since]:
         told.append(page(desk, finding))
         if len(told) > 1 and len("\n\n".join(told).encode()) > PAGE:
             told[-1] = f"there are more: read_findings with since={finding.number - 1}"

@@ -25,7 +25,9 @@ from toprope.researchers import briefing, schema
 from toprope.researchers.tools import ORACLE, PLAIN, Toolbox, tools_of
 from toprope.researchers.wires import Wires
 from toprope.researchers.workspace import Workspace
-from toprope.run.desk import STARTER, Desk, Quota
+from toprope.run.accounts import Quota
+from toprope.run.practice import STARTER
+from toprope.run.submissions import Submissions
 
 TOKEN_LEAST = 16  # characters
 NAME_MOST = 32  # characters: it is a folder's name and the ledger's
@@ -84,7 +86,7 @@ def _new(name: str, known: Mapping[str, str]) -> bool:
     return name.isascii() and name.isalnum() and len(name) <= NAME_MOST and name not in {*known, STARTER}
 
 
-def boxes(desk: Desk, task: Task, directory: Path, seed: int, names: list[str]) -> dict[str, Toolbox]:
+def boxes(desk: Submissions, task: Task, directory: Path, seed: int, names: list[str]) -> dict[str, Toolbox]:
     """A room and tools for each agent."""
     found = {}
     others = [name for name in tools_of(task) if name in (*PLAIN, ORACLE)]

@@ -17,15 +17,16 @@ from types import SimpleNamespace
 from typing import Any
 
 from toprope.errors import RunError, UsageError
+from toprope.journal.records import Ended
+from toprope.journal.spec import Plan
+from toprope.models.provider import get, plain
 from toprope.protocols import Task, TaskSpec
-from toprope.referee.provider import get, plain
 from toprope.researchers import briefing
 from toprope.researchers.conversation import AGAIN, Turns, researcher
 from toprope.researchers.replies import watched
 from toprope.researchers.tools import ORACLE, PLAIN, Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
-from toprope.run.desk import Desk
-from toprope.run.records import Ended, Plan
+from toprope.run.submissions import Submissions
 
 BEGIN = "Begin. Read what is in your room, make a plan, and work until you have nothing left to try; then call finish."
 SILENCE_S = 30.0  # between two lines that say that a model does not reply
@@ -79,7 +80,7 @@ def forecast(plan: Plan) -> list[str]:
 
 
 def work(
-    desk: Desk,
+    desk: Submissions,
     task: Task,
     plan: Plan,
     directory: Path,
@@ -170,18 +171,18 @@ def _listen(say: Callable[[str], None]) -> None:
     hooks(name="silence", description="says that a model does not reply")(Silence)
 
 
-def _judged(desk: Desk, logs: list[Any], turns: dict[str, Turns], say: Callable[[str], None]) -> None:
+def _judged(desk: Submissions, logs: list[Any], turns: dict[str, Turns], say: Callable[[str], None]) -> None:
     """Records and says why each researcher's work ended. Raises RunError if all were ended by an error, or none had an
     answer of its model: then it is no matter of one researcher."""
     why = {str(log.eval.metadata["researcher"]): _why(log, turns) for log in logs}
     for name, words in why.items():
-        desk.end(Ended(name, words))
+        desk.accounts.end(Ended(name, words))
         say(f"researcher {name}: {told(desk, name, words)}")
     errors = [words for words in why.values() if words.startswith("error: ")]
     if len(errors) == len(why):
         first = errors[0].removeprefix("error: ")
         raise RunError(f"every researcher was ended by an error, {first}; resume when it is mended")
-    if not any(spent.tokens for spent in desk.spent):
+    if not any(spent.tokens for spent in desk.accounts.spent):
         raise RunError(
             f"no researcher had an answer of its model, {next(iter(why.values()))}; resume when the provider replies"
         )
@@ -201,10 +202,10 @@ def _why(log: Any, turns: dict[str, Turns]) -> str:
     return turns[str(log.eval.metadata["researcher"])].ended or "finished"
 
 
-def told(desk: Desk, name: str, why: str) -> str:
+def told(desk: Submissions, name: str, why: str) -> str:
     """The end of a researcher's work in one line."""
     tokens, dollars = _spent(desk, name)
-    made = sum(j.author == name for j in desk.judged)
+    made = sum(j.author == name for j in desk.practice.judged)
     money = f", ${dollars:.2f}" if dollars else ""
     return f"ended ({why}); {tokens:,} tokens{money}, {made} experiments, {desk.attempts(name)} attempts"
 
@@ -229,7 +230,7 @@ def _task(
     if plan.tokens - tokens <= 0 or (left is not None and left <= 0):
         return None
     direction = plan.directions[number % len(plan.directions)]
-    past = [s.conversation for s in box.desk.spent if s.author == box.name]
+    past = [s.conversation for s in box.desk.accounts.spent if s.author == box.name]
     notes = box.notes()
     began = AGAIN.format(notebook=notes or "(nothing)") if past or notes else BEGIN
     conversation = f"{box.name}-{len(set(past)) + 1}"
@@ -246,6 +247,6 @@ def _task(
     )
 
 
-def _spent(desk: Desk, author: str) -> tuple[int, float]:
-    own = [s for s in desk.spent if s.author == author]
+def _spent(desk: Submissions, author: str) -> tuple[int, float]:
+    own = [s for s in desk.accounts.spent if s.author == author]
     return sum(s.tokens for s in own), sum(s.dollars for s in own)

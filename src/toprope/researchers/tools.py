@@ -17,15 +17,17 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
+from toprope import paths
 from toprope.errors import UsageError
+from toprope.journal.records import Queried
 from toprope.protocols import Task, imitation
 from toprope.referee.program import Cost
 from toprope.researchers import findings
 from toprope.researchers.workspace import ROOM, Workspace, explained
 from toprope.run import author
-from toprope.run.desk import Desk, Judged, Quota
-from toprope.run.records import Queried
-from toprope.run.session import vault_directory
+from toprope.run.accounts import Quota
+from toprope.run.practice import Judged
+from toprope.run.submissions import Submissions
 from toprope.run.submit import read_candidate
 from toprope.stats.intervals import told
 
@@ -81,7 +83,7 @@ class Toolbox:
     waits for the gate; None: until it answers. words: of its briefing."""
 
     def __init__(
-        self, desk: Desk, name: str, room: Workspace, record: Path, gate_s: float | None = None, words: str = ""
+        self, desk: Submissions, name: str, room: Workspace, record: Path, gate_s: float | None = None, words: str = ""
     ) -> None:
         self._gate_s, self._words = gate_s, words
         self.desk, self.name, self.room, self._record = desk, name, room, record
@@ -142,7 +144,7 @@ class Toolbox:
         """
         with self.room.lock, explained(folder):
             candidate = read_candidate(self.room.path(folder), None, self.desk.spec)
-        made_from = self.desk.find(parent).id if parent else ""
+        made_from = self.desk.practice.find(parent).id if parent else ""
         return self._told(self.desk.evaluate(candidate, self.name, made_from))
 
     @tool
@@ -173,11 +175,11 @@ class Toolbox:
         """
         question = json.dumps({"argv": arguments, "stdin": stdin})
         with self._asking:  # one at a time, so that what it took is known before the next
-            had = [q for q in self.desk.queried if q.author == self.name]
+            had = [q for q in self.desk.accounts.queried if q.author == self.name]
             author.allowed(self.name, len(had), Cost(sum(q.bytes for q in had), sum(q.seconds for q in had)))
-            ((answer, cost),) = author.counted(self.desk.spec.id, [question], vault_directory())
+            ((answer, cost),) = author.counted(self.desk.spec.id, [question], paths.vault())
             if "error" not in answer:
-                self.desk.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
+                self.desk.accounts.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
         return json.dumps(answer)
 
     @tool
@@ -205,11 +207,13 @@ class Toolbox:
     def leaderboard(self) -> str:
         """The best candidates so far on practice draws, and what became of those sent to the gate."""
         rows = [f"{'candidate':14}{'author':14}{'dev value ± standard error':28}gate"]
-        board = self.desk.leaderboard()
+        board = self.desk.practice.leaderboard()
         for j in board[:ROWS]:
-            value = f"{j.value:.4f} ± {self.desk.error(j):.4f}"
+            value = f"{j.value:.4f} ± {self.desk.practice.error(j):.4f}"
             rows.append(f"{j.id[:12]:14}{j.author[:12]:14}{value:28}{self._gate(j)}")
-        rows.append(f"{len(board)} candidates, {len(self.desk.judged)} experiments, {self.desk.left} left to the run")
+        rows.append(
+            f"{len(board)} candidates, {len(self.desk.practice.judged)} experiments, {self.desk.left} left to the run"
+        )
         return "\n".join(rows)
 
     @tool
@@ -219,7 +223,7 @@ class Toolbox:
         Args:
             candidate: its id, or the first characters of it.
         """
-        judged = self.desk.find(candidate)
+        judged = self.desk.practice.find(candidate)
         folder = f"snapshots/{judged.id[:12]}"
         for name, data in judged.candidate.tree.files.items():
             self.room.write(f"{folder}/{name}", data)
@@ -244,7 +248,7 @@ class Toolbox:
 
     def sync(self) -> None:
         """Puts findings that are not there yet into the room, as files."""
-        for f in self.desk.findings:
+        for f in self.desk.accounts.findings:
             name = f"findings/{f.number:03d}-{_plain(f.author)}.md"
             with contextlib.suppress(UsageError):  # a researcher that left no place for them has the tool
                 if not self._has(name):
@@ -283,12 +287,13 @@ class Toolbox:
     def _told(self, j: Judged) -> str:
         if j.outcome != "ok":
             return f"candidate {j.id[:12]} ended as {j.outcome}: {j.message or 'no message'}"
-        floors, ceilings = self.desk.anchors
+        floors, ceilings = self.desk.practice.anchors
         per_draw = (j.scores - floors) / float((ceilings - floors).mean())
         worst = np.argsort(per_draw)[:3].tolist()
-        best = self.desk.leaderboard()[0]
+        best = self.desk.practice.leaderboard()[0]
+        value = told(j.value, self.desk.practice.error(j))
         return (
-            f"candidate {j.id[:12]}: dev {told(j.value, self.desk.error(j))} over {len(j.scores)} draws; worst draws "
+            f"candidate {j.id[:12]}: dev {value} over {len(j.scores)} draws; worst draws "
             + ", ".join(f"{i} ({per_draw[i]:.2f})" for i in worst)
             + f"; best so far {best.value:.4f} ({best.id[:12]} by {best.author})"
         )

@@ -29,6 +29,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 import toprope
+from toprope import plugins
 from toprope.errors import NoProtection, UsageError
 from toprope.researchers import frozen
 from toprope.sandbox import namespaces, walls
@@ -370,12 +371,17 @@ def _quiet_proc() -> list[str]:
 
 
 def _hidden() -> list[str]:
-    """toprope itself, where it is installed among what is shown: an empty folder in its place."""
-    package = Path(toprope.__file__).resolve().parent
-    shown = [Path("/usr").resolve(), Path(sys.base_prefix).resolve()]
-    if not any(package.is_relative_to(s) for s in shown):
-        return []
-    return ["--size", "4096", "--tmpfs", str(package), "--remount-ro", str(package)]
+    """toprope and the packages of tasks, where they are installed among what is shown: nothing in their place."""
+    shown, said = [Path("/usr").resolve(), Path(sys.base_prefix).resolve()], list[str]()
+    tasks = {root.resolve() for plugin in plugins.registered(plugins.TASKS).values() for root in plugin.roots}
+    for package in sorted({Path(toprope.__file__).resolve().parent, *tasks}):
+        if not any(package.is_relative_to(s) for s in shown):
+            continue
+        if package.is_dir():
+            said += ["--size", "4096", "--tmpfs", str(package), "--remount-ro", str(package)]
+        else:
+            said += ["--ro-bind", "/dev/null", str(package)]
+    return said
 
 
 def _user() -> list[str]:

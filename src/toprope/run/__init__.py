@@ -1,1 +1,1 @@
-"""One run: the loop, racing, the ledger, and the session that holds the processes together."""
+"""One run: the loop, racing, attempts at the gate, and the session that holds the processes together."""

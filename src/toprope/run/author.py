@@ -37,7 +37,8 @@ def brief(task_id: str, directory: Path, seed: int) -> dict[str, Any]:
         path = directory / name
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(data)
-    return {"directory": str(directory), "files": sorted(files), "hidden": getattr(task, "hidden_weights", "")}
+    label, name = (task.secret.label, task.secret.name) if task.secret is not None else ("", "")
+    return {"directory": str(directory), "files": sorted(files), "hidden": name, "secret": label}
 
 
 def oracle(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[dict[str, Any]]:
@@ -50,10 +51,11 @@ def oracle(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[dict[str
 
 def counted(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[tuple[dict[str, Any], Cost]]:
     """As `oracle`, with what each answer took."""
-    task = registry.load(task_id)
+    task = registry.load(task_id, vault)
     if not imitation(task):
-        raise UsageError(f"task {task_id} has no oracle; mirror tasks have one")
-    with contextlib.closing(Vault(vault)) as sealed, Program(task_id) as program:
+        raise UsageError(f"task {task_id} has no oracle; a task that imitates a program has one")
+    secret = task.secret.name if task.secret is not None else ""
+    with contextlib.closing(Vault(vault)) as sealed, Program(task_id, vault) as program:
         for line in lines:
             try:
                 question = _question(line)
@@ -61,7 +63,7 @@ def counted(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[tuple[d
                 expected = '{"argv": [text], "stdin": text, "files": {name: text}}'
                 yield {"error": f"{e}; expected {expected}"}, Cost(0, 0.0)
                 continue
-            left = sealed.query(task_id, getattr(task, "hidden_weights", ""), line.encode("utf-8", "replace"), QUERIES)
+            left = sealed.query(task_id, secret, line.encode("utf-8", "replace"), QUERIES)
             answer, cost = _answered(program, *question)
             yield {**answer, "queries_left": left}, cost
 

@@ -5,43 +5,29 @@ A block that the ledger already holds is not run again; that is all that resumin
 
 from __future__ import annotations
 
-import time
-from collections.abc import Callable, Iterable, Iterator
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
-import msgspec
 import numpy as np
-from numpy.typing import NDArray
 
 from toprope.errors import RunError
+from toprope.executors import base
+from toprope.executors.base import Executor
+from toprope.executors.messages import Done, Work
+from toprope.journal.records import BlockRecord, record
 from toprope.protocols import Ledger
-from toprope.referee.messages import Done, Work
-from toprope.referee.pool import ScorerPool
 from toprope.run.race import Piece, Scored
-from toprope.run.records import BlockRecord, record
 from toprope.space import Space
-from toprope.types import Block, Codes, Incident, Outcome, Tree, certain
+from toprope.types import Block, Outcome, Tree, certain
 
 
 class Evaluator:
-    """race.Evaluate over a pool of dev scorers. `on_block` hears of every block, recorded or replayed."""
+    """race.Evaluate over the dev scorers of an executor."""
 
-    def __init__(
-        self,
-        ledger: Ledger,
-        pool: ScorerPool,
-        tree: Tree,
-        space: Space,
-        on_block: Callable[[BlockRecord], None],
-        whole: bool = False,
-    ) -> None:
-        """whole: a candidate that runs alone meets all draws in one child, for a task whose tallies need them."""
-        self._ledger, self._pool, self._on_block, self._whole = ledger, pool, on_block, whole
-        self._tree, self._space = pool.add(tree, space)
+    def __init__(self, ledger: Ledger, executor: Executor, tree: Tree, space: Space) -> None:
+        self._ledger, self._executor = ledger, executor
+        self._tree, self._space = executor.load(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
-        self.quarantined: set[int] = (
-            set()
-        )  # experiments with a certain incident: their scores stand, no attempt follows
+        self.quarantined: set[int] = set()  # experiments with a certain incident: no attempt follows, the scores stand
 
     def __call__(self, pieces: list[Piece]) -> Iterable[Scored]:
         records: dict[str, BlockRecord] = {}
@@ -51,16 +37,14 @@ class Evaluator:
             past = self._recorded.pop(name, None)
             if past is not None:
                 records[name] = self._same(past, piece)
-                self._on_block(past)
             else:
                 draws = tuple(range(piece.lo, piece.hi))
                 block = Block(self._tree, self._space, piece.rows, draws, int(piece.experiments[0]))
                 works[number] = Work(number, block, "dev", detail=True)
-        for done in self._pool.run(works.values()):
+        for done in base.run(self._executor, works.values()):
             fresh = _to_record(ids[done.id], pieces[done.id], done)
-            self._ledger.append("block", fresh)
+            self._ledger.append(fresh)
             records[fresh.id] = fresh
-            self._on_block(fresh)
         for r in records.values():
             self.quarantined.update(_accused(r))
         return [_to_scored(records[name]) for name in ids]
@@ -73,40 +57,6 @@ class Evaluator:
                 "resume with the version of toprope that made the run"
             )
         return past
-
-    def alone(self, row: Codes, draws: int, replicate: int = 0) -> Lone:
-        """What `lone` says of one row of the run's own space."""
-        return lone(self._pool, (self._tree, self._space), row, draws, replicate, self._whole)
-
-
-class Lone(NamedTuple):
-    """scores: (draws,) float32. seconds: what it took, and what its questions to a model would have taken anew."""
-
-    scores: NDArray[np.float32]
-    incidents: list[Incident]
-    seconds: float
-
-
-def lone(
-    pool: ScorerPool, names: tuple[str, str], row: Codes, draws: int, replicate: int = 0, whole: bool = False
-) -> Lone:
-    """The candidate's dev scores in fresh children, a few draws each, with no neighbours; NaN where it failed. And what
-    tripwires and honeypots saw, which can be pinned on nobody else here. names: digests of tree and space. replicate:
-    other candidate seeds. whole: all draws in one piece, for tasks that judge what only many together show."""
-    start, asked = time.monotonic(), pool.asked
-    step = draws if whole else 8
-    cuts = [tuple(range(at, min(at + step, draws))) for at in range(0, draws, step)]
-    block = Block(*names, row[None, :], ())
-    works = [
-        Work(i, msgspec.structs.replace(block, draws=cut), "dev", replicate=replicate) for i, cut in enumerate(cuts)
-    ]
-    scores = np.full(draws, np.nan, dtype=np.float32)
-    seen: dict[tuple[str, str], Incident] = {}
-    for done in pool.run(works):
-        scores[list(cuts[done.id])] = done.result.scores[0]
-        for incident in done.result.incidents.get(0, []):
-            seen.setdefault((incident.kind, incident.severity), incident)
-    return Lone(scores, list(seen.values()), time.monotonic() - start + pool.waiting(pool.asked - asked))
 
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:

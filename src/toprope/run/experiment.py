@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator
 
 import numpy as np
 
-from toprope.referee.messages import Done
-from toprope.run.records import Author, BlockRecord, Opening
-from toprope.types import Candidate, Incident, Outcome
+from toprope.executors.messages import Done
+from toprope.journal.records import Author, BlockRecord, Opening
+from toprope.types import Candidate, Outcome, merged
 
 
 def size(candidate: Candidate) -> int:
@@ -22,9 +21,7 @@ def joined(number: int, draws: int, parts: list[Done], opening: Opening, author:
     author's time is counted in."""
     failed = next((d for d in parts if d.result.outcomes[0] is not Outcome.OK), None)
     scores = np.concatenate([d.result.scores[0] for d in parts]).astype(np.float32)
-    seen: dict[tuple[str, str], Incident] = {}
-    for incident in _incidents(parts):
-        seen.setdefault((incident.kind, incident.severity), incident)
+    seen = merged(i for d in parts for i in d.result.incidents.get(0, []))
     outcomes, messages = {}, {}
     if failed is not None:
         scores[:] = np.nan
@@ -42,11 +39,6 @@ def joined(number: int, draws: int, parts: list[Done], opening: Opening, author:
         messages=messages,
         cpu_s=round(sum(d.result.cpu_s for d in parts), 6),
         wall_s=round(sum(d.result.wall_s for d in parts), 6),
-        incidents={0: list(seen.values())} if seen else {},
+        incidents={0: seen} if seen else {},
         author=author,
     )
-
-
-def _incidents(parts: list[Done]) -> Iterator[Incident]:
-    for d in parts:
-        yield from d.result.incidents.get(0, [])

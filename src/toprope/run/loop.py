@@ -6,21 +6,21 @@ Resuming is the same loop: blocks, attempts and answers that the ledger already 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 
 from toprope.errors import RunError
+from toprope.journal.records import Generation, record
+from toprope.journal.spec import RunSpec
 from toprope.protocols import Climber, Ledger
-from toprope.run.ascent import Ascent
+from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
-from toprope.run.records import Generation, Opening, record
 from toprope.run.stopping import Stop
 
 
 class Budget:
     """Experiments are exact and reproducible; minutes count climbing time over all sittings, looked at at barriers."""
 
-    def __init__(self, opening: Opening, ledger: Ledger) -> None:
-        self._experiments, self._minutes = opening.experiments, opening.minutes
+    def __init__(self, spec: RunSpec, ledger: Ledger) -> None:
+        self._experiments, self._minutes = spec.experiments, spec.minutes
         self._past = [r.elapsed for r in map(record, ledger.read("generation"))]
         self._before = self._past[-1] if self._past else 0.0
         self._start = time.monotonic()
@@ -48,12 +48,11 @@ class Budget:
 def climb(
     climber: Climber,
     race: Race,
-    ascent: Ascent,
+    attempts: AttemptPolicy,
     budget: Budget,
     ledger: Ledger,
     size: int,
     points: int,
-    hears: Callable[[Generation], None],
     stop: Stop,
 ) -> None:
     """Climbs until the budget is spent, all `points` of the space are known, or `stop` says so. The first proposal of
@@ -65,20 +64,19 @@ def climb(
             break  # a replay has come to its end
         results = race.run(rows)
         climber.tell(results)
-        ascent.barrier(number)
+        attempts.barrier(number)
         generation = _summary(number, race, budget.elapsed(number))
         if not budget.recorded(number):
-            ledger.append("generation", generation)
-        hears(generation)
+            ledger.append(generation)
         if why := race.hopeless:
             raise RunError(f"{why}; mend the task or its space, and begin a new run")
         known = race.experiments - race.cached
         ask = min(size, budget.left(race.experiments, number)) if known < points else 0
         best = race.best.value if race.best else None
-        if stop.barrier(race.experiments, best, ascent.promotions, ascent.measured):
+        if stop.barrier(race.experiments, best, attempts.promotions, attempts.measured):
             break
         number += 1
-    ascent.finish()
+    attempts.finish()
 
 
 def _summary(number: int, race: Race, elapsed: float) -> Generation:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.protocols import Results
-from toprope.types import Codes, Floats, Outcome
+from toprope.types import Anchors, Codes, Floats, Outcome
 
 OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has seen
 QUARTER = 4  # at most one in so many goes on past each rung (successive halving, Jamieson & Talwalkar 2016)
@@ -23,20 +23,6 @@ SLACK = 0.02  # and this much in the metric's unit, so that a lucky small spread
 BLOCKS = 8  # a rung is cut into about this many blocks, by candidates and then by draws, on any number of workers
 SOME = 32  # different candidates, from which a climb in which only the starter runs is ended
 KEEP = 64  # finalists remembered with their per-draw scores: those an attempt at the gate may choose from
-
-
-class Anchors(NamedTuple):
-    """Floor and ceiling of every dev draw, each (n_draws,)."""
-
-    floors: Floats
-    ceilings: Floats
-
-    def value(self, scores: NDArray[np.floating]) -> Floats:
-        """Normalised values of (..., j) scores on the first j draws: ratio of sums."""
-        j = scores.shape[-1]
-        gaps = self.ceilings[:j] - self.floors[:j]
-        values: Floats = (scores - self.floors[:j]).sum(-1) / gaps.sum()
-        return values.round(6)
 
 
 class Finalist(NamedTuple):

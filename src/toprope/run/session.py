@@ -6,6 +6,7 @@ The run process holds climber, loop, ledger and screen. It never sees a candidat
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import secrets
 import time
@@ -13,33 +14,38 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Protocol
 
-import msgspec
 import numpy as np
 
 import toprope
-from toprope import climbers, seeding
+from toprope import climbers, paths, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
-from toprope.protocols import Climber, Task, counting
-from toprope.referee import mark
-from toprope.referee.broker import broker_for
+from toprope.executors import base
+from toprope.executors.base import Executor, MakeExecutor
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
+from toprope.journal.history import RunHistory, champion
+from toprope.journal.ledger import SqliteLedger
+from toprope.journal.reading import from_entries
+from toprope.journal.records import Committed, Opening, Sitting, record
+from toprope.journal.spec import CandidateModel, Climbing, Imported, Replay, RunSpec, Search, named_again
+from toprope.models.broker import Broker, broker_for
+from toprope.protocols import Climber, Observer, Task, counting
 from toprope.referee.client import Connect, HubClient, own_hub
-from toprope.referee.messages import Answer, HubConfig, Opened, Reply, ScorerConfig, Unseal, Work
-from toprope.referee.pool import ScorerPool
-from toprope.run.ascent import Ascent
-from toprope.run.desk import Desk, Quota
+from toprope.referee.messages import HubConfig, Unseal
+from toprope.referee.recorded import Opened
+from toprope.run.accounts import Quota
+from toprope.run.attempts import Attempts
 from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import FORMAT, SqliteLedger
 from toprope.run.loop import Budget, climb
-from toprope.run.race import Anchors, Race
-from toprope.run.records import Ask, Asked, Asks, BlockRecord, Committed, Generation, Opening, Sitting, record
-from toprope.run.spec import Climbing, Replay, Search
+from toprope.run.policy import AttemptPolicy
+from toprope.run.race import Race
+from toprope.run.rerun import Isolated
 from toprope.run.stopping import Stop
-from toprope.run.story import Story, tell
+from toprope.run.submissions import Submissions
 from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
-from toprope.tasks import places, registry
-from toprope.tasks.places import vault_directory as vault_directory
-from toprope.types import Block, Candidate, Codes, Floats, Outcome, Tree
+from toprope.tasks import mark, places, registry
+from toprope.types import Anchors, Block, Candidate, Codes, Floats, Outcome, Tree
 
 LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
 
@@ -48,17 +54,12 @@ Tier = Callable[[str | None], Choice]
 """Proves a tier: the one a run was begun under, or for None whatever the user wishes."""
 
 
-class Screen(Protocol):
-    """Whoever watches: the terminal view, plain lines, or nobody."""
+class Screen(Observer, Protocol):
+    """An observer that is told besides what no record holds: words, progress, and how long the climb waits."""
 
     def say(self, line: str) -> None: ...
     def progress(self, what: str, done: float) -> None: ...
-    def opened(self, opening: Opening) -> None: ...
-    def block(self, block: BlockRecord) -> None: ...
-    def generation(self, generation: Generation) -> None: ...
-    def gate(self, event: Asked | Answer) -> None: ...
     def wait(self, seconds: float | None) -> None: ...
-    def tested(self, test: Opened) -> None: ...
 
 
 class Session:
@@ -67,34 +68,40 @@ class Session:
     def __init__(
         self,
         directory: Path,
-        ask: Ask | None,
+        spec: RunSpec | None,
         tier: Tier,
         workers: int,
         screen: Screen,
         connect: Connect = own_hub,
         tokens: int | None = None,
+        make_executor: MakeExecutor = LocalExecutor,
+        climber: str | None = None,
     ) -> None:
-        """ask: a new run's wishes; None resumes the run in `directory`. tier: proves one; asked when it is needed.
-        connect: to a hub of our own or to a service. tokens: a new cap on what candidates ask their model."""
+        """spec: of a new run; None resumes the run in `directory`. tier: proves one; asked when it is needed.
+        connect: to a hub of our own or to a service. tokens: a new cap on what candidates ask their model.
+        make_executor: of the dev scorers. climber: of a run that goes on, as the user names it again; needed for code
+        of their own (`spec.Imported`)."""
+        self._make_executor = make_executor
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
-        self._tokens = tokens
-        if ask is not None:
-            task = registry.load(ask.task)
-            if ask.plan is None:
-                _climber(ask.climber, task, ask.seed)  # what cannot begin leaves nothing behind
+        self._tokens, self._named = tokens, climber if spec is None else spec.climber.label
+        if spec is not None:
+            task = registry.load(spec.task)
+            if spec.plan is None:
+                _climber(spec.climber, task, spec.seed)  # before the directory is created
             tier(None)
-        self.ledger = _new_ledger(directory, ask) if ask is not None else SqliteLedger(directory / "ledger.db")
+        self.ledger = _new_ledger(directory, spec) if spec is not None else SqliteLedger(directory / "ledger.db")
+        self.ledger.observers.append(screen)
         self._hub: HubClient | None = None
-        self._pool: ScorerPool | None = None
+        self._executor: Executor | None = None
+        self._broker: Broker | None = None
         try:
-            self.ask = self._asked()
-            self.task: Task = registry.load(self.ask.task)
-            if (folder := registry.own().get(self.ask.task.removesuffix(registry.NULL))) is not None:
-                places.remember(self.ask.run, self.ask.task.removesuffix(registry.NULL), folder)
-            first = next(self.ledger.read("open"), None)
-            past: Opening | None = record(first) if first is not None else None
-            if past is not None:
-                tell(str(directory), self.ledger.read())  # refuses records that make no sense together
+            self.spec = self._spec()
+            self.task: Task = registry.load(self.spec.task)
+            if (folder := registry.own().get(self.spec.task.removesuffix(registry.NULL))) is not None:
+                places.remember(self.spec.run, self.spec.task.removesuffix(registry.NULL), folder)
+            history = self._history()
+            past = history.opening if history is not None else None
+            self._earlier = self.ledger.length if history is not None else 0  # entries of the sittings before
             if past is not None and self.tested is None and past.tier != tier(past.tier).tier:
                 how = "with" if past.tier == "none" else "without"
                 raise RunError(
@@ -103,122 +110,136 @@ class Session:
                 )
             if past is None or self.tested is None:  # a run that has opened its test has no work left
                 choice = tier(None) if past is None else Choice(past.tier)
-                self._start_workers(choice.tier, past)
+                self._start_workers(choice.tier, history)
             self.opening: Opening = past if past is not None else self._open(choice)
-            screen.opened(self.opening)
+            if past is not None:
+                self.ledger.tell(past)
         except BaseException:
             self.close()
             raise
 
     # ------------------------------------------------------------ starting
 
-    def _asked(self) -> Ask:
-        """The run's first entry."""
+    def _spec(self) -> RunSpec:
+        """Of the run's first entry."""
         first = next(self.ledger.read("ask"), None)
         if first is None:
             raise RunError(f"run {self.directory} ended before it began; start it again with `toprope climb`")
-        asked: Ask = record(first)
-        return asked
+        spec: RunSpec = record(first)
+        return spec
 
-    def _start_workers(self, tier: str, past: Opening | None) -> None:
+    def _history(self) -> RunHistory | None:
+        """Of a run that goes on; None for one that is new. Raises RunError for records that do not fit together."""
+        if next(self.ledger.read("open"), None) is None:
+            return None
+        return from_entries(str(self.directory), self.ledger.read())
+
+    def _replay(self) -> None:
+        """Observers hear what earlier sittings recorded after the opening, before anything new."""
+        for entry in itertools.islice(self.ledger.read(), self._earlier):
+            if entry.kind != "open":
+                self.ledger.tell(record(entry))
+
+    def _start_workers(self, tier: str, past: RunHistory | None) -> None:
         """A run that goes on shows that its task is the same before the hub, who counts, is there."""
-        ask = self.ask
+        spec = self.spec
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
-        vault = str(vault_directory())
-        asks = ask.asks or Asks()
+        vault = str(paths.vault())
+        model = (spec.candidate_model or CandidateModel()).model
         tokens = self.tokens
         hub = HubConfig(
-            ask.run,
-            ask.task,
+            spec.run,
+            spec.task,
             tier,
             self._workers,
             vault,
-            ask.rehearsal,
+            spec.rehearsal,
             last,
-            ask.beacon_round,
-            asks.model,
+            spec.beacon_round,
+            model,
             tokens,
         )
         if past is None:  # both start at the same time
-            self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
+            self._hub = HubClient(hub, self.screen.progress, self._begin, self._connect)
         traps = secrets.token_bytes(16)  # of this sitting, known to its scorers only
-        config = ScorerConfig(ask.task, {"dev": seeding.dev_secret(ask.seed)}, tier, traps, True)
+        config = ScorerConfig(spec.task, {"dev": seeding.dev_secret(spec.seed)}, tier, traps, True)
         known = [record(e) for e in self.ledger.read("reply")]
-        broker = broker_for(self.task, asks.model, tokens, known, self._heard_reply)
-        self._pool = ScorerPool(config, self._workers, self.screen.progress, broker=broker)
-        self.mark = mark.of_task(self.task) | self._pool.mark
+        self._broker = broker_for(self.task, model, tokens, known, self.ledger.append)
+        self._executor = self._make_executor(config, self._workers, self.screen.progress, self._broker)
+        self.mark = mark.of_task(self.task) | self._executor.mark
         if past is not None:
-            self._same_task(tell(str(self.directory), self.ledger.read()), self._pool)
-            self._hub = HubClient(hub, self.screen.progress, self._sat, self._connect)
+            self._same_task(past, self._executor)
+            self._hub = HubClient(hub, self.screen.progress, self._begin, self._connect)
         assert self._hub is not None
         self._hub.wait_ready()
         if self._hub.ready.code not in ("", self.mark[mark.CODE]):
-            self.screen.say(f"the referee's copy of {ask.task} has other code than the one here; it judges by its own")
-        hidden = getattr(self.task, "hidden_weights", "")
-        if getattr(self.task, "one_secret", False) and hidden != self._hub.ready.hidden:
+            self.screen.say(f"the referee's copy of {spec.task} has other code than the one here; it judges by its own")
+        here, there = self.task.secret, self._hub.ready.secret
+        if here is not None and here.shared and (there is None or there.name != here.name):
             raise RunError(
-                f"practice draws here are of the {hidden}, the referee's are of the {self._hub.ready.hidden}; "
-                f"{ask.task} needs one and the same: copy the vault's dialect file here, or climb without --referee"
+                f"practice draws here are of the {here.label}, the referee's are of the "
+                f"{there.label if there is not None else 'task alone'}; {spec.task} needs one and the same: copy the "
+                f"referee's {here.kind} into vault {paths.vault()}, or climb without --referee"
             )
 
-    def _same_task(self, story: Story, pool: ScorerPool) -> None:
+    def _same_task(self, history: RunHistory, executor: Executor) -> None:
         """Raises RunError for a task that does something else than when the run began: draws, anchors, scores. Other
         code that does the same is said, and its digest stands in the sitting's entry."""
-        past = story.opening
+        past = history.opening
         then = past.mark or {"starter": past.tree.digest, "search space": past.space.digest}
-        if why := mark.changed(then, self.mark, past.task) or self._otherwise(story, pool):
+        if why := mark.changed(then, self.mark, past.spec.task) or self._otherwise(history, executor):
             raise RunError(f"run {self.directory}: {why}")
         if then.get(mark.CODE, "") not in ("", self.mark[mark.CODE]):
             self.screen.say("the task's code was changed since the run began; what it does was not, so the run goes on")
 
-    def _otherwise(self, story: Story, pool: ScorerPool) -> str:
+    def _otherwise(self, history: RunHistory, executor: Executor) -> str:
         """What the scores of the starter, and of the last that ran alone, say of the task on the first dev draws."""
-        o = story.opening
+        o = history.opening
         n = min(mark.DRAWS, len(o.floors))
-        sent = [(a.experiment, a.candidate) for a in story.asked if a.pure][-3:]
+        sent = [(a.experiment, a.candidate) for a in history.asked if a.pure][-3:]
         start = Candidate(o.tree, o.space.decode(o.space.default()))
-        works = [Work(i, one_candidate(pool, c, n), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
-        for done in pool.run(works):
-            past = _first_scores(story, 0 if done.id == 0 else sent[done.id - 1][0], n)
+        works = [Work(i, one_candidate(executor, c, n), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
+        for done in base.run(executor, works):
+            past = _first_scores(history, 0 if done.id == 0 else sent[done.id - 1][0], n)
             pairs = [(done.floors, o.floors[:n]), (done.ceilings, o.ceilings[:n])]
             if past is not None and done.result.outcomes[0] not in (Outcome.TIMEOUT, Outcome.MEMORY):  # a busy machine
                 pairs.append((done.result.scores[0], past))
             if not all(np.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs):
                 return (
-                    f"task {o.task} is not what the run was begun on: candidates score otherwise on its dev draws; "
-                    "put back what was there then, or begin a new run"
+                    f"task {o.spec.task} is not what the run was begun on: candidates score otherwise on its dev "
+                    "draws; put back what was there then, or begin a new run"
                 )
         return ""
 
     @property
     def tokens(self) -> int | None:
         """The cap on what candidates ask their model: this sitting's, or the run's."""
-        return self._tokens if self._tokens is not None or self.ask.asks is None else self.ask.asks.tokens
+        of_run = self.spec.candidate_model
+        return self._tokens if self._tokens is not None or of_run is None else of_run.tokens
 
-    def _heard_reply(self, reply: Reply) -> None:
-        self.ledger.append("reply", reply)
-
-    def _sat(self, sitting: int) -> None:
-        self.ledger.append(
-            "sitting", Sitting(sitting, toprope.__version__, mark.of_task(self.task)[mark.CODE]), safe=True
-        )
+    def _begin(self, sitting: int) -> None:
+        """The ledger holds the number before the hub works."""
+        self.ledger.append(Sitting(sitting, toprope.__version__, mark.of_task(self.task)[mark.CODE]), safe=True)
 
     def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
-        assert self._pool is not None
-        space = (self.task.space or Space([])) if self.ask.plan is not None else _space(self.task)
+        assert self._executor is not None
+        space = (self.task.space or Space([])) if self.spec.plan is not None else _space(self.task)
         tree, ready = self.task.starter(), self._hub.ready
-        anchors = _anchors(self.ask.task, self._pool, tree, space, self.task.spec.splits.rungs[-1])
+        anchors = _anchors(self.spec.task, self._executor, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
+            spec=self.spec,
             toprope=toprope.__version__,
             tier=choice.tier,
             commitment=ready.commitment,
             certifying=ready.certifying,
             number=ready.number,
             vault_since=ready.vault_since,
-            hidden=ready.hidden,
+            hidden=ready.secret.name if ready.secret is not None else "",
+            secret=ready.secret,
+            answer_kinds=self.task.spec.answer_kinds,
             detectable=round(ready.detectable / float((anchors.ceilings - anchors.floors).mean()), 4),
-            protection=self._pool.protection | ({"instead": choice.instead} if choice.instead else {}),
+            protection=self._executor.protection | ({"instead": choice.instead} if choice.instead else {}),
             floors=anchors.floors,
             ceilings=anchors.ceilings,
             tree=tree,
@@ -227,10 +248,8 @@ class Session:
             confined=ready.confined,
             partial=self.task.spec.metric.partial,
             mark=self.mark,
-            format=FORMAT,
-            **msgspec.structs.asdict(self.ask),
         )
-        self.ledger.append("open", opening)
+        self.ledger.append(opening)
         return opening
 
     # ------------------------------------------------------------ the two things a session does
@@ -244,56 +263,60 @@ class Session:
         """Climbs until the budget is spent; a run that has committed to a candidate has nothing left to climb."""
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             return
-        assert self._pool is not None
+        assert self._executor is not None
+        self._replay()
         o, spec = self.opening, self.task.spec
-        evaluator = Evaluator(self.ledger, self._pool, o.tree, o.space, self.screen.block, counting(self.task))
+        evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space)
         race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
-        ascent = Ascent(
-            self.ledger,
-            self._hub,
+        policy = AttemptPolicy(
+            self._attempts(),
             race,
             evaluator,
             (o.tree, o.space),
             spec.splits,
             spec.metric.spread,
-            self.screen.gate,
             self.screen.wait,
         )
-        climber, stop = _climber(o.climber, self.task, o.seed), Stop(o)
+        named_again(self.directory, o.spec.climber, self._named)
+        climber, stop = _climber(o.spec.climber, self.task, o.spec.seed), Stop(o.spec)
         try:
             climb(
                 climber,
                 race,
-                ascent,
-                Budget(o, self.ledger),
+                policy,
+                Budget(o.spec, self.ledger),
                 self.ledger,
                 spec.splits.generation,
                 o.space.points,
-                self.screen.generation,
                 stop,
             )
             if stop.why:
                 self.screen.say(f"the climb is over: {stop.why}")
         except ModelSpent as e:  # as any other budget: what is promoted stands
             self.screen.say(str(e))
-            ascent.hear()
+            policy.hear()
 
-    def desk(self, quota: Quota) -> Desk:
+    def desk(self, quota: Quota) -> Submissions:
         """Where authors bring candidates to this run, in place of `climb`. Raises RunError if it is over."""
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             raise RunError(f"run {self.directory} has committed to its champion; there is nothing left to climb")
-        assert self._pool is not None
-        whole = counting(self.task)
-        return Desk(self.opening, self.task.spec, self.ledger, self._pool, self._hub, quota, whole, self._heard)
+        assert self._executor is not None
+        self._replay()
+        return Submissions(
+            self.opening,
+            self.task.spec,
+            self.ledger,
+            self._executor,
+            self._attempts(),
+            quota,
+            counting(self.task),
+        )
 
-    def _heard(self, event: BlockRecord | Generation | Asked | Answer) -> None:
-        match event:
-            case BlockRecord():
-                self.screen.block(event)
-            case Generation():
-                self.screen.generation(event)
-            case _:
-                self.screen.gate(event)
+    def _attempts(self) -> Attempts:
+        assert self._executor is not None
+        assert self._hub is not None
+        isolated = Isolated(self._executor, self._broker, counting(self.task))
+        return Attempts(self.ledger, self._hub, isolated, self.task.spec.splits)
 
     def unseal(self, beacon: str | None = None) -> Opened | None:
         """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run.
@@ -304,44 +327,38 @@ class Session:
         if past is not None:
             return past
         assert self._hub is not None
-        if self.opening.plan is not None and not any(record(b).author for b in self.ledger.read("block")):
+        if self.spec.plan is not None and not any(record(b).author for b in self.ledger.read("block")):
             raise RunError(
                 f"run {self.directory}: no author has made an experiment, so there is nothing to test; the sealed test "
                 "stays closed and nothing is spent"
             )
         champion, committed = self.champion(), next(self.ledger.read("commit"), None)
-        _check_beacon(self.directory, self.opening.beacon_round, beacon, committed is not None)
+        _check_beacon(self.directory, self.spec.beacon_round, beacon, committed is not None)
         head = committed.hash if committed is not None else self._commit(champion)
-        if self.opening.beacon_round is not None:
+        if self.spec.beacon_round is not None:
             self._hub.commit(champion.id, head)
             if beacon is None:
                 return None
         opened = self._hub.open_test(Unseal(champion, head, beacon), self.screen.progress)
         if seeding.commitment(opened.secret) != self.opening.commitment:
             raise RunError(f"run {self.directory}: the revealed secret is not the one committed to at the start")
-        self.ledger.append("test", opened)
-        self.screen.tested(opened)
+        self.ledger.append(opened)
         return opened
 
     def _commit(self, champion: Candidate) -> str:
         """The ledger's head with the commitment to the champion."""
-        return self.ledger.append("commit", Committed(champion.id), safe=True).hash
+        return self.ledger.append(Committed(champion.id), safe=True).hash
 
     def champion(self) -> Candidate:
         """The last promoted candidate, or the starter if none was."""
-        promoted = [r.candidate for r in map(record, self.ledger.read("answer")) if r.promoted]
-        if not promoted:
-            space: Space = self.opening.space
-            return Candidate(self.opening.tree, space.decode(space.default()))
-        asked = {r.candidate.id: r.candidate for r in map(record, self.ledger.read("attempt"))}
-        champion: Candidate = asked[promoted[-1]]
-        return champion
+        asked, answers = map(record, self.ledger.read("attempt")), map(record, self.ledger.read("answer"))
+        return champion(self.opening, asked, answers)
 
     def close(self) -> None:
         with contextlib.ExitStack() as each:  # one that cannot be closed keeps no other from it
             each.callback(self.ledger.close)
-            if self._pool is not None:
-                each.callback(self._pool.close)
+            if self._executor is not None:
+                each.callback(self._executor.close)
             if self._hub is not None:
                 each.callback(self._hub.close)
 
@@ -369,7 +386,7 @@ def _check_beacon(directory: Path, round_: str | None, value: str | None, commit
         raise UsageError(f"--beacon {value!r}; expected the value as published, 8 to 1024 printable characters")
 
 
-def _new_ledger(directory: Path, ask: Ask) -> SqliteLedger:
+def _new_ledger(directory: Path, spec: RunSpec) -> SqliteLedger:
     """A ledger with its first entry. It is made under another name, so that a run killed at any moment either has no
     ledger or one that can be resumed. A ledger without entries counts as new."""
     path, making = directory / "ledger.db", directory / "ledger.db.new"
@@ -383,7 +400,7 @@ def _new_ledger(directory: Path, ask: Ask) -> SqliteLedger:
         for left in directory.glob(f"{making.name}*"):
             left.unlink(missing_ok=True)
         with contextlib.closing(SqliteLedger(making, create=True)) as ledger:
-            ledger.append("ask", ask)
+            ledger.append(spec)
         try:
             os.link(making, path)  # unlike a rename it replaces nothing
             making.unlink()
@@ -399,7 +416,7 @@ def _new_ledger(directory: Path, ask: Ask) -> SqliteLedger:
         raise UsageError(
             f"{directory} holds a run already; continue it with `toprope resume {directory}` or name another"
         )
-    ledger.append("ask", ask)
+    ledger.append(spec)
     return ledger
 
 
@@ -413,6 +430,8 @@ def _climber(who: Climbing, task: Task, seed: int) -> Climber:
     """A replay reads its file now. A search may begin with what is published already."""
     if isinstance(who, Replay):
         return climbers.make("replay", _space(task), seed, path=who.file)
+    if isinstance(who, Imported):
+        return climbers.imported(who.target, _space(task), seed, _published(task))
     assert isinstance(who, Search), "authors are not asked for rows"
     return climbers.make(who.name, _space(task), seed, _published(task))
 
@@ -427,13 +446,13 @@ def _published(task: Task) -> Codes:
     return np.array(rows, dtype=np.uint8).reshape(-1, len(space.dims))
 
 
-def one_candidate(pool: ScorerPool, candidate: Candidate, draws: int) -> Block:
+def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block:
     """A block of one, on the first draws."""
     space, rows = several([candidate.params])
-    return Block(*pool.add(candidate.tree, space), rows, tuple(range(draws)))
+    return Block(*executor.load(candidate.tree, space), rows, tuple(range(draws)))
 
 
-def _first_scores(s: Story, experiment: int, n: int) -> Floats | None:
+def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
     """Its recorded scores on the first n dev draws, if it had some in one block."""
     for b in s.blocks:
         at = np.flatnonzero(b.experiments == experiment)
@@ -442,14 +461,14 @@ def _first_scores(s: Story, experiment: int, n: int) -> Floats | None:
     return None
 
 
-def _anchors(task: str, pool: ScorerPool, tree: Tree, space: Space, draws: int) -> Anchors:
+def _anchors(task: str, executor: Executor, tree: Tree, space: Space, draws: int) -> Anchors:
     """Floor and ceiling of every dev draw, learned by scoring the starter once."""
-    tree_digest, space_digest = pool.add(tree, space)
+    tree_digest, space_digest = executor.load(tree, space)
     cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
     rows = space.default()[None, :]
     floors, ceilings = np.empty(draws), np.empty(draws)
     works = [Work(i, Block(tree_digest, space_digest, rows, cut), "dev", detail=True) for i, cut in enumerate(cuts)]
-    for done in pool.run(works):
+    for done in base.run(executor, works):
         if (outcome := done.result.outcomes[0]) is not Outcome.OK:
             raise UsageError(
                 f"the starter of task {task} fails on dev, {outcome}: {done.result.messages.get(0, 'no message')}; "

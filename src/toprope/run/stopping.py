@@ -5,14 +5,14 @@ Decided at barriers, from what the ledger holds there, so that a resumed climb s
 
 from __future__ import annotations
 
-from toprope.run.records import Opening
+from toprope.journal.spec import RunSpec
 
 
 class Stop:
     """For a climb that goes barrier by barrier."""
 
-    def __init__(self, opening: Opening) -> None:
-        self._opening = opening
+    def __init__(self, spec: RunSpec) -> None:
+        self._spec = spec
         self._best, self._promotions, self._since = float("-inf"), 0, 0
         self.why = ""
 
@@ -21,15 +21,15 @@ class Stop:
         if (best is not None and best > self._best) or promotions > self._promotions:
             self._since = experiments
         self._best, self._promotions = max(self._best, best if best is not None else self._best), promotions
-        self.why = reason(self._opening, experiments, self._since, measured)
+        self.why = reason(self._spec, experiments, self._since, measured)
         return bool(self.why)
 
 
-def reason(o: Opening, experiments: int, since: int, measured: float | None) -> str:
+def reason(spec: RunSpec, experiments: int, since: int, measured: float | None) -> str:
     """Why the climb is over, empty while it is not. since: experiments when something last became better."""
-    if o.until is not None and measured is not None and measured >= o.until:
-        return f"the champion's measured value {measured:.4f} has reached --until {o.until:g}"
-    if o.patience is not None and experiments - since >= o.patience:
+    if spec.until is not None and measured is not None and measured >= spec.until:
+        return f"the champion's measured value {measured:.4f} has reached --until {spec.until:g}"
+    if spec.patience is not None and experiments - since >= spec.patience:
         told = f"{experiments - since} experiments brought no better practice value and no promotion"
-        return f"{told} (--patience {o.patience})"
+        return f"{told} (--patience {spec.patience})"
     return ""

@@ -16,14 +16,14 @@ import msgspec
 
 from toprope import seeding, wire
 from toprope.errors import UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import Done, ScorerConfig, Work
+from toprope.journal.spec import CandidateModel
+from toprope.journal.verdict import verdict
+from toprope.models.broker import broker_for
 from toprope.protocols import Task, TaskSpec
 from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS
 from toprope.referee.bounds import depth as nested
-from toprope.referee.broker import broker_for
-from toprope.referee.messages import Done, ScorerConfig, Work
-from toprope.referee.pool import ScorerPool
-from toprope.run.records import Asks
-from toprope.run.verdict import verdict
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio
@@ -149,7 +149,7 @@ def submit(
     seed: int,
     tier: Callable[[], Choice],
     progress: Callable[[str, float], None],
-    asks: Asks | None = None,
+    asks: CandidateModel | None = None,
 ) -> dict[str, Any]:
     """The JSON object of `toprope submit` (DESIGN section 12). tier: proves one, once the candidate can be read. asks:
     the model it may ask, where the task allows one."""
@@ -160,10 +160,10 @@ def submit(
     choice = tier()
     config = ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, choice.tier, secrets.token_bytes(16))
     broker = broker_for(task, asks.model, asks.tokens) if asks is not None else None
-    pool = ScorerPool(config, 1, progress, broker=broker)
+    pool = LocalExecutor(config, 1, progress, broker=broker)
     try:
         space, rows = several([candidate.params])
-        tree, digest = pool.add(candidate.tree, space)
+        tree, digest = pool.load(candidate.tree, space)
         block = Block(tree, digest, rows, tuple(range(task.spec.splits.rungs[-1])))
         (done,) = pool.run([Work(0, block, "dev", detail=True)])
         protection = pool.protection | ({"instead": choice.instead} if choice.instead else {})
@@ -172,14 +172,14 @@ def submit(
     return {
         "candidate": candidate.id,
         "task": task_id,
-        **_judged(done),
+        **_judged(done, task.spec.answer_kinds),
         **({} if asks is None else {"model": {"name": asks.model, "tokens": broker.spent if broker else 0}}),
         "protection": protection,
         "cost": {"wall_s": round(time.monotonic() - start, 3), "cpu_s": round(done.result.cpu_s, 3)},
     }
 
 
-def _judged(done: Done) -> dict[str, Any]:
+def _judged(done: Done, answer_kinds: list[str]) -> dict[str, Any]:
     outcome = done.result.outcomes[0]
     message = done.result.messages.get(0)
     incidents = [msgspec.structs.asdict(i) for i in done.result.incidents.get(0, [])]
@@ -187,7 +187,7 @@ def _judged(done: Done) -> dict[str, Any]:
     if outcome is Outcome.OK:
         e = ratio(done.result.scores[0], done.floors, done.ceilings)
         dev = {"value": round(e.value, 4), "se": round(e.se, 4), "draws": len(done.floors)}
-    said: str | None = verdict((i["kind"], i["severity"]) for i in incidents)
+    said: str | None = verdict(((i["kind"], i["severity"]) for i in incidents), answer_kinds)
     if said == "clean" and outcome is not Outcome.OK:
         said = None  # it did nothing that could be judged
     return {"outcome": str(outcome), "message": message, "dev": dev, "incidents": incidents, "verdict": said}

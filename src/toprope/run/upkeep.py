@@ -8,23 +8,24 @@ import shutil
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-import platformdirs
-
+from toprope import paths
 from toprope.errors import RunError, UsageError
-from toprope.run.story import Story, read
-from toprope.tasks.places import vault_directory
+from toprope.journal.history import RunHistory
+from toprope.journal.reading import read
+from toprope.tasks import registry
 from toprope.types import Candidate
 
 
 def caches() -> list[Path]:
     """Folders that are made anew when they are missing."""
-    named = os.environ.get("TOPROPE_CACHE")  # a folder that may hold other things, too
-    return [Path(platformdirs.user_cache_dir("toprope")), *([Path(named) / "w2s"] if named else [])]
+    families = sorted({task_id.split("/")[0] for task_id in registry.installed()})
+    elsewhere = [states for states in map(paths.states, families) if not states.is_relative_to(paths.cache())]
+    return [paths.cache(), *(states for states in elsewhere if states.is_dir())]
 
 
-def paths() -> dict[str, str]:
+def locations() -> dict[str, str]:
     """Where things lie, by what they are."""
-    here = {"vault": str(vault_directory()), "runs": str(Path("runs").resolve())}
+    here = {"vault": str(paths.vault()), "runs": str(paths.RUNS.resolve())}
     return {**here, "caches": os.pathsep.join(map(str, caches())), "tasks": os.environ.get("TOPROPE_TASKS", "")}
 
 
@@ -35,7 +36,7 @@ def size(path: Path) -> int:
 
 def listed(folder: Path) -> list[dict[str, Any]]:
     """{"path", "bytes", "what"} of the caches, the vault and the runs in a folder, those that are there."""
-    found = [("cache", path) for path in caches()] + [("vault", vault_directory())]
+    found = [("cache", path) for path in caches()] + [("vault", paths.vault())]
     found += [("run", path) for path in run_folders(folder)]
     return [{"what": what, "path": str(path), "bytes": size(path)} for what, path in found if path.is_dir()]
 
@@ -72,8 +73,8 @@ def _row(path: Path) -> dict[str, Any]:
     best = s.test.champion if s.test is not None else s.measured
     return {
         "run": str(path),
-        "task": s.opening.task,
-        "climber": s.opening.climber.label,
+        "task": s.opening.spec.task,
+        "climber": s.opening.spec.climber.label,
         "experiments": s.experiments,
         "state": state(path, s),
         "champion": s.champion.id,
@@ -82,7 +83,7 @@ def _row(path: Path) -> dict[str, Any]:
     }
 
 
-def state(path: Path, s: Story) -> str:
+def state(path: Path, s: RunHistory) -> str:
     """climbing: a process holds it. stopped: `resume` goes on. committed: waits for a beacon. unsealed: over."""
     if s.test is not None:
         return "unsealed"

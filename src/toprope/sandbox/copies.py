@@ -16,8 +16,7 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import platformdirs
-
+from toprope import paths
 from toprope.errors import NoProtection
 from toprope.sandbox.namespaces import Layout
 
@@ -26,7 +25,7 @@ LEFT_OUT = ("*.a", "config-*", "__pycache__.tmp*")  # static libraries, which no
 
 def home() -> Path:
     """Where copies lie. Readable by nobody but their owner: rooms and children do not see this folder."""
-    return platformdirs.user_cache_path("toprope") / "interpreter"
+    return paths.cache() / "interpreter"
 
 
 def copied(plan: Layout) -> Path:

@@ -31,7 +31,7 @@ from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
 from toprope.sandbox.job import MAX_QUESTION, Case, Job, Refused, job_message, round_message
 from toprope.sandbox.patience import TICK_S, Gone, Patience
 from toprope.sandbox.process import SLOTS, Child, Ended
-from toprope.types import Incident, Outcome, Round
+from toprope.types import Incident, Outcome, Round, merged
 
 if TYPE_CHECKING:
     from toprope.sandbox.box import Sandbox
@@ -439,9 +439,8 @@ class Play:
             self._saw(variant, kind, "certain" if alone else "advisory", said)
 
     def _saw(self, variant: int, kind: str, severity: str, text: str) -> None:
-        seen = self.incidents.setdefault(variant, [])
-        if (kind, severity) not in [(i.kind, i.severity) for i in seen]:
-            seen.append(Incident(kind, severity, f"{text}, {self.where}"))
+        fresh = Incident(kind, severity, f"{text}, {self.where}")
+        self.incidents[variant] = merged([*self.incidents.get(variant, []), fresh])
 
     def _fail_all(self, outcome: Outcome, text: str) -> None:
         for variant in np.flatnonzero(self.alive).tolist():

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import UsageError
-from toprope.protocols import Baseline, Decoy, Outputs, Progress
+from toprope.protocols import Baseline, Decoy, Outputs, Progress, Secret
 from toprope.space import Space
 from toprope.tasks.spec import load_spec, load_tree, with_tuned
 from toprope.types import Draw, Json, Split, Tree
@@ -75,12 +75,18 @@ class FolderTask:
     sources: ClassVar[Mapping[str, str]] = {}
     honeypot: ClassVar[Pairs | None] = None
 
-    def __init__(self, task_id: str) -> None:
-        """Raises UsageError if the folder's task.toml is malformed or has another id."""
-        self._folder = Path(inspect.getfile(type(self))).parent
+    def __init__(self, task_id: str, folder: Path | None = None) -> None:
+        """folder: that holds task.toml; None: where the class is written. Raises UsageError if task.toml is malformed
+        or has another id."""
+        self._folder = folder or Path(inspect.getfile(type(self))).parent
         self.spec = load_spec(self._folder / "task.toml")
         if task_id != self.spec.id:
             raise UsageError(f"task {task_id!r} is not in {self._folder.name}; it has {self.spec.id}")
+
+    @property
+    def secret(self) -> Secret | None:
+        """Nothing beside the seeds of its draws."""
+        return None
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Nothing to build."""

@@ -10,7 +10,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
-import platformdirs
+
+from toprope import paths
 
 FILE = "places.jsonl"
 
@@ -23,17 +24,12 @@ class Place(msgspec.Struct, frozen=True):
     folder: str
 
 
-def vault_directory() -> Path:
-    """Where the referee's durable state lives: TOPROPE_VAULT, or the user's data directory."""
-    return Path(os.environ.get("TOPROPE_VAULT") or platformdirs.user_data_path("toprope") / "vault")
-
-
 def remember(run: str, task_id: str, folder: Path) -> None:
     """Appends one line; a later one for the same run replaces it."""
     place = Place(run, task_id, str(folder.resolve()))
     if of_run(run, task_id) == Path(place.folder):
         return
-    path = vault_directory() / FILE
+    path = paths.vault() / FILE
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "ab") as f:
@@ -58,7 +54,7 @@ def _last(places: Iterator[Place]) -> Path | None:
 def _places() -> Iterator[Place]:
     """Lines that a full disk cut short, or that somebody else wrote, are passed over."""
     try:
-        lines = (vault_directory() / FILE).read_bytes().splitlines()
+        lines = (paths.vault() / FILE).read_bytes().splitlines()
     except OSError:
         return
     for line in lines:

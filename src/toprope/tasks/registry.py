@@ -1,4 +1,7 @@
-"""Tasks by id. One line adds one; nothing of a family (nor numpy) is imported until its task is loaded."""
+"""Tasks by id: those of installed packages, by entry point, and folders of one's own.
+
+Nothing of a task (nor numpy) is imported until it is loaded: the list is made from the installation and task.toml.
+"""
 
 from __future__ import annotations
 
@@ -7,41 +10,22 @@ import importlib.util
 import os
 import sys
 import tomllib
-from collections.abc import Iterator
-from importlib import import_module
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from toprope.errors import UsageError
+from toprope import paths, plugins
+from toprope.errors import TopropeError, UsageError
 from toprope.tasks import places
 
 if TYPE_CHECKING:
     from toprope.protocols import Task
 
-TASKS = {  # id -> (module, factory called with the id, task.toml in toprope_tasks)
-    "monitorability/scratchpad-v1": ("toprope_tasks.monitorability", "make", "monitorability/task.toml"),
-    "control/attack-v1": ("toprope_tasks.control.attack", "make", "control/attack/task.toml"),
-    "control/codewatch-v1": ("toprope_tasks.control.codewatch", "make", "control/codewatch/task.toml"),
-    "control/monitor-bank-v1": ("toprope_tasks.control.monitorbank", "make", "control/monitorbank/task.toml"),
-    "control/protocol-v1": ("toprope_tasks.control", "make", "control/task.toml"),
-    "mirror/calgrid-v1": ("toprope_tasks.mirror.calgrid", "make", "mirror/calgrid/task.toml"),
-    "mirror/rpn-v1": ("toprope_tasks.mirror.rpn", "make", "mirror/rpn/task.toml"),
-    "proxy/reward-model-v1": ("toprope_tasks.proxy", "make", "proxy/task.toml"),
-    "w2s/probe-v1": ("toprope_tasks.w2s.task", "make", "w2s/probe-v1.toml"),
-    "w2s/probe-hard-v1": ("toprope_tasks.w2s.task", "make", "w2s/probe-hard-v1.toml"),
-    "w2s/probe-runs-v1": ("toprope_tasks.w2s.task", "make", "w2s/probe-runs-v1.toml"),
-}
 TESTING = {  # loadable by id, not listed: they are no alignment tasks
-    "testing/asking-v1": ("toprope.testing.coin", "make", ""),
-    "testing/coin-v1": ("toprope.testing.coin", "make", ""),
-    "testing/nonce-v1": ("toprope.testing.coin", "make", ""),
-    "testing/rough-coin-v1": ("toprope.testing.coin", "make", ""),
-    "testing/sly-coin-v1": ("toprope.testing.coin", "make", ""),
+    f"testing/{name}-v1": "toprope.testing.coin:make" for name in ("asking", "coin", "nonce", "rough-coin", "sly-coin")
 }
-
-
 OWN = "TOPROPE_TASKS"  # folders with tasks of one's own, separated as in PATH
 NULL = "~null"  # after an id: its null-skill twin
 
@@ -70,9 +54,10 @@ def find(name: str) -> str:
 
 
 def _learn(folder: Path) -> str:
+    """Makes a folder's task known here and, by the environment, to the processes we start: the one place that does."""
     task_id = _id(folder)
-    if task_id in TASKS | TESTING:
-        raise UsageError(f"task folder {folder} has the id {task_id!r} of a shipped task; give it another in task.toml")
+    if why := _taken(task_id):
+        raise UsageError(f"task folder {folder}: {why}; give it another in task.toml")
     folders = [str(folder.resolve()), *filter(None, os.environ.get(OWN, "").split(os.pathsep))]
     os.environ[OWN] = os.pathsep.join(dict.fromkeys(folders))
     return task_id
@@ -104,13 +89,19 @@ def for_run(run: str, task_id: str, folder: Path | None) -> str:
 
 def is_known(task_id: str) -> bool:
     name = task_id.removesuffix(NULL)
-    return name in TASKS | TESTING or name in own()
+    return name in TESTING or name in installed() or name in own()
+
+
+def installed() -> dict[str, plugins.Plugin]:
+    """id -> entry point of the tasks of installed packages."""
+    return plugins.registered(plugins.TASKS)
 
 
 def known(task_id: str) -> None:
-    """Raises UsageError, naming what exists, for an unknown id."""
+    """Raises UsageError for an id that is unknown, naming what exists, or that several packages register."""
+    plugins.find(plugins.TASKS, task_id.removesuffix(NULL))
     if not is_known(task_id):
-        there = sorted([*TASKS, *own()])
+        there = sorted([*installed(), *own()])
         near = difflib.get_close_matches(task_id, there, 1, 0.6)
         meant = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(
@@ -153,7 +144,15 @@ def _wrong(folder: Path) -> str:
         task_id = _id(folder)
     except UsageError as e:
         return str(e)
-    return f"its id {task_id!r} is that of a shipped task" if task_id in TASKS | TESTING else ""
+    return _taken(task_id)
+
+
+def _taken(task_id: str) -> str:
+    """What is wrong with this id for a task of one's own."""
+    if task_id in TESTING:
+        return f"its id {task_id!r} is that of a task shipped for tests"
+    plugin = installed().get(task_id)
+    return f"its id {task_id!r} is that of a task shipped with {plugin.package}" if plugin is not None else ""
 
 
 def _id(folder: Path) -> str:
@@ -162,11 +161,24 @@ def _id(folder: Path) -> str:
     return load_spec(folder / "task.toml").id
 
 
-def load(task_id: str) -> Task:
-    """Make a task. Raises UsageError for an unknown id."""
+def load(task_id: str, vault: Path | None = None) -> Task:
+    """Make a task. vault: whose secret it uses where it keeps one; None: this user's. Raises UsageError for an unknown
+    id, and for a task that cannot be made."""
+    from toprope.protocols import keeps_secret
+
     known(task_id)
     name = task_id.removesuffix(NULL)
-    task = _own(name, own()[name]) if name not in TASKS | TESTING else _shipped(name)
+    make, source = _factory(name)
+    try:
+        task: Task = make(name)
+    except TopropeError:
+        raise
+    except Exception as e:
+        why = " ".join(f"{type(e).__name__}: {e}".split())
+        raise UsageError(f"{source} cannot be made: {why}; mend its constructor") from e
+    _complete(task, name, source)
+    if keeps_secret(task):
+        task.open_secret(vault or paths.vault())
     if name != task_id:
         from toprope.tasks.null import NullTwin
 
@@ -174,14 +186,29 @@ def load(task_id: str) -> Task:
     return task
 
 
-def _shipped(name: str) -> Task:
-    module, factory, _ = (TASKS | TESTING)[name]
-    task: Task = getattr(import_module(module), factory)(name)
-    return task
+def _factory(name: str) -> tuple[Callable[[str], Any], str]:
+    """What makes a task, and who it is of, for complaints."""
+    if name in TESTING:
+        return plugins.imported(TESTING[name], f"task {name!r}", "install toprope again"), f"task {name!r}"
+    plugin = installed().get(name)
+    if plugin is not None:
+        return plugin.load(), str(plugin)
+    return _own(name, own()[name]), f"task {name!r} in {own()[name]}"
 
 
-def _own(name: str, folder: Path) -> Task:
-    """What `make(task_id)` in the folder's task.py gives. It runs in the referee, as its author's own code."""
+def _complete(task: Any, name: str, source: str) -> None:
+    """Raises UsageError for an object that is no `protocols.Task`, or is another task than was asked for."""
+    from toprope.protocols import Task
+
+    lacks = [m for m in (*Task.__annotations__, *vars(Task)) if not m.startswith("_") and not hasattr(task, m)]
+    if lacks:
+        raise UsageError(f"{source} has no {', '.join(lacks)}; see toprope.protocols.Task, or build on FolderTask")
+    if task.spec.id != name:
+        raise UsageError(f"{source} says that it is {task.spec.id!r}; its spec must have the id it is registered by")
+
+
+def _own(name: str, folder: Path) -> Callable[[str], Any]:
+    """`make` of the folder's task.py. It runs in the referee, as its author's own code."""
     path = folder / "task.py"
     module_name = "toprope_own_" + "".join(c if c.isalnum() else "_" for c in name)
     if module_name not in sys.modules:
@@ -195,22 +222,40 @@ def _own(name: str, folder: Path) -> Task:
         except Exception as e:
             del sys.modules[module_name]
             raise UsageError(f"task {path} cannot be loaded: {type(e).__name__}: {e}") from e
-    make = getattr(sys.modules[module_name], "make", None)
+    make: Callable[[str], Any] | None = getattr(sys.modules[module_name], "make", None)
     if make is None:
         raise UsageError(f"task {path} defines no make(task_id); end it with `make = YourTask`")
-    task: Task = make(name)
-    return task
+    return make
 
 
 def available() -> list[Listing]:
-    """Every registered task and the user's own, sorted by id."""
-    paths = {task_id: Path(__file__).parents[2] / "toprope_tasks" / toml for task_id, (_, _, toml) in TASKS.items()}
-    paths |= {task_id: folder / "task.toml" for task_id, folder in own().items()}
-    return [_listing(task_id, paths[task_id]) for task_id in sorted(paths)]
+    """The tasks of installed packages and the user's own, sorted by id; what cannot be listed stands in `unlisted`."""
+    return [card for card in _cards() if isinstance(card, Listing)]
+
+
+def unlisted() -> list[str]:
+    """One line for each task of a package that cannot be listed: which package, and why."""
+    return [*plugins.clashes(plugins.TASKS), *(card for card in _cards() if isinstance(card, str))]
+
+
+def _cards() -> Iterator[Listing | str]:
+    """What task.toml says of each task, or why it cannot be read."""
+    there: dict[str, plugins.Plugin | Path] = {**own(), **installed()}
+    for task_id, source in sorted(there.items()):
+        folder = source.folder if isinstance(source, plugins.Plugin) else source
+        try:
+            if folder is None:
+                raise ValueError("its module is not installed")
+            yield _listing(task_id, folder / "task.toml")
+        except (OSError, ValueError, KeyError, TypeError, AttributeError) as e:
+            why = f"its task.toml lacks {e}" if isinstance(e, KeyError) else " ".join(str(e).split())
+            yield f"{source}: {why}; update or uninstall the package"
 
 
 def _listing(task_id: str, path: Path) -> Listing:
     card = tomllib.loads(path.read_text(encoding="utf-8"))
+    if card["id"] != task_id:
+        raise ValueError(f"{path} has the id {card['id']!r}")
     return Listing(
         id=task_id,
         family=task_id.split("/")[0],

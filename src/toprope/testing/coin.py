@@ -60,7 +60,7 @@ _ROUND = Round((Call("answer", ("nonce",), returns=(Array("answer", "f8", (3,)),
 class Coin:
     """protocols.Task. acts: how candidates may behave, besides "ok"."""
 
-    hidden_weights = ""
+    secret = None
 
     def __init__(self, task_id: str, faces: int, acts: tuple[str, ...] = ("ok",)) -> None:
         self.spec = TaskSpec(

@@ -15,9 +15,11 @@ from markupsafe import Markup
 
 from toprope import figures
 from toprope.errors import UsageError
+from toprope.journal import page
+from toprope.journal.export import summary
+from toprope.journal.history import RunHistory
+from toprope.journal.reading import read
 from toprope.protocols import Baseline, TaskSpec
-from toprope.run import page, spec
-from toprope.run.story import Story, read, summary
 from toprope.tasks import registry
 from toprope.view import text
 from toprope.view.team import difference, team
@@ -38,15 +40,15 @@ def write(directory: Path, output: Path | None = None) -> Path:
     return path
 
 
-def render(s: Story) -> str:
-    task = registry.load(s.opening.task)
+def render(s: RunHistory) -> str:
+    task = registry.load(s.opening.spec.task)
     environment = jinja2.Environment(
         loader=jinja2.FileSystemLoader(HERE), autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined
     )
     return environment.get_template("report.html.jinja").render(_context(s, task.spec, dict(task.baselines())))
 
 
-def _context(s: Story, card: TaskSpec, baselines: dict[str, Baseline]) -> dict[str, Any]:
+def _context(s: RunHistory, card: TaskSpec, baselines: dict[str, Baseline]) -> dict[str, Any]:
     o, test = s.opening, s.test
     level = 100 * (1 - 0.05 / test.opening) if test else 95.0
     against = _against(s, baselines)
@@ -80,27 +82,25 @@ def _context(s: Story, card: TaskSpec, baselines: dict[str, Baseline]) -> dict[s
     }
 
 
-def _team(s: Story) -> dict[str, Any] | None:
+def _team(s: RunHistory) -> dict[str, Any] | None:
     found = team(s)
     return None if found is None else {**found, "figure": Markup(found["figure"])}
 
 
-def _flags(s: Story) -> list[tuple[str, str]]:
+def _flags(s: RunHistory) -> list[tuple[str, str]]:
     """What a reader must know before believing the number above."""
     flags = []
     if s.opening.protection.get("tier") == "none":
         flags.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
     if (model := summary(s)["model"]) is not None:
         flags.append(("", f"M{text.model(model)[1:]}."))
-    if s.opening.rehearsal is not None:
+    if s.opening.spec.rehearsal is not None:
         flags.append(
             ("", "Rehearsal: the hidden draws come from a secret given on the command line. Certifies nothing.")
         )
-    if "public" in s.opening.hidden:
-        flags.append(
-            ("", f"{text.hidden(s.opening.hidden).capitalize()}. Somebody who studies it could gain an edge; "
-                 f"{text.private(s.opening.hidden)} makes it private.")
-        )  # fmt: skip
+    if (secret := s.opening.kept) is not None and secret.public:
+        label = secret.label[:1].upper() + secret.label[1:]
+        flags.append(("", f"{label}. Somebody who studies it could gain an edge; {secret.remedy} makes it private."))
     if certain := s.incidents("certain"):
         flags.append(
             ("bad", f"{len(certain)} certain incidents, listed below: these candidates were kept from the gate.")
@@ -108,7 +108,7 @@ def _flags(s: Story) -> list[tuple[str, str]]:
     return flags
 
 
-def _against(s: Story, baselines: dict[str, Baseline]) -> list[dict[str, Any]]:
+def _against(s: RunHistory, baselines: dict[str, Baseline]) -> list[dict[str, Any]]:
     if s.test is None:
         return []
     order = sorted(s.test.baselines, key=lambda n: -s.test.baselines[n].value)  # type: ignore[union-attr]
@@ -139,7 +139,7 @@ def _verdict(against: list[dict[str, Any]]) -> str:
     return f"The champion is above {len(above)} of {len(against)}; not shown to be above: {', '.join(not_above)}."
 
 
-def _forest(s: Story, baselines: dict[str, Baseline], card: TaskSpec) -> str:
+def _forest(s: RunHistory, baselines: dict[str, Baseline], card: TaskSpec) -> str:
     if s.test is None:
         return ""
     bars = [figures.Bar("champion", s.test.champion.value, s.test.champion.lo, s.test.champion.hi, "champion")]
@@ -150,7 +150,7 @@ def _forest(s: Story, baselines: dict[str, Baseline], card: TaskSpec) -> str:
     return figures.intervals(bars, card.metric.name)
 
 
-def _climb(s: Story, card: TaskSpec) -> str:
+def _climb(s: RunHistory, card: TaskSpec) -> str:
     points = [(g.experiments, g.best) for g in s.generations if g.best is not None]
     barriers = [g.experiments for g in s.generations]
     asked_at = {a.candidate.id: next((b for b in barriers if b > a.experiment), s.experiments) for a in s.asked}
@@ -162,7 +162,7 @@ def _climb(s: Story, card: TaskSpec) -> str:
     return figures.climb([p[0] for p in points], [p[1] for p in points], promotions, s.experiments, card.metric.name)
 
 
-def _answers(s: Story) -> list[dict[str, Any]]:
+def _answers(s: RunHistory) -> list[dict[str, Any]]:
     dev = {a.candidate.id: a.dev for a in s.asked}
     return [
         {
@@ -177,13 +177,13 @@ def _answers(s: Story) -> list[dict[str, Any]]:
     ]
 
 
-def _changes(s: Story) -> list[tuple[str, Any, Any]]:
+def _changes(s: RunHistory) -> list[tuple[str, Any, Any]]:
     space = s.opening.space
     start = space.decode(space.default())
     return [(k, start.get(k, ""), v) for k, v in s.champion.params.items() if start.get(k) != v]
 
 
-def _command(s: Story) -> str:
+def _command(s: RunHistory) -> str:
     o = s.opening
     trusted = "none" if o.tier == "none" else None
-    return shlex.join(spec.command(o, tier=trusted, unseal=s.test is not None, report=True))
+    return shlex.join(o.spec.argv(tier=trusted, unseal=s.test is not None, report=True))

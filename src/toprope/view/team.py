@@ -8,14 +8,15 @@ from typing import Any
 
 from toprope import figures
 from toprope.figures import Chart, Line
+from toprope.journal.export import researchers
+from toprope.journal.history import RunHistory
 from toprope.run import ideas
-from toprope.run.story import Story, researchers
 
 FINDINGS, LINES = 60, 400  # told in full; of a diff
 COMPARED, WIDTH = 1000, 400  # lines of each side that are compared, in all; characters of a line
 
 
-def team(s: Story) -> dict[str, Any] | None:
+def team(s: RunHistory) -> dict[str, Any] | None:
     """None for a climb without authors."""
     made = [(int(b.experiments[0]), b.author) for b in s.blocks if b.author is not None]
     if not made and not researchers(s):
@@ -36,12 +37,12 @@ def team(s: Story) -> dict[str, Any] | None:
         "more": max(0, len(s.findings) - FINDINGS),
         "tokens": sum(x.tokens for x in s.spent),
         "dollars": sum(x.dollars for x in s.spent),
-        "counted": bool(s.opening.plan is not None and s.opening.plan.model),
+        "counted": bool(s.opening.spec.plan is not None and s.opening.spec.plan.model),
     }
 
 
 def _rows(
-    s: Story, made: list[tuple[int, Any]], numbers: list[int], found: dict[str, ideas.Idea]
+    s: RunHistory, made: list[tuple[int, Any]], numbers: list[int], found: dict[str, ideas.Idea]
 ) -> Iterator[dict[str, Any]]:
     """One an author, by name."""
     values = _values(s)
@@ -66,7 +67,7 @@ def _rows(
         }
 
 
-def _values(s: Story) -> dict[int, float]:
+def _values(s: RunHistory) -> dict[int, float]:
     """Experiment -> dev value, of those that ended ok."""
     o = s.opening
     gap = float((o.ceilings - o.floors).sum())
@@ -90,7 +91,7 @@ def _figure(numbers: list[int], read: list[ideas.Idea]) -> str:
     return figures.curves(Chart("diversity of ideas and complexity of code", "experiments of authors", "share", lines))
 
 
-def difference(s: Story) -> str:
+def difference(s: RunHistory) -> str:
     """Unified diff of the champion's files against the starter's, cut after LINES lines; empty if they are the same.
 
     How long a comparison takes is up to the text, and grows with the square of its lines: few are compared."""

@@ -6,15 +6,17 @@ import sys
 import time
 from typing import Any
 
-from toprope.referee.messages import Answer, Opened
-from toprope.run.records import Asked, BlockRecord, Generation, Opening
+import msgspec
+
+from toprope.journal.records import Asked, BlockRecord, Generation, Opening
+from toprope.referee.recorded import Answer, Opened
 from toprope.view import text
 
 BARS = "▁▂▃▄▅▆▇█"
 
 
 class State:
-    """Everything the panel shows, filled by the session's events (replayed ones included)."""
+    """Everything the panel shows, filled by the run's records (those of earlier sittings included)."""
 
     def __init__(self) -> None:
         self.opening: Opening | None = None
@@ -45,40 +47,56 @@ class State:
             self.waited += now - self.waits[0]
         self.waits = None if seconds is None else (now, seconds)
 
-    def opened(self, opening: Opening) -> None:
+    def hear(self, record: msgspec.Struct) -> None:
+        """Those that change what is shown."""
+        match record:
+            case Opening():
+                self._opened(record)
+            case BlockRecord():
+                self._block(record)
+            case Generation():
+                self._generation(record)
+            case Asked():
+                self._asked(record)
+            case Answer():
+                self._answer(record)
+            case Opened():
+                self._tested(record)
+
+    def _opened(self, opening: Opening) -> None:
         self.opening, self.doing = opening, None
         self.started = time.monotonic()
 
-    def block(self, block: BlockRecord) -> None:
+    def _block(self, block: BlockRecord) -> None:
         self.cpu += block.cpu_s
         self.scored += len(block.experiments) if block.lo == 0 else 0
         for outcome in block.outcomes.values():
             self.failed[outcome] = self.failed.get(outcome, 0) + 1
 
-    def generation(self, generation: Generation) -> None:
+    def _generation(self, generation: Generation) -> None:
         self.last = generation
         self.elapsed_before, self.started = generation.elapsed, time.monotonic()
         if generation.best is not None:
             self.best.append(generation.best)
 
-    def gate(self, event: Asked | Answer) -> None:
-        if isinstance(event, Asked):
-            self.asked += event.clean
-            self.waiting = event.clean
-            if not event.pure:
-                self.events.append(f"experiment {event.experiment}: dev scores changed when run alone; not attempted")
-            return
+    def _asked(self, asked: Asked) -> None:
+        self.asked += asked.clean
+        self.waiting = asked.clean
+        if not asked.pure:
+            self.events.append(f"experiment {asked.experiment}: dev scores changed when run alone; not attempted")
+
+    def _answer(self, answer: Answer) -> None:
         self.waiting = False
-        if event.promoted and event.measured is not None:
-            self.promotions, self.measured = self.promotions + 1, event.measured
-            m = event.measured
+        if answer.promoted and answer.measured is not None:
+            self.promotions, self.measured = self.promotions + 1, answer.measured
+            m = answer.measured
             self.events.append(
                 f"attempt {self.asked}: PROMOTE, measured {m.value:.3f} [{m.lo:.3f}, {m.hi:.3f}] on fresh data"
             )
         else:
             self.events.append(f"attempt {self.asked}: not yet")
 
-    def tested(self, test: Opened) -> None:
+    def _tested(self, test: Opened) -> None:
         e = test.champion
         self.doing = None
         self.events.append(f"sealed test: {e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}] over {test.draws} draws")
@@ -94,9 +112,9 @@ class State:
         o, done = self.opening, self.last.experiments if self.last else 0
         if o is None:
             return 0.0
-        if o.experiments is not None:
-            return min(1.0, max(done, self.scored) / o.experiments)
-        return min(1.0, self.elapsed / (60 * o.minutes)) if o.minutes else 0.0
+        if o.spec.experiments is not None:
+            return min(1.0, max(done, self.scored) / o.spec.experiments)
+        return min(1.0, self.elapsed / (60 * o.spec.minutes)) if o.spec.minutes else 0.0
 
     def sparkline(self, width: int = 40) -> str:
         values = self.best[:: max(1, -(-len(self.best) // width))]
@@ -133,12 +151,13 @@ class State:
 
 def header(o: Opening) -> list[str]:
     """What runs and what its result will be worth, once, before it starts."""
-    budget = f"{o.experiments} experiments" if o.experiments is not None else f"{o.minutes:g} minutes"
+    budget = f"{o.spec.experiments} experiments" if o.spec.experiments is not None else f"{o.spec.minutes:g} minutes"
     place = f"run {o.number} on this task, vault of {o.vault_since}" if o.certifying else "certifies nothing"
+    secret = f" {o.kept.label};" if o.kept is not None else ""
     lines = [
-        f"toprope  {o.task}  {o.climber.label}, seed {o.seed}, {budget}",
+        f"toprope  {o.spec.task}  {o.spec.climber.label}, seed {o.spec.seed}, {budget}",
         text.protection(o.protection),
-        f"referee: {place}; {text.hidden(o.hidden)}; the gate resolves a gain of {o.detectable:.2f}",
+        f"referee: {place};{secret} the gate resolves a gain of {o.detectable:.2f}",
     ]
     return [text.clean(line) for line in lines]
 
@@ -178,34 +197,21 @@ class Plain:
         if ended:
             self._done.add(what)
 
-    def opened(self, opening: Opening) -> None:
-        self.state.opened(opening)
-        for line in header(opening):
-            self.say(line)
-
-    def block(self, block: BlockRecord) -> None:
-        self.state.block(block)
-
-    def generation(self, generation: Generation) -> None:
-        self.state.generation(generation)
+    def hear(self, record: msgspec.Struct) -> None:
+        self.state.hear(record)
+        if isinstance(record, Opening):
+            for line in header(record):
+                self.say(line)
         self._flush()
-        if time.monotonic() - self._said > self.every_s:
+        if isinstance(record, Generation) and time.monotonic() - self._said > self.every_s:
             self._said = time.monotonic()
             self.say("  ".join(f"{k}: {v}" for k, v in self.state.lines()))
-
-    def gate(self, event: Asked | Answer) -> None:
-        self.state.gate(event)
-        self._flush()
 
     def wait(self, seconds: float | None) -> None:
         self.state.wait(seconds)
         if seconds is not None and seconds >= 1:
             self._said = time.monotonic()
             self.say(f"waiting {seconds:.0f} s for the gate: its answers leave on a schedule, whatever the work takes")
-
-    def tested(self, test: Opened) -> None:
-        self.state.tested(test)
-        self._flush()
 
 
 class Panel:
@@ -225,10 +231,6 @@ class Panel:
             redirect_stderr=False,
         )
         self.progress = self.state.progress
-        self.block = self.state.block
-        self.generation = self.state.generation
-        self.gate = self.state.gate
-        self.tested = self.state.tested
         self.wait = self.state.wait
 
     def __enter__(self) -> Panel:
@@ -238,9 +240,11 @@ class Panel:
     def __exit__(self, *exc: Any) -> None:
         self._live.__exit__(*exc)
 
-    def opened(self, opening: Opening) -> None:
-        self.state.opened(opening)
-        first, *rest = header(opening)
+    def hear(self, record: msgspec.Struct) -> None:
+        self.state.hear(record)
+        if not isinstance(record, Opening):
+            return
+        first, *rest = header(record)
         self._console.print(first, style="bold", markup=False, highlight=False)
         for line in rest:
             style = "bold red" if "NONE" in line else "dim"

@@ -82,8 +82,8 @@ def ending(s: dict[str, Any], unseal: str) -> str:
             "this run certifies nothing: "
             + ("no protection" if s["protection"].get("tier") == "none" else "rehearsal secret")
         )
-    if "public" in s["hidden"]:
-        lines.append(f"{hidden(s['hidden'])}; `{private(s['hidden'])}` makes it private")
+    if s["secret"] is not None and s["secret"]["public"]:
+        lines.append(f"{s['secret']['label']}; `{s['secret']['remedy']}` makes it private")
     if s["model"] is not None:
         lines.append(model(s["model"]))
     if "sitting" in s["cost"]:
@@ -105,18 +105,6 @@ def model(said: dict[str, Any]) -> str:
     money = f", ${said['dollars']:.2f}" if said["dollars"] else ""
     name = clean(said["name"])
     return f"model: candidates asked {name}, {said['replies']:,} replies, {said['tokens']:,} tokens{money}"
-
-
-def hidden(name: str) -> str:
-    """What the task keeps beside seeds, as results name it: weights, a program's dialect, logs."""
-    return name if "dialect" in name or "logs" in name else f"hidden weights: {name or 'none'}"
-
-
-def private(name: str) -> str:
-    """What replaces a public one."""
-    if "logs" in name:
-        return "TOPROPE_MONITOR_LOGS=FOLDER"
-    return "toprope vault dialect" if "dialect" in name else "toprope vault pretrain"
 
 
 def _how_to_open(s: dict[str, Any], unseal: str) -> str:
@@ -251,7 +239,7 @@ def hackrate(r: dict[str, Any]) -> str:
 
 
 def brief(r: dict[str, Any]) -> str:
-    return f"{len(r['files'])} files in {r['directory']}; {hidden(r['hidden'])}; begin with README.md"
+    return f"{len(r['files'])} files in {r['directory']}{'; ' * bool(r['secret'])}{r['secret']}; begin with README.md"
 
 
 def runs(rows: list[dict[str, Any]]) -> str:

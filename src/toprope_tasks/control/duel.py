@@ -1,4 +1,4 @@
-"""The two sides of a duel as tasks: each climbs against a frozen population of the other. See `assay/duel.py`.
+"""The two sides of a duel as tasks: each climbs against a frozen population of the other. See `match.py`.
 
 A round's task is a folder that `write` makes: task.toml, population.json, a copy of the side's starter, and a task.py
 of three lines. It is a task of its owner's, so the whole engine plays it: sandbox, gate, vault, ledger.

@@ -13,8 +13,6 @@ import secrets
 from pathlib import Path
 from typing import NamedTuple
 
-import platformdirs
-
 from toprope.errors import RunError, UsageError
 
 FILE = "mirror-dialect"
@@ -29,23 +27,21 @@ class Instance(NamedTuple):
     secret: bytes
 
 
-def load(path: Path | None = None) -> Instance:
-    """The vault's own dialect if it has one, else the public demo. Raises UsageError for a file that is none."""
-    path = path or vault() / FILE
+PUBLIC = Instance("public demo dialect", DEMO)
+
+
+def load(vault: Path) -> Instance:
+    """The vault's own dialect if it has one, else the public demo. Raises UsageError for a file of another length."""
+    path = vault / FILE
     try:
         secret = path.read_bytes()
     except FileNotFoundError:
-        return Instance("public demo dialect", DEMO)
+        return PUBLIC
     except OSError as e:
         raise UsageError(f"dialect {path}: {e.strerror}; make it readable, or move it away to use the demo") from e
     if len(secret) != SIZE:
         raise UsageError(f"dialect {path} has {len(secret)} bytes, not {SIZE}; `toprope vault dialect` makes one")
     return Instance(f"private dialect {hashlib.sha256(secret).hexdigest()[:12]}", secret)
-
-
-def vault() -> Path:
-    """Where the referee's durable state lies (the same rule as run/session.py, which tasks cannot import)."""
-    return Path(os.environ.get("TOPROPE_VAULT") or platformdirs.user_data_path("toprope") / "vault")
 
 
 def make(directory: Path) -> dict[str, str]:
@@ -60,4 +56,4 @@ def make(directory: Path) -> dict[str, str]:
         raise RunError(f"{path}: {e.strerror}; name a directory you can write in TOPROPE_VAULT") from e
     with os.fdopen(fd, "wb") as f:
         f.write(secrets.token_bytes(SIZE))
-    return {"path": str(path), "hidden": load(path).name}
+    return {"path": str(path), "hidden": load(directory).name}

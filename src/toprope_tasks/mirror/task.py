@@ -10,13 +10,15 @@ import hashlib
 import math
 from collections.abc import Mapping, Sequence
 from functools import cached_property
+from pathlib import Path
 from typing import Any, ClassVar
 
 import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.protocols import Baseline, Decoy, Dialogue, Outputs
+from toprope.errors import UsageError
+from toprope.protocols import Baseline, Decoy, Dialogue, Outputs, Progress, Secret
 from toprope.stats.tails import binomial_upper_tail
 from toprope.tasks.folder import FolderTask
 from toprope.tasks.spec import with_tuned
@@ -36,18 +38,29 @@ class Mirror(FolderTask):
 
     program: ClassVar[Program]
     read: ClassVar[tuple[str, ...]] = ()  # questions of the sketch that the first page of the manual answers
-    one_secret = True  # practice and hidden draws are of the same dialect
 
-    def __init__(self, task_id: str, own: instance.Instance | None = None) -> None:
-        """own: another instance than this vault's; for tests."""
+    def __init__(self, task_id: str, own: instance.Instance = instance.PUBLIC) -> None:
         super().__init__(task_id)
-        self._own = own or instance.load()
-        self.dialect = self.program.dialect(Dice(self._own.secret, "dialect", self.program.name))
+        self._speak(own)
+
+    def _speak(self, own: instance.Instance) -> None:
+        self._own, self.dialect = own, self.program.dialect(Dice(own.secret, "dialect", self.program.name))
 
     @property
-    def hidden_weights(self) -> str:
-        """Which dialect, as reports print it: `public demo dialect`, or `private dialect` and a hash."""
-        return self._own.name
+    def secret(self) -> Secret:
+        """Which dialect: `public demo dialect`, or `private dialect` and a hash. Practice draws are of the same one."""
+        public = self._own.secret == instance.DEMO
+        return Secret("dialect", self._own.name, public, f"toprope vault make {self.spec.id}", shared=True)
+
+    def open_secret(self, vault: Path) -> None:
+        """The vault's dialect, if it has one."""
+        self._speak(instance.load(vault))
+
+    def make_secret(self, vault: Path, seed: int | None, progress: Progress) -> Path:
+        """32 random bytes. Raises UsageError for a seed."""
+        if seed is not None:
+            raise UsageError(f"--seed {seed}: a dialect is made of random bytes alone; leave the seed out")
+        return Path(instance.make(vault)["path"])
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
         return suite.generate(self.program, self.dialect, self._own, split, index, seed)

@@ -7,7 +7,6 @@ the weights; the folder is renamed into place whole, so two processes building a
 
 from __future__ import annotations
 
-import os
 import shutil
 import tempfile
 from pathlib import Path
@@ -15,9 +14,9 @@ from typing import Any
 
 import msgspec
 import numpy as np
-import platformdirs
 from numpy.typing import NDArray
 
+from toprope import paths
 from toprope.protocols import Progress
 from toprope_tasks.w2s import corpus, lm
 from toprope_tasks.w2s.cells import USABLE
@@ -45,16 +44,11 @@ class Bank(msgspec.Struct, frozen=True):
         return corpus.answers(np.asarray(self.ops), np.asarray(self.digits))
 
 
-def cache_dir() -> Path:
-    """Where banks are kept: $TOPROPE_CACHE, else the platform's cache folder of this user."""
-    return Path(os.environ.get("TOPROPE_CACHE") or platformdirs.user_cache_dir("toprope")) / "w2s"
-
-
 def open_bank(weights: Path, progress: Progress, lines_per_op: int = LINES_PER_OP) -> Bank:
     """The bank of a weights file, from the cache or built now (some 7 s)."""
     strong, weak = lm.load(weights)
     identity = lm.digest({f"s{k}": v for k, v in strong.items()} | {f"w{k}": v for k, v in weak.items()})
-    folder = cache_dir() / f"bank-{VERSION}-{lines_per_op}-{identity[:24]}"
+    folder = paths.states("w2s") / f"bank-{VERSION}-{lines_per_op}-{identity[:24]}"
     if not folder.is_dir():
         _install(build(strong, weak, progress, lines_per_op), folder)
     return Bank(*(np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False) for part in PARTS))

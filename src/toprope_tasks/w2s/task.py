@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import os
 from collections.abc import Mapping
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,24 +19,29 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import UsageError
-from toprope.protocols import Baseline, Decoy, Dialogue, Outputs, Progress
-from toprope.tasks.spec import load_spec
+from toprope.protocols import Baseline, Decoy, Dialogue, Outputs, Progress, Secret
+from toprope.tasks.folder import FolderTask
 from toprope.types import Array, Call, Draw, Floats, Round, Split, Tree
 from toprope_tasks.w2s import baselines, cells, draws, space, student
 from toprope_tasks.w2s.bank import LINES_PER_OP, open_bank
-from toprope_tasks.w2s.pretrain import PRIVATE
+from toprope_tasks.w2s.pretrain import PRIVATE, for_vault
 
 HERE = Path(__file__).parent
 VISIBLE = tuple(HERE / "weights" / f"visible-{i}.npz" for i in (1, 2, 3))  # dev draws take turns over these lineages
 DEMO = HERE / "weights" / "demo.npz"
 CHUNK = 125  # test rows a candidate's own student sees at once
 BATCH = 32  # probes fitted together: beyond this the columns leave the cache
+WEIGHTS = "TOPROPE_W2S_WEIGHTS"  # names a weights file for the hidden splits
 RUN_WEAK, RUN_GAP = 0.70, 0.10  # a random run concept is drawn again until its draw clears these
-TIERS = {"w2s/probe-v1": "standard", "w2s/probe-hard-v1": "hard", "w2s/probe-runs-v1": "runs"}
+TIERS = {  # id -> (which cells, the folder of its task.toml)
+    "w2s/probe-v1": ("standard", "probe"),
+    "w2s/probe-hard-v1": ("hard", "hard"),
+    "w2s/probe-runs-v1": ("runs", "random"),
+}
 
 
 def make(task_id: str) -> WeakToStrong:
-    """The task of an id in `TIERS`; hidden weights from $TOPROPE_W2S_WEIGHTS if set."""
+    """The task of an id in `TIERS`."""
     return WeakToStrong(task_id)
 
 
@@ -48,23 +53,21 @@ class Coins(NamedTuple):
     test: NDArray[np.bool_]
 
 
-class WeakToStrong:
-    """One tier. weights: .npz for the hidden splits; default $TOPROPE_W2S_WEIGHTS, the vault's own, else the demo's.
-
-    lines_per_op: size of the bank; tests use a small one.
-    """
+class WeakToStrong(FolderTask):
+    """One tier. Hidden splits are made from private weights: $TOPROPE_W2S_WEIGHTS, or the vault's own, else from the
+    public demo's."""
 
     def __init__(self, task_id: str, weights: Path | None = None, lines_per_op: int = LINES_PER_OP) -> None:
-        self.spec = load_spec(HERE / f"{task_id.split('/')[1]}.toml")
+        """weights: .npz for the hidden splits, in place of all of these. lines_per_op: size of the bank; tests use a
+        small one."""
+        self.tier, folder = TIERS[task_id]
+        super().__init__(task_id, HERE / folder)
         self.space = space.grammar()
-        self.tier = TIERS[task_id]
         self._lines = lines_per_op
-        self._hidden = Path(weights or os.environ.get("TOPROPE_W2S_WEIGHTS") or _of_vault() or DEMO)
+        named = weights or os.environ.get(WEIGHTS)
+        self._fixed = named is not None
+        self._hidden = _existing(Path(named or DEMO))
         self._samplers: dict[Path, draws.Sampler] = {}
-        if not self._hidden.is_file():
-            raise UsageError(
-                f"hidden weights {str(self._hidden)!r} do not exist; expected an .npz made by `toprope vault pretrain`"
-            )
 
     @property
     def hidden_path(self) -> Path:
@@ -72,11 +75,20 @@ class WeakToStrong:
         return self._hidden
 
     @property
-    def hidden_weights(self) -> str:
-        """`public demo`, or `private` and the first 12 hex digits of the file's sha256: reports print it."""
-        if self._hidden == DEMO:
-            return "public demo"
-        return f"private {hashlib.sha256(self._hidden.read_bytes()).hexdigest()[:12]}"
+    def secret(self) -> Secret:
+        """`public demo`, or `private` and the first 12 hex digits of the file's sha256."""
+        public = self._hidden == DEMO
+        name = "public demo" if public else f"private {hashlib.sha256(self._hidden.read_bytes()).hexdigest()[:12]}"
+        return Secret("hidden weights", name, public, f"toprope vault make {self.spec.id}")
+
+    def open_secret(self, vault: Path) -> None:
+        """The vault's weights, unless others were named."""
+        if not self._fixed and (vault / PRIVATE).is_file():
+            self._hidden = vault / PRIVATE
+
+    def make_secret(self, vault: Path, seed: int | None, progress: Progress) -> Path:
+        """Pretrains a pair of models (needs the extra [torch]; minutes)."""
+        return Path(for_vault(vault, seed, progress)["path"])
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Build or map the bank of hidden states this split samples from (10 s the first time, then from the cache)."""
@@ -135,24 +147,26 @@ class WeakToStrong:
         coins = rng.integers(0, 2, len(draw.private.test_labels)) == 1
         return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, test_labels=coins))
 
-    def starter(self) -> Tree:
-        """The method grammar; with no params it is vanilla."""
-        return baselines.tree()
-
     def baselines(self) -> Mapping[str, Baseline]:
         """Published methods as points of the grammar, at defaults and `(tuned)`."""
         return baselines.baselines()
+
+    @cached_property
+    def _starter(self) -> Tree:
+        """The method grammar; with no params it is vanilla."""
+        return baselines.tree()
 
 
 def _share(progress: Progress, i: int, of: int, what: str, done: float) -> None:
     progress(what, (i + done) / of)
 
 
-def _of_vault() -> Path | None:
-    """The private weights of the vault this process serves, if it has any; the hub names its vault to its scorers."""
-    vault = os.environ.get("TOPROPE_VAULT")
-    path = Path(vault) / PRIVATE if vault else None
-    return path if path is not None and path.is_file() else None
+def _existing(weights: Path) -> Path:
+    if not weights.is_file():
+        raise UsageError(
+            f"hidden weights {str(weights)!r} do not exist; expected an .npz made by `toprope vault make w2s/probe-v1`"
+        )
+    return weights
 
 
 def _rng(task: str, split: str, index: int, seed: int) -> np.random.Generator:

@@ -13,10 +13,10 @@ from toprope.assay.fit.differences import differences
 from toprope.assay.fit.row import Check
 from toprope.assay.reference import spread
 from toprope.errors import UsageError
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
 from toprope.protocols import Task
-from toprope.referee.messages import ScorerConfig, Work
 from toprope.referee.panel import Column, Panel, by_kind
-from toprope.referee.pool import ScorerPool
 from toprope.run.submit import read_candidate
 from toprope.space import several
 from toprope.stats.betting import minimum_detectable
@@ -38,7 +38,7 @@ def probes_in(folder: Path, task: Task) -> dict[str, Candidate]:
 
 
 def candidates(task: Task, secret: bytes, tier: str, workers: int, probes: Mapping[str, Candidate]) -> Iterator[Check]:
-    pool = ScorerPool(ScorerConfig(task.spec.id, dict.fromkeys(SPLITS, secret), tier, secret), workers)
+    pool = LocalExecutor(ScorerConfig(task.spec.id, dict.fromkeys(SPLITS, secret), tier, secret), workers)
     params = task.space.decode(task.space.default()) if task.space is not None else {}
     starter = Candidate(task.starter(), params)
     known = {name: Candidate(b.tree, b.params) for name, b in task.baselines().items()}
@@ -73,10 +73,10 @@ def _running(failed: Mapping[str, str]) -> Check:
     )
 
 
-def _why(pool: ScorerPool, candidate: Candidate, outcome: Outcome) -> str:
+def _why(pool: LocalExecutor, candidate: Candidate, outcome: Outcome) -> str:
     """How it fails, with the message of a practice draw: hidden draws give none."""
     space, rows = several([candidate.params])
-    tree, digest = pool.add(candidate.tree, space)
+    tree, digest = pool.load(candidate.tree, space)
     (done,) = pool.run([Work(0, Block(tree, digest, rows, tuple(range(TOLD))), "dev", detail=True)])
     if done.result.outcomes[0] is Outcome.OK:
         return f"{outcome} on hidden draws, none on {TOLD} practice draws"

@@ -13,8 +13,8 @@ import numpy as np
 
 from toprope.assay.fit.row import Check
 from toprope.protocols import Task
-from toprope.referee.guarded import drawn
 from toprope.seeding import derive
+from toprope.tasks.guarded import drawn
 from toprope.types import Draw, Split
 
 ROOM, REPEATED = 48, 3  # hidden draws for anchors and null answers; draws made twice

@@ -24,10 +24,10 @@ from toprope.assay.fit.answers import null_score, ways
 from toprope.assay.fit.row import Check
 from toprope.errors import TopropeError
 from toprope.protocols import Task
-from toprope.referee.guarded import drawn, said
-from toprope.referee.mark import digest
 from toprope.seeding import derive
 from toprope.tasks import registry
+from toprope.tasks.guarded import drawn, said
+from toprope.tasks.mark import digest
 from toprope.types import Draw, Split
 
 DRAWS = 2  # of every split

@@ -29,13 +29,15 @@ import numpy as np
 from toprope import wire
 from toprope.assay.redteam.stage import PRACTICE, Stage
 from toprope.errors import RunError
+from toprope.executors.messages import Work
+from toprope.journal.ledger import read_entries
+from toprope.journal.records import record
 from toprope.referee.client import HubClient
-from toprope.referee.messages import Answer, HubConfig, HubReady, Opened, Unseal, Work
+from toprope.referee.messages import HubConfig, HubReady, Unseal
+from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import pace
 from toprope.referee.sealed import Vault
-from toprope.run.evaluate import Evaluator
-from toprope.run.ledger import SqliteLedger, read_entries
-from toprope.run.records import record
+from toprope.run.rerun import Isolated
 from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.types import Block, Candidate, Draw, Floats, Incident, Split
@@ -170,7 +172,7 @@ class Rig:
         return self._use(self._referee(run, None if certifying else self.rehearsal, 0))
 
     def pace(self, expected_s: float) -> int:
-        """The smallest that has its first tick after so many seconds, as a run chooses it (`run.ascent`)."""
+        """The smallest that has its first tick after so many seconds, as a run chooses it (`run.attempts`)."""
         return pace(expected_s, self.task.spec.splits.tick_s)
 
     @cached_property
@@ -291,19 +293,15 @@ class Rig:
     ) -> Iterator[tuple[Callable[[int], Floats], Callable[[], Any]]]:
         """(block, alone): dev scores (k, draws) of k copies in one child, and of one re-run as before an attempt."""
         space, rows = several([candidate.params])
-        tree, digest = self.stage.pool.add(candidate.tree, space)
-        ledger = SqliteLedger(self.folder / f"{candidate.id[:12]}.db", create=True)
-        evaluator = Evaluator(ledger, self.stage.pool, candidate.tree, space, lambda _: None)
+        tree, digest = self.stage.pool.load(candidate.tree, space)
+        isolated = Isolated(self.stage.pool, None, False)
 
         def block(k: int) -> Floats:
             work = Work(0, Block(tree, digest, rows.repeat(k, axis=0), tuple(range(draws))), "dev")
             (done,) = self.stage.pool.run([work])
             return done.result.scores
 
-        try:
-            yield block, lambda: evaluator.alone(rows[0], draws)[0]
-        finally:
-            ledger.close()
+        yield block, lambda: isolated.run(candidate, draws).scores
 
     def cli(self, *args: object) -> subprocess.CompletedProcess[str]:
         """`toprope ...` with the rig's vault, to its end."""

@@ -22,9 +22,9 @@ import numpy as np
 import toprope
 from toprope.assay.redteam.corpus import Cheat
 from toprope.assay.redteam.scorer import PLANTED
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig, Work
 from toprope.protocols import Task
-from toprope.referee.messages import ScorerConfig, Work
-from toprope.referee.pool import ScorerPool
 from toprope.referee.traps import complete_secret
 from toprope.seeding import derive, run_secret
 from toprope.space import several
@@ -69,7 +69,7 @@ class Stage:
         planted = {"token": self.token, "gold": str(self.gold), "fd": FD, "off": sorted(off)}
         known: dict[Split, bytes] = {"dev": self.secret, "val": self.secret, "measure": self.secret}
         config = ScorerConfig(task_id, known, tier, complete_secret())
-        self.pool = ScorerPool(
+        self.pool = LocalExecutor(
             config, 1, module="toprope.assay.redteam.scorer", environment={PLANTED: json.dumps(planted)}
         )
         self._exit.callback(self.pool.close)
@@ -147,7 +147,7 @@ class Stage:
     def play(self, tree: Tree, split: Split, draws: int, slice_: int = 0, params: dict[str, Any] | None = None) -> Seen:
         """One candidate in children of its own; error text comes back from dev only."""
         space, rows = several([params or self.params])
-        digest, space_digest = self.pool.add(tree, space)
+        digest, space_digest = self.pool.load(tree, space)
         block = Block(digest, space_digest, rows, tuple(range(draws)))
         slice_ = self.slice if split == "val" else slice_
         (done,) = self.pool.run([Work(0, block, split, slice_, detail=split == "dev")])

@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import platformdirs
 
+from toprope import paths
 from toprope.errors import UsageError
 from toprope.types import Json, Split
 
@@ -73,7 +73,7 @@ def transcripts(where: Path) -> list[Transcript]:
     Raises UsageError for a folder without logs, a log that cannot be read, and where the extra [llm] is missing.
     """
     files = sorted(where.glob("*.eval"))
-    kept = platformdirs.user_cache_path("toprope") / f"monitor-bank-{digest(where)[:32]}.json"
+    kept = paths.cache() / f"monitor-bank-{digest(where)[:32]}.json"
     if kept.is_file():
         try:
             return msgspec.json.decode(kept.read_bytes(), type=list[Transcript])

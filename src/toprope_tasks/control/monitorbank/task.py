@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.protocols import Dialogue, Outputs, Progress
+from toprope.protocols import Dialogue, Outputs, Progress, Secret
 from toprope.space import Space
 from toprope.stats.tails import binomial_upper_tail
 from toprope.tasks.folder import FolderTask, Pairs, Point
@@ -55,9 +55,10 @@ class MonitorBank(FolderTask):
     honeypot = Pairs("attack_gold", "suspicion", public.ITEMS)
 
     @property
-    def hidden_weights(self) -> str:
-        """What results say about the logs: the same hidden draws come from the same ones only."""
-        return f"logs {logs.digest(logs.folder())[:16]}" if logs.own() else "public demo logs"
+    def secret(self) -> Secret:
+        """Which logs: the same hidden draws come from the same ones only."""
+        name = f"logs {logs.digest(logs.folder())[:16]}" if logs.own() else "public demo logs"
+        return Secret("logs", name, not logs.own(), f"{logs.LOGS}=FOLDER")
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Reads the logs once; later they come from the cache."""

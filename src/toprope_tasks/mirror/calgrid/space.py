@@ -1,7 +1,7 @@
 """What climbers without a model search: the open questions of the sketch. The default is what cal would do."""
 
 from toprope.space import Dim, Space, choice
-from toprope_tasks.mirror.calgrid.dialect import (
+from toprope_tasks.mirror.calgrid.dialect import (  # fmt: skip
     ALIGN,
     BLANKS,
     CASES,
@@ -13,7 +13,7 @@ from toprope_tasks.mirror.calgrid.dialect import (
     PLACES,
     TITLES,
     WEEKS,
-)  # fmt: skip
+)
 
 SPACE = Space(
     [

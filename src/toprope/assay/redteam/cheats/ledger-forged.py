@@ -11,8 +11,8 @@ import msgspec
 
 from toprope import wire
 from toprope.errors import RunError
-from toprope.run.ledger import GENESIS, entry_hash, read_entries
-from toprope.run.records import record
+from toprope.journal.ledger import GENESIS, entry_hash, read_entries
+from toprope.journal.records import record
 
 CLASS = "C10"
 MEETS = "ledger commitment"

@@ -1,0 +1,96 @@
+"""What is said to and by a scorer. Every message is a typed record on a `wire.Channel`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.errors import NoProtection, TopropeError, UsageError
+from toprope.models.messages import Question, Reply
+from toprope.space import Space
+from toprope.types import Block, BlockResult, Floats, Outcome, Split, Tree
+
+
+class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
+    """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone. traps: what the
+    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`tasks/mark.py`). vault:
+    whose secret the task uses; "": this user's own."""
+
+    task: str
+    secrets: dict[Split, bytes]
+    tier: str
+    traps: bytes | None = None
+    marked: bool = False
+    vault: str = ""
+
+
+class Load(msgspec.Struct, frozen=True, tag=True):
+    """Files and spaces that later work names by digest."""
+
+    tree: Tree | None = None
+    space: Space | None = None
+
+
+class Work(msgspec.Struct, frozen=True, tag=True):
+    """Score a block on draws of a split's slice. detail: return error texts (dev only)."""
+
+    id: int
+    block: Block
+    split: Split
+    slice: int = 0
+    detail: bool = False
+    replicate: int = 0  # other candidate seeds on the same draws
+    limit_s: float | None = None  # wall and CPU seconds of a call, where they are to be less than the task allows
+
+
+class Done(msgspec.Struct, frozen=True, tag=True):
+    """The columns of one block with the anchors of its draws, each of shape (n_draws,)."""
+
+    id: int
+    result: BlockResult
+    floors: Floats
+    ceilings: Floats
+    groups: NDArray[np.int64]
+
+    def answers(self, work: Work) -> bool:
+        """Is it about this work, with a number for every draw where a variant ended ok, and none where it did not?"""
+        k, n = len(work.block.rows), len(work.block.draws)
+        r = self.result
+        anchors = (self.floors, self.ceilings, self.groups)
+        if self.id != work.id or r.scores.shape != (k, n) or any(a.shape != (n,) for a in anchors):
+            return False
+        if len(r.outcomes) != k or not set(r.messages) | set(r.incidents) <= set(range(k)):
+            return False
+        ok = np.array([o is Outcome.OK for o in r.outcomes], dtype=bool)
+        sane = np.isfinite([r.cpu_s, r.wall_s, *self.floors, *self.ceilings]).all()
+        return bool(sane and np.isfinite(r.scores[ok]).all() and np.isnan(r.scores[~ok]).all())
+
+
+class Ready(msgspec.Struct, frozen=True, tag=True):
+    """The scorer's sandbox stands and its draws can be made. mark: digests of a few, where they are wished for."""
+
+    protection: dict[str, Any]
+    mark: dict[str, str] = {}
+
+
+class Progress(msgspec.Struct, frozen=True, tag=True):
+    what: str
+    done: float
+
+
+class Failed(msgspec.Struct, frozen=True, tag=True):
+    """A worker that cannot go on, in words for the user."""
+
+    message: str
+    exit_code: int = 2
+
+    def error(self) -> TopropeError:
+        """The complaint as an error of this process, with its exit code."""
+        return NoProtection(self.message) if self.exit_code == 3 else UsageError(self.message)
+
+
+ToScorer = Load | Work | Reply
+FromScorer = Ready | Progress | Question | Done | Failed

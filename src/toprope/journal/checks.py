@@ -1,0 +1,255 @@
+"""Do a ledger's records make sense together? The chain shows that nobody edited it; anybody can chain nonsense.
+
+`faults` are looked for whenever a run is read: a stranger's run is shown by `report` and `export` without being run
+again, so every number that is shown must be finite and every reference must lead somewhere. What a killed run lacks is
+not a fault: blocks may be missing.
+
+`contradictions` are for `verify`. They tie the entries of a run without faults to each other, so that one figure cannot
+be changed alone by somebody who makes the whole chain anew; running the candidates again ties them to what they score.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from toprope import seeding
+from toprope.journal.history import RunHistory
+from toprope.journal.records import Asked, BlockRecord, Opening
+from toprope.journal.spec import Plan
+from toprope.protocols import Entry
+from toprope.space import MAX_LEVELS, Space
+from toprope.stats.intervals import Estimate
+from toprope.types import Anchors, Outcome
+
+LATE = 2**63  # after every experiment
+LARGEST = 1e12  # of any number in a run, in seconds, experiments or units of a score
+WIDEST = 1e20  # of a normalised value: a score of 1e9 over the smallest gap that a run may have
+FAILED = {str(o) for o in Outcome if o is not Outcome.OK}
+
+
+def faults(s: RunHistory) -> Iterator[str]:
+    """Why the records cannot be read as a run; empty for a run that toprope wrote, killed at any moment."""
+    yield from _opening(s.opening)
+    names: set[str] = set()
+    for block in s.blocks:
+        if block.id in names:
+            yield f"block {block.id!r} stands there twice"
+        names.add(block.id)
+        yield from _block(block, s.opening)
+    for i, g in enumerate(s.generations):
+        if g.number != i or not _number(g.elapsed, g.experiments, g.pruned, g.cached) or not _value(g.best or 0.0):
+            yield f"generation {i} has a wrong number or a figure that is not finite"
+    for i, f in enumerate(s.findings):
+        if f.number != i + 1 or not _named(f.author) or not _named(f.kind):
+            yield f"finding {i + 1} has a wrong number or a name that cannot be printed"
+    for spent in s.spent:
+        if not _named(spent.author) or not _number(spent.tokens, spent.dollars, spent.elapsed):
+            yield f"what {spent.author[:64]!r} spent is negative or not finite"
+    for ended in s.ended:
+        if not _named(ended.author) or len(ended.why) > 1000:
+            yield f"the end of author {ended.author[:64]!r} has an unknown reason or a number that is not finite"
+    for q in s.queried:
+        if not _named(q.author) or not _number(q.bytes, q.seconds):
+            yield f"what {q.author[:64]!r} asked the oracle has a number that is negative or not finite"
+    if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in s.replies):
+        yield "a reply of a model has a wrong key or a figure that is negative or not finite"
+    yield from _gate(s)
+    yield from _test(s)
+
+
+def _opening(o: Opening) -> Iterator[str]:
+    draws = o.floors.shape
+    if len(draws) != 1 or not draws[0] or o.ceilings.shape != draws:
+        yield f"floors and ceilings of shapes {draws} and {o.ceilings.shape}"
+    elif not (_finite(o.floors) and _finite(o.ceilings)):
+        yield "a floor or ceiling is not finite"
+    if not _number(o.started, o.detectable, o.spec.seed, o.number):
+        yield "its opening has a date, number or seed that is negative or not finite"
+    budgets = [b for b in (o.spec.experiments, o.spec.minutes) if b is not None]
+    if not budgets or not all(0 < b <= LARGEST for b in budgets):
+        yield "its budget is missing or out of range"
+    if not _writable(o.protection):
+        yield "its protection cannot be written as JSON"
+    yield from _space(o.space)
+
+
+def _space(space: Space) -> Iterator[str]:
+    if len({d.name for d in space.dims}) != len(space.dims):
+        yield "two parameters of one name"
+    for d in space.dims:
+        if not (0 < len(d.levels) <= MAX_LEVELS and 0 <= d.default < len(d.levels)):
+            yield f"parameter {d.name[:80]!r} has no default among its levels"
+        if not _writable(d.levels):
+            yield f"parameter {d.name[:80]!r} has levels that cannot be written as JSON"
+
+
+def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
+    k, sizes = b.experiments.size, o.space.sizes
+    if b.experiments.shape != (k,) or not k or not 0 <= b.lo < b.hi <= len(o.floors):
+        yield f"block {b.id[:80]!r} is about no draws or no experiments"
+        return
+    rows = (k if b.lo == 0 else 0, len(sizes))
+    if b.scores.shape != (k, b.hi - b.lo) or b.rows.shape != rows or (b.rows > sizes).any():
+        yield f"block {b.id[:80]!r} has scores or rows of other shapes"
+        return
+    if (
+        not set(b.outcomes) | set(b.messages) | set(b.incidents) <= set(range(k))
+        or not set(b.outcomes.values()) <= FAILED
+    ):
+        yield f"block {b.id[:80]!r} has an outcome that does not exist or belongs to no variant"
+    if (a := b.author) is not None and (k > 1 or b.lo or not _named(a.name) or not _writable(a.candidate.params)):
+        yield f"block {b.id[:80]!r} has an author whose name cannot be printed, or who made more than one candidate"
+    ended = np.isin(np.arange(k), list(b.outcomes))
+    if not (_finite(b.scores[~ended]) and np.isnan(b.scores[ended]).all() and _number(b.cpu_s, b.wall_s)):
+        yield f"block {b.id[:80]!r} has a score that is not finite, or one of a variant that failed"
+
+
+def _gate(s: RunHistory) -> Iterator[str]:
+    asked: dict[str, Asked] = {}
+    for a in s.asked:
+        sent = (a.made, a.experiment) if a.author == "" or _named(a.author) else (-1,)
+        if not _writable(a.candidate.params) or not _value(a.dev) or not _number(*sent):
+            yield f"the attempt of experiment {a.experiment} holds no candidate"
+            return
+        if asked.setdefault(a.candidate.id, a) is not a:
+            yield f"candidate {a.candidate.id[:12]} was sent to the gate twice"
+    answers: set[str] = set()
+    for answer in s.answers:
+        if answer.candidate not in asked or answer.candidate in answers:
+            yield f"candidate {answer.candidate[:12]!r} has an answer that nobody asked for"
+            return
+        answers.add(answer.candidate)
+        if answer.promoted != (answer.measured is not None) or not _estimates(answer.measured):
+            yield f"candidate {answer.candidate[:12]} has a promotion without its measurement, or the reverse"
+
+
+def _test(s: RunHistory) -> Iterator[str]:
+    test, committed = s.test, s.committed
+    if committed is not None and committed.candidate != s.champion.id:
+        yield "it committed to a candidate that is not its champion"
+    if test is None:
+        return
+    if committed is None:
+        yield "its test was opened without a commitment"
+    if seeding.commitment(test.secret) != s.opening.commitment:
+        yield "the revealed secret is not the one committed to"
+    if set(test.gains) != set(test.baselines) or test.opening < 1 or not _number(test.draws, test.opening, test.cpu_s):
+        yield "its test has gains over other baselines, or counts that are out of range"
+    if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in test.replies):
+        yield "a reply of a model to its hidden work has a wrong key or a figure that is not finite"
+    if not _estimates(test.champion, *test.baselines.values(), *test.gains.values()):
+        yield "its test holds an estimate that is not finite"
+
+
+def _estimates(*some: Estimate | None) -> bool:
+    return all(e is None or _value(e.value, e.lo, e.hi, e.se) for e in some)
+
+
+def _value(*some: float) -> bool:
+    return all(abs(x) <= WIDEST for x in some)  # NaN is not
+
+
+def _number(*some: float, least: float = 0.0) -> bool:
+    return all(least <= x <= LARGEST for x in some)  # NaN is neither
+
+
+def _finite(a: np.ndarray[Any, Any]) -> bool:
+    return bool((np.abs(a) <= LARGEST).all())
+
+
+def _writable(value: Any) -> bool:
+    try:
+        json.dumps(value, allow_nan=False)
+    except (ValueError, TypeError, RecursionError):
+        return False
+    return True
+
+
+def _named(name: str) -> bool:
+    return 0 < len(name) <= 64 and name.isprintable()
+
+
+# ---------------------------------------------------------------- what follows from what
+
+
+def contradictions(entries: list[Entry], history: RunHistory) -> Iterator[str]:
+    """One line for everything that does not follow, in a ledger without faults; empty for one that toprope wrote."""
+    yield from _order([e.kind for e in entries])
+    yield from _answers(history)
+    yield from _authors(history)
+    yield from _figures(history)
+
+
+def _order(kinds: list[str]) -> Iterator[str]:
+    if kinds[0] != "ask" or "sitting" not in kinds[: kinds.index("open")]:
+        yield "the run does not begin with what was asked for and a sitting"
+    if "test" in kinds and (kinds[-1] != "test" or "commit" not in kinds):
+        yield "the test is opened after a commitment, and nothing is recorded after it"
+    if "commit" in kinds and set(kinds[kinds.index("commit") + 1 :]) - {"sitting", "test"}:
+        yield "the climb went on after its commitment"
+
+
+def _answers(s: RunHistory) -> Iterator[str]:
+    """Every answer has its question, attempts count from 1 on their slice, and a PROMOTE ends the slice."""
+    asked = {a.candidate.id for a in s.asked if a.clean}
+    slice_, number = 1, 0
+    for answer in s.answers:
+        number += 1
+        if answer.candidate not in asked:
+            yield f"the answer about {answer.candidate[:12]} has no question"
+        if (answer.slice, answer.attempt) != (slice_, number):
+            yield f"attempt {number} on slice {slice_} is recorded as {answer.attempt} on {answer.slice}"
+        if answer.promoted:
+            slice_, number = slice_ + 1, 0
+    unheard = asked - {a.candidate for a in s.answers}
+    if len(unheard) > 1:  # one, if the climb was killed and never resumed
+        yield f"{len(unheard)} questions to the gate have no answer"
+
+
+def _authors(s: RunHistory) -> Iterator[str]:
+    """What a desk would not have written: a candidate made from a later one, more than an author may ask."""
+    if all(b.author is None for b in s.blocks):
+        return
+    plan = s.opening.spec.plan or Plan()
+    when: dict[str, int] = {c.id: e for e, c in sorted(s.candidates().items(), reverse=True)}
+    experiments: dict[str, int] = {}
+    attempts: dict[str, int] = {}
+    for b in s.blocks:
+        if (a := b.author) is None:
+            continue
+        experiments[a.name] = experiments.get(a.name, 0) + 1
+        if a.parent and when.get(a.parent, LATE) >= int(b.experiments[0]):
+            yield f"experiment {b.experiments[0]} names a parent that nobody had made"
+    for x in s.asked:
+        if x.author:
+            attempts[x.author] = attempts.get(x.author, 0) + 1
+            if x.made <= x.experiment:
+                yield f"experiment {x.experiment} went to the gate before it was made"
+    for what, most, counts in (("experiments", plan.experiments, experiments), ("attempts", plan.attempts, attempts)):
+        for name, n in counts.items():
+            if n > most:
+                yield f"author {name} made {n} {what}, and {most} are all it may"
+
+
+def _figures(s: RunHistory) -> Iterator[str]:
+    """What the ledger says of experiments follows from the scores it holds."""
+    o = s.opening
+    if s.spec is not None and s.spec != o.spec:
+        yield "the run that was opened is not the one that was asked for"
+    scores, failed = s.dev_scores()
+    if {e for b in s.blocks if b.lo == 0 for e in b.experiments.tolist()} != set(scores):
+        yield "some block has no candidates"
+        return
+    anchors, draws = Anchors(o.floors, o.ceilings), len(o.floors)
+    whole = {e: float(anchors.value(x)) for e, x in scores.items() if len(x) == draws and e not in failed}
+    for asked in s.asked:
+        if whole.get(asked.experiment) != asked.dev:
+            yield f"dev value {asked.dev} of experiment {asked.experiment} does not follow from its scores"
+    for generation in s.generations:
+        known = [v for e, v in whole.items() if e < generation.experiments]
+        if generation.best != (max(known) if known else None):
+            yield f"generation {generation.number}: its best value {generation.best} does not follow from the scores"

@@ -1,0 +1,154 @@
+"""A run's history as JSON: the summary that commands print, and the export of everything the run decided."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Any
+
+from toprope.journal.history import RunHistory
+from toprope.journal.records import BlockRecord, Opening
+from toprope.types import candidate_id
+
+
+def _estimate(e: Any) -> dict[str, float] | None:
+    return None if e is None else {"value": round(e.value, 4), "lo": round(e.lo, 4), "hi": round(e.hi, 4)}
+
+
+def _model(s: RunHistory) -> dict[str, Any] | None:
+    """The model that candidates could ask, and what was asked of it; hidden work is known once the test is opened."""
+    if s.opening.spec.candidate_model is None:
+        return None
+    some = [*s.replies, *(s.test.replies if s.test is not None else [])]
+    return {
+        "name": s.opening.spec.candidate_model.model,
+        "replies": len(some),
+        "tokens": sum(r.tokens for r in some),
+        "dollars": round(sum(r.dollars for r in some), 4),
+    }
+
+
+def researchers(s: RunHistory) -> list[dict[str, Any]]:
+    """Every author by name: why its work ended, what it used, what it made. tokens, dollars: None for an agent of
+    one's own, whose provider tells us nothing."""
+    made = [b.author.name for b in s.blocks if b.author is not None]
+    sent = [a.author for a in s.asked]
+    ended = {e.author: e.why for e in s.ended}
+    counted = s.opening.spec.plan is not None and bool(s.opening.spec.plan.model)
+    names = {*made, *sent, *ended, *(x.author for x in s.spent), *(f.author for f in s.findings)} - {""}
+    return [
+        {
+            "name": name,
+            "ended": ended.get(name),
+            "tokens": sum(x.tokens for x in s.spent if x.author == name) if counted else None,
+            "dollars": round(sum(x.dollars for x in s.spent if x.author == name), 4) if counted else None,
+            "experiments": made.count(name),
+            "attempts": sent.count(name),
+        }
+        for name in sorted(names)
+    ]
+
+
+def summary(s: RunHistory) -> dict[str, Any]:
+    """What `climb`, `resume` and `unseal` print under --json (DESIGN section 12)."""
+    o, spec, test = s.opening, s.opening.spec, s.test
+    return {
+        "run": s.path,
+        "task": spec.task,
+        "climber": spec.climber.label,
+        "seed": spec.seed,
+        "certifying": o.certifying,
+        "experiments": s.experiments,
+        "attempts": len([a for a in s.asked if a.clean]),
+        "promotions": len([a for a in s.answers if a.promoted]),
+        "champion": {
+            "candidate": s.champion.id,
+            "params": s.champion.params,
+            "dev": s.champion_dev,
+            "measured": _estimate(s.measured),
+            "verdict": s.verdict,
+        },
+        "baselines": {} if test is None else {name: round(e.value, 4) for name, e in test.baselines.items()},
+        "test": None
+        if test is None
+        else {**(_estimate(test.champion) or {}), "draws": test.draws, "openings": test.opening},
+        "gains": {} if test is None else {name: _estimate(e) for name, e in test.gains.items()},
+        "disclosed": s.disclosed,
+        "outcomes": s.failures(),
+        "incidents": {severity: len(s.incidents(severity)) for severity in ("certain", "advisory")},
+        "protection": o.protection,
+        "confined": o.confined,
+        "beacon": None
+        if o.spec.beacon_round is None
+        else {"round": o.spec.beacon_round, "value": test and test.beacon},
+        "committed": None if s.committed is None else s.committed.candidate,
+        "hidden": o.hidden,
+        "secret": None if o.kept is None else {"label": o.kept.label, "public": o.kept.public, "remedy": o.kept.remedy},
+        "model": _model(s),
+        "detectable": o.detectable,
+        "researchers": researchers(s),
+        "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},
+        "ledger": s.head,
+    }
+
+
+def _told(o: Opening, block: BlockRecord, i: int) -> dict[str, Any]:
+    """Who an experiment is: where an author made it, whose it is and the files, too."""
+    experiment = int(block.experiments[i])
+    if (a := block.author) is None:
+        params = o.space.decode(block.rows[i])
+        return {"experiment": experiment, "candidate": candidate_id(o.tree.digest, params), "params": params}
+    files = {name: data.decode("utf-8", "replace") for name, data in a.candidate.tree.files.items()}
+    named = {"experiment": experiment, "candidate": a.candidate.id, "params": a.candidate.params}
+    return {**named, "author": a.name, "parent": a.parent, "files": files}
+
+
+def export(s: RunHistory) -> dict[str, Any]:
+    """Everything a run decided, without times: equal for equal seed, secret and budget, on any number of workers."""
+    o = s.opening
+    rows: dict[int, dict[str, Any]] = {}
+    for block in sorted(s.blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
+        for i, experiment in enumerate(block.experiments.tolist()):
+            if block.lo == 0:
+                rows[experiment] = _told(o, block, i) | {"outcome": "ok", "scores": []}
+            row = rows.get(experiment)
+            if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
+                continue  # it has failed, or a run that was killed lacks the draws before these
+            if i in block.outcomes:
+                row["outcome"] = block.outcomes[i]
+                row["message"] = block.messages.get(i, "")
+            else:
+                row["scores"] += [round(float(x), 6) for x in block.scores[i]]
+    return {
+        "task": o.spec.task,
+        "climber": o.spec.climber.label,
+        "seed": o.spec.seed,
+        "commitment": o.commitment,
+        "tree": o.tree.digest,
+        "space": o.space.digest,
+        "experiments": [rows[k] for k in sorted(rows)],
+        "generations": [
+            {f: getattr(g, f) for f in ("number", "experiments", "best", "best_experiment", "pruned", "cached")}
+            for g in s.generations
+        ],
+        "attempts": [
+            {"candidate": a.candidate.id, "experiment": a.experiment, "dev": a.dev, "pure": a.pure} for a in s.asked
+        ],
+        "answers": [
+            {
+                "candidate": a.candidate,
+                "promoted": a.promoted,
+                "attempt": a.attempt,
+                "slice": a.slice,
+                "measured": _estimate(a.measured),
+            }
+            for a in s.answers
+        ],
+        "champion": s.champion.id,
+        "test": None
+        if s.test is None
+        else {
+            "champion": _estimate(s.test.champion),
+            "baselines": {name: _estimate(e) for name, e in s.test.baselines.items()},
+        },
+        "secret": None if s.test is None else hashlib.sha256(s.test.secret).hexdigest(),
+    }

@@ -1,0 +1,195 @@
+"""What a run's records say together: champion, measurements, failures, incidents, the verdict."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+import numpy as np
+
+from toprope.journal.records import (
+    Asked,
+    Audited,
+    BlockRecord,
+    Committed,
+    Ended,
+    Finding,
+    Generation,
+    Opening,
+    Queried,
+    Spent,
+)
+from toprope.journal.spec import RunSpec
+from toprope.journal.verdict import verdict
+from toprope.models.messages import Reply
+from toprope.referee.recorded import Answer, Opened
+from toprope.stats.gap import Gap
+from toprope.stats.leak import answer_bits
+from toprope.types import Candidate, Floats, Incident
+
+GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
+
+
+def champion(opening: Opening, asked: Iterable[Asked], answers: Iterable[Answer]) -> Candidate:
+    """The last promoted candidate, or the starter where none was promoted."""
+    promoted = [a.candidate for a in answers if a.promoted]
+    if not promoted:
+        return Candidate(opening.tree, opening.space.decode(opening.space.default()))
+    return next(a.candidate for a in asked if a.candidate.id == promoted[-1])
+
+
+class RunHistory(msgspec.Struct):
+    """All records of a run in order. head: the ledger's last hash. spec: of the first entry; None in a ledger of an
+    early version."""
+
+    path: str
+    opening: Opening
+    blocks: list[BlockRecord]
+    generations: list[Generation]
+    asked: list[Asked]
+    answers: list[Answer]
+    committed: Committed | None
+    test: Opened | None
+    audits: list[Audited]
+    head: str
+    spec: RunSpec | None = None
+    findings: list[Finding] = []
+    spent: list[Spent] = []
+    replies: list[Reply] = []
+    queried: list[Queried] = []
+    ended: list[Ended] = []
+
+    @property
+    def experiments(self) -> int:
+        return self.generations[-1].experiments if self.generations else 0
+
+    @property
+    def champion(self) -> Candidate:
+        return champion(self.opening, self.asked, self.answers)
+
+    @property
+    def champion_experiment(self) -> int:
+        """Number of the champion's experiment; 0 is the starter's."""
+        name = self.champion.id
+        return next((a.experiment for a in self.asked if a.candidate.id == name), 0)
+
+    @property
+    def champion_dev(self) -> float | None:
+        """Dev value of the champion: that of the attempt which promoted it, or the starter's own."""
+        name = self.champion.id
+        for asked in self.asked:
+            if asked.candidate.id == name:
+                return asked.dev
+        return next((g.best for g in self.generations if g.experiments == 1), None)
+
+    @property
+    def measured(self) -> Any:
+        return next((a.measured for a in reversed(self.answers) if a.promoted), None)
+
+    @property
+    def disclosed(self) -> dict[str, float]:
+        """bits that the gate disclosed about val, by what its answers said and when; late: off the first tick."""
+        bits = sum(answer_bits(a.promoted, a.tick) for a in self.answers)
+        return {"bits": round(bits, 3), "late": sum(a.tick > 0 for a in self.answers)}
+
+    @property
+    def seconds(self) -> float:
+        return self.generations[-1].elapsed if self.generations else 0.0
+
+    @property
+    def cpu_seconds(self) -> float:
+        return sum(b.cpu_s for b in self.blocks) + (self.test.cpu_s if self.test else 0.0)
+
+    def candidates(self) -> dict[int, Candidate]:
+        """Experiment -> its files and parameters."""
+        o, found = self.opening, {}
+        for b in self.blocks:
+            if b.author is not None:
+                found[int(b.experiments[0])] = b.author.candidate
+            elif b.lo == 0:
+                found |= {int(e): Candidate(o.tree, o.space.decode(b.rows[i])) for i, e in enumerate(b.experiments)}
+        return found
+
+    def dev_scores(self) -> tuple[dict[int, Floats], set[int]]:
+        """Experiment -> its scores on dev draws 0, 1, ... in order, and the experiments that did not end ok."""
+        scores: dict[int, Floats] = {}
+        failed: set[int] = set()
+        for block in sorted(self.blocks, key=lambda b: b.lo):
+            for i, experiment in enumerate(block.experiments.tolist()):
+                row = block.scores[i].astype(np.float64)
+                scores[experiment] = np.concatenate([scores[experiment], row]) if experiment in scores else row
+                if i in block.outcomes:
+                    failed.add(experiment)
+        return scores, failed
+
+    def incidents(self, severity: str) -> list[tuple[int, Incident]]:
+        """(experiment, what was seen), each kind once per experiment. Other dev scores in a lone re-run are one."""
+        found: dict[tuple[int, str], Incident] = {}
+        for experiment, incident in self._seen():
+            past = found.get((experiment, incident.kind))
+            if past is None or past.severity == "advisory":  # what was seen in company may be proved when alone
+                found[experiment, incident.kind] = incident
+        return [(experiment, i) for (experiment, _), i in sorted(found.items()) if i.severity == severity]
+
+    def _seen(self) -> Iterator[tuple[int, Incident]]:
+        """On dev, in lone re-runs, and, once the run is over, on hidden draws."""
+        for block in self.blocks:
+            for i, seen in block.incidents.items():
+                yield from ((int(block.experiments[i]), incident) for incident in seen)
+        for asked in self.asked:
+            yield from ((asked.experiment, incident) for incident in asked.incidents)
+            if not asked.pure:
+                yield asked.experiment, Incident("impure", "advisory", "its dev scores changed when it ran alone")
+        sent = {asked.candidate.id: asked.experiment for asked in self.asked}
+        for audited in self.audits:
+            yield from ((sent.get(audited.candidate, -1), incident) for incident in audited.incidents)
+        if self.test is not None and (gap := self.gap):
+            yield sent.get(self.champion.id, 0), gap
+        for candidate, seen in (self.test.incidents if self.test is not None else {}).items():
+            yield from ((sent.get(candidate, -1), incident) for incident in seen)
+
+    @property
+    def gap(self) -> Incident | None:
+        """Whether the champion's dev scores lie above its test scores by more than luck: overfit, which is no cheat."""
+        dev = self._champion_per_draw()
+        if self.test is None or dev is None or self.opening.partial:
+            return None
+        pairs = min(len(dev), len(self.test.per_draw))
+        meter = Gap(clip=1.0, margin=GAP)
+        if not meter.update(dev[:pairs], self.test.per_draw[:pairs]):
+            return None
+        said = f"dev {dev.mean():.3f}, sealed test {self.test.per_draw.mean():.3f}; log e = {meter.log_e:.1f}"
+        return Incident("overfit", "advisory", said)
+
+    def _champion_per_draw(self) -> Floats | None:
+        """(n,) normalised dev gains of the champion, if it saw all of dev."""
+        experiment, o = self.champion_experiment, self.opening
+        scores = np.full(len(o.floors), np.nan)
+        for b in self.blocks:
+            at = np.flatnonzero(b.experiments == experiment)
+            if len(at):
+                scores[b.lo : b.hi] = b.scores[at[0]]
+        if np.isnan(scores).any():
+            return None
+        return np.asarray((scores - o.floors) / (o.ceilings - o.floors).mean())
+
+    @property
+    def verdict(self) -> str | None:
+        """On the champion, once the test is opened (`verdict.py`)."""
+        if self.test is None:
+            return None
+        experiment = self.champion_experiment
+        seen = ((i.kind, s) for s in ("certain", "advisory") for e, i in self.incidents(s) if e == experiment)
+        return verdict(seen, self.opening.answer_kinds)
+
+    def failures(self) -> dict[str, int]:
+        """Outcome -> number of experiments, for those that did not end ok."""
+        ended: dict[int, str] = {}  # an experiment may fail in several blocks; it counts once
+        for block in self.blocks:
+            for i, outcome in block.outcomes.items():
+                ended.setdefault(int(block.experiments[i]), outcome)
+        counts: dict[str, int] = {}
+        for outcome in ended.values():
+            counts[outcome] = counts.get(outcome, 0) + 1
+        return dict(sorted(counts.items()))

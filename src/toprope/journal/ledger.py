@@ -1,0 +1,228 @@
+"""The run's record: append-only, hash-chained rows in SQLite (WAL, one writer).
+
+One row per block, not per experiment. State is what replaying the rows gives, so a run that was killed continues by
+reading them. The chain is checked whenever a ledger is opened; its head stands in the report and in the sealed state.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import hashlib
+import os
+import sqlite3
+import sys
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote
+
+import msgspec
+
+from toprope import wire
+from toprope.errors import RunError
+from toprope.journal.records import FORMAT, kind_of
+from toprope.protocols import Entry, Observer
+
+READS = (1, 2, FORMAT)
+SCHEMA = "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT"
+LEAST = -(2**63)  # no number of an entry is smaller
+GENESIS = hashlib.sha256(b"toprope ledger 1").hexdigest()
+
+
+def entry_hash(previous: str, seq: int, kind: str, body: bytes) -> str:
+    h = hashlib.sha256(f"{previous}\n{seq}\n{kind}\n".encode())
+    h.update(body)
+    return h.hexdigest()
+
+
+class SqliteLedger:
+    """protocols.Ledger on one file. Raises RunError for a damaged, foreign or busy file and for a full disk."""
+
+    def __init__(self, path: Path, *, create: bool = False, readonly: bool = False) -> None:
+        self.path = path
+        self._db: sqlite3.Connection = None  # type: ignore[assignment]  # until it is open
+        self._lock: int | None = None
+        self._writing = threading.RLock()  # authors' experiments and answers of the gate come from several threads
+        self.observers: list[Observer] = []  # hear every record, once it is appended
+        if not create and not path.is_file():
+            raise RunError(
+                f"no run at {path.parent}: {path.name} is missing; name a directory that `toprope climb` made"
+            )
+        self._lock = None if readonly else _take_lock(path.with_name("lock"))
+        try:
+            with self._errors():
+                self._db = sqlite3.connect(
+                    _uri(path, readonly), uri=True, isolation_level=None, check_same_thread=False
+                )
+                if create:
+                    self._create()
+                self.length, self.head = self._check_chain()
+        except BaseException:
+            self.close()
+            raise
+
+    def _create(self) -> None:
+        """Makes the table in one step; one that an earlier start left behind is kept."""
+        self._db.execute("PRAGMA journal_mode=WAL")
+        self._db.execute("PRAGMA synchronous=NORMAL")
+        if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
+            return
+        self._db.execute("BEGIN IMMEDIATE")
+        self._db.execute(f"PRAGMA user_version={FORMAT}")
+        self._db.execute(SCHEMA)
+        self._db.execute("COMMIT")
+
+    def _check_chain(self) -> tuple[int, str]:
+        (version,) = self._db.execute("PRAGMA user_version").fetchone()
+        if version not in READS:
+            raise RunError(
+                f"{self.path} has ledger format {version}, this toprope reads {', '.join(map(str, READS))}; "
+                "use the version that made it"
+            )
+        tables = self._db.execute("SELECT sql FROM sqlite_master").fetchmany(2)
+        if tables != [(SCHEMA,)]:  # a stranger's view or trigger could do anything, or have no end
+            raise RunError(f"{self.path} is no ledger of toprope: it holds other tables; restore it from a copy")
+        length, head = 0, GENESIS
+        for entry in self._checked(length, head):
+            length, head = entry.seq + 1, entry.hash
+        return length, head
+
+    def _checked(self, known: int, head: str) -> Iterator[Entry]:
+        """Entries after the first `known` ones, of which the last has the hash `head`, as the chain is followed."""
+        query = "SELECT seq, kind, body, hash FROM entries WHERE seq >= ? ORDER BY seq"
+        rows = self._db.execute(query, (known - 1 if known else LEAST,))
+        if known and ((last := rows.fetchone()) is None or (last[0], last[3]) != (known - 1, bytes.fromhex(head))):
+            raise RunError(
+                f"{self.path} was cut or made anew while it was read: entry {known - 1} is not the one that was there; "
+                "restore the file from a copy"
+            )
+        for expected, (seq, kind, body, digest) in enumerate(rows, known):
+            if not isinstance(kind, str) or not isinstance(body, bytes):
+                raise RunError(f"{self.path} is no ledger of toprope: entry {expected} has columns of other types")
+            head = entry_hash(head, expected, kind, body)
+            if seq != expected or bytes.fromhex(head) != digest:
+                raise RunError(
+                    f"{self.path} is damaged or was edited: entry {expected} does not match its hash; "
+                    "restore the file from a copy (nothing was changed)"
+                )
+            yield Entry(seq, kind, body, head)
+
+    def append(self, record: msgspec.Struct, *, safe: bool = False) -> Entry:
+        """Its kind is its type's (`records.KINDS`). When this returns it is recorded, and the observers have heard it.
+        safe: on disk, also if the power fails; otherwise only a kill loses nothing."""
+        kind, data = kind_of(record), wire.encode(record)
+        with self._writing:
+            with self._errors():
+                head = entry_hash(self.head, self.length, kind, data)
+                self._db.execute(f"PRAGMA synchronous={'FULL' if safe else 'NORMAL'}")
+                row = (self.length, kind, data, bytes.fromhex(head))
+                self._db.execute("INSERT INTO entries VALUES (?,?,?,?)", row)
+            entry = Entry(self.length, kind, data, head)
+            self.length, self.head = self.length + 1, head
+            self.tell(record)
+        return entry
+
+    def tell(self, record: msgspec.Struct) -> None:
+        """Observers hear a record that the ledger holds, in the ledger's order. One that raises hears nothing more: it
+        is a guest, and the run goes on."""
+        with self._writing:
+            for observer in list(self.observers):
+                try:
+                    observer.hear(record)
+                except Exception as e:
+                    self.observers.remove(observer)
+                    self._say(f"{type(observer).__name__} failed at a record of kind {kind_of(record)!r} and hears "
+                              f"nothing more; the record stands and the run goes on: {e!r}")  # fmt: skip
+
+    def _say(self, words: str) -> None:
+        with contextlib.suppress(OSError):
+            print(f"toprope: {words}", file=sys.stderr, flush=True)
+
+    def read(self, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
+        """Entries in order, of one kind or of all, from number `since` on. Nothing is hashed anew."""
+        where, args = ("", ()) if kind is None else (" AND kind=?", (kind,))
+        query = f"SELECT seq, kind, body, hash FROM entries WHERE seq >= ?{where} ORDER BY seq"
+        with self._errors():
+            for seq, what, body, digest in self._db.execute(query, (since, *args)).fetchall():
+                yield Entry(seq, what, body, digest.hex())
+
+    def follow(self) -> list[Entry]:
+        """What a writer, in another process perhaps, has appended since this ledger was opened or followed last.
+
+        Only these entries are hashed, on from the last one known, whose stored hash must still be the same. Raises
+        RunError for a ledger that was cut or whose chain was made anew meanwhile. An entry that was checked before and
+        edited in place since then is found by the next opening.
+        """
+        with self._writing, self._errors():
+            fresh = list(self._checked(self.length, self.head))
+            if fresh:
+                self.length, self.head = fresh[-1].seq + 1, fresh[-1].hash
+        return fresh
+
+    def close(self) -> None:
+        if self._db is not None:
+            self._db.close()
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def _errors(self) -> _Errors:
+        return _Errors(self.path)
+
+
+def _uri(path: Path, readonly: bool) -> str:
+    """The file for sqlite, its name quoted. A finished run in a directory we cannot write is read as it lies: readers
+    of a WAL file need to write beside it, and where no log lies there is nothing in it to miss."""
+    uri = f"file:{quote(os.fsencode(path))}"  # names need not be text
+    if not readonly:
+        return uri
+    log = path.with_name(path.name + "-wal")
+    return uri + ("?mode=ro" if log.exists() or os.access(path.parent, os.W_OK) else "?immutable=1")
+
+
+class _Errors:
+    """SQLite's errors in words a user can act on."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(self, _: object, e: BaseException | None, __: object) -> None:
+        if isinstance(e, sqlite3.OperationalError) and ("full" in str(e) or "I/O" in str(e)):
+            raise RunError(
+                f"cannot write {self.path}: {e}; free some space, then `toprope resume {self.path.parent}`"
+            ) from e
+        if isinstance(e, sqlite3.OperationalError) and ("unable to open" in str(e) or "readonly" in str(e)):
+            raise RunError(
+                f"cannot open {self.path}: {e}; the directory and the file must be yours to read and write"
+            ) from e
+        if isinstance(e, sqlite3.Error | msgspec.DecodeError | UnicodeDecodeError):  # it quotes damaged names
+            raise RunError(f"cannot read {self.path}: {e}; it is damaged or no ledger, restore it from a copy") from e
+
+
+def _take_lock(path: Path) -> int:
+    """One process per run. The lock goes with the process, also when it is killed."""
+    try:
+        fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    except OSError as e:
+        raise RunError(
+            f"cannot write {path}: {e.strerror}; a run needs a directory you can write, with space left"
+        ) from e
+    try:
+        fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        os.close(fd)
+        raise RunError(f"run {path.parent} is in use by another process; wait for it or stop it") from None
+    return fd
+
+
+def read_entries(path: Path) -> list[Entry]:
+    """All entries of a run directory's ledger, chain checked, without taking the lock."""
+    ledger = SqliteLedger(path / "ledger.db", readonly=True)
+    try:
+        return list(ledger.read())
+    finally:
+        ledger.close()

@@ -1,0 +1,74 @@
+"""The data of a report page: what it claims, as JSON beside what it shows, so that a machine can check the claim.
+
+The page may be older than the ledger's end and may be written by another version; the data name the entry they were
+read at, so they are compared with the ledger as it was then.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import toprope
+from toprope.journal.export import export, summary
+from toprope.journal.history import RunHistory
+
+_BLOCK = re.compile(r'<script type="application/json" id="toprope">(.*?)</script>', re.DOTALL)
+CLAIMS = ("task", "champion", "test", "ledger")  # no page of any version lacks them
+
+
+def data(s: RunHistory) -> dict[str, Any]:
+    """Every figure of a run that a page shows. The run's path is not one: a directory may be moved."""
+    decided = export(s)
+    found = {name: value for name, value in summary(s).items() if name != "run"}
+    found |= {name: decided[name] for name in ("generations", "attempts", "answers", "commitment")}
+    return {"toprope": toprope.__version__, **found}
+
+
+def block(s: RunHistory) -> str:
+    """The element that holds the data. Text in it cannot end it: what HTML could read as a tag is escaped."""
+    words = json.dumps(data(s), allow_nan=False, default=str)
+    for c in "<>&":
+        words = words.replace(c, f"\\u{ord(c):04x}")
+    return f'<script type="application/json" id="toprope">{words}</script>'
+
+
+def claimed(page: str) -> dict[str, Any] | None:
+    """The data of a page; None for a page without any. Raises ValueError for data that are not readable."""
+    blocks = _BLOCK.findall(page)
+    if not blocks:
+        return None
+    if len(blocks) > 1:
+        raise ValueError("it holds data twice")
+    try:
+        found = json.loads(blocks[0])
+    except RecursionError:
+        raise ValueError("its data are nested too deeply") from None
+    if not isinstance(found, dict) or not found.keys() >= set(CLAIMS):
+        raise ValueError(f"its data lack one of {', '.join(CLAIMS)}")
+    return found
+
+
+def differing(claim: dict[str, Any], s: RunHistory) -> list[str]:
+    """Names of the figures that are not what the ledger gives. A page of another version may have other fields: those
+    that both know are compared."""
+    ours = json.loads(json.dumps(data(s), allow_nan=False, default=str))
+    same = claim.get("toprope") == toprope.__version__
+    names = ours.keys() | claim.keys() if same else ours.keys() & claim.keys() - {"toprope"}
+    return sorted(n for n in names if n not in ours or n not in claim or not _equal(ours[n], claim[n], same))
+
+
+def _equal(ours: Any, theirs: Any, same: bool) -> bool:
+    if isinstance(ours, dict) and isinstance(theirs, dict) and not same:
+        return all(_equal(ours[k], theirs[k], same) for k in ours.keys() & theirs.keys())
+    return bool(ours == theirs)
+
+
+def shown(page: str) -> str:
+    """What a page shows, without its data and its style."""
+    return re.sub(r"<style>.*?</style>", "", _BLOCK.sub("", page), flags=re.DOTALL)
+
+
+def style(page: str) -> list[str]:
+    return re.findall(r"<style>(.*?)</style>", page, re.DOTALL)

@@ -1,0 +1,387 @@
+"""What a user asks of a run, as one value: from options of a command, to the ledger's record, and back to a command.
+
+An option is one annotated field. `options` finds it, so the command line, `from_keywords`, `keywords` and `argv` know
+it, the ledger holds it and the report prints it. Nothing heavy is imported at the top: `toprope --help` reads this
+module.
+"""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import types
+from collections.abc import Mapping
+from typing import Annotated, Any, ClassVar, NamedTuple, Self, get_args, get_origin, get_type_hints
+
+import msgspec
+
+from toprope import plugins
+from toprope.errors import UsageError
+from toprope.models.messages import SCRIPTED
+
+
+class Option(NamedTuple):
+    """How a field is given by a user. name: as a keyword, "" for the field's own; the flag is made of it. over, most: a
+    number is above the one and at most the other. mcp: an option of `toprope mcp`, too.
+
+    at, kind, many: where the value stands in a `RunSpec`, its type, and whether it may be given several times; filled
+    in from the field by `options`.
+    """
+
+    help: str
+    name: str = ""
+    over: float = 0
+    most: float = 1e9
+    mcp: bool = False
+    metavar: str | None = None
+    at: str = ""
+    kind: type = str
+    many: bool = False
+
+    @property
+    def flag(self) -> str:
+        return "--" + self.name.replace("_", "-")
+
+    def read(self, value: Any) -> Any:
+        """The value for the record. Raises UsageError for a number out of range or words that are not text."""
+        if self.name == "prices" and isinstance(value, str):
+            return _prices(value)
+        for one in value if self.many else [value]:
+            if self.kind is str and isinstance(one, str) and not is_text(one):
+                raise UsageError(f"{self.flag} {one!r} is no text; expected UTF-8")
+            if self.kind is not str and not self.over < one <= self.most:
+                raise UsageError(f"{self.flag} {one}; expected {self._range()}")
+        return list(value) if self.many else value
+
+    def _range(self) -> str:
+        if self.kind is int:
+            return f"a whole number from {self.over + 1:.0f} to {self.most:,.0f}"
+        return f"a number above {self.over:g} and at most {self.most:g}"
+
+    def words(self, value: Any) -> list[str]:
+        """The words of a command line that give this value."""
+        if value is None or value == []:
+            return []
+        if self.name == "prices":
+            return [self.flag, ",".join(map(_number, value))]
+        some = value if self.many else [value]
+        return [w for one in some for w in _tied(self.flag, one if self.kind is str else _number(one))]
+
+
+def is_text(value: str) -> bool:
+    """Words from the command line may hold bytes that are not text, as lone surrogates."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
+
+
+def _number(value: float) -> str:
+    return str(value) if isinstance(value, int) else repr(value).removesuffix(".0")
+
+
+def _tied(flag: str, value: str) -> list[str]:
+    """A value that looks like an option is tied to its flag."""
+    return [f"{flag}={value}"] if value.startswith("-") or not value else [flag, value]
+
+
+def _prices(said: str) -> list[float]:
+    try:
+        found = [float(part) for part in said.split(",")]
+    except ValueError:
+        found = []
+    if len(found) not in (2, 4) or not all(0 <= price <= 1e6 for price in found):
+        raise UsageError(f"--prices {said}; expected IN,OUT or IN,OUT,WRITE,READ in dollars for a million tokens: 3,15")
+    return found
+
+
+# ---------------------------------------------------------------- the values
+
+LLM = "With --climber llm:"
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """How authors share a run. model: provider/name, or "" for agents that bring their own. experiments, attempts,
+    apart: for each author (`desk.Quota`). tokens, dollars: hard caps for each researcher, over all its conversations;
+    dollars None: no cap. prices: dollars for a million tokens, of input, of output, and perhaps of input written to and
+    read from a cache. directions: one for each researcher, in turn. seconds, gate_s: as in a quota."""
+
+    model: Annotated[str, Option(f"{LLM} PROVIDER/NAME, as Inspect names models.")] = ""
+    researchers: Annotated[int, Option(f"{LLM} how many, side by side [1].", most=100)] = 1
+    directions: Annotated[list[str], Option(f"{LLM} of one researcher; may be repeated.", "direction")] = []
+    experiments: Annotated[int, Option(f"{LLM} experiments of each [1000].", "each", mcp=True)] = 1000
+    attempts: Annotated[int, Option(f"{LLM} at the gate, for each [8].", most=10**6, mcp=True)] = 8
+    apart: int = 4
+    tokens: Annotated[int, Option(f"{LLM} cap for each [2,000,000]; the last reply may pass it.", most=10**12)] = (
+        2_000_000
+    )
+    dollars: Annotated[float | None, Option(f"{LLM} hard cap for each; needs --prices.")] = None
+    prices: Annotated[
+        list[float], Option(f"{LLM} dollars for a million tokens [,CACHE WRITE,READ].", metavar="IN,OUT")
+    ] = []
+    seconds: Annotated[float, Option(f"{LLM} of scorers, for each [28,800].", mcp=True)] = 28_800.0
+    gate_s: Annotated[
+        float,
+        Option(
+            f"{LLM} until the gate can answer; a slower candidate is refused [600].",
+            "gate_seconds",
+            most=1e6,
+            mcp=True,
+        ),
+    ] = 600.0
+
+
+class CandidateModel(msgspec.Struct, frozen=True):
+    """The model that candidates may ask. tokens: the hard cap on practice, and as much again on hidden draws; None: no
+    cap."""
+
+    model: Annotated[
+        str,
+        Option(
+            "PROVIDER/NAME that candidates may ask, where TASK allows it [the task's own script].",
+            "candidate_model",
+            mcp=True,
+        ),
+    ] = SCRIPTED
+    tokens: Annotated[
+        int | None,
+        Option(
+            "Hard cap on the tokens that candidates use in practice, and as much again on hidden draws.",
+            "candidate_tokens",
+            most=10**12,
+            mcp=True,
+        ),
+    ] = None
+
+
+class Search(msgspec.Struct, frozen=True, tag="search"):
+    """A climber of ours that proposes rows of the task's space."""
+
+    name: str = "evolution"
+    plan: ClassVar[Plan | None] = None
+
+    @property
+    def label(self) -> str:
+        return self.name
+
+
+class Replay(msgspec.Struct, frozen=True, tag="replay"):
+    """The experiments of another run, from its export."""
+
+    file: str
+    plan: ClassVar[Plan | None] = None
+
+    @property
+    def label(self) -> str:
+        return f"replay:{self.file}"
+
+
+class Imported(msgspec.Struct, frozen=True, tag="imported"):
+    """A climber of the user's own, MODULE:CLASS. A run directory may be a stranger's, so the class is loaded only where
+    the command line names it again."""
+
+    target: str
+    plan: ClassVar[Plan | None] = None
+
+    @property
+    def label(self) -> str:
+        return self.target
+
+
+class Researchers(msgspec.Struct, frozen=True, tag="llm"):
+    """Language models that we run."""
+
+    plan: Plan
+
+    @property
+    def label(self) -> str:
+        return f"llm:{self.plan.model}"
+
+
+class External(msgspec.Struct, frozen=True, tag="external"):
+    """Agents that the user runs (`toprope mcp`)."""
+
+    plan: Plan = Plan()
+
+    @property
+    def label(self) -> str:
+        return "external"
+
+
+Climbing = Search | Replay | Imported | Researchers | External
+
+
+class RunSpec(msgspec.Struct, frozen=True):
+    """kind "ask", the first entry: what a user asks of a new run, so that one killed while starting can be resumed.
+    run: a random name, "" until the run is made. until: measured value of a champion, patience: experiments without
+    anything better, at which the climb ends."""
+
+    run: str
+    task: str
+    climber: Climbing = Search()
+    experiments: Annotated[int | None, Option("Budget in experiments; exact and reproducible.", mcp=True)] = None
+    minutes: Annotated[float | None, Option("Budget in minutes of climbing [2 if no budget is given].")] = None
+    until: Annotated[
+        float | None, Option("Stop when the measured value of the champion has reached this.", over=-1e9)
+    ] = None
+    patience: Annotated[
+        int | None, Option("Stop after so many experiments without a better practice value or a promotion.")
+    ] = None
+    seed: Annotated[int, Option("Fixes the climber and the dev draws [0].", over=-1, most=2**63 - 1, mcp=True)] = 0
+    rehearsal: Annotated[
+        str | None,
+        Option("Replace the random run secret; the run then certifies nothing.", "rehearsal_secret"),
+    ] = None
+    beacon_round: Annotated[
+        str | None, Option("A future round of a public beacon; its value will decide the test draws.")
+    ] = None
+    candidate_model: CandidateModel | None = None
+
+    @property
+    def plan(self) -> Plan | None:
+        return self.climber.plan
+
+    @classmethod
+    def from_keywords(cls, task: str, climber: str = "evolution", **values: Any) -> Self:
+        """A spec without its run's name. climber: as on the command line. values: by the options' names; None and an
+        empty sequence count as not given. Raises UsageError for a name that no option has, and for a value that no run
+        can have."""
+        rows = options(cls)
+        if unknown := sorted(values.keys() - {o.name for o in rows}):
+            raise UsageError(f"{unknown[0]!r} is not an option of a run; expected {', '.join(o.name for o in rows)}")
+        given = {o.at: o.read(values[o.name]) for o in rows if values.get(o.name) not in (None, (), [])}
+
+        def part(prefix: str) -> dict[str, Any]:
+            return {at.removeprefix(prefix): v for at, v in given.items() if at.startswith(prefix)}
+
+        who = _climber(climber, part(PLAN))
+        top = {at: v for at, v in given.items() if "." not in at}
+        if top.keys().isdisjoint({"experiments", "minutes"}):
+            top |= (
+                {"minutes": 2.0} if who.plan is None else {"experiments": who.plan.researchers * who.plan.experiments}
+            )
+        return cls("", task, who, **top, candidate_model=model_for(task, part(MODEL)))
+
+    def keywords(self) -> dict[str, Any]:
+        """What `from_keywords` makes the same spec of, but for the run's name."""
+        climber = {"task": self.task, "climber": _climber_word(self.climber)}
+        return climber | {o.name: self._value(o.at) for o in options(type(self))}
+
+    def argv(self, *, tier: str | None = None, unseal: bool = False, report: bool = False) -> list[str]:
+        """The words of the command that asks for the same. tier: "none" for candidates that are trusted."""
+        own = isinstance(self.climber, External)
+        words = ["toprope", "mcp", self.task] if own else ["toprope", "climb", self.task]
+        if not own:
+            words += _tied("--climber", _climber_word(self.climber))
+        for o in options(type(self)):
+            if o.mcp or not own:
+                words += o.words(self._value(o.at))
+        if tier is not None:
+            words += ["--i-trust-the-candidates"] if tier == "none" else ["--tier", tier]
+        return words + ["--unseal"] * unseal + ["--report"] * (report and not own)
+
+    def _value(self, at: str) -> Any:
+        """None where the spec has no such part."""
+        value: Any = self
+        for name in at.split("."):
+            value = getattr(value, name, None)
+        return value
+
+
+# ---------------------------------------------------------------- options, and what they may say
+
+PLAN, MODEL = "climber.plan.", "candidate_model."
+
+
+def among(values: Mapping[str, Any]) -> dict[str, Any]:
+    """Those of the values that options name: a command has other parameters, too."""
+    return {o.name: values[o.name] for o in options() if o.name in values}
+
+
+@functools.cache
+def options(spec: type[RunSpec] = RunSpec) -> tuple[Option, ...]:
+    """Every option of a run, in the order of the help."""
+    return (*_options(Plan, PLAN), *_options(spec), *_options(CandidateModel, MODEL))
+
+
+def _options(of: type, prefix: str = "") -> list[Option]:
+    found = []
+    for name, hint in get_type_hints(of, include_extras=True).items():
+        for o in getattr(hint, "__metadata__", ()):
+            kind, *_ = [a for a in _alternatives(hint.__origin__) if a is not types.NoneType]
+            many = kind == list[str]
+            kind = str if get_origin(kind) is list else kind  # prices are read from text, too
+            found.append(o._replace(name=o.name or name, at=prefix + name, kind=kind, many=many))
+    return found
+
+
+def _alternatives(hint: Any) -> tuple[Any, ...]:
+    return get_args(hint) if isinstance(hint, types.UnionType) else (hint,)
+
+
+def _climber(climber: str, plan: dict[str, Any]) -> Climbing:
+    if not is_text(climber):
+        raise UsageError(f"--climber {climber!r} is no text; expected UTF-8")
+    kind, _, file = climber.partition(":")
+    if kind == "llm" and file:
+        raise UsageError(f"--climber {climber}; expected --climber llm --model {file}")
+    if climber == "external":
+        return External(Plan(**plan))
+    if climber == "llm":
+        if "model" not in plan:
+            raise UsageError("--climber llm needs --model PROVIDER/NAME, such as openai/NAME or anthropic/NAME")
+        whole = Plan(**plan)
+        return Researchers(msgspec.structs.replace(whole, directions=whole.directions[: whole.researchers]))
+    for o in _options(Plan):
+        if o.at in plan:
+            raise UsageError(f"{o.flag} is for --climber llm, not for {climber}")
+    if kind == "replay" and file:
+        return Replay(file)
+    if plugins.is_target(climber):
+        return Imported(climber)
+    _check_known(climber)
+    return Search(climber)
+
+
+def _check_known(climber: str) -> None:
+    from toprope import climbers
+
+    if climber in climbers.names() and climber != "replay":
+        return
+    there = [*(n if n != "replay" else "replay:FILE" for n in climbers.names()), "llm"]
+    near = difflib.get_close_matches(climber, there, 1, 0.6)
+    meant = f" (did you mean {near[0]}?)" if near else ""
+    raise UsageError(
+        f"climber {climber!r} is unknown{meant}; choose one of {', '.join(there)}, or MODULE:CLASS; agents of "
+        "your own: `toprope mcp`"
+    )
+
+
+def named_again(run: object, who: Climbing, named: str | None) -> None:
+    """Raises UsageError where code of one's own would be loaded that the command line does not name. named: what it
+    does name."""
+    own = isinstance(who, Imported)
+    if named is not None and named != who.label:
+        raise UsageError(f"run {run} is a climb by {who.label}, not by --climber {named}")
+    if own and named is None:
+        raise UsageError(
+            f"run {run} is a climb by {who.label}, code that no run directory loads; if you trust it, say "
+            f"`toprope resume {run} --climber {who.label}`"
+        )
+
+
+def _climber_word(climber: Climbing) -> str:
+    return "llm" if isinstance(climber, Researchers) else climber.label
+
+
+def model_for(task: str, given: Mapping[str, Any]) -> CandidateModel | None:
+    """What a run records of the model that its candidates may ask; None for a task that allows none. Raises UsageError
+    for values that such a task does not take."""
+    from toprope.tasks import registry
+
+    if registry.load(task).spec.model is not None:
+        return CandidateModel(**given)
+    if given:
+        raise UsageError(f"candidates of {task} may ask no model; leave out --candidate-model and its tokens")
+    return None

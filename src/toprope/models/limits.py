@@ -1,0 +1,71 @@
+"""A scorer's side of a model call: is it a question, is it one too many, and what is the answer."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable
+
+import msgspec
+
+from toprope import wire
+from toprope.models.messages import Question, Reply, Said
+from toprope.protocols import ModelUse
+from toprope.sandbox.job import Refused
+
+_Form = tuple[list[Said], int]
+EACH = 16  # bytes that a message counts on top of its own
+FORM = 'a list of {"role": "system", "user" or "assistant", "content": text}, and a whole number as sample'
+
+
+def key(model: str, question: Question) -> bytes:
+    """(32,) what a question is cached and replayed by: the model's name, the messages, the sample."""
+    return hashlib.sha256(wire.encode((model, question.messages, question.sample))).digest()
+
+
+def size(messages: list[Said]) -> int:
+    """Bytes of a question as they are counted."""
+    return sum(len(m.content.encode()) + len(m.role) + EACH for m in messages)
+
+
+class Asking:
+    """Answers the questions of one block's variants, draw by draw.
+
+    The calls of a draw are counted for each variant by itself, so that it may ask alone what it may ask in company, and
+    a question asked twice counts once: a child that has to be started again repeats itself. Whose a question is is the
+    child's word; one that lies uses up what is its siblings'.
+    """
+
+    def __init__(self, use: ModelUse, pass_on: Callable[[Question], Reply]) -> None:
+        self._use, self._pass_on = use, pass_on
+        self._asked: dict[tuple[int, bytes], Reply] = {}
+        self._calls: dict[int, int] = {}
+
+    def begin(self) -> None:
+        """A new draw."""
+        self._asked.clear()
+        self._calls.clear()
+
+    def __call__(self, raw: bytes, variant: int) -> str:
+        """The reply. raw: what a child sent, hostile. Raises Refused in words for the candidate."""
+        use = self._use
+        try:
+            messages, sample = msgspec.json.decode(raw, type=_Form)
+        except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
+            raise Refused(f"model: that is no question ({str(e)[:200]}); expected {FORM}") from None
+        if not messages or not 0 <= sample < 2**31:
+            raise Refused(f"model: that is no question; expected {FORM}")
+        if size(messages) > use.prompt_bytes:
+            raise Refused(
+                f"model: a question of {size(messages)} bytes, with {EACH} and its role for a message; "
+                f"this task allows {use.prompt_bytes}"
+            )
+        question = Question(messages, sample)
+        known = variant, key("", question)
+        if known not in self._asked:
+            if self._calls.get(variant, 0) == use.calls:
+                raise Refused(f"model: this task allows {use.calls} calls on a draw")
+            self._calls[variant] = self._calls.get(variant, 0) + 1
+            self._asked[known] = self._pass_on(question)
+        if self._asked[known].refused:
+            raise Refused("model: it does not take this question")
+        return self._asked[known].text

@@ -1,0 +1,35 @@
+"""What a candidate asks a model, and what it is told."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
+
+
+class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    role: Literal["system", "user", "assistant"]
+    content: str
+
+
+class Question(msgspec.Struct, frozen=True, tag=True):
+    """What a candidate asks the model that its task allows, on its way to whoever holds it. sample: which of the
+    replies that the same messages may have."""
+
+    messages: list[Said]
+    sample: int = 0
+
+
+class Reply(msgspec.Struct, frozen=True, tag=True):
+    """An archived record: a ledger keeps it, so that a field may only be added, with a default.
+
+    key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
+    dollars: by its price list, 0 without one. refused: the provider takes other questions, but not this one."""
+
+    key: bytes
+    text: str
+    tokens: int
+    dollars: float = 0.0
+    refused: bool = False

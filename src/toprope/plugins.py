@@ -1,0 +1,115 @@
+"""Doors for other packages: entry points of what is installed, and MODULE:CLASS on a command line.
+
+Looking imports nothing: which names there are and in which folder a module lies is read from the installation. A module
+is imported when a user names what is in it. Workers run with -P and look on the same path, so what is found in the
+working directory alone is not found at all. Callers never pass on a MODULE:CLASS that a run directory holds.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import sys
+from functools import lru_cache
+from importlib.metadata import entry_points
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from toprope.errors import UsageError
+
+TASKS, CLIMBERS, EXECUTORS, COMMANDS = (f"toprope.{kind}" for kind in ("tasks", "climbers", "executors", "commands"))
+_TARGET = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*:[^\W\d]\w*(\.[^\W\d]\w*)*")
+
+
+class Plugin(NamedTuple):
+    """One entry point. target: MODULE:ATTRIBUTE. package: name and version of the distribution that registers it."""
+
+    group: str
+    name: str
+    target: str
+    package: str
+
+    def __str__(self) -> str:
+        kind = self.group.removeprefix("toprope.").removesuffix("s")
+        return f"{kind} {self.name!r} of package {self.package}"
+
+    @property
+    def roots(self) -> list[Path]:
+        """Its top package's folders, or its module's file, found without importing any part of it; [] if not there."""
+        top = self.target.partition(":")[0].partition(".")[0]  # to find a deeper one, its parents would be imported
+        try:
+            spec = importlib.util.find_spec(top)
+        except (ImportError, ValueError):
+            spec = None
+        if spec is None:
+            return []
+        return [Path(p) for p in spec.submodule_search_locations or ([spec.origin] if spec.origin else [])]
+
+    @property
+    def folder(self) -> Path | None:
+        """Where its module lies, found as `roots` are; None if it is not there."""
+        inner = self.target.partition(":")[0].split(".")[1:]
+        for root in self.roots:
+            at = root.joinpath(*inner)
+            if at.is_dir():
+                return at
+            if at.is_file() or at.with_name(at.name + ".py").is_file():
+                return at.parent
+        return None
+
+    def load(self) -> Any:
+        """What it names. Raises UsageError, in one line that names the package, if it cannot be imported."""
+        return imported(self.target, str(self), f"update or uninstall {self.package}")
+
+
+def registered(group: str) -> dict[str, Plugin]:
+    """name -> entry point of a group, for names that one package alone registers."""
+    return {name: some[0] for name, some in _found(group, tuple(sys.path)).items() if len(some) == 1}
+
+
+def find(group: str, name: str) -> Plugin | None:
+    """The entry point of this name, or None. Raises UsageError for a name that several packages register."""
+    some = _found(group, tuple(sys.path)).get(name, ())
+    if len(some) > 1:
+        raise UsageError(_clash(some))
+    return some[0] if some else None
+
+
+def clashes(group: str) -> list[str]:
+    """One line for each name that several packages register."""
+    return [_clash(some) for some in _found(group, tuple(sys.path)).values() if len(some) > 1]
+
+
+def _clash(some: tuple[Plugin, ...]) -> str:
+    kind = some[0].group.removeprefix("toprope.").removesuffix("s")
+    packages = " and ".join(p.package for p in some)
+    return f"{kind} {some[0].name!r} is registered by {packages}; uninstall all but one of them"
+
+
+@lru_cache(maxsize=32)
+def _found(group: str, path: tuple[str, ...]) -> dict[str, tuple[Plugin, ...]]:
+    """path: sys.path, which decides what is installed."""
+    found: dict[str, tuple[Plugin, ...]] = {}
+    for e in entry_points(group=group):
+        package = f"{e.dist.name} {e.dist.version}" if e.dist is not None else "unknown"
+        found[e.name] = (*found.get(e.name, ()), Plugin(group, e.name, e.value, package))
+    return dict(sorted(found.items()))
+
+
+def is_target(text: str) -> bool:
+    """Whether it has the form MODULE:CLASS."""
+    return _TARGET.fullmatch(text) is not None
+
+
+def imported(target: str, what: str, remedy: str) -> Any:
+    """What MODULE:ATTRIBUTE names. Raises UsageError that says what could not be loaded, why, and the remedy."""
+    module, _, attribute = target.partition(":")
+    try:
+        found: Any = importlib.import_module(module)
+        for name in attribute.split("."):
+            found = getattr(found, name)
+    except (Exception, SystemExit) as e:  # whatever somebody else's module does
+        why = " ".join(f"{type(e).__name__}: {e}".split())
+        raise UsageError(f"{what} cannot be loaded from {target}: {why}; {remedy}") from e
+    return found

@@ -1,0 +1,113 @@
+"""Attempts at the gate: what every candidate goes through that a climber or an author sends.
+
+It is re-run by itself first; the record of that stands in the ledger before anything is sent. What changed its scores
+then, or what a certain tripwire saw, keeps it from the gate. Its answer leaves on a schedule that follows from what the
+re-run cost. A promoted candidate is audited once. When to send what is the business of `policy.py` for a climb and of
+`submissions.py` for authors.
+"""
+
+from __future__ import annotations
+
+import math
+import threading
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.errors import UsageError
+from toprope.journal.records import Asked, Audited, record
+from toprope.protocols import Ledger, Splits
+from toprope.referee.client import HubClient
+from toprope.referee.recorded import Answer
+from toprope.referee.schedule import pace
+from toprope.run import audit
+from toprope.run.rerun import Isolated
+from toprope.stats.leak import TICKS
+from toprope.types import Candidate, Incident
+
+SAME = 1e-6  # scores that differ by less are equal
+CROWD = 2.0  # times longer that hidden work takes while other work goes on beside it
+
+
+class TooSlow(UsageError):
+    """The gate could answer only after longer than the run allows."""
+
+
+class Practised(NamedTuple):
+    """A candidate with its experiment on dev. value: normalised. scores: (draws,). incidents: what its experiment adds
+    to those of the re-run. author: who sends it, "" in a climb. made: experiments of the run by now."""
+
+    candidate: Candidate
+    experiment: int
+    value: float
+    scores: NDArray[np.floating]
+    incidents: tuple[Incident, ...] = ()
+    author: str = ""
+    made: int = 0
+
+
+class Attempts:
+    """A run's dealings with the gate, as the ledger holds them. `lock` guards what is known; it is not held while a
+    candidate or the gate works."""
+
+    def __init__(self, ledger: Ledger, hub: HubClient, isolated: Isolated, splits: Splits) -> None:
+        self._ledger, self._hub, self._isolated, self._splits = ledger, hub, isolated, splits
+        self.lock = threading.RLock()
+        self.asked: dict[str, Asked] = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
+        self.answers: dict[str, Answer] = {r.candidate: r for r in map(record, ledger.read("answer"))}
+        self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
+
+    def consider(self, sent: Practised, crowd: float = CROWD, most_s: float = math.inf) -> Asked:
+        """The re-run and its record; the recorded one where the candidate was considered before. crowd: times longer
+        that hidden work takes than the re-run. Raises TooSlow, and records nothing, where the first moment at which an
+        answer can leave is later than `most_s` seconds."""
+        if (past := self.asked.get(sent.candidate.id)) is not None:
+            return past
+        draws = len(sent.scores)
+        again = self._isolated.run(sent.candidate, draws)
+        exponent = self.delay(sent.candidate.id, again.seconds, draws, crowd, most_s)
+        pure = bool(np.allclose(again.scores, sent.scores, atol=SAME))
+        incidents = [*again.incidents, *sent.incidents]
+        asked = Asked(sent.candidate, sent.experiment, sent.value, pure, exponent, incidents, sent.author, sent.made)
+        with self.lock:
+            self._ledger.append(asked)
+            self.asked[sent.candidate.id] = asked
+        return asked
+
+    def delay(self, candidate: str, seconds: float, draws: int, crowd: float, most_s: float) -> int:
+        """The schedule's exponent for a candidate that took so many seconds on so many draws: candidate and champion
+        meet every draw of a slice. Raises TooSlow where its first moment is later than `most_s`."""
+        exponent = pace(seconds / draws * 2 * self._splits.val_slice * crowd, self._splits.tick_s)
+        if (first := self.first_s(exponent)) > most_s:
+            raise TooSlow(
+                f"candidate {candidate[:12]} took {seconds:.1f} s on {draws} practice draws, so the gate would answer "
+                f"after {first:.0f} s at the earliest, and {most_s:.0f} s are all that this run allows; make it faster"
+            )
+        return exponent
+
+    def first_s(self, exponent: int) -> float:
+        """Seconds from the question to the first moment at which its answer can leave."""
+        return self._splits.tick_s * float(2**exponent)
+
+    def send(self, asked: Asked, ticks: int = TICKS) -> None:
+        """To the gate, which counts it. ticks: moments at which the answer may leave."""
+        self._hub.submit(asked.candidate, asked.pace, ticks)
+
+    def hear(self) -> Answer:
+        """Waits for the answer of what was sent, and records it."""
+        answer = self._hub.answer()
+        with self.lock:
+            self._ledger.append(answer)
+            self.answers[answer.candidate] = answer
+        return answer
+
+    def audit(self, candidate: Candidate, scores: NDArray[np.floating]) -> None:
+        """Other seeds and a look at the files, once for each promotion; it changes nothing, the report tells it.
+        scores: (draws,) of its experiment on dev."""
+        if candidate.id in self._audited:
+            return
+        again = [self._isolated.run(candidate, len(scores), r).scores for r in range(1, audit.REPLICATES + 1)]
+        found = audit.luck(scores.astype(np.float64), np.array(again, dtype=np.float64))
+        self._ledger.append(Audited(candidate.id, found + audit.tables(candidate.tree.files)))
+        self._audited.add(candidate.id)

@@ -1,0 +1,349 @@
+"""Where authors (language models, agents, people) submit candidates of their own to a run.
+
+The same run, ledger, referee and sandbox as a climb without a model. What an author gets is what a climber gets: dev
+scores in full, one bit an attempt, a measurement with a PROMOTE. What an author claims counts nowhere; every figure of
+a leaderboard is the ledger's. Experiments run one after the other, each on all cores: authors think longer
+than candidates run. Authors who wait for the scorers, or for the gate, take turns (`turns.py`); nothing else waits for
+either. Safe to call from several threads.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import Future
+
+import numpy as np
+
+from toprope.errors import RunError, UsageError, WorkerDied
+from toprope.executors import base
+from toprope.executors.base import Executor
+from toprope.executors.messages import Work
+from toprope.journal.records import Asked, Author, Generation, Opening, record
+from toprope.protocols import Ledger, TaskSpec
+from toprope.referee.recorded import Answer
+from toprope.run import stopping
+from toprope.run.accounts import Accounts, Quota
+from toprope.run.attempts import CROWD, Attempts, Practised, TooSlow
+from toprope.run.experiment import joined
+from toprope.run.practice import STARTER, Judged, Practice
+from toprope.run.turns import Turns
+from toprope.space import several
+from toprope.types import Block, Candidate, Incident, Outcome
+
+MOMENTS = 2  # ticks at which an answer may leave; until the last one, everybody waits
+CUTS = 8  # pieces of dev that an experiment is cut into, for the scorers to share
+
+QUARANTINED = Incident("quarantine", "certain", "a certain incident in its dev experiment")
+
+
+class Submissions:
+    """One session's dealings with authors. Everything it knows it has read from the ledger, or writes there first."""
+
+    def __init__(
+        self,
+        opening: Opening,
+        spec: TaskSpec,
+        ledger: Ledger,
+        executor: Executor,
+        attempts: Attempts,
+        quota: Quota,
+        single_child: bool,
+    ) -> None:
+        """single_child: experiments meet all draws in one child, for a task whose tallies need them."""
+        self.opening, self.spec, self.quota, self._single_child = opening, spec, quota, single_child
+        self._ledger, self._executor, self._attempts = ledger, executor, attempts
+        self._lock = attempts.lock  # over what is known here; never held while a candidate or the gate works
+        self._scorers, self._gate = Turns(), Turns()
+        self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
+        self.rooms: list[Callable[[], contextlib.AbstractContextManager[None]]] = []  # each makes a room stand still
+        self._closed = False
+        self._slow: dict[str, str] = {}  # candidate -> why it is too slow for the gate
+        self.practice = Practice(opening, self._lock)
+        self.accounts = Accounts(ledger, self._lock, self._refuse_closed, lambda: self.elapsed)
+        past = [r.elapsed for r in map(record, ledger.read("generation"))]
+        self._generations, self._start = len(past), time.monotonic()
+        self._before: float = max([0.0, *past, *(s.elapsed for s in self.accounts.spent)])
+        self._replay()
+
+    # ------------------------------------------------------------ what has been
+
+    def _replay(self) -> None:
+        """Everything the ledger holds, then what a killed sitting had begun: a barrier, the starter, an answer."""
+        for block in map(record, self._ledger.read("block")):
+            self.practice.add(block)
+            if len(self.practice.judged) > self._generations:
+                self._barrier()
+        if not self.practice.judged:
+            space = self.opening.space
+            self._run(Author(STARTER, Candidate(self.opening.tree, space.decode(space.default()))))
+        for asked in self.asked.values():
+            if asked.clean and asked.candidate.id not in self.answers:
+                self._hear(asked)
+
+    @property
+    def asked(self) -> dict[str, Asked]:
+        """Candidate -> the record of its attempt."""
+        return self._attempts.asked
+
+    @property
+    def answers(self) -> dict[str, Answer]:
+        """Candidate -> the gate's answer."""
+        return self._attempts.answers
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds of work on this run, over all sittings."""
+        return self._before + time.monotonic() - self._start
+
+    @property
+    def left(self) -> int:
+        """Experiments that the run may still make."""
+        most = self.opening.spec.experiments
+        return 0 if self.stopped else max(0, 2**31 if most is None else most - len(self.practice.judged))
+
+    @property
+    def stopped(self) -> str:
+        """Why the run's user wants it to end here (`stopping.py`); empty while it goes on."""
+        with self._lock:
+            promoted = [a for a in self.answers.values() if a.promoted]
+            since = max([self.practice.improved(), *(self.asked[a.candidate].made for a in promoted)])
+            measured = promoted[-1].measured.value if promoted and promoted[-1].measured is not None else None
+            return stopping.reason(self.opening.spec, len(self.practice.judged), since, measured)
+
+    def free(self, author: str) -> bool:
+        """May the author make another experiment, as far as numbers go?"""
+        with self._lock:
+            return self.left > 0 and sum(j.author == author for j in self.practice.judged) < self.quota.experiments
+
+    @property
+    def champion(self) -> Candidate:
+        with self._lock:  # an answer may come while somebody looks
+            promoted = [a.candidate for a in self.answers.values() if a.promoted]
+            return self.asked[promoted[-1]].candidate if promoted else self.practice.judged[0].candidate
+
+    # ------------------------------------------------------------ experiments
+
+    def evaluate(self, candidate: Candidate, author: str, parent: str = "") -> Judged:
+        """One experiment on all dev draws. Raises UsageError if the author, or the run, has none left."""
+        if (again := self._known(candidate, author)) is not None:
+            return again
+        with self._scorers.turn(author):
+            again = self._known(candidate, author)  # others have worked while this one waited
+            return again if again is not None else self._run(Author(author, candidate, parent))
+
+    def _known(self, candidate: Candidate, author: str) -> Judged | None:
+        """What the run knows of the candidate already. Raises UsageError where nothing new may be made."""
+        with self._lock:
+            self._refuse_closed()
+            own = self.practice.of(author)
+            if why := self.stopped:
+                raise UsageError(f"no experiments left: {why}")
+            if not self.free(author):
+                whose = (
+                    f"author {author} has made {len(own)}"
+                    if self.left
+                    else f"this run has made {len(self.practice.judged)}"
+                )
+                raise UsageError(f"no experiments left: {whose}, which is all it may")
+            if (again := self.practice.known(candidate.id)) is not None:
+                return again
+            if (used := sum(j.seconds for j in own)) >= self.quota.seconds:
+                raise UsageError(
+                    f"no time left: the experiments of author {author} have taken {used:.0f} s of scorers, and "
+                    f"{self.quota.seconds:.0f} s are all it may"
+                )
+            return None
+
+    def _run(self, author: Author) -> Judged:
+        candidate, number, draws = author.candidate, len(self.practice.judged), len(self.opening.floors)
+        space, rows = several([candidate.params])
+        names = self._executor.load(candidate.tree, space)
+        cuts = [
+            tuple(c.tolist()) for c in np.array_split(np.arange(draws), 1 if self._single_child else min(CUTS, draws))
+        ]
+        works = [Work(i, Block(*names, rows, cut, number), "dev", detail=True) for i, cut in enumerate(cuts)]
+        parts = sorted(base.run(self._executor, works), key=lambda d: d.id)
+        own = number == 0  # the starter is a point of the run's space
+        block = joined(number, draws, parts, self.opening, None if own else author)
+        with self._lock:
+            self._ledger.append(block)
+            judged = self.practice.add(block)
+            self._barrier()
+            return judged
+
+    def _barrier(self) -> None:
+        """One generation an experiment: the ledger's record of how far the run is."""
+        done = self.practice.judged[: self._generations + 1]
+        ok = [j for j in done if j.outcome is Outcome.OK]
+        best = min(ok, key=lambda j: (-j.value, j.experiment)) if ok else None
+        generation = Generation(
+            self._generations,
+            len(done),
+            round(self.elapsed, 3),
+            best.value if best else None,
+            best.experiment if best else None,
+            0,
+            0,
+        )
+        self._ledger.append(generation)
+        self._generations += 1
+
+    # ------------------------------------------------------------ the gate
+
+    def attempts(self, author: str) -> int:
+        """How many candidates the author sent to the gate, its own or another's."""
+        with self._lock:
+            return sum(a.author == author for a in self.asked.values())
+
+    def attempt(self, name: str, author: str) -> Answer | None:
+        """Sends a candidate and waits for the answer, as `send` tells it."""
+        return self.send(name, author).result()
+
+    def send(self, name: str, author: str) -> Future[Answer | None]:
+        """Sends a candidate of the run to the gate; the same candidate gets the same answer.
+
+        None, told as a NOT YET: it was not sent, because its dev scores changed when it ran alone, or for what was seen
+        of it. Raises UsageError, here or with the answer, for a candidate that did not run well or is too slow, or an
+        author with no attempt left, too few new experiments, or an attempt that still waits.
+        """
+        with self._lock:
+            judged = self.practice.find(name)
+            if judged.id in self._sent:
+                return self._sent[judged.id]
+            future: Future[Answer | None] = Future()
+            if judged.id in self.asked and (judged.id in self.answers or not self.asked[judged.id].clean):
+                future.set_result(self.answers.get(judged.id))  # at once, and without a reason
+                return future
+            self._refuse_closed()
+            self._may_ask(judged, author)
+            future.author = author  # type: ignore[attr-defined]
+            self._sent[judged.id] = future
+        threading.Thread(target=self._sending, args=(judged, author, future), daemon=True).start()
+        return future
+
+    def waits(self, candidate: str) -> bool:
+        """Has it been sent to the gate, and not been answered?"""
+        with self._lock:
+            owed = candidate in self.asked and self.asked[candidate].clean and candidate not in self.answers
+            return candidate in self._sent or owed
+
+    def _sending(self, judged: Judged, author: str, future: Future[Answer | None]) -> None:
+        """One attempt from the end of the queue to its answer. All it raises is the future's."""
+        try:
+            with self._gate.turn(author):
+                answer = self._tried(judged, author)
+        except BaseException as e:  # of whatever kind: somebody waits
+            self._answered(judged.id)
+            future.set_exception(e)
+        else:
+            self._answered(judged.id)
+            future.set_result(answer)
+
+    def _answered(self, candidate: str) -> None:
+        with self._lock:
+            del self._sent[candidate]
+
+    def _tried(self, judged: Judged, author: str) -> Answer | None:
+        with self._scorers.turn(author):
+            with self._lock:
+                self._may_ask(judged, author)  # others have been promoted while this one waited
+            asked = self._considered(judged, author)
+        if not asked.clean:
+            time.sleep(self._attempts.first_s(asked.pace))  # as long as a clean one waits: timing reveals no honeypot
+            return None
+        try:
+            return self._hear(asked)
+        except WorkerDied:  # more often than a hub is started again; experiments may go on
+            raise UsageError(f"{_unanswered(judged.id)}; the run asks again when it is resumed") from None
+
+    @property
+    def waiting(self) -> int:
+        """Attempts that have no answer."""
+        with self._lock:
+            return len({c for c in {*self.asked, *self._sent} if self.waits(c)})
+
+    def close(self) -> None:
+        """Nothing new is begun from now on; what is under way goes on."""
+        with self._lock:
+            self._closed = True
+
+    def _refuse_closed(self) -> None:
+        if self._closed:
+            raise UsageError("this sitting of the run is over; nothing new is begun")
+
+    def settled(self) -> None:
+        """At the end of a sitting: waits for the attempts that are under way. Raises RunError if the gate owes an
+        answer that no hub lived to give."""
+        with self._lock:
+            under_way = list(self._sent.values())
+        for future in under_way:
+            future.exception()
+        with self._scorers.turn(STARTER):  # an experiment whose author has left
+            pass
+        if owed := self._owed():
+            raise RunError(f"{owed}; resume the run, which asks again")
+
+    def _owed(self) -> str:
+        """Of an attempt whose answer nobody waits for any more; empty if there is none."""
+        with self._lock:
+            settled = {*self.answers, *self._sent}
+            owed = [c for c, asked in self.asked.items() if asked.clean and c not in settled]
+        return _unanswered(owed[0]) if owed else ""
+
+    def _may_ask(self, judged: Judged, author: str) -> None:
+        if judged.outcome is not Outcome.OK:
+            raise UsageError(f"candidate {judged.id[:12]} ended as {judged.outcome} on dev; only one that runs is sent")
+        if judged.id == self.champion.id:
+            raise UsageError(f"candidate {judged.id[:12]} is the champion already")
+        if judged.id in self._slow:
+            raise UsageError(self._slow[judged.id])
+        for other, future in self._sent.items():
+            if getattr(future, "author", "") == author and other != judged.id:
+                raise UsageError(f"author {author} has an attempt waiting at the gate ({other[:12]}); one at a time")
+        if owed := self._owed():
+            raise UsageError(f"{owed}; nothing is sent before the run is resumed")
+        sent = [a.made for a in self.asked.values() if a.author == author]
+        if len(sent) >= self.quota.attempts:
+            raise UsageError(f"author {author} has made {len(sent)} attempts, which is all it may")
+        since = sum(j.author == author and j.experiment >= max(sent, default=0) for j in self.practice.judged)
+        if since < self.quota.apart:
+            raise UsageError(
+                f"author {author} has {since} experiments since its last attempt; {self.quota.apart} are asked for, "
+                "so that what is sent is the best of several"
+            )
+
+    def _considered(self, judged: Judged, author: str) -> Asked:
+        """Raises UsageError where one attempt would keep the gate from everybody for too long."""
+        incidents = (QUARANTINED,) if judged.quarantined else ()
+        made = len(self.practice.judged)
+        sent = Practised(judged.candidate, judged.experiment, judged.value, judged.scores, incidents, author, made)
+        try:
+            spent = judged.seconds / self._executor.slots / 2  # practice beside others may take longer
+            self._attempts.delay(judged.id, spent, len(judged.scores), CROWD, self.quota.gate_s)
+            asked = self._attempts.consider(sent, CROWD, self.quota.gate_s)
+        except TooSlow as e:
+            self._slow[judged.id] = str(e)
+            raise
+        return asked
+
+    def _hear(self, asked: Asked) -> Answer:
+        """While hidden work runs, nothing of an author's does: no experiment, and no process in a room, could otherwise
+        help hearing what the candidate does with the machine. It goes on when the answer has left, on its schedule."""
+        with self._scorers.turn(asked.author), contextlib.ExitStack() as still:
+            for room in self.rooms:
+                still.enter_context(room())
+            self._attempts.send(asked, MOMENTS)
+            answer = self._attempts.hear()
+        if answer.promoted:
+            judged = self.practice.known(asked.candidate.id)
+            assert judged is not None, "what is sent was practised"
+            with self._scorers.turn(asked.author):
+                self._attempts.audit(asked.candidate, judged.scores)
+        return answer
+
+
+def _unanswered(candidate: str) -> str:
+    return f"candidate {candidate[:12]} was sent to the gate, whose hub ended without an answer"
