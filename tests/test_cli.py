@@ -461,6 +461,7 @@ def test_help_is_quick_and_complete(cli):
         "submit",
         "report",
         "duel",
+        "reference",
         "export",
         "doctor",
         "vault",
