@@ -227,7 +227,7 @@ def rewritten(run: Path, **changes: object) -> None:
     ledger = SqliteLedger(run / "ledger.db", create=True)
     for entry in entries:
         body = record(entry)
-        ledger.append(entry.kind, msgspec.structs.replace(body, **changes) if isinstance(body, Opening) else body)
+        ledger.append(msgspec.structs.replace(body, **changes) if isinstance(body, Opening) else body)
     ledger.close()
 
 

@@ -79,7 +79,7 @@ def rewritten(run, folder, change):
             body = msgspec.structs.replace(body, text="0.5")
         if entry.kind == "test" and change == "hidden":
             body = msgspec.structs.replace(body, replies=[*body.replies, body.replies[0]])  # and no replay uses it
-        other.append(entry.kind, body)
+        other.append(body)
     other.close()
     return folder
 

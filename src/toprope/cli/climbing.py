@@ -169,7 +169,7 @@ def _sit(directory: Path, spec: Any, as_json: bool, options: dict[str, Any]) -> 
 
 def _climbed(session: Any) -> None:
     """By the climber the run names: one that is asked for rows, or researchers at the run's desk."""
-    o = session.spec
+    o = session.opening.spec
     if line := _model_forecast(session):
         session.screen.say(line)
     if o.plan is None:
@@ -191,7 +191,7 @@ def _model_forecast(session: Any) -> str:
     """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
     from toprope.models.messages import SCRIPTED
 
-    asked, use, splits = session.spec.candidate_model, session.task.spec.model, session.task.spec.splits
+    asked, use, splits = session.opening.spec.candidate_model, session.task.spec.model, session.task.spec.splits
     if asked is None or use is None or asked.model == SCRIPTED:
         return ""
     cap = session.tokens

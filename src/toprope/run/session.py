@@ -327,15 +327,15 @@ class Session:
         if past is not None:
             return past
         assert self._hub is not None
-        if self.spec.plan is not None and not any(record(b).author for b in self.ledger.read("block")):
+        if self.opening.spec.plan is not None and not any(record(b).author for b in self.ledger.read("block")):
             raise RunError(
                 f"run {self.directory}: no author has made an experiment, so there is nothing to test; the sealed test "
                 "stays closed and nothing is spent"
             )
         champion, committed = self.champion(), next(self.ledger.read("commit"), None)
-        _check_beacon(self.directory, self.spec.beacon_round, beacon, committed is not None)
+        _check_beacon(self.directory, self.opening.spec.beacon_round, beacon, committed is not None)
         head = committed.hash if committed is not None else self._commit(champion)
-        if self.spec.beacon_round is not None:
+        if self.opening.spec.beacon_round is not None:
             self._hub.commit(champion.id, head)
             if beacon is None:
                 return None
