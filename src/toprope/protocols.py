@@ -110,7 +110,9 @@ class Imitation(Task, Protocol):
     def brief(self, dev: Sequence[Draw]) -> dict[str, bytes]:
         """file name -> contents: the public part."""
 
-    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[bytes, bytes, int]:
+    def run_program(
+        self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]
+    ) -> tuple[bytes, bytes, int]:
         """(stdout, stderr, exit code) of the program."""
 
 
@@ -129,7 +131,7 @@ def has_script(task: Task) -> TypeGuard[Scripted]:
 
 
 def imitation(task: Task) -> TypeGuard[Imitation]:
-    return hasattr(task, "ask")
+    return hasattr(task, "run_program")
 
 
 class Secret(msgspec.Struct, frozen=True):
@@ -212,7 +214,7 @@ class Metric(msgspec.Struct, frozen=True):
     clip: float
     spread: float
     direction: str = "maximize"
-    partial: bool = False  # dev scores give credit that hidden ones do not: the two are not compared
+    dev_partial_credit: bool = msgspec.field(default=False, name="partial")  # and hidden scores give none: not compared
 
 
 class Splits(msgspec.Struct, frozen=True):

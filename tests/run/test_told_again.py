@@ -1,7 +1,7 @@
 """What observers hear of a run that goes on: what it holds already, once and in order, and then what is new."""
 
 from toprope.journal.ledger import read_entries
-from toprope.journal.records import Opening, Sitting, record
+from toprope.journal.records import Opening, SessionRecord, record
 from toprope.run.session import Session
 from toprope.sandbox.selftest import best_tier
 
@@ -38,7 +38,7 @@ def test_a_climb_that_goes_on_is_told_from_its_beginning(cli, tmp_path):
     assert kinds(screen.heard[2:]) == [*kinds(told), "Committed", "Opened"]
     after = [record(e) for e in read_entries(tmp_path / "run")]
     assert kinds(after) == [*kinds(before), "Sitting", "Committed", "Opened"]
-    assert screen.heard[0] == next(r for r in reversed(after) if isinstance(r, Sitting))
+    assert screen.heard[0] == next(r for r in reversed(after) if isinstance(r, SessionRecord))
 
 
 def test_a_run_that_is_only_unsealed_is_not_told_again(cli, tmp_path):

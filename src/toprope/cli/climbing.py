@@ -159,8 +159,8 @@ def _sit(directory: Path, spec: Any, as_json: bool, options: dict[str, Any]) -> 
         if options["unseal"]:
             session.unseal(options.get("beacon"))
             lap("test_s")
-    story = read(directory)
-    result = summary(story)
+    history = read(directory)
+    result = summary(history)
     if options["report"] or (directory / report.NAME).exists():  # a page that is there tells the run as it stands
         result["report"] = str(report.write(directory))
     result["cost"]["sitting"] = {**spent, "total_s": round(time.monotonic() - began, 1)}
@@ -180,11 +180,11 @@ def _climbed(session: Any) -> None:
 
     for line in team.forecast(o.plan):
         session.screen.say(line)
-    desk = session.desk(Quota.of(o.plan))
-    left = None if o.minutes is None else 60 * o.minutes - desk.elapsed
-    if desk.left and (left is None or left > 0):
-        team.work(desk, session.task, o.plan, session.directory, o.seed, left, session.screen.say)
-        desk.settled()
+    submissions = session.submissions(Quota.of(o.plan))
+    left = None if o.minutes is None else 60 * o.minutes - submissions.elapsed
+    if submissions.left and (left is None or left > 0):
+        team.work(submissions, session.task, o.plan, session.directory, o.seed, left, session.screen.say)
+        submissions.settled()
 
 
 def _model_forecast(session: Any) -> str:

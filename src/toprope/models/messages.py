@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Awaitable, Callable
+from typing import Literal, NamedTuple
 
 import msgspec
 
 SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
 
 
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Literal["system", "user", "assistant"]
     content: str
 
@@ -18,7 +19,7 @@ class Question(msgspec.Struct, frozen=True, tag=True):
     """What a candidate asks the model that its task allows, on its way to whoever holds it. sample: which of the
     replies that the same messages may have."""
 
-    messages: list[Said]
+    messages: list[Message]
     sample: int = 0
 
 
@@ -33,3 +34,20 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     tokens: int
     dollars: float = 0.0
     refused: bool = False
+
+
+class Told(NamedTuple):
+    """What a provider said. tokens: in and out, by its own count. dollars: by its price list, 0 without one."""
+
+    text: str
+    tokens: int
+    dollars: float = 0.0
+    refused: bool = False
+
+
+class Rejected(Exception):
+    """A provider's word that it does not take this question: too long, against its rules, of a form that it has not."""
+
+
+Provider = Callable[[Question, int], Awaitable[Told]]
+"""(question, most tokens of a reply) -> what was said. Raises Rejected, or whatever it likes for an outage."""

@@ -19,7 +19,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -28,13 +28,10 @@ from toprope.errors import MachineFault, UsageError, WorkerDied
 from toprope.protocols import Outputs
 from toprope.sandbox import frames
 from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
-from toprope.sandbox.job import MAX_QUESTION, Case, Job, Refused, job_message, round_message
+from toprope.sandbox.job import MAX_QUESTION, Case, Job, QuestionRefused, job_message, round_message
 from toprope.sandbox.patience import TICK_S, Gone, Patience
-from toprope.sandbox.process import SLOTS, Child, Ended
-from toprope.types import Incident, Outcome, Round, merged
-
-if TYPE_CHECKING:
-    from toprope.sandbox.box import Sandbox
+from toprope.sandbox.process import SLOTS, Child, ChildEnded, Zygote
+from toprope.types import Incident, Limits, Outcome, Round, merged
 
 LOAD_S = 1.0  # loading gets this on top of the wall limit: a fork on a crowded machine is nobody's fault
 DECOYS = {
@@ -47,10 +44,20 @@ FORBIDDEN = "a forbidden system call (SIGSYS)"
 NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
 
 
+class Host(Protocol):
+    """What a job is played in: `box.Sandbox`. off: layers that are switched off."""
+
+    limits: Limits
+    off: frozenset[str]
+    zygote: Zygote
+
+    def restart(self) -> None: ...
+
+
 class Play:
     """One job being played: who lives, which child is up, what it has been told."""
 
-    def __init__(self, box: Sandbox, job: Job, cases: Sequence[Case]) -> None:
+    def __init__(self, box: Host, job: Job, cases: Sequence[Case]) -> None:
         k = len(job.rows)
         self.box, self.job, self.cases = box, job, cases
         self.outcomes: list[Outcome | None] = [None] * k
@@ -259,7 +266,7 @@ class Play:
         self.question.clear()
         try:
             meta, reply = {}, self.job.ask(question, note.number).encode()
-        except Refused as e:
+        except QuestionRefused as e:
             meta, reply = {"refused": str(e)}, b""
         took = time.monotonic() - began
         patience = self._patience()
@@ -410,7 +417,7 @@ class Play:
             raise WorkerDied(f"{why}, twice within one job; the run can be resumed")
         self.box.restart()
 
-    def _reap(self) -> Ended:
+    def _reap(self) -> ChildEnded:
         """Once per child; a child that was reaped already gives its first answer again."""
         assert self.child is not None
         if self.child.ended is None:
@@ -461,7 +468,7 @@ class Play:
         try:
             ended = self._reap()
         except WorkerDied:
-            ended = Ended(0, 0.0, 0.0)  # the next job will start a new zygote; every answer of this one is in
+            ended = ChildEnded(0, 0.0, 0.0)  # the next job will start a new zygote; every answer of this one is in
         self.child.close()
         self.child = None
         if late:
