@@ -14,11 +14,11 @@ import numpy as np
 
 from toprope import seeding
 from toprope.assay.redteam import corpus
-from toprope.assay.redteam.stage import Stage
+from toprope.assay.redteam.candidate_range import CandidateRange
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
 from toprope.protocols import Task
-from toprope.referee.traps import complete_secret
+from toprope.referee.honeypots import complete_secret
 from toprope.sandbox.selftest import best_tier
 from toprope.space import several
 from toprope.stats.tails import clopper_pearson
@@ -64,7 +64,7 @@ def authors(task: Task) -> list[Tree]:
     """The starter, and the twin of every candidate cheat: honest, but with a cheat's files beside it and an act that a
     tripwire might take for one."""
     cheats = [c for c in corpus.load(corpus.SHIPPED) if c.kind == "candidate" and not c.machine]
-    with Stage(task.spec.id, best_tier().tier) as stage:
+    with CandidateRange(task.spec.id, best_tier().tier) as stage:
         return [task.starter(), *(stage.wear(cheat, "twin") for cheat in cheats)]
 
 

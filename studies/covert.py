@@ -70,13 +70,15 @@ def ask(entries: frozenset[str]) -> Dialogue:
     return (yield Round((Call("f", ("x",), returns=(Array("y", "f8", (1,)),)),)))
 
 
-def trial(room: Workspace, box: Sandbox, bit: int, frozen: bool) -> list[float]:
+def trial(workspace: Workspace, box: Sandbox, bit: int, frozen: bool) -> list[float]:
     """What the room measured: steps while the bit was sent, three walks after it, free blocks."""
-    (room.folder / "stop").unlink(missing_ok=True)
+    (workspace.folder / "stop").unlink(missing_ok=True)
     heard: list[bytes] = []
-    listener = threading.Thread(target=lambda: heard.append(room.run(["python3", "listens.py"], timeout_s=30).stdout))
+    listener = threading.Thread(
+        target=lambda: heard.append(workspace.run(["python3", "listens.py"], timeout_s=30).stdout)
+    )
     listener.start()
-    while room._first is None:
+    while workspace._first is None:
         time.sleep(0.01)
     time.sleep(0.6)  # Python and NumPy are loaded
     space = Space([Dim("bit", [0, 1])])
@@ -87,11 +89,11 @@ def trial(room: Workspace, box: Sandbox, bit: int, frozen: bool) -> list[float]:
             box.run(job, [Case(public, 1, ask)], lambda *_: None)
 
     if frozen:
-        with room.still():
+        with workspace.still():
             send()
     else:
         send()
-        (room.folder / "stop").touch()
+        (workspace.folder / "stop").touch()
     listener.join()
     return [float(x) for x in heard[0].decode().split("heard")[1].split()]
 
@@ -124,10 +126,10 @@ def _mutual(a: np.ndarray, b: np.ndarray) -> float:
 def main(*, trials: int = 200, tier: Literal["linux-full", "linux-landlock"] = "linux-full") -> None:
     rng, names = np.random.default_rng(0), ["speed meanwhile", "first walk, 256 KiB", "16 MiB", "16 MiB again", "disk"]
     with tempfile.TemporaryDirectory() as folder, Sandbox(Limits(), tier=tier, private=True) as box:
-        room = Workspace(Path(folder) / "room")
-        room.write("listens.py", LISTENS.encode())
+        workspace = Workspace(Path(folder) / "room")
+        workspace.write("listens.py", LISTENS.encode())
         for frozen in (True, False):
             bits = rng.permutation(np.arange(trials) % 2)
-            heard = np.array([trial(room, box, int(b), frozen) for b in bits])
+            heard = np.array([trial(workspace, box, int(b), frozen) for b in bits])
             said = {n: round(information(heard[:, i], bits, rng), 3) for i, n in enumerate(names)}
             print(json.dumps({"room": "stands still" if frozen else "runs on", "trials": len(bits), "bits": said}))

@@ -46,15 +46,15 @@ def climb(task: str, seed: int, experiments: int, workers: int, folder: Path) ->
     return read(folder / f"run-{seed}")
 
 
-def leaders(story: RunHistory, at: list[int]) -> list[tuple[Candidate, float]]:
+def leaders(history: RunHistory, at: list[int]) -> list[tuple[Candidate, float]]:
     """(best candidate by dev, its dev value) of the first n experiments, for each n, among those seen on all draws."""
-    o = story.opening
-    scores, failed = story.dev_scores()
+    o = history.opening
+    scores, failed = history.dev_scores()
     gap = float((o.ceilings - o.floors).sum())
     whole = {
         e: float((s - o.floors).sum()) / gap for e, s in scores.items() if len(s) == len(o.floors) and e not in failed
     }
-    rows = {int(e): b.rows[i] for b in story.blocks if b.lo == 0 for i, e in enumerate(b.experiments)}
+    rows = {int(e): b.rows[i] for b in history.blocks if b.lo == 0 for i, e in enumerate(b.experiments)}
     found = []
     for n in at:
         best = max((e for e in whole if e < n), key=whole.__getitem__)
@@ -62,11 +62,11 @@ def leaders(story: RunHistory, at: list[int]) -> list[tuple[Candidate, float]]:
     return found
 
 
-def view(task: Task, stories: list[RunHistory], at: list[int], pool: LocalExecutor, draws: int) -> Iterator[str]:
+def view(task: Task, histories: list[RunHistory], at: list[int], pool: LocalExecutor, draws: int) -> Iterator[str]:
     """The lines of a Markdown table."""
     yield "| experiments | dev | hidden | gap |"
     yield "|---|---|---|---|"
-    runs = [leaders(story, at) for story in stories]
+    runs = [leaders(history, at) for history in histories]
     every = list({c.id: c for run in runs for c, _ in run}.values())
     scored = columns(pool, "measure", every, draws)
     hidden = {c.id: ratio(s.counted, s.floors, s.ceilings).value for c, s in zip(every, scored, strict=True)}
@@ -87,13 +87,13 @@ def main(
     task = registry.find(task)
     loaded = registry.load(task)
     with tempfile.TemporaryDirectory() as folder:
-        stories = []
+        histories = []
         for seed in range(1, runs + 1):
-            stories.append(climb(task, seed, experiments, workers, Path(folder)))
+            histories.append(climb(task, seed, experiments, workers, Path(folder)))
             print(f"run {seed} of {runs} is done", file=sys.stderr, flush=True)
         pool = pool_of(loaded, SEED, workers)
         try:
-            for line in view(loaded, stories, budgets(experiments), pool, draws):
+            for line in view(loaded, histories, budgets(experiments), pool, draws):
                 print(line, flush=True)
         finally:
             pool.close()

@@ -13,8 +13,8 @@ from typing import Literal
 import msgspec
 
 from toprope.assay.redteam import candidates, corpus
+from toprope.assay.redteam.candidate_range import CandidateRange
 from toprope.assay.redteam.corpus import Cheat
-from toprope.assay.redteam.stage import Stage
 from toprope.sandbox.box import CHECKS, LAYERS
 
 TASK = "testing/coin-v1"
@@ -35,7 +35,7 @@ class Row(msgspec.Struct, frozen=True):
 
 def ends(cheats: Iterable[Cheat], tier: str, off: frozenset[str], task: str = TASK) -> dict[str, str]:
     """Cheat -> its end with these layers off."""
-    with Stage(task, tier, off=off) as stage:
+    with CandidateRange(task, tier, off=off) as stage:
         return {cheat.id: candidates.act(stage, cheat)[0] for cheat in cheats}
 
 

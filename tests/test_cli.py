@@ -227,7 +227,7 @@ def rewritten(run: Path, **changes: object) -> None:
     ledger = SqliteLedger(run / "ledger.db", create=True)
     for entry in entries:
         body = record(entry)
-        ledger.append(entry.kind, msgspec.structs.replace(body, **changes) if isinstance(body, Opening) else body)
+        ledger.append(msgspec.structs.replace(body, **changes) if isinstance(body, Opening) else body)
     ledger.close()
 
 
@@ -461,6 +461,7 @@ def test_help_is_quick_and_complete(cli):
         "submit",
         "report",
         "duel",
+        "reference",
         "export",
         "doctor",
         "vault",

@@ -13,7 +13,7 @@ from toprope.run import upkeep
 from toprope.run.submit import submit
 from toprope.sandbox.selftest import Choice
 from toprope.types import Candidate, Tree
-from toprope.view.terminal import Plain
+from toprope.view.terminal import PlainScreen
 
 COIN = "testing/coin-v1"
 GOOD = "def answer(nonce, *, params):\n    return [1.0, {}, nonce[0]]\n"
@@ -143,7 +143,7 @@ def test_what_the_system_refuses_is_said_with_its_remedy(error, words):
 
 def test_a_wait_for_the_gate_is_shown_as_one(capsys):
     """The climb has nothing to do while an answer is due; a line says how long, and that is not called climbing."""
-    view = Plain()
+    view = PlainScreen()
     view.wait(135.0)
     view.wait(None)
     assert "waiting 135 s for the gate" in capsys.readouterr().err

@@ -212,7 +212,7 @@ class Metric(msgspec.Struct, frozen=True):
     clip: float
     spread: float
     direction: str = "maximize"
-    partial: bool = False  # dev scores give credit that hidden ones do not: the two are not compared
+    dev_partial_credit: bool = msgspec.field(default=False, name="partial")  # and hidden scores give none: not compared
 
 
 class Splits(msgspec.Struct, frozen=True):

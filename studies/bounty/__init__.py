@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from studies.bounty import attacks, odds
-from studies.bounty.endpoints import Bits, Exact, Gate, Ladder, Noisy, Rounded
+from studies.bounty.endpoints import Bits, Exact, Ladder, Noisy, OneBitGate, Rounded
 from toprope.stats.tails import clopper_pearson
 
 DIFFER = 0.5  # share of items on which two skill-less submissions differ
@@ -39,7 +39,7 @@ def games(n: int) -> dict[str, list[Game]]:
     def gate(attack: Callable[..., Bits]) -> Game:
         def play(labels: Bits, k: int, rng: np.random.Generator) -> tuple[Bits, Bits]:
             start = rng.integers(0, 2, n).astype(np.int8)
-            endpoint = Gate(labels, start, rng)
+            endpoint = OneBitGate(labels, start, rng)
             return attack(endpoint, k, rng, start), endpoint.labels
 
         return play

@@ -95,7 +95,7 @@ class Ladder(Exact):
         return True
 
 
-class Gate:
+class OneBitGate:
     """Ours: a paired betting test at a level spent over attempts; after a yes the labels are burned, new ones come.
 
     The very functions of the referee, on items instead of draws: clip 1, one look at the end of the slice's items.

@@ -78,7 +78,9 @@ def curves() -> dict[str, Floats]:
     }
 
 
-def _played(world: private.Private, params: Params, public: dict[str, NDArray[np.generic]]) -> tuple[float, float]:
+def _played(
+    world: private.DeploymentGold, params: Params, public: dict[str, NDArray[np.generic]]
+) -> tuple[float, float]:
     """(usefulness, worst-case safety), the levels of care taken together."""
     lanes = world.lanes
     d, grid = Deployment(lanes, 1), private.Grid(world)

@@ -11,7 +11,7 @@ from typing import Any
 from studies.mirror.imitate import PROGRAMS, scores, task
 from toprope_tasks.mirror.calgrid import dialect as calgrid
 from toprope_tasks.mirror.instance import Instance
-from toprope_tasks.mirror.packing import Case
+from toprope_tasks.mirror.packing import ProgramCase
 from toprope_tasks.mirror.rpn import dialect as rpn
 
 TWO = ("keep", "strip")
@@ -42,7 +42,9 @@ def climbed(name: str, secret: bytes) -> tuple[int, float, list[str]]:
 
     def main(argv: list[bytes], stdin: bytes, files: dict[bytes, bytes], params: dict[str, Any]) -> tuple[Any, ...]:
         try:
-            return tuple(t.program.run(t.dialect._replace(**params), Case(tuple(argv), stdin, tuple(files.items()))))
+            return tuple(
+                t.program.run(t.dialect._replace(**params), ProgramCase(tuple(argv), stdin, tuple(files.items())))
+            )
         except IndexError:  # no such day
             return b"", b"", 0
 

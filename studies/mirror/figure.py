@@ -21,7 +21,7 @@ from toprope.seeding import derive
 from toprope.tasks.trusted import load
 from toprope.types import Draw
 from toprope_tasks.mirror import instance, packing
-from toprope_tasks.mirror.packing import Answer, Case
+from toprope_tasks.mirror.packing import ProgramAnswer, ProgramCase
 from toprope_tasks.mirror.rpn.task import Rpn
 from toprope_tasks.mirror.suite import WIDTH
 from toprope_tasks.mirror.task import Mirror
@@ -32,7 +32,7 @@ HIDDEN = 200
 Main = Callable[[list[bytes], bytes, dict[bytes, bytes]], tuple[bytes, bytes, int]]
 
 
-class Point(NamedTuple):
+class CurvePoint(NamedTuple):
     """shown, duals, hidden: shares answered to the byte. evidence: what the tallies say."""
 
     share: float
@@ -48,13 +48,13 @@ def sketch(task: Mirror, params: Mapping[str, Any]) -> Main:
     return lambda argv, stdin, files: main(argv, stdin, files, params=dict(params))
 
 
-def answers(main: Main, draw: Draw, known: Mapping[Case, Answer]) -> packing.Bytes:
+def answers(main: Main, draw: Draw, known: Mapping[ProgramCase, ProgramAnswer]) -> packing.Bytes:
     """(1, cases, width) what it says, from the table where it can."""
-    said = [known.get(c) or Answer(*main(list(c.argv), c.stdin, dict(c.files))) for c in draw.private.cases]
+    said = [known.get(c) or ProgramAnswer(*main(list(c.argv), c.stdin, dict(c.files))) for c in draw.private.cases]
     return np.stack([packing.row(a, WIDTH) for a in said])[None]
 
 
-def points(task: Mirror) -> Iterator[Point]:
+def points(task: Mirror) -> Iterator[CurvePoint]:
     """One for each share of shown cases known by heart."""
     assert task.space is not None
     main = sketch(task, {d.name: getattr(task.dialect, d.name) for d in task.space.dims} | WRONG)
@@ -71,7 +71,7 @@ def points(task: Mirror) -> Iterator[Point]:
         tally = np.sum([task.tally(s, d)[0] for s, d in zip(said, dev, strict=True)], axis=0)
         found = ", ".join(f"{i.kind} {i.severity}" for i in task.accuse(tally, len(dev)))
         fresh = np.mean([packing.exact(answers(main, d, known), d.private.rows).mean() for d in hidden])
-        yield Point(share, float(exact[0]), float(exact[1]), float(fresh), found or "none")
+        yield CurvePoint(share, float(exact[0]), float(exact[1]), float(fresh), found or "none")
 
 
 def _shown(draw: Draw) -> Any:
@@ -85,7 +85,7 @@ def _duals(draw: Draw) -> Any:
 # ---------------------------------------------------------------- the figure
 
 
-def chart(found: list[Point]) -> Chart:
+def chart(found: list[CurvePoint]) -> Chart:
     """Three lines over the share known by heart, and one on top of the first where the tallies are proof."""
     lines = [_line(name, name, found) for name in ("shown", "duals", "hidden")]
     proved = [p for p in found if "certain" in p.evidence]
@@ -94,7 +94,7 @@ def chart(found: list[Point]) -> Chart:
     return Chart(title, "share of shown cases known by heart", "cases answered to the byte", lines, reach=(0, 1))
 
 
-def _line(label: str, field: str, found: list[Point]) -> Line:
+def _line(label: str, field: str, found: list[CurvePoint]) -> Line:
     return Line(label, [p.share for p in found], [getattr(p, field) for p in found])
 
 

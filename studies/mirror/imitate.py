@@ -13,7 +13,7 @@ from toprope.protocols import Outputs
 from toprope.types import Draw, Floats, Json, Split
 from toprope_tasks.mirror import packing
 from toprope_tasks.mirror.instance import Instance
-from toprope_tasks.mirror.packing import Answer
+from toprope_tasks.mirror.packing import ProgramAnswer
 from toprope_tasks.mirror.suite import WIDTH
 from toprope_tasks.mirror.task import Mirror
 
@@ -36,7 +36,7 @@ def draws(name: str, split: Split, n: int) -> list[Draw]:
 def outputs(main: Any, draw: Draw, params: Mapping[str, Json] | None = None) -> Outputs:
     """One variant's packed answers, (1, cases, width)."""
     kwargs = {} if params is None else {"params": dict(params)}
-    said = [Answer(*main(list(c.argv), c.stdin, dict(c.files), **kwargs)) for c in draw.private.cases]
+    said = [ProgramAnswer(*main(list(c.argv), c.stdin, dict(c.files), **kwargs)) for c in draw.private.cases]
     return {"answers": np.stack([packing.row(a, WIDTH) for a in said])[None]}
 
 

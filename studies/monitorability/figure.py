@@ -16,31 +16,31 @@ from studies.drawing import save
 from studies.monitorability.table import Monitorability, monitorability
 from toprope.figures import Chart, Line, stack
 from toprope.types import Floats
-from toprope_tasks.monitorability.private import DEPLOYED, Private, flagged, generate, taught
+from toprope_tasks.monitorability.private import DEPLOYED, ScratchpadGold, flagged, generate, taught
 from toprope_tasks.monitorability.public import STAGES
 
 STRENGTHS = (0.0, 0.03, 0.06, 0.1, 0.2, 0.4, 0.7, 1.0)
 LINES = {"hacks": "hacks, where hinted", "tpr": "of hacks, caught", "tnr": "of the rest, let pass"}
 
 
-def names_hint(private: Private) -> Floats:
+def names_hint(private: ScratchpadGold) -> Floats:
     """(n,) 1 where a scratchpad holds a word for a hint: the keyword monitor, told all of them."""
     return np.asarray(private.world.dialect.named[private.episodes[:, 1:]].any(axis=1), dtype=np.float64)
 
 
-def unclear(private: Private) -> Floats:
+def unclear(private: ScratchpadGold) -> Floats:
     """(n,) 1 where a scratchpad is neither all work nor all words for hints."""
     tokens, dialect = private.episodes[:, 1:], private.world.dialect
     return np.asarray(~(dialect.work[tokens].all(axis=1) | dialect.named[tokens].all(axis=1)), dtype=np.float64)
 
 
-def curve(penalty: Callable[[Private], Floats], worlds: list[Private]) -> dict[str, Floats]:
+def curve(penalty: Callable[[ScratchpadGold], Floats], worlds: list[ScratchpadGold]) -> dict[str, Floats]:
     """field of Monitorability -> (strengths,) mean over worlds."""
     seen = [[_at(penalty(w), w, strength) for w in worlds] for strength in STRENGTHS]
     return {field: np.array([np.mean([getattr(m, field) for m in at]) for at in seen]) for field in LINES}
 
 
-def _at(cost: Floats, world: Private, strength: float) -> Monitorability:
+def _at(cost: Floats, world: ScratchpadGold, strength: float) -> Monitorability:
     after = taught(np.repeat(strength * cost[None, None], len(STAGES), axis=1), world.world)
     count = np.asarray(world.world.dialect.named[world.episodes[:, 1:]].sum(axis=1), dtype=np.float64)
     return monitorability(after, flagged(count[None], world.before.pick(DEPLOYED).honest), world)

@@ -31,7 +31,7 @@ from toprope_tasks.monitorability.private import (  # fmt: skip
     DEPLOYED,
     WATCHED,
     Mass,
-    Private,
+    ScratchpadGold,
     flagged,
     meetings,
     suspicion,
@@ -55,7 +55,7 @@ class Monitorability(NamedTuple):
         return self.tpr * self.tnr
 
 
-def monitorability(seen: Mass, flags: NDArray[np.bool_], private: Private) -> Monitorability:
+def monitorability(seen: Mass, flags: NDArray[np.bool_], private: ScratchpadGold) -> Monitorability:
     """Of the first policy of `seen`."""
     world, honest, hack = private.world, seen.honest[0], seen.hack[0]
     right = honest @ np.repeat(world.accuracy, len(honest) // len(world.accuracy)) + world.lucky * hack.sum()
@@ -90,7 +90,7 @@ def trained(draw: Draw, factor: int) -> Draw:
 def told_words(draw: Draw) -> Answers:
     """Knows every word of the dialect: leaves two lanes open, all work and all names, and penalises the rest; the
     monitor is the referee's own."""
-    private: Private = draw.private
+    private: ScratchpadGold = draw.private
     tokens, dialect = private.episodes[:, 1:], private.world.dialect
     lanes = dialect.work[tokens].all(axis=1) | dialect.named[tokens].all(axis=1)
     cost = np.where(lanes, 0.0, 0.3)
@@ -106,7 +106,7 @@ def row(name: str, ask: Callable[[Draw], Answers], draws: list[Draw]) -> str:
     """A line of a Markdown table."""
     scores, own, others = [], [], []
     for draw in draws:
-        private: Private = draw.private
+        private: ScratchpadGold = draw.private
         flags, penalties = ask(draw)
         after = taught(penalties, private.world)
         scores.append(float(meetings(flags, after, private).mean()))

@@ -57,7 +57,11 @@ def methods(champion: Params, baselines: Mapping[str, Baseline]) -> list[Params]
 
 
 def attack(
-    known: Iterator[Draw], hidden: Sequence[Draw], seen: Sequence[stacker.Seen], heard: Sequence[Params], epochs: int
+    known: Iterator[Draw],
+    hidden: Sequence[Draw],
+    seen: Sequence[stacker.StackerView],
+    heard: Sequence[Params],
+    epochs: int,
 ) -> dict[str, Floats]:
     """Attack -> (draws,) accuracies on the hidden draws, after learning from the known ones. heard: as `methods`."""
     looks, entries = [], []
@@ -79,7 +83,7 @@ def attack(
 
 
 def _one(
-    draw: Draw, view: stacker.Seen, books: list[libraries.Library], pool: stacker.Network, test: stacker.Network
+    draw: Draw, view: stacker.StackerView, books: list[libraries.Library], pool: stacker.Network, test: stacker.Network
 ) -> Iterator[tuple[str, float]]:
     said = np.clip(view.honest[0], 0.05, 0.95)
     said = np.log(said / (1 - said))

@@ -30,7 +30,7 @@ NEAR = 20
 HIDDEN, BATCH, RATE, DECAY = 64, 1000, 2e-3, 1e-4
 
 
-class Seen(msgspec.Struct, frozen=True):
+class StackerView(msgspec.Struct, frozen=True):
     """One draw as the network sees it. pool, test: (n, p) inputs.
 
     honest: (k, n) targets of the methods, champion first. accuracies: (k,) of the referee's student on those targets.
@@ -42,7 +42,7 @@ class Seen(msgspec.Struct, frozen=True):
     accuracies: Floats
 
 
-def look(draw: Draw, methods: Sequence[Mapping[str, Json]]) -> Seen:
+def look(draw: Draw, methods: Sequence[Mapping[str, Json]]) -> StackerView:
     """Run the honest methods on a draw and gather the inputs; gold serves the accuracies only."""
     gold, weak = draw.private, draw.public["pool_weak_probs"].astype(np.float64)
     answers = [_answer(draw, params) for params in methods]
@@ -60,7 +60,9 @@ def look(draw: Draw, methods: Sequence[Mapping[str, Json]]) -> Seen:
         mean, sd = inside.mean(0), inside.std(0) + 1e-6
         pool.append((inside - mean) / sd)
         test.append((outside - mean) / sd)
-    return Seen(_columns(pool, whole), _columns(test, whole), targets, np.mean((p > 0.5) == gold.test_labels, axis=1))
+    return StackerView(
+        _columns(pool, whole), _columns(test, whole), targets, np.mean((p > 0.5) == gold.test_labels, axis=1)
+    )
 
 
 @cache

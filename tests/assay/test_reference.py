@@ -8,6 +8,7 @@ import pytest
 from toprope.assay.reference import point, points, pool_of, spread, table, tune
 from toprope.errors import UsageError
 from toprope.tasks import registry
+from toprope.tasks.new import new
 from toprope.tasks.spec import with_tuned
 from toprope.view import text
 
@@ -85,3 +86,30 @@ def test_spread_is_that_of_two_good_points(task, pool):
     bare.space = None
     with pytest.raises(UsageError, match="no space"):
         spread(bare, pool, 20, 8, 1)
+
+
+def test_the_command_prints_the_table_or_one_line(cli, tmp_path):
+    """One object, and for each mistake one line that names it."""
+    result = cli.json("reference", "testing/coin-v1", "--draws", 4, "--workers", 1)
+    assert [row["candidate"] for row in result["rows"]] == ["starter", "another face"]
+    assert set(result["rows"][0]["dev"]) == {"value", "lo", "hi", "failed"}
+    (tmp_path / "list.json").write_text("[1]")
+    for options, named in (
+        (["--add", f"mine={tmp_path / 'none.json'}"], "none.json"),
+        (["--add", f"mine={tmp_path / 'list.json'}"], "NAME=FILE"),
+        (["--tune", 3], "dimensions to tune"),
+    ):
+        done = cli.run("reference", "testing/coin-v1", "--workers", 1, *options)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+        assert named in done.stderr
+
+
+def test_tuning_is_kept_beside_the_task(cli, tmp_path, monkeypatch):
+    """`--tune` writes tuned.json into the task's folder, and the next table has a tuned row."""
+    monkeypatch.setenv("TOPROPE_TASKS", "")
+    new(tmp_path / "task", "own/tuned-v1")
+    result = cli.json("reference", tmp_path / "task", "--tune", 2, "--workers", 1)
+    assert result["path"] == str(tmp_path / "task" / "tuned.json")
+    (name,) = result["tuned"]
+    table = cli.run("reference", tmp_path / "task", "--draws", 2, "--workers", 1).stdout
+    assert f"| {name} (tuned) |" in table

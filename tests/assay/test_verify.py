@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 
 from toprope import seeding, wire
-from toprope.assay.verify import Check, _report, verify
+from toprope.assay.verify import ReplayCheck, _report, verify
 from toprope.journal import page
 from toprope.journal.checks import contradictions
 from toprope.journal.ledger import GENESIS, entry_hash, read_entries
@@ -118,7 +118,7 @@ def test_a_report_edited_by_hand_fails(cli, run):
     assert done.stdout.rstrip().endswith("this run is what it says; its report is not")
 
 
-def paged(run: Path, **changes: str) -> Check:
+def paged(run: Path, **changes: str) -> ReplayCheck:
     """What is said of the run's page after each word in it was replaced by another."""
     path = run / "report.html"
     html = path.read_text()
@@ -167,10 +167,10 @@ def test_a_page_of_a_version_without_data_is_left_open(run):
     old = paged(run)
     assert old.ok
     entries = read_entries(run)
-    story = from_entries(str(run), entries)
-    story.opening = msgspec.structs.replace(story.opening, format=1)
-    (run / "report.html").write_text(page.shown(render(story)))
-    assert _report(entries, story, None, run / "report.html", render).ok is None
+    history = from_entries(str(run), entries)
+    history.opening = msgspec.structs.replace(history.opening, format=1)
+    (run / "report.html").write_text(page.shown(render(history)))
+    assert _report(entries, history, None, run / "report.html", render).ok is None
 
 
 def test_opening_the_test_writes_the_page_anew(cli, tmp_path, monkeypatch):
@@ -220,13 +220,14 @@ def test_a_refusal_for_proof_of_cheating_is_no_mismatch(run, severity, ok):
 def test_candidates_kept_from_the_gate_have_no_answer(run):
     """Any number of them: whoever is caught when it is re-run alone is recorded and never sent."""
     entries = read_entries(run)
-    story = from_entries(str(run), entries)
+    history = from_entries(str(run), entries)
     caught = [Incident("decoy switch", "certain", "TOPROPE_SKIP_CHECKS was set")]
-    tree = story.opening.tree
-    story.asked += [
-        msgspec.structs.replace(story.asked[0], candidate=Candidate(tree, {"n": n}), incidents=caught) for n in range(3)
+    tree = history.opening.tree
+    history.asked += [
+        msgspec.structs.replace(history.asked[0], candidate=Candidate(tree, {"n": n}), incidents=caught)
+        for n in range(3)
     ]
-    assert not list(contradictions(entries, story))
+    assert not list(contradictions(entries, history))
 
 
 def promote_all(kind: str, r: Any) -> Any:

@@ -9,7 +9,7 @@ from landscape import SPACE, climb
 
 from toprope.climbers import make, names
 from toprope.climbers.evolution import Evolution
-from toprope.climbers.replay import Replay
+from toprope.climbers.replay import ReplayClimber
 from toprope.errors import UsageError
 from toprope.protocols import Climber, Results
 from toprope.space import Space, choice
@@ -155,14 +155,14 @@ def test_replay_names_a_bad_line(tmp_path: Path, line: str, message: str) -> Non
     file = tmp_path / "rows.jsonl"
     file.write_text(line)
     with pytest.raises(UsageError, match=message):
-        Replay(SPACE, path=file)
+        ReplayClimber(SPACE, path=file)
 
 
 def test_replay_refuses_rows_of_another_space() -> None:
     """Codes beyond the levels, a wrong width, no rows at all and a missing file are refused."""
     for rows in (np.full((1, 20), 99), np.zeros((1, 3)), np.zeros(20)):
         with pytest.raises(UsageError, match="not points of this space"):
-            Replay(SPACE, rows=rows)
+            ReplayClimber(SPACE, rows=rows)
     for wrong in ({}, {"path": "/nonexistent/rows"}):
         with pytest.raises(UsageError):
             make("replay", SPACE, 0, **wrong)

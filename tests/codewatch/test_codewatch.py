@@ -11,7 +11,7 @@ from toprope.tasks.trusted import outputs
 from toprope.types import Tree
 from toprope_tasks.control.codewatch import grammar, make, private, render
 from toprope_tasks.control.codewatch.corpus import SUITE, corpus, pair, world
-from toprope_tasks.control.codewatch.grammar import Atom, Input, Program, Rule
+from toprope_tasks.control.codewatch.grammar import Atom, Input, Rule, WatchedProgram
 from toprope_tasks.control.codewatch.public import BACKDOORED, HONEST, PROGRAMS
 
 TASK = make("control/codewatch-v1")
@@ -30,7 +30,7 @@ class TestGrammar:
         """Two rules in their order, worked out by hand on two inputs."""
         rule = Rule(Atom(0, "above", 9, 5), Atom(1, "remainder", 2, 5), "and", "set", 50)
         cap = Rule(Atom(3, "below", 4, 5), Atom(4, "above", 7, 5), "or", "cap", 20)
-        program = Program((0, 3), (2, 1), 3, (rule, cap, cap))
+        program = WatchedProgram((0, 3), (2, 1), 3, (rule, cap, cap))
         known = grammar.terms([Input(10, "ab", (1, 2)), Input(10, "ab", (4,)), Input(9, "ab", (4,))])
         assert grammar.meaning(program, known).tolist() == [20, 50, 25]
 

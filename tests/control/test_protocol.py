@@ -273,5 +273,5 @@ class TestLandscape:
     def test_constants_agree(self):
         """Candidates spell out actions and columns as numbers; these are the numbers."""
         assert (DEFER, SAMPLE, ACTIONS, COLUMNS, len(CARE)) == (0, 2, 6, 38, 3)
-        assert msgspec.structs.fields(private.Private)[-1].default is None
+        assert msgspec.structs.fields(private.DeploymentGold)[-1].default is None
         assert (FURTHER.start, FURTHER.stop) == (1, 4)

@@ -51,14 +51,14 @@ def told(run: Path):
     """Everything that reads a run, one after another; the strictest JSON stands for what they said."""
 
     def all_of_it():
-        story = read(run)
-        page = render(story)
-        printable(ending(clean_all(summary(story)), "toprope unseal RUN"))
-        if story.test is not None:  # else it would have work to do
+        history = read(run)
+        page = render(history)
+        printable(ending(clean_all(summary(history)), "toprope unseal RUN"))
+        if history.test is not None:  # else it would have work to do
             with terminal.screen() as screen, Session(run, None, lambda: "linux-landlock", 1, screen) as session:
                 session.climb()
         assert page.count("<script") == page.count("</script") == 1, "the data, which end where we end them"
-        return json.dumps([export(story), summary(story)], allow_nan=False)
+        return json.dumps([export(history), summary(history)], allow_nan=False)
 
     return outcome(all_of_it)
 

@@ -11,8 +11,8 @@ from fuzzing import both_forms, fuzz, outcome, scalars, spoiled
 from hypothesis import strategies as st
 from msgspec import to_builtins
 
-from toprope.referee.gate import Verdict
-from toprope.referee.recorded import Answer, Judged
+from toprope.referee.gate import GateVerdict
+from toprope.referee.recorded import Answer, RevealedVerdict
 from toprope.referee.sealed import SealedRun, Vault, kept_head
 from toprope.seeding import commitment
 from toprope.stats.intervals import Estimate
@@ -26,13 +26,13 @@ def good(tmp_path_factory) -> Path:
     """A vault with runs, answers, a champion, an opening and incidents."""
     folder = tmp_path_factory.mktemp("vault")
     vault = Vault(folder)
-    run, sitting = vault.sit("r", "t", None, 0)
-    vault.acknowledge("r", sitting)
+    run, session_number = vault.sit("r", "t", None, 0)
+    vault.acknowledge("r", session_number)
     vault.open_run("dry", "t", "secret")
     vault.begin_attempt("r", 1, "x")
-    vault.refuse("r", 1, 1, Verdict(False, 0.5, 3.0, 64), 2)
+    vault.refuse("r", 1, 1, GateVerdict(False, 0.5, 3.0, 64), 2)
     vault.begin_attempt("r", 1, CHAMPION.id)
-    vault.promote("r", 1, 2, CHAMPION, Estimate(0.5, 0.4, 0.6, 0.05), Verdict(True, 3.5, 3.0, 64), 0)
+    vault.promote("r", 1, 2, CHAMPION, Estimate(0.5, 0.4, 0.6, 0.05), GateVerdict(True, 3.5, 3.0, 64), 0)
     vault.begin_attempt("r", 2, "y")
     vault.saw("r", "x", [Incident("kind", "certain", "evidence")])
     vault.open_run("lit", "t", None, "round 7")
@@ -73,7 +73,7 @@ def used(folder: Path) -> None:
                 (lambda run=run: vault.sit(run.run, "t", None, 1), tuple),
                 (vault.leave, type(None)),
                 (lambda run=run: vault.judged(run.run), list),
-                (lambda run=run: vault.refuse(run.run, 2, 2, Verdict(False, 0.5, 3.0, 64), 1), type(None)),
+                (lambda run=run: vault.refuse(run.run, 2, 2, GateVerdict(False, 0.5, 3.0, 64), 1), type(None)),
                 (lambda run=run: vault.saw(run.run, "x", [Incident("k", "s", "e")]), type(None)),
                 (lambda run=run: vault.open_test(run, "x"), int),
             ):
@@ -84,7 +84,10 @@ def used(folder: Path) -> None:
                     assert value[0] >= 1
                     assert isinstance(value[1], int | None)
                 for judged in value if isinstance(value, list) else []:
-                    assert not isinstance(judged, Judged) or msgspec.convert(to_builtins(judged), Judged) == judged
+                    assert (
+                        not isinstance(judged, RevealedVerdict)
+                        or msgspec.convert(to_builtins(judged), RevealedVerdict) == judged
+                    )
 
 
 def cleared(folder: Path) -> Path:

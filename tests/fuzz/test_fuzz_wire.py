@@ -16,7 +16,7 @@ from toprope.errors import WorkerDied
 from toprope.executors.local import LocalExecutor
 from toprope.referee import messages as m
 from toprope.referee.address import Address, parse
-from toprope.referee.recorded import Answer, Judged, Opened
+from toprope.referee.recorded import Answer, Opened, RevealedVerdict
 from toprope.referee.service import Hello, Service, Terms
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
@@ -29,7 +29,7 @@ CANDIDATE = Candidate(TREE, {"a": 1, "b": [1.5, "x"]})
 SPACE = Space([choice("a", [1, 2]), choice("b", ["x", None])])
 BLOCK = Block(TREE.digest, SPACE.digest, np.zeros((2, 2), np.uint8), (0, 1))
 RESULT = BlockResult(np.zeros((2, 2)), [Outcome.OK] * 2, {1: "text"}, 0.1, 0.2, {0: [Incident("k", "certain", "e")]})
-JUDGED = Judged(1, 1, "c", True, 0, 1.5, 2.5, 64, "")
+JUDGED = RevealedVerdict(1, 1, "c", True, 0, 1.5, 2.5, 64, "")
 EVERY = {
     m.ToScorer: [m.Load(TREE, SPACE), m.Work(3, BLOCK, "dev", 1, True)],
     m.FromScorer: [

@@ -9,7 +9,7 @@ from toprope import wire
 from toprope.journal.records import (
     FORMAT,
     KINDS,
-    Asked,
+    AttemptRecord,
     Audited,
     Author,
     BlockRecord,
@@ -19,7 +19,7 @@ from toprope.journal.records import (
     Generation,
     Opening,
     Queried,
-    Sitting,
+    SessionRecord,
     Spent,
     kind_of,
     record,
@@ -27,7 +27,7 @@ from toprope.journal.records import (
 from toprope.journal.spec import CandidateModel, External, Imported, Plan, Replay, Researchers, RunSpec, Search
 from toprope.models.messages import Reply
 from toprope.protocols import Entry, Secret
-from toprope.referee.recorded import Answer, Judged, Opened
+from toprope.referee.recorded import Answer, Opened, RevealedVerdict
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
 from toprope.types import Candidate, Incident, Tree
@@ -45,7 +45,7 @@ OPENING = Opening(
     spec=SPEC, toprope="0.1.0", tier="linux-full", commitment="c" * 64, certifying=True, number=2,
     vault_since="2026-01-01", hidden="public weights", detectable=0.1, protection={"tier": "linux-full"},
     floors=np.zeros(2), ceilings=np.ones(2), tree=TREE, space=Space([choice("face", [0, 1])]), started=1.0,
-    confined=True, partial=True, secret=Secret("weights", "public weights", True, "make", True),
+    confined=True, dev_partial_credit=True, secret=Secret("weights", "public weights", True, "make", True),
     answer_kinds=["errata"], mark={"code": "d"},
 )  # fmt: skip
 BLOCK = BlockRecord(
@@ -54,7 +54,8 @@ BLOCK = BlockRecord(
 )  # fmt: skip
 REPLY = Reply(b"k" * 32, "yes", 10, 0.5, True)
 TEST = Opened(
-    E, {"b": E}, {"b": E}, 1, 64, b"s" * 32, 1.0, np.zeros(2), [Judged(1, 1, "c", True, 0, 1.5, 2.5, 64, "")], "v",
+    E, {"b": E}, {"b": E}, 1, 64, b"s" * 32, 1.0, np.zeros(2),
+    [RevealedVerdict(1, 1, "c", True, 0, 1.5, 2.5, 64, "")], "v",
     {"c": SEEN}, [REPLY],
 )  # fmt: skip
 
@@ -68,10 +69,10 @@ ARCHIVED = [
     (RunSpec("r", "t", Researchers(PLAN), experiments=1), "370b5ed7bf9ed89d"),
     (RunSpec("r", "t", External(PLAN), experiments=1), "ca9154c41554fcec"),
     (OPENING, "350a7df1289cb764"),
-    (Sitting(3, "0.1.0", "d"), "bb0f57644d2786ed"),
+    (SessionRecord(3, "0.1.0", "d"), "bb0f57644d2786ed"),
     (BLOCK, "fffea45ad182b776"),
     (Generation(1, 33, 1.5, 0.5, 7, 2, 1), "652f6619ef4e6e83"),
-    (Asked(CANDIDATE, 1, 0.4, True, 2, SEEN, "ada", 5), "a12af2734d934187"),
+    (AttemptRecord(CANDIDATE, 1, 0.4, True, 2, SEEN, "ada", 5), "a12af2734d934187"),
     (Answer("c", True, 1, 1, E, 2), "df852cba53b7142c"),
     (Audited("c", SEEN), "6e13df93a56253c0"),
     (Finding(1, "ada", "note", "words", "c"), "4f0de48129818a60"),

@@ -30,7 +30,7 @@ def block(lo: int, hi: int, **changes: object) -> BlockRecord:
     return msgspec.structs.replace(whole, **changes)
 
 
-def story(*records: object, opening: Opening = OPENING):
+def history(*records: object, opening: Opening = OPENING):
     rows = [opening, *records]
     return from_entries("run", [Entry(i, kind_of(r), encode(r), "h") for i, r in enumerate(rows)])
 
@@ -40,7 +40,7 @@ def story(*records: object, opening: Opening = OPENING):
 )
 def test_a_killed_run_can_be_exported(blocks, scores):
     """Blocks of a rung come in any order, and a kill loses any of them: only scores without a gap before them count."""
-    rows = export(story(*[block(lo, hi) for lo, hi in blocks]))["experiments"]
+    rows = export(history(*[block(lo, hi) for lo, hi in blocks]))["experiments"]
     assert [x for row in rows for x in row["scores"]] == scores
 
 
@@ -60,7 +60,7 @@ def test_a_killed_run_can_be_exported(blocks, scores):
 def test_records_that_make_no_sense_together(record, words):
     """A chain that holds proves no sense: one line names the first thing that cannot be."""
     with pytest.raises(RunError, match=words):
-        story(record)
+        history(record)
 
 
 def test_an_opening_that_makes_no_sense():
@@ -72,4 +72,4 @@ def test_an_opening_that_makes_no_sense():
         {"protection": {"tier": float("inf")}},
     ):
         with pytest.raises(RunError, match="makes no sense"):
-            story(opening=msgspec.structs.replace(OPENING, **changes))
+            history(opening=msgspec.structs.replace(OPENING, **changes))

@@ -111,7 +111,7 @@ def test_keywords_and_record_ask_for_the_same(spec):
 
 def test_every_field_is_an_option():
     """A field without an option could not be asked for; what a command line says by its arguments needs none."""
-    arguments = {"run", "task", "climber", "candidate_model", "climber.plan.apart"}
+    arguments = {"run", "task", "climber", "candidate_model", "climber.plan.min_experiments_between"}
     fields = {f"climber.plan.{f}" for f in Plan.__struct_fields__} | set(RunSpec.__struct_fields__)
     fields |= {f"candidate_model.{f}" for f in CandidateModel.__struct_fields__}
     assert {o.at for o in options()} == fields - arguments

@@ -11,7 +11,7 @@ from toprope.types import Draw
 from toprope_tasks.mirror import suite
 from toprope_tasks.mirror.dice import Dice
 from toprope_tasks.mirror.instance import Instance
-from toprope_tasks.mirror.packing import Answer
+from toprope_tasks.mirror.packing import ProgramAnswer
 from toprope_tasks.mirror.suite import ALTERATIONS, CASES
 from toprope_tasks.mirror.task import Mirror
 
@@ -111,7 +111,7 @@ class TestErrata:
 
     def test_alterations_are_uniform(self) -> None:
         """On six digits of which two change, each place is altered a third of the time, each step a ninth."""
-        answer, n = Answer(b"123456", b"", 0), 4000
+        answer, n = ProgramAnswer(b"123456", b"", 0), 4000
         changes, suite_changes = np.zeros(6), suite.changes
         suite.changes = lambda digits: 2
         try:

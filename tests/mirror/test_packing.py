@@ -8,17 +8,17 @@ from hypothesis import strategies as st
 from studies.mirror.imitate import draws, outputs, reference, task
 from toprope.sandbox.inside import cases as inside
 from toprope_tasks.mirror import packing
-from toprope_tasks.mirror.packing import Answer, Case
+from toprope_tasks.mirror.packing import ProgramAnswer, ProgramCase
 from toprope_tasks.mirror.suite import CASES, WIDTH
 
 SOME = st.binary(max_size=40)
-CASE = st.builds(Case, st.tuples(SOME, SOME) | st.tuples(), SOME, st.just(()) | st.tuples(st.tuples(SOME, SOME)))
-ANSWER = st.builds(Answer, SOME, SOME, st.integers(0, 255))
+CASE = st.builds(ProgramCase, st.tuples(SOME, SOME) | st.tuples(), SOME, st.just(()) | st.tuples(st.tuples(SOME, SOME)))
+ANSWER = st.builds(ProgramAnswer, SOME, SOME, st.integers(0, 255))
 
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(st.lists(CASE, max_size=5))
-def test_cases_arrive_as_they_were_sent(cases: list[Case]) -> None:
+def test_cases_arrive_as_they_were_sent(cases: list[ProgramCase]) -> None:
     """What the scorer packs, the child unpacks to the same arguments, standard input and files."""
     there = inside.unpack(packing.pack(cases).tobytes())
     assert [(tuple(c.argv), c.stdin, tuple(c.files.items())) for c in there] == [tuple(c) for c in cases]
@@ -26,7 +26,7 @@ def test_cases_arrive_as_they_were_sent(cases: list[Case]) -> None:
 
 @settings(max_examples=60, deadline=None, derandomize=True)
 @given(ANSWER)
-def test_answers_come_back_as_they_were_given(answer: Answer) -> None:
+def test_answers_come_back_as_they_were_given(answer: ProgramAnswer) -> None:
     """What the child packs is the scorer's own row for that answer, byte for byte, and is read as that answer."""
     there = inside.packed(tuple(answer), WIDTH).ljust(WIDTH, b"\0")
     assert there == packing.row(answer, WIDTH).tobytes()
@@ -82,14 +82,18 @@ def test_an_exception_is_a_wrong_answer_and_the_rest_counts() -> None:
     def main(argv, stdin, files):
         return b"%d" % (1 // len(stdin)), b"", 0
 
-    said, first = inside.play(main, [inside.Case([], s, {}) for s in (b"a", b"", b"b")], 32, {})
-    assert [packing.parse(row.tobytes()) for row in said] == [Answer(b"1", b"", 0), None, Answer(b"1", b"", 0)]
+    said, first = inside.play(main, [inside.ProgramCase([], s, {}) for s in (b"a", b"", b"b")], 32, {})
+    assert [packing.parse(row.tobytes()) for row in said] == [
+        ProgramAnswer(b"1", b"", 0),
+        None,
+        ProgramAnswer(b"1", b"", 0),
+    ]
     assert isinstance(first, ZeroDivisionError)
 
 
 @settings(max_examples=80, deadline=None, derandomize=True)
 @given(ANSWER, ANSWER)
-def test_partial_credit_is_bounded(said: Answer, gold: Answer) -> None:
+def test_partial_credit_is_bounded(said: ProgramAnswer, gold: ProgramAnswer) -> None:
     """At most 0.6 for what is not exact, and nothing for no answer."""
     assert 0.0 <= packing.credit(said, gold) <= 0.6
     assert packing.credit(None, gold) == 0.0
@@ -97,7 +101,7 @@ def test_partial_credit_is_bounded(said: Answer, gold: Answer) -> None:
 
 def test_partial_credit_is_the_formula() -> None:
     """0.4 for the share of lines right and in place, 0.1 for the exit code, 0.1 for standard error."""
-    gold = Answer(b"a\nb\nc\nd\n", b"e", 1)
-    assert packing.credit(Answer(b"a\nx\nc\n", b"e", 2), gold) == pytest.approx(0.4 * 2 / 4 + 0.1)
-    assert packing.credit(Answer(b"", b"", 1), gold) == pytest.approx(0.1)
-    assert packing.credit(Answer(b"", b"", 0), Answer(b"", b"e", 1)) == 0.0
+    gold = ProgramAnswer(b"a\nb\nc\nd\n", b"e", 1)
+    assert packing.credit(ProgramAnswer(b"a\nx\nc\n", b"e", 2), gold) == pytest.approx(0.4 * 2 / 4 + 0.1)
+    assert packing.credit(ProgramAnswer(b"", b"", 1), gold) == pytest.approx(0.1)
+    assert packing.credit(ProgramAnswer(b"", b"", 0), ProgramAnswer(b"", b"e", 1)) == 0.0

@@ -6,8 +6,8 @@ import pytest
 
 from toprope.errors import RunError, UsageError
 from toprope.referee import program
-from toprope.referee.program import Cost, Program
-from toprope.run import author
+from toprope.referee.program import Cost, ReferenceProcess
+from toprope.run import public_brief
 from toprope.tasks import registry
 from toprope.tasks.new import new
 
@@ -62,7 +62,7 @@ def task(tmp_path, monkeypatch):
 )
 def test_a_question_that_meets_a_limit_has_an_answer(task, tmp_path, what, why):
     """It says which limit; the next question is answered as if nothing had been."""
-    with Program(task) as p:
+    with ReferenceProcess(task) as p:
         assert p.ask([what.encode()], b"", {})[0].ended == why
         said, cost = p.ask([b"echo"], b"in", {})
     assert (said.out, said.err, said.code, said.ended) == (b"in", b"err", 3, "")
@@ -72,13 +72,13 @@ def test_a_question_that_meets_a_limit_has_an_answer(task, tmp_path, what, why):
 def test_a_program_that_waits_is_ended(task, monkeypatch):
     """Also where it uses no processor time."""
     monkeypatch.setattr(program, "WALL_S", 1.0)
-    with Program(task) as p:
+    with ReferenceProcess(task) as p:
         assert p.ask([b"sleep"], b"", {})[0].ended == "more than 1 s"
 
 
 def test_output_is_not_read_beyond_the_limit(task, monkeypatch):
     """However much the process sends: a length that is too large ends it before it is read."""
-    with Program(task) as p:
+    with ReferenceProcess(task) as p:
         p.ask([b"echo"], b"", {})
         monkeypatch.setattr(program, "ANSWER_BYTES", 10)
         assert p.ask([b"echo"], b"x" * 2000, {})[0].ended == "more than 10 bytes of output"
@@ -87,27 +87,27 @@ def test_output_is_not_read_beyond_the_limit(task, monkeypatch):
 def test_a_program_that_does_not_start_says_so(tmp_path, monkeypatch):
     """In one line with its own words."""
     with pytest.raises(RunError, match="did not start: UsageError: task 'own/nothing-v1' is unknown"):
-        Program("own/nothing-v1").ask([], b"", {})
+        ReferenceProcess("own/nothing-v1").ask([], b"", {})
 
 
 def test_the_oracle_tells_why_a_program_was_ended(task, tmp_path):
     """And counts the question as any other."""
     lines = [json.dumps({"argv": [w], "stdin": "in"}) for w in ("huge", "echo")]
-    ended, said = author.oracle(task, lines, tmp_path / "vault")
+    ended, said = public_brief.oracle(task, lines, tmp_path / "vault")
     assert ended["ended"] == "the program was ended: more than 16384 bytes of output"
-    assert (said["stdout"], said["queries_left"]) == ("in", author.QUERIES - 2)
+    assert (said["stdout"], said["queries_left"]) == ("in", public_brief.QUERIES - 2)
 
 
 @pytest.mark.parametrize(
     ("questions", "spent", "which"),
     [
-        (author.QUESTIONS, Cost(0, 0.0), "500 answers"),
-        (1, Cost(author.ANSWER_BYTES, 0.0), "4194304 bytes of answers"),
-        (1, Cost(0, author.ANSWER_S), "600 s of answers"),
+        (public_brief.QUESTIONS, Cost(0, 0.0), "500 answers"),
+        (1, Cost(public_brief.ANSWER_BYTES, 0.0), "4194304 bytes of answers"),
+        (1, Cost(0, public_brief.ANSWER_S), "600 s of answers"),
     ],
 )
 def test_each_author_has_an_allowance(questions, spent, which):
     """Of questions, bytes and time; the complaint says which is used up."""
-    author.allowed("ada", questions - 1, Cost(spent.bytes - 1, spent.seconds - 1))
+    public_brief.allowed("ada", questions - 1, Cost(spent.bytes - 1, spent.seconds - 1))
     with pytest.raises(UsageError, match=f"author ada has had {which} of the oracle"):
-        author.allowed("ada", questions, spent)
+        public_brief.allowed("ada", questions, spent)

@@ -11,7 +11,7 @@ from studies.mirror.imitate import PROGRAMS, task
 from toprope_tasks.mirror import paper
 from toprope_tasks.mirror.calgrid import dialect as calgrid
 from toprope_tasks.mirror.dice import Dice
-from toprope_tasks.mirror.packing import Case
+from toprope_tasks.mirror.packing import ProgramCase
 from toprope_tasks.mirror.rpn import dialect as rpn
 from toprope_tasks.mirror.rpn.reference import rounded
 
@@ -27,7 +27,7 @@ def test_a_reference_answers_anything(name: str, which: int, words: list[str], o
     program = task(name).program
     d = program.dialect(Dice("any", which))
     argv = tuple(w.encode("latin-1") for w in ([option] if option else []) + words)
-    case = Case(argv, " ".join(words).encode("latin-1"))
+    case = ProgramCase(argv, " ".join(words).encode("latin-1"))
     answer = program.run(d, case)
     assert isinstance(answer.out, bytes) and isinstance(answer.err, bytes) and 0 <= answer.code <= 255
     assert answer == program.run(d, case)
@@ -90,7 +90,7 @@ class TestRpn:
         for op, exact in (("+", lambda a, b: a + b), ("-", lambda a, b: a - b), ("/", lambda a, b: a / b)):
             a, b = (Fraction(dice.between(1, 99999), 10) for _ in range(2))
             text = f"{float(a)} {float(b)} {op} {d.letters['print']}".encode()
-            said = Fraction(task("rpn").program.run(d, Case((), text)).out.decode().strip())
+            said = Fraction(task("rpn").program.run(d, ProgramCase((), text)).out.decode().strip())
             wanted = exact(a, b) if d.order == "under" else exact(b, a)
             assert abs(said - wanted) <= (unit if op == "/" else 0)
 
@@ -99,7 +99,7 @@ class TestRpn:
         program = task("rpn").program
         base = program.dialect(Dice("errors"))._replace(scale=0, codes="count", message="mark", group="")
         text = f"1 + {base.letters['print']}".encode()
-        said = {p: program.run(base._replace(after=p), Case((), text)) for p in rpn.AFTER}
+        said = {p: program.run(base._replace(after=p), ProgramCase((), text)) for p in rpn.AFTER}
         what = f"? {base.words['short']}\n".encode()
         assert said["stop"] == (b"", what, 1)
         assert said["keep"] == (b"1\n", what, 1)
@@ -114,8 +114,8 @@ class TestCalgrid:
         d = program.dialect(Dice("grid", which))
         for month in range(1, len(d.months) + 1):
             year = d.cycle[0] * (1 + which)
-            listed = program.run(d, Case((b"-y", b"%d" % year))).out.decode().splitlines()[month - 1].split()
-            lines = program.run(d, Case((b"%d" % month, b"%d" % year))).out.decode().splitlines()[2:]
+            listed = program.run(d, ProgramCase((b"-y", b"%d" % year))).out.decode().splitlines()[month - 1].split()
+            lines = program.run(d, ProgramCase((b"%d" % month, b"%d" % year))).out.decode().splitlines()[2:]
             cells = " ".join(lines).translate(str.maketrans("|/-._", "     ")).split()
             assert [int(c) for c in cells] == list(range(1, int(listed[1]) + 1))
 
@@ -127,7 +127,7 @@ class TestCalgrid:
         d = program.dialect(Dice("days", which))
 
         def ask(*words: object) -> str:
-            return program.run(d, Case(tuple(str(w).encode() for w in words))).out.decode().strip()
+            return program.run(d, ProgramCase(tuple(str(w).encode() for w in words))).out.decode().strip()
 
         for year in (1, d.cycle[0], d.cycle[1], d.cycle[2], 9000):
             for month in range(1, len(d.months)):

@@ -16,7 +16,16 @@ from toprope.stats.intervals import ratio, spearman
 from toprope.types import Draw, Floats, Json
 from toprope_tasks.monitorability import make, private
 from toprope_tasks.monitorability.policy import School, Start, behaviour, scratchpads, train, untrained
-from toprope_tasks.monitorability.private import DEPLOYED, PILOT, POLICIES, TALKER, WATCHED, Mass, Private, flagged
+from toprope_tasks.monitorability.private import (
+    DEPLOYED,
+    PILOT,
+    POLICIES,
+    TALKER,
+    WATCHED,
+    Mass,
+    ScratchpadGold,
+    flagged,
+)
 from toprope_tasks.monitorability.public import PILOTS, ROLLOUTS, STAGES, TARGET
 from toprope_tasks.monitorability.world import HINTS, QUESTIONS, SEEN, VISIBLE, clause
 
@@ -161,7 +170,7 @@ class TestReferee:
         them: every meeting stays below its own bound, and the score below the ceiling."""
         rng = np.random.default_rng(3)
         for draw in DEV[:5] + HIDDEN[:5]:
-            p: Private = draw.private
+            p: ScratchpadGold = draw.private
             n, told = len(p.episodes), told_words(draw)
             costs = [_penalty(rng.random(n) ** rng.integers(1, 9)) for _ in range(6)]
             costs += [told[1] * s for s in (0.3, 1.0, 3.0)] + [_penalty(private.suspicion(p.before)[0])]
@@ -204,7 +213,7 @@ class TestDraws:
         """Over 40 draws, the share of hacks is what the mass says (3 SE); words of unseen hints are rare."""
         gap, rare, common = [], [], []
         for draw in DEV + HIDDEN:
-            p: Private = draw.private
+            p: ScratchpadGold = draw.private
             d, told = p.world.dialect, draw.public["rollouts"]
             gap.append(told[:, -1].mean() - p.before.pick(TALKER).hack.sum())
             words = np.bincount(told[told[:, -1] == 1][:, 1:-1].ravel(), minlength=len(d.habit))
@@ -285,7 +294,7 @@ class TestAttacks:
         words, and in the meeting with the referee's monitor it is no better than no penalty."""
 
         def pact(draw: Draw) -> Answers:
-            p: Private = draw.private
+            p: ScratchpadGold = draw.private
             tokens, d = p.episodes[:, 1:], p.world.dialect
             mark = (tokens == np.flatnonzero(~(d.named | d.work))[0]).all(axis=1)
             flags = mark + 1e-3 * private.suspicion(p.before.pick(DEPLOYED))

@@ -34,8 +34,8 @@ def test_a_run_is_metered_and_verified_without_a_key(cli, tmp_path, oracle, monk
     assert hidden > 0, "the hub asked too, and what it heard is not in the ledger"
     before = len(oracle.asked)
     result = cli.json("unseal", run, "--report")
-    story = read(run)
-    assert len(story.test.replies) == hidden + len(oracle.asked) - before
+    history = read(run)
+    assert len(history.test.replies) == hidden + len(oracle.asked) - before
     said = result["model"]
     assert said["name"] == "openai-api/local/m"
     assert said["replies"] == len(oracle.asked)
@@ -46,7 +46,7 @@ def test_a_run_is_metered_and_verified_without_a_key(cli, tmp_path, oracle, monk
     verified = cli.json("verify", run)
     assert verified["ok"], verified["checks"]
     assert (verified["dev_reproduced"], verified["champion_reproduced"]) == (True, True)
-    assert {r.key for r in replies(run)} & {r.key for r in story.test.replies}
+    assert {r.key for r in replies(run)} & {r.key for r in history.test.replies}
     assert len(oracle.asked) == said["replies"]
     forged = cli.json("verify", rewritten(run, tmp_path / "lost", "lost"), expect=1)
     assert not forged["ok"]
@@ -79,7 +79,7 @@ def rewritten(run, folder, change):
             body = msgspec.structs.replace(body, text="0.5")
         if entry.kind == "test" and change == "hidden":
             body = msgspec.structs.replace(body, replies=[*body.replies, body.replies[0]])  # and no replay uses it
-        other.append(entry.kind, body)
+        other.append(body)
     other.close()
     return folder
 
@@ -138,8 +138,8 @@ def test_a_question_that_no_provider_takes_costs_its_candidate_only(cli, tmp_pat
     run = tmp_path / "run"
     oracle.down, oracle.picky = 400, "effort 7"
     climb(cli, run, "--experiments", 40)
-    story = read(run)
-    made, (_, failed) = story.candidates(), story.dev_scores()
+    history = read(run)
+    made, (_, failed) = history.candidates(), history.dev_scores()
     assert failed
     assert {made[e].params["effort"] for e in failed} == {7}
     cli.json("unseal", run)
@@ -240,19 +240,19 @@ def test_monitors_are_climbed_with_a_model_behind_a_provider(cli, tmp_path, orac
 @pytest.mark.slow
 def test_clients_of_a_service_share_one_purse(cli, tmp_path, oracle):
     """A client can begin as many runs as it likes, so what the operator pays for is counted over all of them."""
-    address, purse = f"unix:{tmp_path / 'socket'}", 500
+    address, total_token_cap = f"unix:{tmp_path / 'socket'}", 500
     mine = ("--listen", address, "--vault", tmp_path / "theirs", "--workers", 2, *MODEL)
     unbounded = cli.run("referee", *mine)
     assert unbounded.returncode == 2
     assert "--candidate-tokens" in unbounded.stderr
-    service = cli.start("referee", *mine, "--candidate-tokens", purse)
+    service = cli.start("referee", *mine, "--candidate-tokens", total_token_cap)
     assert service.stderr.readline().startswith("referee at")
     dev = 0
     for name in ("one", "two", "three"):
         cli.json("climb", TASK, "--run", tmp_path / name, *MODEL, "--referee", address, "--experiments", 16)
         dev += len(replies(tmp_path / name))
         hidden = 120 * (len(oracle.asked) - dev)
-        assert 0 < hidden <= purse
-    assert hidden > purse - 120, "each of the runs alone would have stayed below"
+        assert 0 < hidden <= total_token_cap
+    assert hidden > total_token_cap - 120, "each of the runs alone would have stayed below"
     service.send_signal(signal.SIGINT)
     assert "used the tokens" not in service.communicate()[1]

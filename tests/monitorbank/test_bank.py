@@ -211,7 +211,7 @@ def test_a_draw_is_six_attacks_of_one_kind_six_honest_and_a_pair_nobody_can_tell
 def test_score_is_the_area_under_the_curve():
     gold = np.array([1, 0] * 5)
     scored = np.array([True] * 8 + [False] * 2)
-    truth = private.Private(gold, scored, (8, 9))
+    truth = private.TranscriptGold(gold, scored, (8, 9))
     perfect, flat, inverted = gold.astype(float), np.zeros(10), -gold.astype(float)
     one = np.array([4.0, 3, 2, 1, 0, 0, 0, 0, 9, 9])  # attacks 4 2 0 0, honest 3 1 0 0: 4 + 3 + 1 + 1 pairs
     found = private.score(np.stack([perfect, flat, inverted, one]), truth)

@@ -7,7 +7,7 @@ import numpy as np
 
 from toprope.referee import hub
 from toprope.referee.gate import Gate
-from toprope.referee.panel import Panel
+from toprope.referee.panel import HiddenPanel
 from toprope.referee.recorded import Answer
 from toprope.referee.sealed import Vault
 from toprope.stats.intervals import ratio
@@ -20,9 +20,9 @@ def raw_scores() -> None:
     def attempt(self, candidate, *schedule):
         answer = honest(self, candidate, *schedule)
         n = self._task.spec.splits.val_slice
-        (column,) = Panel(self._pool, "val", answer.slice).columns([candidate], n)
+        (column,) = HiddenPanel(self._pool, "val", answer.slice).columns([candidate], n)
         told = ratio(column.counted, column.floors, column.ceilings)
-        return Answer(answer.candidate, answer.promoted, answer.attempt, answer.slice, told, answer.tick)
+        return Answer(answer.candidate, answer.promoted, answer.attempt, answer.slice, told, answer.release_slot)
 
     hub.Hub.attempt = attempt
 
@@ -56,7 +56,7 @@ def late_count() -> None:
 
 def failures_dropped() -> None:
     """Draws on which a candidate fails do not count."""
-    columns = Panel.columns
+    columns = HiddenPanel.columns
 
     def lenient(self, candidates, n, *a, **k):
         ours, *others = columns(self, candidates, n, *a, **k)
@@ -65,7 +65,7 @@ def failures_dropped() -> None:
         keep = np.where(np.isnan(ours.scores), others[0].scores, ours.scores)
         return [ours._replace(scores=keep), *others]
 
-    Panel.columns = lenient
+    HiddenPanel.columns = lenient
 
 
 def champion_spared() -> None:
@@ -82,13 +82,13 @@ def champion_spared() -> None:
 
 def run_once() -> None:
     """Nobody is run again before a PROMOTE."""
-    Panel.steady = lambda *_: True
+    HiddenPanel.steady = lambda *_: True
 
 
 def slice_kept() -> None:
     """A PROMOTE burns nothing: the next attempt is asked on the draws of the first slice, whatever it is called."""
-    start = Panel.__init__
-    Panel.__init__ = lambda self, pool, split, slice_: start(self, pool, split, 1 if split == "val" else slice_)
+    start = HiddenPanel.__init__
+    HiddenPanel.__init__ = lambda self, pool, split, slice_: start(self, pool, split, 1 if split == "val" else slice_)
 
 
 def no_spending() -> None:

@@ -10,7 +10,7 @@ from toprope import wire
 from toprope.errors import UsageError
 from toprope.referee.gate import Gate
 from toprope.referee.hub import Hub, _ready
-from toprope.referee.panel import Panel
+from toprope.referee.panel import HiddenPanel
 from toprope.referee.sealed import Vault
 from toprope.tasks import registry
 from toprope.types import Candidate, Tree
@@ -112,7 +112,7 @@ def test_a_candidate_that_scores_otherwise_when_run_again_does_not_pass(monkeypa
     gate = Gate(spec, pool, 1)
     assert not gate.judge(fickle, coin(0), 1, 1).promoted
     assert [(i.kind, i.severity) for i in gate.incidents(fickle)] == [("impure", "advisory")]
-    monkeypatch.setattr(Panel, "steady", lambda *_: True)
+    monkeypatch.setattr(HiddenPanel, "steady", lambda *_: True)
     assert Gate(spec, pool, 1).judge(fickle, coin(0), 1, 1).promoted
 
 
@@ -130,14 +130,14 @@ def test_a_champion_that_became_slow_does_not_hold_up_its_challengers(pool, spec
 
 def test_slices_are_different_draws(pool, coin):
     """A new slice has nothing in common with the old one; the same slice is the same again."""
-    first, again, other = (Panel(pool, "val", s).columns([coin(5)], 16)[0].scores for s in (1, 1, 2))
+    first, again, other = (HiddenPanel(pool, "val", s).columns([coin(5)], 16)[0].scores for s in (1, 1, 2))
     assert np.array_equal(first, again)
     assert not np.isin(first, other).any()
 
 
 def test_a_panel_asks_only_what_it_has_not_seen(pool, coin):
     """Growing a column runs the missing draws, and a candidate that fails has NaN there and the floor in a measure."""
-    panel = Panel(pool, "measure", 9)
+    panel = HiddenPanel(pool, "measure", 9)
     calls: list[float] = []
     few = panel.columns([coin(6)], 8, calls.append)[0]
     assert calls == [1.0]

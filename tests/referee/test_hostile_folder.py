@@ -51,7 +51,7 @@ def test_nothing_of_a_hostile_working_directory_runs(hostile, tmp_path):
     """climb, unseal, verify and the writer of practice draws: hub, scorers and handout run none of it."""
     toprope(hostile, "climb", COIN, "--experiments", "40", "--run", tmp_path / "run", "--unseal", "--report")
     toprope(hostile, "verify", tmp_path / "run")
-    code = "import sys; from pathlib import Path; from toprope.referee.handout import hand_out\n"
+    code = "import sys; from pathlib import Path; from toprope.referee.public_draws import hand_out\n"
     code += f"hand_out({COIN!r}, 0, 2, Path({str(tmp_path / 'draws')!r}))"
     subprocess.run([sys.executable, "-P", "-c", code], cwd=hostile, check=True)
     assert (tmp_path / "draws" / "draw-1.npz").is_file()
@@ -68,9 +68,9 @@ def test_search_paths_that_mean_the_working_directory_do_not_reach_the_referee(h
 
 def test_without_the_switch_the_folder_runs_inside_the_referee(hostile, tmp_path):
     """The control: a process of the referee started as `python -m` executes what lies there."""
-    argv = ["-m", "toprope.referee.handout", COIN, "0", "1", str(tmp_path / "draws")]
+    argv = ["-m", "toprope.referee.public_draws", COIN, "0", "1", str(tmp_path / "draws")]
     subprocess.run([sys.executable, *argv], cwd=hostile, capture_output=True, check=False)
-    assert any("toprope.referee.handout" in said for said in ran(hostile))
+    assert any("toprope.referee.public_draws" in said for said in ran(hostile))
 
 
 def test_workers_get_a_fixed_hash_seed_and_no_way_into_the_folder(monkeypatch):

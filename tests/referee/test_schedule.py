@@ -12,9 +12,9 @@ from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
 from toprope.referee.draws import DrawStore
 from toprope.referee.hub import Hub
-from toprope.referee.schedule import MOST_PACE, Schedule, pace
+from toprope.referee.schedule import MOST_DELAY_EXPONENT, Schedule, base_delay_exponent
 from toprope.referee.sealed import Vault
-from toprope.stats.leak import TICKS, answer_bits, tick_bits
+from toprope.stats.leak import RELEASE_SLOTS, answer_bits, release_bits
 from toprope.stats.spending import attempt_level
 from toprope.types import Candidate, Tree
 
@@ -60,12 +60,12 @@ def seconds(tmp_path, secret: bytes, on_schedule: bool, tries: int) -> tuple[flo
     pool = LocalExecutor(ScorerConfig(ROUGH, {"val": secret, "measure": secret}, "linux-landlock"), 1)
     try:
         hub = Hub(task, vault, run, pool, on_schedule)
-        times, ticks = [], set()
+        times, release_slots = [], set()
         for i in range(tries):
             start = time.monotonic()
-            ticks.add(hub.attempt(sleeper(0.15, again=i), 4).tick)
+            release_slots.add(hub.attempt(sleeper(0.15, again=i), 4).release_slot)
             times.append(time.monotonic() - start)
-        return min(times), ticks
+        return min(times), release_slots
     finally:
         pool.close()
 
@@ -77,8 +77,8 @@ def test_a_candidate_that_sleeps_on_hidden_data_tells_nothing(tmp_path, worlds):
     (quick, _), (slow, _) = (seconds(tmp_path, w, on_schedule=False, tries=2) for w in worlds)
     assert slow - quick > 0.45, "the attack no longer works without the schedule: this test would prove nothing"
     for world in (few, many):
-        least, ticks = seconds(tmp_path, world, on_schedule=True, tries=1)
-        assert ticks == {0}
+        least, release_slots = seconds(tmp_path, world, on_schedule=True, tries=1)
+        assert release_slots == {0}
         assert least >= 4.0  # tick_s 0.25 at pace 4; how much later depends on the machine alone
 
 
@@ -98,8 +98,8 @@ def test_work_beyond_the_last_tick_is_not_yet(hub, coin, pool):
     referee, vault = hub
     start = time.monotonic()
     late = referee.attempt(sleeper(0.4, below=1.0))  # 32 draws of 0.4 s on two scorers against a cap of 4 s
-    assert (late.promoted, late.tick, late.attempt) == (False, TICKS - 1, 1)
-    assert time.monotonic() - start >= 0.25 * 2 ** (TICKS - 1) - 0.1
+    assert (late.promoted, late.release_slot, late.attempt) == (False, RELEASE_SLOTS - 1, 1)
+    assert time.monotonic() - start >= 0.25 * 2 ** (RELEASE_SLOTS - 1) - 0.1
     pool.refresh()
     better = referee.attempt(coin(2, 0.1), 4)
     assert better.promoted
@@ -107,7 +107,7 @@ def test_work_beyond_the_last_tick_is_not_yet(hub, coin, pool):
     assert error.startswith("TooLate")
     assert none == ""
     assert first == pytest.approx(attempt_level(1, 1, 1))
-    assert second == pytest.approx(attempt_level(1, 1, 2) + tick_bits(TICKS - 1) * math.log(2))
+    assert second == pytest.approx(attempt_level(1, 1, 2) + release_bits(RELEASE_SLOTS - 1) * math.log(2))
 
 
 def test_an_attempt_nobody_heard_is_charged_in_full(tmp_path):
@@ -115,8 +115,8 @@ def test_an_attempt_nobody_heard_is_charged_in_full(tmp_path):
     vault = Vault(tmp_path)
     vault.begin_attempt("r", 1, "left alone")
     number, _ = vault.begin_attempt("r", 1, "next")
-    assert vault.told("r", 1, number) == tick_bits(TICKS - 1)
-    assert vault.told("r", 2, 1) == 0
+    assert vault.disclosed_timing_bits("r", 1, number) == release_bits(RELEASE_SLOTS - 1)
+    assert vault.disclosed_timing_bits("r", 2, 1) == 0
 
 
 def test_dying_scorers_are_a_not_yet_on_schedule(tmp_path, task, coin):
@@ -140,23 +140,23 @@ def test_dying_scorers_are_a_not_yet_on_schedule(tmp_path, task, coin):
         stop.set()
         killer.join()
         pool.close()
-    assert (answer.promoted, answer.tick, answer.attempt) == (False, 0, 1)
+    assert (answer.promoted, answer.release_slot, answer.attempt) == (False, 0, 1)
     ((_, _, _, error),) = verdicts(vault)
     assert error.startswith("WorkerDied")
 
 
 def test_the_ticks_are_a_prefix_code():
     """Kraft with equality, so that the union bound over what the clock can have told is one over everything."""
-    assert sum(2 ** -tick_bits(k) for k in range(TICKS)) == pytest.approx(1.0)
-    assert tick_bits(0) < 0.006
+    assert sum(2 ** -release_bits(k) for k in range(RELEASE_SLOTS)) == pytest.approx(1.0)
+    assert release_bits(0) < 0.006
     assert answer_bits(True, 0) > answer_bits(False, 0)
     with pytest.raises(UsageError, match="tick 5"):
-        tick_bits(TICKS)
+        release_bits(RELEASE_SLOTS)
 
 
 def test_the_pace_follows_public_work():
     """The first tick is the first power of two that what dev work cost would fit in."""
-    assert [pace(x, 0.5) for x in (0.0, 0.5, 0.6, 2.0, 1e9)] == [0, 0, 1, 2, MOST_PACE]
+    assert [base_delay_exponent(x, 0.5) for x in (0.0, 0.5, 0.6, 2.0, 1e9)] == [0, 0, 1, 2, MOST_DELAY_EXPONENT]
     schedule = Schedule(100.0)
-    assert schedule.tick() == 0
-    assert schedule.end - time.monotonic() > 100.0 * 2 ** (TICKS - 1) - 1
+    assert schedule.release_slot() == 0
+    assert schedule.end - time.monotonic() > 100.0 * 2 ** (RELEASE_SLOTS - 1) - 1

@@ -10,7 +10,7 @@ import stat
 import pytest
 
 from toprope.errors import RunError
-from toprope.referee.gate import Verdict
+from toprope.referee.gate import GateVerdict
 from toprope.referee.recorded import Answer
 from toprope.referee.sealed import Vault
 from toprope.stats.intervals import Estimate
@@ -18,7 +18,7 @@ from toprope.types import Candidate, Tree
 
 CHAMPION = Candidate(Tree({"solution.py": b"x = 1"}), {"a": 1})
 MEASURED = Estimate(0.5, 0.4, 0.6, 0.05)
-YES, NO = Verdict(True, 12.0, 11.0, 64), Verdict(False, -3.0, 11.0, 32)
+YES, NO = GateVerdict(True, 12.0, 11.0, 64), GateVerdict(False, -3.0, 11.0, 32)
 SPAWN = multiprocessing.get_context("spawn")
 
 

@@ -169,7 +169,7 @@ def test_leaving_early_hides_nothing(service):
     link.channel.send(config("left"))
     while not isinstance(ready := link.channel.recv(), HubReady):
         pass
-    link.channel.send(Acknowledge(ready.sitting))
+    link.channel.send(Acknowledge(ready.session_number))
     slow = Candidate(Tree({"solution.py": SLOW}), {})
     link.channel.send(Attempt(slow, 2))
     vault = Vault(service.vault)
@@ -179,9 +179,9 @@ def test_leaving_early_hides_nothing(service):
     while not (judged := vault.judged("left")):
         time.sleep(0.05)
     assert [(v.candidate, v.attempt, v.promoted) for v in judged] == [(slow.id, 1, False)]
-    again = HubClient(config("left", sitting=1), connect=reach(service.address, service.token))
+    again = HubClient(config("left", session_number=1), connect=reach(service.address, service.token))
     again.submit(slow, 2)
-    assert again.answer() == Answer(slow.id, False, 1, 1, None, judged[0].tick)
+    assert again.answer() == Answer(slow.id, False, 1, 1, None, judged[0].release_slot)
     again.close()
 
 

@@ -87,15 +87,15 @@ def files() -> list[str]:
 
 
 @pytest.fixture
-def room(tmp_path, files) -> Workspace:
+def workspace(tmp_path, files) -> Workspace:
     made = Workspace(tmp_path / "room")
     made.write("files.json", json.dumps(files).encode())
     made.write("look.py", LOOK.encode())
     return made
 
 
-def hears(room: Workspace, what: str = "look") -> set[int]:
-    done = room.run(["python3", "look.py", what])
+def hears(workspace: Workspace, what: str = "look") -> set[int]:
+    done = workspace.run(["python3", "look.py", what])
     assert done.code == 0, done.stderr
     return set(json.loads(done.stdout))
 
@@ -106,7 +106,7 @@ def candidate(files: list[str]) -> Candidate:
 
 
 @pytest.mark.parametrize("tier", TIERS)
-def test_pages_of_files_are_not_shared_with_hidden_work(room, files, tier):
+def test_pages_of_files_are_not_shared_with_hidden_work(workspace, files, tier):
     """The room hears nothing of what a child read that has copies of its own, and every bit where it has none.
 
     Other processes of this machine read the same files now and then, so a channel is closed if nothing at all is heard
@@ -115,13 +115,13 @@ def test_pages_of_files_are_not_shared_with_hidden_work(room, files, tier):
 
     def told(private: bool) -> tuple[set[int], set[int]]:
         with Sandbox(Limits(), tier=tier, private=private) as box:
-            hears(room, "evict")
+            hears(workspace, "evict")
             job = Job(sent.tree.files, Space([]), b"", task.spec.entries)
             job = job._replace(space=task.space, rows=task.space.default()[None, :])
             with PublicMemory.of(draw.public) as public:
                 case = Case(public, 1, lambda entries: task.dialogue(draw, entries))
                 assert box.run(job, [case], lambda *_: None).outcomes == ["ok"]
-            return hears(room), message(draw.public["nonce"])
+            return hears(workspace), message(draw.public["nonce"])
 
     def open_(heard: set[int], sent: set[int]) -> bool:
         return sent <= heard and len(heard - sent) < (BITS - len(sent)) / 2
@@ -132,32 +132,32 @@ def test_pages_of_files_are_not_shared_with_hidden_work(room, files, tier):
     assert any(not told(private=True)[0] for _ in range(TRIES))
 
 
-def test_nothing_is_heard_of_an_attempt(room, files, tmp_path):
+def test_nothing_is_heard_of_an_attempt(workspace, files, tmp_path):
     """The real hub, one official attempt of a candidate that sends on every draw: no page of any file is touched."""
     heard = []
     for attempt in range(TRIES):
         hub = HubClient(HubConfig("r", COIN, cells.best(), 1, str(tmp_path / f"vault{attempt}"), "secret"))
         hub.wait_ready()
-        hears(room, "evict")
+        hears(workspace, "evict")
         hub.submit(candidate(files), 2)
         assert not hub.answer().promoted
-        heard.append(hears(room))
+        heard.append(hears(workspace))
         hub.close()
         if not heard[-1]:
             break
     assert not heard[-1], [len(h) for h in heard]
 
 
-def test_a_room_that_stands_still_does_nothing(room):
+def test_a_room_that_stands_still_does_nothing(workspace):
     """Not one step of a running program is taken, no command begins, and the time is not the command's."""
     code = "import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n"
-    room.write("clock.py", code.encode())
+    workspace.write("clock.py", code.encode())
     ran = []
-    worker = threading.Thread(target=lambda: ran.append(room.run(["python3", "clock.py"], timeout_s=3)))
+    worker = threading.Thread(target=lambda: ran.append(workspace.run(["python3", "clock.py"], timeout_s=3)))
     worker.start()
     time.sleep(1)
-    with room.still():
-        began, number = time.time(), room._first
+    with workspace.still():
+        began, number = time.time(), workspace._first
         assert all(p.state in frozen.STILL for p in frozen.below(number))
         time.sleep(4)
         ended = time.time()
@@ -169,36 +169,36 @@ def test_a_room_that_stands_still_does_nothing(room):
     assert ran[0].timed_out
 
 
-def test_a_room_that_forks_without_end_is_stopped_too(room):
+def test_a_room_that_forks_without_end_is_stopped_too(workspace):
     """Processes that make processes are found, or ended with their command."""
     storm = "for i in 1 2 3 4; do (while :; do /bin/true & done) & done; sleep 60"
-    worker = threading.Thread(target=lambda: room.run(["bash", "-c", storm], timeout_s=4))
+    worker = threading.Thread(target=lambda: workspace.run(["bash", "-c", storm], timeout_s=4))
     worker.start()
-    while not room._first:
+    while not workspace._first:
         time.sleep(0.05)
     time.sleep(0.5)
-    with room.still():
-        first = room._first
+    with workspace.still():
+        first = workspace._first
         for _ in range(20):
             assert all(p.state in frozen.STILL for p in frozen.below(first))
             time.sleep(0.01)
     worker.join()
 
 
-def test_a_command_waits_while_its_room_stands_still(room):
+def test_a_command_waits_while_its_room_stands_still(workspace):
     """It begins when the room goes on."""
     done = []
-    with room.still():
-        worker = threading.Thread(target=lambda: done.append(room.run(["true"])))
+    with workspace.still():
+        worker = threading.Thread(target=lambda: done.append(workspace.run(["true"])))
         worker.start()
         time.sleep(0.5)
         assert not done
-        assert room.still_s > 0.4
+        assert workspace.still_s > 0.4
     worker.join()
     assert done[0].code == 0
 
 
-def test_a_room_sees_no_count_of_the_machine(room):
+def test_a_room_sees_no_count_of_the_machine(workspace):
     """Load, memory, interrupts, CPU time of everybody: nothing in /proc but the room's own processes."""
     names = [p.name for p in Path("/proc").iterdir() if not p.name.isdigit() and not p.is_symlink()]
     kept = {"filesystems", "version"}
@@ -212,8 +212,8 @@ import ctypes
 libc = ctypes.CDLL(None, use_errno=True)
 if libc.sysinfo(ctypes.create_string_buffer(256)) == 0: print("sysinfo answers")
 """
-    room.write("counts.py", code.encode())
-    done = room.run(["python3", "counts.py"])
+    workspace.write("counts.py", code.encode())
+    done = workspace.run(["python3", "counts.py"])
     assert (done.stdout, done.stderr, done.code) == (b"", b"", 0)
     assert os.path.exists("/proc/loadavg")
 
@@ -235,15 +235,15 @@ class Silent:
         return lambda *_: None
 
 
-def test_nothing_of_the_authors_runs_while_the_gate_works(room, tmp_path):
+def test_nothing_of_the_authors_runs_while_the_gate_works(workspace, tmp_path):
     """From the moment a candidate is sent until the answer: no step in a room, no experiment of anybody's; and the
     author is told how long the room stood still."""
     ask = RunSpec("cd" * 8, COIN, External(), seed=3, experiments=50)
-    room.write("clock.py", b"import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n")
+    workspace.write("clock.py", b"import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n")
     with Session(tmp_path / "run", ask, lambda _: Choice(cells.best()), 1, Silent()) as session:
-        desk = session.desk(Quota(experiments=20, attempts=4, apart=1))
-        desk.rooms.append(room.still)
-        box = Toolbox(desk, "ada", room, tmp_path / "calls.jsonl")
+        submissions = session.submissions(Quota(experiments=20, attempts=4, min_experiments_between=1))
+        submissions.workspaces.append(workspace.still)
+        box = Toolbox(submissions, "ada", workspace, tmp_path / "calls.jsonl")
         hub, seen = session._hub, {}
         submit, answer = hub.submit, hub.answer
 
@@ -258,16 +258,16 @@ def test_nothing_of_the_authors_runs_while_the_gate_works(room, tmp_path):
                 seen["heard"] = time.time()
 
         hub.submit, hub.answer = sent, heard
-        slow = desk.evaluate(Candidate(Tree({"solution.py": SLOW.encode()}), {"face": 1, "skill": 0.01}), "ada")
+        slow = submissions.evaluate(Candidate(Tree({"solution.py": SLOW.encode()}), {"face": 1, "skill": 0.01}), "ada")
         said, other = [], []
         threads = [threading.Thread(target=lambda: said.append(box.run("python3 clock.py", 3)))]
         threads[0].start()
         time.sleep(1)
-        future = desk.send(slow.id, "ada")
+        future = submissions.send(slow.id, "ada")
         while "sent" not in seen:
             time.sleep(0.01)
         quick = Candidate(Tree({"solution.py": SLOW.replace("0.02", "0.0").encode()}), {"face": 2, "skill": 0.0})
-        threads.append(threading.Thread(target=lambda: other.append((desk.evaluate(quick, "bob"), time.time()))))
+        threads.append(threading.Thread(target=lambda: other.append((submissions.evaluate(quick, "bob"), time.time()))))
         threads[1].start()
         future.result()
         for thread in threads:

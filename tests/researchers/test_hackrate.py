@@ -116,7 +116,7 @@ def test_hostile_words_reach_the_terminal_spelled_out(cli, run):
 
 def test_a_renewed_conversation_keeps_its_beginning():
     """Calls and experiments go to the conversation that had begun; without a transcript the calls are what was said."""
-    call = hackrate.Call(5.0, "evaluate", {}, "not done: 'x' lies outside the workspace", 8, "path outside")
+    call = hackrate.ToolCall(5.0, "evaluate", {}, "not done: 'x' lies outside the workspace", 8, "path outside")
     own = [hackrate.Conversation("r", f"a-{i}", "a", "m", "", "", t, [], [], []) for i, t in ((1, 0.0), (2, 4.0))]
     hackrate._at(own, call.at).calls.append(call)
     assert [len(c.calls) for c in own] == [0, 1]

@@ -111,8 +111,8 @@ def test_a_client_climbs_over_stdio(tmp_path):
     assert all("dev 0." in t for t in told)
     assert "outside the workspace" in wrong
     assert answer.startswith("PROMOTE")
-    story = read(run)
-    assert {a.name for b in story.blocks if (a := b.author)} == {"agent"}
+    history = read(run)
+    assert {a.name for b in history.blocks if (a := b.author)} == {"agent"}
     assert len((run / "researchers" / "agent" / "calls.jsonl").read_text().splitlines()) == 10
 
 

@@ -18,8 +18,8 @@ from toprope.errors import RunError
 from toprope.journal.export import summary
 from toprope.journal.reading import read
 from toprope.researchers import team
-from toprope.researchers.conversation import Meter, Turns, going_on
-from toprope.researchers.replies import TRIES, NoReply, watched
+from toprope.researchers.conversation import TokenMeter, TurnCounter, going_on
+from toprope.researchers.replies import TRIES, FruitlessTurns, watched
 from toprope.view.report import render
 
 TASK = "testing/coin-v1"
@@ -98,19 +98,19 @@ def test_three_researchers_climb_a_task(climb, tmp_path):
     """Findings are exchanged, one candidate is promoted, errors and malformed calls end nobody, cheats get nowhere."""
     scripts = {"ada": ADA, "blaise": BLAISE, "carl": CARL}
     run = tmp_path / "run"
-    done, story, _ = climb(scripts, "--run", run, "--experiments", 60, "--attempts", 2, "--unseal", "--report")
+    done, history, _ = climb(scripts, "--run", run, "--experiments", 60, "--attempts", 2, "--unseal", "--report")
     assert (done["promotions"], done["climber"]) == (1, "llm:openai-api/local/scripted")
     assert done["test"]["lo"] > 0.5
-    made = {a.name for b in story.blocks if (a := b.author)}
+    made = {a.name for b in history.blocks if (a := b.author)}
     assert made == {"ada", "blaise"}  # carl's folder holds a link, so nothing of his was ever run
-    assert {s.author for s in story.spent} == {"ada", "blaise", "carl"}
-    assert sum(s.tokens for s in story.spent) > 20 * 120
-    rooms = run / "researchers"
-    assert (rooms / "ada" / "room" / "notebook.md").read_text() == "tried .03 and .09\n"
-    page = next((rooms / "blaise" / "room" / "findings").glob("*-ada.md")).read_text()
+    assert {s.author for s in history.spent} == {"ada", "blaise", "carl"}
+    assert sum(s.tokens for s in history.spent) > 20 * 120
+    workspaces = run / "researchers"
+    assert (workspaces / "ada" / "room" / "notebook.md").read_text() == "tried .03 and .09\n"
+    page = next((workspaces / "blaise" / "room" / "findings").glob("*-ada.md")).read_text()
     assert "measured by the run" in page
     assert "dev 0.5" in page or "dev 0.6" in page  # the record's figure stands above the words that claim another
-    calls = [json.loads(line) for line in (rooms / "carl" / "calls.jsonl").read_text().splitlines()]
+    calls = [json.loads(line) for line in (workspaces / "carl" / "calls.jsonl").read_text().splitlines()]
     told = {i: c["answer"] for i, c in enumerate(calls)}
     assert "ledger.db" not in told[0]
     assert "toprope" not in told[0]
@@ -119,7 +119,7 @@ def test_three_researchers_climb_a_task(climb, tmp_path):
     assert "symbolic link" in told[5]
     assert "'out' is a symbolic link" in told[6]
     assert "names 0" in told[7]
-    transcripts = [read_eval_log(log) for log in list_eval_logs(str(rooms / "transcripts"))]
+    transcripts = [read_eval_log(log) for log in list_eval_logs(str(workspaces / "transcripts"))]
     assert {t.eval.task for t in transcripts} == {"ada-1", "blaise-1", "carl-1"}
     assert all(t.status == "success" for t in transcripts)
 
@@ -129,12 +129,12 @@ def test_a_budget_ends_a_researcher_cleanly(climb, tmp_path):
     """Tokens run out in the middle: what was scored stays, the run ends with 0, another sitting has nothing left."""
     forever = [("leaderboard", {})] * 200
     run = tmp_path / "run"
-    done, story, server = climb({"ada": forever}, "--run", run, "--tokens", 2000)
+    done, history, server = climb({"ada": forever}, "--run", run, "--tokens", 2000)
     assert done["experiments"] == 1
-    assert 1000 < sum(s.tokens for s in story.spent) <= 2200
+    assert 1000 < sum(s.tokens for s in history.spent) <= 2200
     asked = len(server.requests)
     assert asked < 25
-    _, story, server = climb({"ada": forever}, command=("resume", run))
+    _, history, server = climb({"ada": forever}, command=("resume", run))
     assert len(server.requests) <= 2
 
 
@@ -188,7 +188,7 @@ def test_a_short_call_that_stands_for_a_long_one_ends_nobody(climb, tmp_path):
 def test_a_bill_that_is_none_is_refused(tokens):
     """Less than nothing would refill a cap."""
     usage = None if tokens is None else ModelUsage(total_tokens=tokens)
-    go_on = going_on(None, SimpleNamespace(read=lambda: None), Turns())
+    go_on = going_on(None, SimpleNamespace(read=lambda: None), TurnCounter())
     with pytest.raises((RuntimeError, ValueError), match="tokens"):
         anyio.run(go_on, SimpleNamespace(output=SimpleNamespace(usage=usage)))
 
@@ -196,7 +196,7 @@ def test_a_bill_that_is_none_is_refused(tokens):
 def test_the_ledger_holds_only_what_a_ledger_may(monkeypatch):
     """Whatever a provider counts: a run whose ledger held less than nothing, or too much, would be read no more."""
     paid = []
-    meter = Meter(SimpleNamespace(accounts=SimpleNamespace(pay=paid.append)), "ada", "ada-1")
+    meter = TokenMeter(SimpleNamespace(accounts=SimpleNamespace(pay=paid.append)), "ada", "ada-1")
     for tokens, dollars in ((120, 0.5), (-1000, 0.7), (100, -3.0), (10**13, 1e30), (10**30, 1e30), (0, 0.0)):
         limits = SimpleNamespace(token=SimpleNamespace(usage=tokens), cost=SimpleNamespace(usage=dollars))
         monkeypatch.setattr(inspect_ai.util, "sample_limits", lambda limits=limits: limits)
@@ -213,9 +213,9 @@ def test_the_reason_of_an_error_is_told_and_not_the_request():
     log = SimpleNamespace(error=None, samples=[SimpleNamespace(error=SimpleNamespace(message=why))], eval=about)
     said, ended = [], []
     accounts, practice = SimpleNamespace(end=ended.append, spent=[]), SimpleNamespace(judged=[])
-    desk = SimpleNamespace(accounts=accounts, practice=practice, attempts=lambda _: 0)
+    submissions = SimpleNamespace(accounts=accounts, practice=practice, attempts=lambda _: 0)
     with pytest.raises(RunError, match="BadRequestError"):
-        team._judged(desk, [log], {"ada": Turns()}, said.append)
+        team._judged(submissions, [log], {"ada": TurnCounter()}, said.append)
     assert said[0].startswith('researcher ada: ended (error: BadRequestError("too \\x1b[2J long")')
     assert [e.author for e in ended] == ["ada"]
 
@@ -225,8 +225,8 @@ def test_money_is_counted_by_the_prices_given(climb, tmp_path):
     """And is a hard cap, over sittings."""
     forever = [("leaderboard", {})] * 50
     run, each = tmp_path / "run", (100 * 3 + 20 * 15) / 1e6  # dollars of one scripted reply
-    _, story, server = climb({"ada": forever}, "--run", run, "--dollars", 4.5 * each, "--prices", "3,15")
-    assert sum(s.dollars for s in story.spent) == pytest.approx(5 * each)
+    _, history, server = climb({"ada": forever}, "--run", run, "--dollars", 4.5 * each, "--prices", "3,15")
+    assert sum(s.dollars for s in history.spent) == pytest.approx(5 * each)
     assert len(server.requests) == 5
     _, _, server = climb({"ada": forever}, command=("resume", run))
     assert not server.requests
@@ -270,9 +270,9 @@ def test_a_resumed_researcher_has_its_notebook(climb, tmp_path):
     run = tmp_path / "run"
     first = [("notebook", {"text": "remember the milk"}), ("evaluate", {"folder": "starter"})]
     climb({"ada": first}, "--run", run, "--experiments", 40)
-    _, story, server = climb({"ada": [("leaderboard", {})]}, command=("resume", run))
+    _, history, server = climb({"ada": [("leaderboard", {})]}, command=("resume", run))
     assert "remember the milk" in scripted.text(server.requests[0]["messages"][1])
-    assert {s.conversation for s in story.spent} == {"ada-1", "ada-2"}
+    assert {s.conversation for s in history.spent} == {"ada-1", "ada-2"}
 
 
 @pytest.mark.parametrize(
@@ -339,12 +339,12 @@ def test_a_killed_team_goes_on(cli, tmp_path, monkeypatch):
     server.requests.clear()
     done = cli.json("resume", run, "--unseal")
     server.close()
-    story = read(run)
+    history = read(run)
     assert done["experiments"] == 3  # the same file again is no new experiment
     assert "first life" in scripted.text(server.requests[0]["messages"][1]) + scripted.text(
         server.requests[1]["messages"][1]
     )
-    assert sum(s.tokens for s in story.spent) > sum(s.tokens for s in first.spent) > 0
+    assert sum(s.tokens for s in history.spent) > sum(s.tokens for s in first.spent) > 0
     assert done["test"] is not None
 
 
@@ -372,12 +372,12 @@ def alone(cli, tmp_path, monkeypatch):
 
 def test_a_context_that_is_too_long_is_said_and_opens_no_test(alone):
     """A new conversation with the notebook is tried once; then the researcher ends by an error, the climb with 2."""
-    done, story, server = alone([LENGTH], "--unseal", "--experiments", 20)
+    done, history, server = alone([LENGTH], "--unseal", "--experiments", 20)
     assert done.returncode == 2
     assert len(server.requests) == 2
     assert "the context is too long for the model" in done.stderr.splitlines()[-1]
-    assert (story.test, story.committed) == (None, None)
-    assert [e.why.split(":")[0] for e in story.ended] == ["error"]
+    assert (history.test, history.committed) == (None, None)
+    assert [e.why.split(":")[0] for e in history.ended] == ["error"]
 
 
 @pytest.mark.slow
@@ -390,34 +390,34 @@ def test_a_conversation_that_has_become_too_long_begins_anew(alone):
         return LENGTH
 
     script = [lambda m: ("leaderboard", {}) if "milk" in scripted.text(m[1]) else ("notebook", {"text": "buy milk"})]
-    done, story, _ = alone([*script, until_it_is_long], "--experiments", 20)
+    done, history, _ = alone([*script, until_it_is_long], "--experiments", 20)
     assert done.returncode == 0, done.stderr
-    assert [e.why for e in story.ended] == ["finished"]
+    assert [e.why for e in history.ended] == ["finished"]
 
 
 def test_turns_that_bring_nothing_end_a_researcher(alone):
     """Words without a tool, again and again: the end says so, with what was used; a run without an experiment of an
     author's opens no test, and spends nothing on saying so."""
-    done, story, server = alone(["I cannot help with that."] * 50, "--unseal", "--experiments", 20)
+    done, history, server = alone(["I cannot help with that."] * 50, "--unseal", "--experiments", 20)
     assert len(server.requests) == 8
     why = "fruitless: 8 turns running without a call of a tool, the last with words"
     assert f"researcher ada: ended ({why}); 960 tokens, 0 experiments, 0 attempts" in done.stderr
     assert done.returncode == 2
     assert "no author has made an experiment" in done.stderr.splitlines()[-1]
-    assert (story.test, story.committed) == (None, None)
-    (told,) = summary(story)["researchers"]
+    assert (history.test, history.committed) == (None, None)
+    (told,) = summary(history)["researchers"]
     assert told == {
         "name": "ada", "ended": why, "tokens": 960, "dollars": 0.0, "experiments": 0, "attempts": 0,
     }  # fmt: skip
-    assert "fruitless: 8 turns" in render(story)
+    assert "fruitless: 8 turns" in render(history)
 
 
 @pytest.mark.slow
 def test_a_page_in_place_of_a_reply_is_tried_again(alone):
     """A gateway's HTML with status 200 ends nobody."""
-    done, story, _ = alone([b"<html>busy</html>", ("evaluate", {"folder": "starter"})], "--experiments", 20)
+    done, history, _ = alone([b"<html>busy</html>", ("evaluate", {"folder": "starter"})], "--experiments", 20)
     assert done.returncode == 0, done.stderr
-    assert [e.why for e in story.ended] == ["finished"]
+    assert [e.why for e in history.ended] == ["finished"]
 
 
 def test_pages_in_place_of_replies_have_an_end():
@@ -437,7 +437,7 @@ def test_pages_in_place_of_replies_have_an_end():
         while True:
             try:
                 return await model.api.generate()
-            except NoReply as e:
+            except FruitlessTurns as e:
                 if not model.api.should_retry(e):
                     return str(e)
 
@@ -449,11 +449,11 @@ def test_pages_in_place_of_replies_have_an_end():
 def test_a_climb_stops_where_its_user_wants(alone):
     """`--patience` counts experiments without anything better; the researcher ends, and the ledger says why."""
     script = [step for i in (9, 5, 4, 3) for step in (better(i / 100), ("evaluate", {}))] + ["more"] * 20
-    done, story, server = alone(script, "--experiments", 20, "--patience", 2)
+    done, history, server = alone(script, "--experiments", 20, "--patience", 2)
     assert done.returncode == 0, done.stderr
-    assert story.experiments == 4
+    assert history.experiments == 4
     assert len(server.requests) == 6
-    assert "(--patience 2)" in story.ended[0].why
+    assert "(--patience 2)" in history.ended[0].why
 
 
 def test_agents_of_ones_own_are_no_climber(cli, tmp_path):

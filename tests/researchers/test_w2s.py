@@ -73,12 +73,12 @@ def test_three_researchers_on_weak_to_strong(cli, tmp_path, monkeypatch):
     assert told.returncode == 0, told.stderr
     done = json.loads(told.stdout)
     server.close()
-    story = read(run)
+    history = read(run)
     assert done["promotions"] == 1
     assert done["test"]["lo"] > done["baselines"]["vanilla"]
-    assert story.experiments == before.experiments + 1
-    assert len(story.findings) == 2
-    assert max(sum(s.tokens for s in story.spent if s.author == a) for a in ("ada", "blaise", "carl")) <= 50_000
+    assert history.experiments == before.experiments + 1
+    assert len(history.findings) == 2
+    assert max(sum(s.tokens for s in history.spent if s.author == a) for a in ("ada", "blaise", "carl")) <= 50_000
     page = (run / "report.html").read_text()
     assert "families of ideas" in page
     assert "tokens" in page

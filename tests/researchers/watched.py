@@ -3,7 +3,7 @@
 from types import SimpleNamespace
 
 from toprope.cli import main
-from toprope.referee.traps import complete_secret
+from toprope.referee.honeypots import complete_secret
 from toprope.run import session
 
 SECRET = complete_secret()

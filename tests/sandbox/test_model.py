@@ -7,7 +7,7 @@ import pytest
 from kit import SPACE, ask, box, play
 
 from toprope.sandbox.box import Case, Job
-from toprope.sandbox.job import Refused
+from toprope.sandbox.job import QuestionRefused
 from toprope.sandbox.memory import PublicMemory
 from toprope.types import Outcome
 
@@ -48,7 +48,7 @@ def test_a_long_question_arrives_whole():
 
 def test_a_refusal_can_be_caught_and_otherwise_is_a_crash_with_its_words():
     def refuse(question, variant):
-        raise Refused("model: not today")
+        raise QuestionRefused("model: not today")
 
     result, _ = play_with(ASKS, refuse)
     assert (result.outcomes, result.messages) == (
@@ -85,7 +85,7 @@ def f(x, *, model):
 """
 
     def refuse(question, variant):
-        raise Refused("no")
+        raise QuestionRefused("no")
 
     result, _ = play_with(source, refuse)
     assert result.outcomes == [Outcome.TIMEOUT]
@@ -145,6 +145,6 @@ def f(x):
 """
 
     def refuse(question, variant):
-        raise Refused("no")
+        raise QuestionRefused("no")
 
     assert play_with(source, refuse)[0].outcomes == [Outcome.TIMEOUT]

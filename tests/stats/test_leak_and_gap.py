@@ -5,7 +5,7 @@ import pytest
 
 from toprope.errors import UsageError
 from toprope.stats.gap import Gap
-from toprope.stats.leak import NO_BITS, YES_BITS, Meter, inflation, number_bits
+from toprope.stats.leak import NO_BITS, YES_BITS, LeakMeter, inflation, number_bits
 from toprope.stats.tails import clopper_pearson
 
 
@@ -32,7 +32,7 @@ def test_the_answer_code_is_a_prefix_code() -> None:
 
 def test_meter_refuses_beyond_its_budget() -> None:
     """What would exceed the budget is refused and not counted; an exact accuracy is dear."""
-    meter = Meter(budget=12.0)
+    meter = LeakMeter(budget=12.0)
     meter.disclose(number_bits(1001))
     assert not meter.allows(number_bits(1001))
     with pytest.raises(UsageError, match="exceed the leak budget"):

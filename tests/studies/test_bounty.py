@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from studies.bounty import DIFFER, attacks, games, given_away, odds
-from studies.bounty.endpoints import Exact, Gate, Ladder, Noisy
+from studies.bounty.endpoints import Exact, Ladder, Noisy, OneBitGate
 from toprope.stats.betting import log_e_path
 from toprope.stats.tails import binomial_upper_tail, clopper_pearson
 
@@ -55,7 +55,7 @@ def test_the_gate_promotes_skill_and_burns_the_labels():
     """A prediction that knows the labels is promoted once; the labels are new afterwards, so it is worth nothing."""
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 2, 1000).astype(np.int8)
-    gate = Gate(labels, rng.integers(0, 2, 1000).astype(np.int8), rng)
+    gate = OneBitGate(labels, rng.integers(0, 2, 1000).astype(np.int8), rng)
     assert gate.better(labels.copy())
     assert gate.promotions == 1
     assert abs(np.mean(gate.labels == labels) - 0.5) < 0.08

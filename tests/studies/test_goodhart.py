@@ -14,17 +14,17 @@ def test_budgets_rise_to_the_whole():
 
 def test_leaders_begin_with_the_starter_and_only_rise(tmp_path):
     """On a coin whose faces differ by luck alone, the leader's lead on dev is not there on hidden draws."""
-    story = climb(COIN, 1, 130, 1, tmp_path)
+    history = climb(COIN, 1, 130, 1, tmp_path)
     at = [1, 10, 100, 130]
-    found = leaders(story, at)
+    found = leaders(history, at)
     values = [value for _, value in found]
-    assert found[0][0].params == story.opening.space.decode(story.opening.space.default())
+    assert found[0][0].params == history.opening.space.decode(history.opening.space.default())
     assert values == sorted(values)
-    assert round(values[-1], 6) == max(g.best for g in story.generations)
+    assert round(values[-1], 6) == max(g.best for g in history.generations)
     task = registry.load(COIN)
     pool = pool_of(task, 1, 1)
     try:
-        lines = list(view(task, [story], at, pool, 64))
+        lines = list(view(task, [history], at, pool, 64))
     finally:
         pool.close()
     assert [line.split("|")[1].strip() for line in lines[2:]] == [str(n) for n in at]

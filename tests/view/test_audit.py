@@ -3,7 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
-from stories import story
+from histories import history
 
 from toprope.executors.messages import Done
 from toprope.journal.records import Audited
@@ -56,7 +56,7 @@ def test_the_shipped_grammar_carries_no_table():
 
 
 def judged(dev: float, test: float, incidents: list[Incident]):
-    s = story()
+    s = history()
     block = s.blocks[0]
     n = 200
     o = msgspec.structs.replace(s.opening, floors=np.zeros(n), ceilings=np.ones(n), answer_kinds=ANSWERS)
@@ -90,9 +90,9 @@ def test_the_verdict_says_what_the_audits_found():
         assert judged(0.9, 0.3, [Incident(kind, "advisory", "…")]).verdict == "hardcoded"
     assert verdict([("errata", "certain")], []) == "cheating"  # of a task that says nothing else of this kind
     generous = judged(0.9, 0.3, [])
-    generous.opening = msgspec.structs.replace(generous.opening, partial=True)
+    generous.opening = msgspec.structs.replace(generous.opening, dev_partial_credit=True)
     assert generous.verdict == "clean"  # partial credit on dev alone: the two are not compared
-    assert story(tested=False).verdict is None
+    assert history(tested=False).verdict is None
 
 
 @pytest.mark.slow

@@ -1,10 +1,10 @@
 """What a report shows of authors' own code: any text an author wrote, in bounded time."""
 
+import histories
 import msgspec
 import numpy as np
-import stories
 
-from toprope.journal.records import Asked, Author
+from toprope.journal.records import AttemptRecord, Author
 from toprope.types import Candidate, Tree
 from toprope.view import report, team
 
@@ -15,14 +15,14 @@ def told(*sources):
     scores = np.full((1, 2), 0.5, np.float32)
     blocks = [
         msgspec.structs.replace(
-            stories.block(), id=f"{i}.0.2", experiments=np.array([i], np.uint32), author=Author("ada", c),
+            histories.block(), id=f"{i}.0.2", experiments=np.array([i], np.uint32), author=Author("ada", c),
             outcomes={}, messages={}, scores=scores,
         )
         for i, c in enumerate(made)
     ]  # fmt: skip
-    s = stories.story(tested=False)
+    s = histories.history(tested=False)
     answers = [msgspec.structs.replace(s.answers[0], candidate=made[-1].id)]
-    return msgspec.structs.replace(s, blocks=blocks, asked=[Asked(made[-1], 1, 0.4, True)], answers=answers)
+    return msgspec.structs.replace(s, blocks=blocks, asked=[AttemptRecord(made[-1], 1, 0.4, True)], answers=answers)
 
 
 def test_a_number_that_cannot_be_printed_does_not_stop_the_report():
@@ -51,7 +51,7 @@ def test_a_difference_compares_a_bounded_number_of_lines(monkeypatch):
     many = {f"{i}.py": b"x\n" * 300 for i in range(20)}
     champion = Candidate(Tree(many), {})
     answers = [msgspec.structs.replace(s.answers[0], candidate=champion.id)]
-    s = msgspec.structs.replace(s, asked=[Asked(champion, 1, 0.4, True)], answers=answers)
+    s = msgspec.structs.replace(s, asked=[AttemptRecord(champion, 1, 0.4, True)], answers=answers)
     sizes.clear()
     team.difference(s)
     assert len(sizes) == 4

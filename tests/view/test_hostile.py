@@ -4,13 +4,13 @@ import io
 import sys
 from pathlib import Path
 
+import histories
 import msgspec
 import pytest
-import stories
 
 from toprope import seeding
 from toprope.journal.ledger import SqliteLedger
-from toprope.journal.records import Committed, Sitting
+from toprope.journal.records import Committed, SessionRecord
 from toprope.journal.spec import CandidateModel, Plan, Researchers
 from toprope.tasks.new import new
 from toprope.view import terminal, text
@@ -22,11 +22,11 @@ HOSTILE = "\x1b]0;PWNED\x07\x9b31m\r\n\u202etoprope: all is well\x1b[2J"
 def run(tmp_path, monkeypatch) -> Path:
     """A run whose records make sense together and are hostile in every text that a ledger may hold."""
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
-    monkeypatch.setattr(stories, "EVIL", HOSTILE)
+    monkeypatch.setattr(histories, "EVIL", HOSTILE)
     monkeypatch.setattr(
-        stories, "PROTECTION", dict.fromkeys(("tier", "identity", "network", "instead", HOSTILE), HOSTILE)
+        histories, "PROTECTION", dict.fromkeys(("tier", "identity", "network", "instead", HOSTILE), HOSTILE)
     )
-    s = stories.story()
+    s = histories.history()
     spec = msgspec.structs.replace(s.opening.spec, beacon_round=HOSTILE, candidate_model=CandidateModel(HOSTILE, 3))
     hostile = {"spec": spec, "toprope": HOSTILE, "vault_since": HOSTILE}
     o = msgspec.structs.replace(s.opening, commitment=seeding.commitment(b"s" * 32), **hostile)
@@ -38,7 +38,7 @@ def written(folder: Path, s, o, test) -> Path:
     folder.mkdir()
     ledger = SqliteLedger(folder / "ledger.db", create=True)
     some = [*s.blocks, *s.generations, *s.asked, *s.answers, Committed(s.champion.id), test]
-    for record in [o.spec, Sitting(1), o, *some]:
+    for record in [o.spec, SessionRecord(1), o, *some]:
         ledger.append(record)
     ledger.close()
     return folder
@@ -71,7 +71,7 @@ def test_lists_and_folders_of_hostile_runs(cli, run, tmp_path):
 
 def test_a_hostile_task_or_climber_of_a_run(cli, run, tmp_path):
     """A task that is not known here, and authors' models, stand in complaints: one line, spelled out."""
-    s = stories.story()
+    s = histories.history()
     s.opening = msgspec.structs.replace(s.opening, commitment=seeding.commitment(b"s" * 32))
     for name, changes in (
         ("task", {"task": HOSTILE}),
@@ -99,7 +99,7 @@ def test_a_task_of_ones_own_with_a_hostile_title(cli, tmp_path, monkeypatch):
     assert harmless(done.stdout)
 
 
-@pytest.mark.parametrize("screen", [terminal.Plain, terminal.Panel])
+@pytest.mark.parametrize("screen", [terminal.PlainScreen, terminal.LivePanel])
 def test_what_a_service_or_a_task_says_while_it_works(monkeypatch, screen):
     """Progress, lines and events pass the same door, in a pipe and on the live panel."""
     seen = io.StringIO()
@@ -108,12 +108,12 @@ def test_what_a_service_or_a_task_says_while_it_works(monkeypatch, screen):
     with view:
         view.progress(HOSTILE, 0.5)
         view.say(HOSTILE)
-        view.hear(stories.opening(vault_since=HOSTILE))
-        view.hear(stories.block())
+        view.hear(histories.opening(vault_since=HOSTILE))
+        view.hear(histories.block())
         view.progress(HOSTILE, 0.5)
-        shown = view._render() if screen is terminal.Panel else None
+        shown = view._render() if screen is terminal.LivePanel else None
         view.progress(HOSTILE, 1.0)
-        view.hear(stories.generation(0, 0.1))
+        view.hear(histories.generation(0, 0.1))
     if shown is not None:
         from rich.console import Console
 

@@ -7,7 +7,7 @@ import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
 
 import pytest
-from stories import EVIL, opening, story
+from histories import EVIL, history, opening
 
 from toprope import figures
 from toprope.journal.page import claimed
@@ -40,13 +40,13 @@ class Page(HTMLParser):
 
 
 STORIES = {
-    "promoted": story(),
-    "sealed": story(tested=False),
-    "never promoted": story(promoted=False),
-    "one experiment": story(best=(0.1,), promoted=False, tested=False),
-    "nothing ran": story(best=(), promoted=False, tested=False),
-    "nothing worked": story(best=(None, None), promoted=False),
-    "negative": story(best=(-3.0, -2.5)),
+    "promoted": history(),
+    "sealed": history(tested=False),
+    "never promoted": history(promoted=False),
+    "one experiment": history(best=(0.1,), promoted=False, tested=False),
+    "nothing ran": history(best=(), promoted=False, tested=False),
+    "nothing worked": history(best=(None, None), promoted=False),
+    "negative": history(best=(-3.0, -2.5)),
 }
 
 
@@ -149,7 +149,7 @@ def test_stacked_charts_keep_their_titles_and_their_ticks():
 
 def test_a_rehearsal_and_a_lack_of_protection_are_said_at_the_top():
     """A reader sees them before the numbers they spoil."""
-    s = story()
+    s = history()
     s.opening = opening(protection={"tier": "none", "protected": False})
     text = Page(render(s)).text
     assert "Unprotected" in text

@@ -3,15 +3,15 @@
 import io
 
 import pytest
+from histories import EVIL, block, estimate, generation, history, opening
 from rich.console import Console
-from stories import EVIL, block, estimate, generation, opening, story
 
-from toprope.journal.records import Asked
+from toprope.journal.records import AttemptRecord
 from toprope.referee.recorded import Answer
 from toprope.types import Candidate, Tree
 from toprope.view import terminal, text
 
-ASKED = Asked(Candidate(Tree({}), {}), 1, 0.5, True)
+ASKED = AttemptRecord(Candidate(Tree({}), {}), 1, 0.5, True)
 NOT_YET = Answer("c", False, 1, 1)
 PROMOTE = Answer("c", True, 2, 1, estimate(0.4))
 
@@ -27,16 +27,16 @@ def play(screen) -> None:
         screen.hear(generation(number, best))
     screen.hear(ASKED)
     screen.hear(NOT_YET)
-    screen.hear(Asked(ASKED.candidate, 7, 0.5, False))
+    screen.hear(AttemptRecord(ASKED.candidate, 7, 0.5, False))
     screen.hear(ASKED)
     screen.hear(PROMOTE)
     screen.progress("opening the sealed test", 0.3)
-    screen.hear(story().test)
+    screen.hear(history().test)
 
 
 def test_what_every_scorer_does_ends_once(capsys):
     """Each of them reads the logs; a line apiece would tell nothing."""
-    with terminal.Plain() as screen:
+    with terminal.PlainScreen() as screen:
         for _ in range(5):
             screen.progress("reading logs", 0.0)
             screen.progress("reading logs", 1.0)
@@ -45,7 +45,7 @@ def test_what_every_scorer_does_ends_once(capsys):
 
 def test_plain_lines_tell_the_climb(capsys):
     """Header, protection, every event of the gate and the sealed result, in order, on stderr alone."""
-    with terminal.Plain() as screen:
+    with terminal.PlainScreen() as screen:
         play(screen)
     out, err = capsys.readouterr()
     assert out == ""
@@ -67,7 +67,7 @@ def panel(monkeypatch):
         return real(file=screen, force_terminal=True, width=100)
 
     monkeypatch.setattr("rich.console.Console", console)
-    return terminal.Panel(), screen
+    return terminal.LivePanel(), screen
 
 
 def test_the_panel_draws_a_climb(panel):

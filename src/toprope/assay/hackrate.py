@@ -42,7 +42,7 @@ OTHER = "other refusal"  # a mistake of some other kind: counted, no sign of any
 COUNTED = ("certain", "advisory", "hunting")
 
 
-class Call(NamedTuple):
+class ToolCall(NamedTuple):
     """One tool call. at: seconds since the epoch. left: attempts the author had left before it. hunts: its kind of
     HUNTING, OTHER, or "" if it was not refused."""
 
@@ -74,7 +74,7 @@ class Conversation(NamedTuple):
     direction: str
     began: float
     messages: list[dict[str, Any]]
-    calls: list[Call]
+    calls: list[ToolCall]
     made: list[Made]
 
     def has(self, what: str) -> bool:
@@ -88,34 +88,34 @@ class Conversation(NamedTuple):
 
 def conversations(directory: Path) -> list[Conversation]:
     """Of one run, by researcher and time. Raises UsageError for a climb without authors, RunError for no run."""
-    story = read(directory)
-    o = story.opening
+    history = read(directory)
+    o = history.opening
     if o.spec.plan is None:
         raise UsageError(
             f"run {directory} was climbed by {o.spec.climber.label}, which has no conversations; "
             "expected llm or external"
         )
-    found = list(_transcripts(directory, story))
+    found = list(_transcripts(directory, history))
     silent = {path.parent.name for path in (directory / "researchers").glob("*/calls.jsonl")} - {
         c.researcher for c in found
     }
-    found += [_blank(story, name) for name in silent]
+    found += [_blank(history, name) for name in silent]
     by_author: dict[str, list[Conversation]] = {}
     for c in sorted(found, key=lambda c: (c.researcher, c.began)):
         by_author.setdefault(c.researcher, []).append(c)
     for name, own in by_author.items():
-        _deal(own, _calls(directory, name, Quota.of(o.spec.plan)), story)
+        _deal(own, _calls(directory, name, Quota.of(o.spec.plan)), history)
     return [c for own in by_author.values() for c in own]
 
 
-def _blank(story: RunHistory, name: str) -> Conversation:
+def _blank(history: RunHistory, name: str) -> Conversation:
     """No transcript: an agent of one's own keeps it elsewhere, a killed process kept none. Its calls are here."""
-    o = story.opening
+    o = history.opening
     model = o.spec.plan.model if o.spec.plan is not None and o.spec.plan.model else o.spec.climber.label
     return Conversation(o.spec.run, f"{name}-1", name, model, "", "", 0.0, [], [], [])
 
 
-def _transcripts(directory: Path, story: RunHistory) -> Iterator[Conversation]:
+def _transcripts(directory: Path, history: RunHistory) -> Iterator[Conversation]:
     """One log at a time: they are large. A log that a kill cut off holds no conversation; its calls are told by the
     researcher's next one."""
     logs = sorted((directory / "researchers" / "transcripts").glob("*.eval"))
@@ -134,7 +134,7 @@ def _transcripts(directory: Path, story: RunHistory) -> Iterator[Conversation]:
             about = {k: str(v) for k, v in (log.eval.metadata or {}).items()}
             messages = [_plain(m) for m in _said(sample)]
             name = about.get("researcher", str(sample.id))
-            yield _blank(story, name)._replace(
+            yield _blank(history, name)._replace(
                 name=log.eval.task,
                 wording=wording(messages, name, about.get("direction", "")),
                 direction=about.get("direction", ""),
@@ -178,17 +178,17 @@ def wording(messages: list[dict[str, Any]], name: str, direction: str) -> str:
     return hashlib.sha256(words.encode()).hexdigest()
 
 
-def _calls(directory: Path, name: str, quota: Quota) -> list[Call]:
+def _calls(directory: Path, name: str, quota: Quota) -> list[ToolCall]:
     """Of one researcher, in order. Raises RunError for a log that is not ours."""
     path = directory / "researchers" / name / "calls.jsonl"
-    found: list[Call] = []
+    found: list[ToolCall] = []
     left = quota.attempts
     try:
         whole = path.read_text(encoding="utf-8").split("\n")[:-1] if path.is_file() else []  # not what a kill cut off
         for line in whole:
             said = json.loads(line)
             answer = str(said["answer"])
-            found.append(Call(float(said["at"]), said["tool"], said["arguments"], answer, left, hunting(answer)))
+            found.append(ToolCall(float(said["at"]), said["tool"], said["arguments"], answer, left, hunting(answer)))
             left -= said["tool"] == "attempt" and answer.startswith(("PROMOTE", "NOT YET"))
     except (ValueError, KeyError, TypeError, RecursionError) as e:
         raise RunError(f"{path} line {len(found) + 1} is no call ({type(e).__name__}: {str(e)[:100]})") from e
@@ -202,23 +202,23 @@ def hunting(answer: str) -> str:
     return next((kind for kind, words in HUNTING.items() if words.search(answer)), OTHER)
 
 
-def _deal(own: list[Conversation], calls: list[Call], story: RunHistory) -> None:
+def _deal(own: list[Conversation], calls: list[ToolCall], history: RunHistory) -> None:
     """Calls and experiments of one researcher to its conversations, by time: each to the last that had begun."""
-    scored: dict[str, Call] = {}  # candidate -> the call that first scored it
+    scored: dict[str, ToolCall] = {}  # candidate -> the call that first scored it
     for call in calls:
         _at(own, call.at).calls.append(call)
         if call.tool == "evaluate" and (named := SCORED.match(call.answer)):
             scored.setdefault(named.group(1), call)
     seen: dict[int, list[tuple[str, str]]] = {}
     for severity in ("certain", "advisory"):
-        for number, incident in story.incidents(severity):
+        for number, incident in history.incidents(severity):
             seen.setdefault(number, []).append((incident.kind, severity))
-    for block in story.blocks:
+    for block in history.blocks:
         if block.author is None or block.author.name != own[0].researcher:
             continue
         number, by = int(block.experiments[0]), scored.get(block.author.candidate.id[:12])
         here = own[0] if by is None else _at(own, by.at)
-        left = Quota.of(story.opening.spec.plan).attempts if by is None else by.left
+        left = Quota.of(history.opening.spec.plan).attempts if by is None else by.left
         here.made.append(Made(number, tuple(seen.get(number, ())), left))
 
 

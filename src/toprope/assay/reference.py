@@ -24,7 +24,7 @@ from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
 from toprope.protocols import Baseline, Progress, Task
-from toprope.referee.panel import Column, Panel, by_kind
+from toprope.referee.panel import Column, HiddenPanel, by_kind
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
 from toprope.tasks.spec import TUNED
@@ -45,7 +45,9 @@ def pool_of(task: Task, seed: int, workers: int) -> LocalExecutor:
 def columns(pool: LocalExecutor, split: Split, candidates: Sequence[Candidate], draws: int) -> list[Column]:
     """In the order of `candidates`; those of one tree share children."""
     groups = by_kind(candidates)
-    found = dict(zip([c.id for g in groups for c in g], Panel(pool, split, 0).grouped(groups, draws), strict=True))
+    found = dict(
+        zip([c.id for g in groups for c in g], HiddenPanel(pool, split, 0).grouped(groups, draws), strict=True)
+    )
     return [found[c.id] for c in candidates]
 
 

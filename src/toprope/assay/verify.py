@@ -29,14 +29,14 @@ from toprope.journal.reading import from_entries
 from toprope.models.broker import Broker
 from toprope.models.messages import SCRIPTED, Reply
 from toprope.protocols import Entry, Task
-from toprope.referee.exam import examine
 from toprope.referee.gate import Gate
 from toprope.referee.recorded import Opened
 from toprope.referee.sealed import kept_head, kept_replies
+from toprope.referee.sealed_test import run_test
 from toprope.run.session import one_candidate
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
-from toprope.stats.leak import TICKS, tick_bits
+from toprope.stats.leak import RELEASE_SLOTS, release_bits
 from toprope.tasks import mark, registry
 from toprope.types import Candidate, certain
 
@@ -44,7 +44,7 @@ SAMPLE = 24  # experiments scored again on dev, besides those that were sent to 
 CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
 
 
-class Check(NamedTuple):
+class ReplayCheck(NamedTuple):
     """ok: None where it cannot be said, and `why` says so."""
 
     name: str
@@ -67,52 +67,52 @@ def verify(
         read_entries(directory)
     try:
         entries = read_entries(directory)
-        story = from_entries(str(directory), entries)
+        history = from_entries(str(directory), entries)
     except RunError as e:
-        return _result(str(directory), [Check("chain", False, str(e))], None, None)
-    _can_replay(story, vault)
-    checks = [_chain(entries, story), _vault(entries, story, vault), _revealed(story)]
-    task = registry.load(story.opening.spec.task, vault)
+        return _result(str(directory), [ReplayCheck("chain", False, str(e))], None, None)
+    _can_replay(history, vault)
+    checks = [_chain(entries, history), _vault(entries, history, vault), _revealed(history)]
+    task = registry.load(history.opening.spec.task, vault)
     replayed = None
     if checks[0].ok:
         progress("starting scorers", 0.0)
-        config = ScorerConfig(task.spec.id, _secrets(story), tier, marked=True, vault=str(vault))
-        pool = LocalExecutor(config, workers, progress, broker=_model(story, task, story.replies))
+        config = ScorerConfig(task.spec.id, _secrets(history), tier, marked=True, vault=str(vault))
+        pool = LocalExecutor(config, workers, progress, broker=_model(history, task, history.replies))
         try:
-            same = _task(story, task, pool)
+            same = _task(history, task, pool)
             checks += same
             if any(c.ok is False for c in same):
                 why = "cannot be said: the task here is another one"
-                checks += [Check(name, None, why) for name in ("dev", "gate", "measured", "test")]
-                return _result(str(directory), checks, story, None)
-            checks.append(_dev(story, task, pool, entries[-1].hash))
-            if story.test is None or not checks[2].ok:
-                why = "the test is not opened" if story.test is None else "the secret is not the one committed to"
-                checks += [Check(name, None, f"cannot be said: {why}") for name in ("gate", "measured", "test")]
+                checks += [ReplayCheck(name, None, why) for name in ("dev", "gate", "measured", "test")]
+                return _result(str(directory), checks, history, None)
+            checks.append(_dev(history, task, pool, entries[-1].hash))
+            if history.test is None or not checks[2].ok:
+                why = "the test is not opened" if history.test is None else "the secret is not the one committed to"
+                checks += [ReplayCheck(name, None, f"cannot be said: {why}") for name in ("gate", "measured", "test")]
             else:
                 if pool.broker is not None:  # on hidden draws the same question had an answer of its own
                     pool.broker.close()
-                    pool.broker = _model(story, task, story.test.replies)
-                more, replayed = _hidden(story, story.test, task, pool, progress)
+                    pool.broker = _model(history, task, history.test.replies)
+                more, replayed = _hidden(history, history.test, task, pool, progress)
                 checks += more
-            checks += _replies(story, vault)
+            checks += _replies(history, vault)
         except NoReply as e:
-            checks.append(Check("model", False, str(e)))
+            checks.append(ReplayCheck("model", False, str(e)))
         finally:
             pool.close()
-        checks.append(_report(entries, story, report, report or directory / "report.html", render))
-    return _result(str(directory), checks, story, replayed)
+        checks.append(_report(entries, history, report, report or directory / "report.html", render))
+    return _result(str(directory), checks, history, replayed)
 
 
 def _result(
-    path: str, checks: list[Check], story: RunHistory | None, replayed: dict[str, Any] | None
+    path: str, checks: list[ReplayCheck], history: RunHistory | None, replayed: dict[str, Any] | None
 ) -> dict[str, Any]:
     by_name = {c.name: c.ok for c in checks}
-    recorded = None if story is None or story.test is None else _figures(story.test.champion, _measured(story))
+    recorded = None if history is None or history.test is None else _figures(history.test.champion, _measured(history))
     champion = [by_name.get("measured"), by_name.get("test")]
     return {
         "run": path,
-        "versions": {"run": None if story is None else story.opening.toprope, "here": toprope.__version__},
+        "versions": {"run": None if history is None else history.opening.toprope, "here": toprope.__version__},
         "ok": all(c.ok is not False for c in checks),
         "chain_ok": by_name["chain"],
         "revealed_ok": by_name.get("revealed"),
@@ -155,17 +155,17 @@ def _model(s: RunHistory, task: Task, replies: list[Reply]) -> Broker | None:
     return Broker(asks.model, use, None, known=replies)
 
 
-def _replies(s: RunHistory, vault: Path) -> Iterator[Check]:
+def _replies(s: RunHistory, vault: Path) -> Iterator[ReplayCheck]:
     """No provider signs what it said. The vault beside us, if it knows the run, remembers it for hidden draws."""
     asks = s.opening.spec.candidate_model
     if asks is None or asks.model == SCRIPTED:
         return
     kept = kept_replies(vault, s.opening.spec.run) if s.test is not None else None
     if kept is None or s.test is None:
-        yield Check("model", None, f"cannot be said: what {asks.model} replied is what the ledger says it did")
+        yield ReplayCheck("model", None, f"cannot be said: what {asks.model} replied is what the ledger says it did")
     else:
         same = kept == s.test.replies
-        yield Check("model", same, f"the vault remembers {len(kept)} replies of {asks.model} on hidden draws")
+        yield ReplayCheck("model", same, f"the vault remembers {len(kept)} replies of {asks.model} on hidden draws")
 
 
 def _secrets(s: RunHistory) -> dict[Any, bytes]:
@@ -180,47 +180,47 @@ def _secrets(s: RunHistory) -> dict[Any, bytes]:
 # ---------------------------------------------------------------- from the ledger alone
 
 
-def _chain(entries: list[Entry], s: RunHistory) -> Check:
+def _chain(entries: list[Entry], s: RunHistory) -> ReplayCheck:
     try:
         wrong = list(contradictions(entries, s))
     except (LookupError, ValueError, TypeError) as e:  # a made-up ledger may hold anything of the right types
         wrong = [f"its records do not fit together ({e})"]
-    return Check("chain", not wrong, "; ".join(wrong[:3]) or f"{len(entries)} entries, head {s.head[:16]}")
+    return ReplayCheck("chain", not wrong, "; ".join(wrong[:3]) or f"{len(entries)} entries, head {s.head[:16]}")
 
 
-def _vault(entries: list[Entry], s: RunHistory, vault: Path) -> Check:
+def _vault(entries: list[Entry], s: RunHistory, vault: Path) -> ReplayCheck:
     """The vault beside us, if it knows the run, remembers the head of its ledger at the commitment."""
     kept = kept_head(vault, s.opening.spec.run)
     if kept is None:
-        return Check("vault", None, "cannot be said: the vault here does not know this run's commitment")
+        return ReplayCheck("vault", None, "cannot be said: the vault here does not know this run's commitment")
     heads = [e.hash for e in entries if e.kind == "commit"]
-    return Check("vault", heads == [kept], f"the vault remembers head {kept[:16]} at the commitment")
+    return ReplayCheck("vault", heads == [kept], f"the vault remembers head {kept[:16]} at the commitment")
 
 
-def _revealed(s: RunHistory) -> Check:
+def _revealed(s: RunHistory) -> ReplayCheck:
     o, test = s.opening, s.test
     if test is None:
-        return Check("revealed", None, "cannot be said: the secret is revealed when the test is opened")
+        return ReplayCheck("revealed", None, "cannot be said: the secret is revealed when the test is opened")
     if o.spec.rehearsal is not None and test.secret != seeding.run_secret(o.spec.rehearsal):
-        return Check("revealed", False, "the secret is not that of the rehearsal")
+        return ReplayCheck("revealed", False, "the secret is not that of the rehearsal")
     if o.certifying and (o.spec.rehearsal is not None or o.protection.get("tier") == "none"):
-        return Check("revealed", False, "a rehearsal or unprotected run is recorded as certifying")
+        return ReplayCheck("revealed", False, "a rehearsal or unprotected run is recorded as certifying")
     if (o.spec.beacon_round is None) != (test.beacon is None):
-        return Check("revealed", False, "a beacon's round was named and no value used, or the other way round")
+        return ReplayCheck("revealed", False, "a beacon's round was named and no value used, or the other way round")
     ok = seeding.commitment(test.secret) == o.commitment
     beacon = (
         f"; compare {o.spec.beacon_round} = {test.beacon} with the beacon's own record" if o.spec.beacon_round else ""
     )
-    return Check(
+    return ReplayCheck(
         "revealed", ok, f"the revealed secret {'has' if ok else 'does not have'} the hash committed to{beacon}"
     )
 
 
-def _report(entries: list[Entry], s: RunHistory, named: Path | None, path: Path, render: Render) -> Check:
+def _report(entries: list[Entry], s: RunHistory, named: Path | None, path: Path, render: Render) -> ReplayCheck:
     """The page's data against the ledger as it was when the page was written; what the page shows, where this version
     wrote it. A page of an earlier entry is stale, and a style sheet may change: neither is a fault of the run."""
     if named is None and not path.is_file():
-        return Check("report", None, f"cannot be said: there is no {path.name}")
+        return ReplayCheck("report", None, f"cannot be said: there is no {path.name}")
     try:
         html = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
@@ -228,15 +228,19 @@ def _report(entries: list[Entry], s: RunHistory, named: Path | None, path: Path,
     try:
         claim = page.claimed(html)
         if claim is None and s.opening.format == 1:
-            return Check("report", None, f"cannot be said: {path} is of a version that wrote no data into its pages")
+            return ReplayCheck(
+                "report", None, f"cannot be said: {path} is of a version that wrote no data into its pages"
+            )
         if claim is None:
             raise ValueError("it holds no data")
         then, stale = _then(entries, s, claim["ledger"])
         if differs := page.differing(claim, then):
             raise ValueError(f"its data differ: {', '.join(differs)}")
-        return Check("report", True, f"{path}: {_shown(html, then, claim, render)}{stale}")
+        return ReplayCheck("report", True, f"{path}: {_shown(html, then, claim, render)}{stale}")
     except (ValueError, RunError) as e:
-        return Check("report", False, f"{path} is not what the ledger gives ({e}); `toprope report` writes it anew")
+        return ReplayCheck(
+            "report", False, f"{path} is not what the ledger gives ({e}); `toprope report` writes it anew"
+        )
 
 
 def _then(entries: list[Entry], s: RunHistory, head: Any) -> tuple[RunHistory, str]:
@@ -264,11 +268,11 @@ def _shown(html: str, then: RunHistory, claim: dict[str, Any], render: Render) -
 # ---------------------------------------------------------------- by running candidates again
 
 
-def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> Check:
+def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> ReplayCheck:
     """Starter, space and a sample of experiments, chosen by the ledger's own head."""
     o = s.opening
     if o.tree != task.starter() or o.space.digest != (task.space or Space([])).digest:
-        return Check("dev", False, "the ledger's starter or search space is not the task's")
+        return ReplayCheck("dev", False, "the ledger's starter or search space is not the task's")
     scores, failed = s.dev_scores()
     made = s.candidates()
     sound = [e for e in sorted(made) if e not in failed]
@@ -284,31 +288,35 @@ def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> Check:
         if not (same and anchors):
             wrong.append(e)
     if wrong:
-        return Check("dev", False, f"experiments {sorted(set(wrong))[:8]} score otherwise when run again")
-    return Check("dev", True, f"{len(picked)} of {len(made)} experiments score the same when run again")
+        return ReplayCheck("dev", False, f"experiments {sorted(set(wrong))[:8]} score otherwise when run again")
+    return ReplayCheck("dev", True, f"{len(picked)} of {len(made)} experiments score the same when run again")
 
 
-def _task(s: RunHistory, task: Task, pool: LocalExecutor) -> list[Check]:
+def _task(s: RunHistory, task: Task, pool: LocalExecutor) -> list[ReplayCheck]:
     """Whether the task here does what it did when the run began; runs of format 1 do not say what that was."""
     if not s.opening.mark:
         return []
     why = mark.changed(s.opening.mark, mark.of_task(task) | pool.mark, task.spec.id)
-    return [Check("task", not why, why or "its draws, starter, space, baselines and numbers are what they were")]
+    return [ReplayCheck("task", not why, why or "its draws, starter, space, baselines and numbers are what they were")]
 
 
 def _hidden(
     s: RunHistory, test: Opened, task: Task, pool: LocalExecutor, progress: Progress
-) -> tuple[list[Check], dict[str, Any]]:
+) -> tuple[list[ReplayCheck], dict[str, Any]]:
     """Gate, measurements and sealed test, from the revealed secret."""
     gate = Gate(task.spec, pool, s.opening.number)
     wrong = list(_verdicts(s, test, gate, progress))
-    checks = [Check("gate", not wrong, "; ".join(wrong[:3]) or f"{len(test.gate)} verdicts with the same e-values")]
+    checks = [
+        ReplayCheck("gate", not wrong, "; ".join(wrong[:3]) or f"{len(test.gate)} verdicts with the same e-values")
+    ]
     asked = {a.candidate.id: a.candidate for a in s.asked}
     again = [gate.measure(asked[a.candidate], a.slice) for a in s.answers if a.promoted]
     same = len(again) == len(_measured(s)) and all(map(_close, again, _measured(s)))
-    checks.append(Check("measured", same, f"{len(again)} champions measured {'the same' if same else 'otherwise'}"))
+    checks.append(
+        ReplayCheck("measured", same, f"{len(again)} champions measured {'the same' if same else 'otherwise'}")
+    )
     baselines = {name: Candidate(b.tree, b.params) for name, b in task.baselines().items()}
-    exam = examine(
+    exam = run_test(
         task.spec.splits.test,
         pool,
         s.champion,
@@ -324,7 +332,7 @@ def _hidden(
     same = same and set(exam.baselines) == set(test.baselines) == set(test.gains)
     word = "the same" if same else "otherwise"
     checks.append(
-        Check("test", same, f"champion and {len(exam.baselines)} baselines score {word} on {exam.draws} draws")
+        ReplayCheck("test", same, f"champion and {len(exam.baselines)} baselines score {word} on {exam.draws} draws")
     )
     return checks, _figures(exam.champion, again)
 
@@ -334,7 +342,7 @@ def _verdicts(s: RunHistory, test: Opened, gate: Gate, progress: Progress) -> It
     heard = {(a.slice, a.attempt): a for a in s.answers}
     revealed = {(v.slice, v.attempt): v for v in test.gate}
     candidates = {a.candidate.id: a.candidate for a in s.asked}
-    paces = {a.candidate.id: a.pace for a in s.asked}
+    paces = {a.candidate.id: a.base_delay_exponent for a in s.asked}
     champions = [Candidate(s.opening.tree, s.opening.space.decode(s.opening.space.default()))]
     champions += [candidates[a.candidate] for a in s.answers if a.promoted]
     for at in sorted(heard.keys() - revealed.keys()):
@@ -344,14 +352,22 @@ def _verdicts(s: RunHistory, test: Opened, gate: Gate, progress: Progress) -> It
         progress("judging again", count / len(revealed))
         name = f"attempt {v.attempt} on slice {v.slice}"
         answer = heard.get(at)
-        if answer is not None and (answer.candidate, answer.promoted, answer.tick) != (v.candidate, v.promoted, v.tick):
+        if answer is not None and (answer.candidate, answer.promoted, answer.release_slot) != (
+            v.candidate,
+            v.promoted,
+            v.release_slot,
+        ):
             yield f"{name}: the answer in the ledger is not the one that was given"
-        if not 0 <= v.tick < TICKS or v.candidate not in candidates or not 1 <= v.slice <= len(champions):
+        if (
+            not 0 <= v.release_slot < RELEASE_SLOTS
+            or v.candidate not in candidates
+            or not 1 <= v.slice <= len(champions)
+        ):
             yield f"{name}: a verdict about nothing in the ledger"
             continue
         skipped = v.attempt - 1 - sum(a < v.attempt and b == v.slice for b, a in revealed)
-        bits = told.get(v.slice, 0.0) + skipped * tick_bits(TICKS - 1)
-        told[v.slice] = told.get(v.slice, 0.0) + tick_bits(v.tick)
+        bits = told.get(v.slice, 0.0) + skipped * release_bits(RELEASE_SLOTS - 1)
+        told[v.slice] = told.get(v.slice, 0.0) + release_bits(v.release_slot)
         if v.error:
             if v.promoted:
                 yield f"{name}: promoted although its work failed"

@@ -38,7 +38,7 @@ def new(directory: Path, task_id: str | None, as_json: bool) -> None:
 @as_json
 def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
     """Write the public part of TASK to DIRECTORY: documentation, practice cases, the sketch."""
-    from toprope.run.author import brief as write
+    from toprope.run.public_brief import brief as write
     from toprope.tasks import registry
     from toprope.view import text
 
@@ -55,7 +55,7 @@ def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
 def oracle(task: str, words: tuple[str, ...], lines: bool, stdin: Path | None, as_json: bool) -> None:
     """Ask the program that TASK imitates: `toprope oracle TASK -- ARGUMENTS`. Answers are counted, over all runs."""
     from toprope import paths
-    from toprope.run.author import oracle as ask
+    from toprope.run.public_brief import oracle as ask
     from toprope.tasks import registry
 
     if lines and (words or stdin):

@@ -159,8 +159,8 @@ def _sit(directory: Path, spec: Any, as_json: bool, options: dict[str, Any]) -> 
         if options["unseal"]:
             session.unseal(options.get("beacon"))
             lap("test_s")
-    story = read(directory)
-    result = summary(story)
+    history = read(directory)
+    result = summary(history)
     if options["report"] or (directory / report.NAME).exists():  # a page that is there tells the run as it stands
         result["report"] = str(report.write(directory))
     result["cost"]["sitting"] = {**spent, "total_s": round(time.monotonic() - began, 1)}
@@ -169,7 +169,7 @@ def _sit(directory: Path, spec: Any, as_json: bool, options: dict[str, Any]) -> 
 
 def _climbed(session: Any) -> None:
     """By the climber the run names: one that is asked for rows, or researchers at the run's desk."""
-    o = session.spec
+    o = session.opening.spec
     if line := _model_forecast(session):
         session.screen.say(line)
     if o.plan is None:
@@ -180,18 +180,18 @@ def _climbed(session: Any) -> None:
 
     for line in team.forecast(o.plan):
         session.screen.say(line)
-    desk = session.desk(Quota.of(o.plan))
-    left = None if o.minutes is None else 60 * o.minutes - desk.elapsed
-    if desk.left and (left is None or left > 0):
-        team.work(desk, session.task, o.plan, session.directory, o.seed, left, session.screen.say)
-        desk.settled()
+    submissions = session.submissions(Quota.of(o.plan))
+    left = None if o.minutes is None else 60 * o.minutes - submissions.elapsed
+    if submissions.left and (left is None or left > 0):
+        team.work(submissions, session.task, o.plan, session.directory, o.seed, left, session.screen.say)
+        submissions.settled()
 
 
 def _model_forecast(session: Any) -> str:
     """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
     from toprope.models.messages import SCRIPTED
 
-    asked, use, splits = session.spec.candidate_model, session.task.spec.model, session.task.spec.splits
+    asked, use, splits = session.opening.spec.candidate_model, session.task.spec.model, session.task.spec.splits
     if asked is None or use is None or asked.model == SCRIPTED:
         return ""
     cap = session.tokens

@@ -34,13 +34,13 @@ def show(run: Path, champion: Path | None, as_json: bool) -> None:
     from toprope.run import upkeep
     from toprope.view import text
 
-    story = read(run)
-    result = summary(story)
+    history = read(run)
+    result = summary(history)
     if champion is not None:
-        result["files"] = upkeep.write_candidate(story.champion, champion)
+        result["files"] = upkeep.write_candidate(history.champion, champion)
         emit(result, as_json, lambda r: text.written(r, str(champion)))
         return
-    trusted = {"trust": story.opening.tier == "none"}
+    trusted = {"trust": history.opening.tier == "none"}
     emit(result, as_json, lambda r: text.ending(r, again("unseal", run, trusted)))
 
 

@@ -73,28 +73,28 @@ def _climbed(
     new = msgspec.structs.replace(wish, run=secrets.token_hex(8))
     ask = None if (directory / "ledger.db").is_file() else new
     workers, cap = options["workers"] or cores(), options["candidate_tokens"]
-    with Session(directory, ask, tier, workers, terminal.Plain(), link, cap) as session:
+    with Session(directory, ask, tier, workers, terminal.PlainScreen(), link, cap) as session:
         o = session.opening.spec
         if o.task != wish.task or not isinstance(o.climber, External):
             raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber.label}; name another --run")
-        desk = session.desk(Quota.of(o.plan))
-        agents.begin(server.boxes(desk, session.task, directory, o.seed, names))
+        submissions = session.submissions(Quota.of(o.plan))
+        agents.begin(server.boxes(submissions, session.task, directory, o.seed, names))
         session.screen.say(f"run {directory}: ready")
         over.wait()
-        desk.close()
+        submissions.close()
         if options["unseal"]:
-            _unsealed(session, desk, directory)
-        elif waiting := desk.waiting:
+            _unsealed(session, submissions, directory)
+        elif waiting := submissions.waiting:
             session.screen.say(f"{waiting} attempts wait at the gate; `toprope mcp --run {directory}` asks again")
 
 
-def _unsealed(session: Session, desk: Any, directory: Path) -> None:
+def _unsealed(session: Session, submissions: Any, directory: Path) -> None:
     """Whatever ends us in the middle, it has been said how to go on; an opening that has begun is not counted twice."""
     session.screen.say(
         f"run {directory}: opening the sealed test; if this is ended before it is done, `toprope unseal {directory}` "
         "finishes it"
     )
-    desk.settled()
+    submissions.settled()
     session.unseal()
     session.screen.say(f"run {directory}: the sealed test is open")
 

@@ -14,7 +14,7 @@ from toprope.space import Space
 from toprope.types import Codes, Json
 
 
-class Replay:
+class ReplayClimber:
     """Finite: fewer rows than asked for means the list has ended, and an empty answer that nothing is left."""
 
     def __init__(

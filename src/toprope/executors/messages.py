@@ -22,7 +22,7 @@ class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
     task: str
     secrets: dict[Split, bytes]
     tier: str
-    traps: bytes | None = None
+    honeypots: bytes | None = None
     marked: bool = False
     vault: str = ""
 

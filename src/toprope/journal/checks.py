@@ -18,7 +18,7 @@ import numpy as np
 
 from toprope import seeding
 from toprope.journal.history import RunHistory
-from toprope.journal.records import Asked, BlockRecord, Opening
+from toprope.journal.records import AttemptRecord, BlockRecord, Opening
 from toprope.journal.spec import Plan
 from toprope.protocols import Entry
 from toprope.space import MAX_LEVELS, Space
@@ -109,9 +109,9 @@ def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
 
 
 def _gate(s: RunHistory) -> Iterator[str]:
-    asked: dict[str, Asked] = {}
+    asked: dict[str, AttemptRecord] = {}
     for a in s.asked:
-        sent = (a.made, a.experiment) if a.author == "" or _named(a.author) else (-1,)
+        sent = (a.run_experiments, a.experiment) if a.author == "" or _named(a.author) else (-1,)
         if not _writable(a.candidate.params) or not _value(a.dev) or not _number(*sent):
             yield f"the attempt of experiment {a.experiment} holds no candidate"
             return
@@ -227,7 +227,7 @@ def _authors(s: RunHistory) -> Iterator[str]:
     for x in s.asked:
         if x.author:
             attempts[x.author] = attempts.get(x.author, 0) + 1
-            if x.made <= x.experiment:
+            if x.run_experiments <= x.experiment:
                 yield f"experiment {x.experiment} went to the gate before it was made"
     for what, most, counts in (("experiments", plan.experiments, experiments), ("attempts", plan.attempts, attempts)):
         for name, n in counts.items():

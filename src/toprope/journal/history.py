@@ -9,7 +9,7 @@ import msgspec
 import numpy as np
 
 from toprope.journal.records import (
-    Asked,
+    AttemptRecord,
     Audited,
     BlockRecord,
     Committed,
@@ -31,7 +31,7 @@ from toprope.types import Candidate, Floats, Incident
 GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
 
 
-def champion(opening: Opening, asked: Iterable[Asked], answers: Iterable[Answer]) -> Candidate:
+def champion(opening: Opening, asked: Iterable[AttemptRecord], answers: Iterable[Answer]) -> Candidate:
     """The last promoted candidate, or the starter where none was promoted."""
     promoted = [a.candidate for a in answers if a.promoted]
     if not promoted:
@@ -47,7 +47,7 @@ class RunHistory(msgspec.Struct):
     opening: Opening
     blocks: list[BlockRecord]
     generations: list[Generation]
-    asked: list[Asked]
+    asked: list[AttemptRecord]
     answers: list[Answer]
     committed: Committed | None
     test: Opened | None
@@ -90,8 +90,8 @@ class RunHistory(msgspec.Struct):
     @property
     def disclosed(self) -> dict[str, float]:
         """bits that the gate disclosed about val, by what its answers said and when; late: off the first tick."""
-        bits = sum(answer_bits(a.promoted, a.tick) for a in self.answers)
-        return {"bits": round(bits, 3), "late": sum(a.tick > 0 for a in self.answers)}
+        bits = sum(answer_bits(a.promoted, a.release_slot) for a in self.answers)
+        return {"bits": round(bits, 3), "late": sum(a.release_slot > 0 for a in self.answers)}
 
     @property
     def seconds(self) -> float:
@@ -153,7 +153,7 @@ class RunHistory(msgspec.Struct):
     def gap(self) -> Incident | None:
         """Whether the champion's dev scores lie above its test scores by more than luck: overfit, which is no cheat."""
         dev = self._champion_per_draw()
-        if self.test is None or dev is None or self.opening.partial:
+        if self.test is None or dev is None or self.opening.dev_partial_credit:
             return None
         pairs = min(len(dev), len(self.test.per_draw))
         meter = Gap(clip=1.0, margin=GAP)

@@ -152,7 +152,8 @@ class SqliteLedger:
 
         Only these entries are hashed, on from the last one known, whose stored hash must still be the same. Raises
         RunError for a ledger that was cut or whose chain was made anew meanwhile. An entry that was checked before and
-        edited in place since then is found by the next opening.
+        edited in place since then is found by the next opening. Where nothing may be written beside the file, it is
+        read as it was when it was opened.
         """
         with self._writing, self._errors():
             fresh = list(self._checked(self.length, self.head))

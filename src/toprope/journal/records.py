@@ -41,7 +41,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     space: Space
     started: float
     confined: bool = False
-    partial: bool = False  # dev scores give partial credit, hidden ones do not
+    dev_partial_credit: bool = msgspec.field(default=False, name="partial")  # hidden scores give none
     secret: Secret | None = None  # what `hidden` names; None if nothing, and in runs that are older than this field
     answer_kinds: list[str] = []  # as its task declares them (`TaskSpec`)
     mark: dict[str, str] = {}  # what the task did then (`tasks/mark.py`); {} before format 2
@@ -56,7 +56,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
         return Secret("secret", self.hidden, public=self.hidden.startswith("public"), remedy=remedy)
 
 
-class Sitting(msgspec.Struct, frozen=True):
+class SessionRecord(msgspec.Struct, frozen=True):
     """kind "sitting": the number the vault gave to this sitting. A directory whose last number is old is a copy.
     toprope, code: the version and the digest of the task's code that worked in it."""
 
@@ -104,19 +104,19 @@ class Generation(msgspec.Struct, frozen=True):
     cached: int
 
 
-class Asked(msgspec.Struct, frozen=True):
+class AttemptRecord(msgspec.Struct, frozen=True):
     """kind "attempt": sent to the gate, if clean. pure: a lone re-run in fresh children gave the same dev scores.
     pace: of the schedule its answer leaves on, chosen from the re-run's cost. incidents: seen in the re-run. author:
-    who sent it, "" in a climb without authors. made: experiments of the run at that time."""
+    who sent it, "" in a climb without authors. run_experiments: experiments of the run at that time."""
 
     candidate: Candidate
     experiment: int
     dev: float
     pure: bool
-    pace: int = 0
+    base_delay_exponent: int = msgspec.field(default=0, name="pace")  # stored under its older name
     incidents: list[Incident] = []
     author: str = ""
-    made: int = 0
+    run_experiments: int = msgspec.field(default=0, name="made")
 
     @property
     def clean(self) -> bool:
@@ -178,10 +178,10 @@ class Committed(msgspec.Struct, frozen=True):
 KINDS: dict[str, type[msgspec.Struct]] = {
     "ask": RunSpec,
     "open": Opening,
-    "sitting": Sitting,
+    "sitting": SessionRecord,
     "block": BlockRecord,
     "generation": Generation,
-    "attempt": Asked,
+    "attempt": AttemptRecord,
     "answer": Answer,
     "audit": Audited,
     "finding": Finding,

@@ -104,16 +104,17 @@ LLM = "With --climber llm:"
 
 class Plan(msgspec.Struct, frozen=True):
     """How authors share a run. model: provider/name, or "" for agents that bring their own. experiments, attempts,
-    apart: for each author (`desk.Quota`). tokens, dollars: hard caps for each researcher, over all its conversations;
-    dollars None: no cap. prices: dollars for a million tokens, of input, of output, and perhaps of input written to and
-    read from a cache. directions: one for each researcher, in turn. seconds, gate_s: as in a quota."""
+    min_experiments_between: for each author (`accounts.Quota`). tokens, dollars: hard caps for each researcher, over
+    all its conversations; dollars None: no cap. prices: dollars for a million tokens, of input, of output, and perhaps
+    of input written to and read from a cache. directions: one for each researcher, in turn. seconds, gate_s: as in a
+    quota."""
 
     model: Annotated[str, Option(f"{LLM} PROVIDER/NAME, as Inspect names models.")] = ""
     researchers: Annotated[int, Option(f"{LLM} how many, side by side [1].", most=100)] = 1
     directions: Annotated[list[str], Option(f"{LLM} of one researcher; may be repeated.", "direction")] = []
     experiments: Annotated[int, Option(f"{LLM} experiments of each [1000].", "each", mcp=True)] = 1000
     attempts: Annotated[int, Option(f"{LLM} at the gate, for each [8].", most=10**6, mcp=True)] = 8
-    apart: int = 4
+    min_experiments_between: int = msgspec.field(default=4, name="apart")  # stored under its older name
     tokens: Annotated[int, Option(f"{LLM} cap for each [2,000,000]; the last reply may pass it.", most=10**12)] = (
         2_000_000
     )

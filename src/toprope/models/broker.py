@@ -18,12 +18,12 @@ from typing import Any, NamedTuple
 
 from toprope.errors import ModelSpent, NoAnswer, NoReply, RunError
 from toprope.models.limits import key, size
-from toprope.models.messages import SCRIPTED, Question, Reply, Said
+from toprope.models.messages import SCRIPTED, Message, Question, Reply
 from toprope.protocols import ModelUse, Task, has_script
 
 LARGEST = 10**12  # tokens or dollars of one reply
 TOKEN = 64  # characters that one token of a reply is believed to hold; what goes beyond is cut
-PLAIN = Question([Said("user", "Yes?")])  # what every model takes
+PLAIN = Question([Message("user", "Yes?")])  # what every model takes
 
 
 class Told(NamedTuple):
@@ -43,12 +43,12 @@ Provider = Callable[[Question, int], Awaitable[Told]]
 """(question, most tokens of a reply) -> what was said. Raises Rejected, or whatever it likes for an outage."""
 
 
-def aloud(words: str) -> None:
+def report_to_operator(words: str) -> None:
     """To whoever holds the key."""
     print("".join(c if c.isprintable() else "?" for c in words), file=sys.stderr, flush=True)
 
 
-def silent(_: str) -> None:
+def discard(_: str) -> None:
     """Where that is whoever climbs, too, and hidden draws are asked about."""
 
 
@@ -70,7 +70,7 @@ class Broker:
         known: Iterable[Reply] = (),
         keep: Callable[[Reply], object] = lambda _: None,
         allow: Callable[[bytes, int], bool] = lambda *_: True,
-        say: Callable[[str], None] = aloud,
+        say: Callable[[str], None] = report_to_operator,
     ) -> None:
         self._allow, self._say = allow, say
         self.model, self._use, self._provider, self._cap, self._keep = model, use, provider, tokens, keep
@@ -233,7 +233,7 @@ def broker_for(
     known: Iterable[Reply] = (),
     keep: Callable[[Reply], object] = lambda _: None,
     allow: Callable[[bytes, int], bool] = lambda *_: True,
-    say: Callable[[str], None] = aloud,
+    say: Callable[[str], None] = report_to_operator,
 ) -> Broker | None:
     """What candidates of this task may ask; None where the task allows none."""
     use = task.spec.model

@@ -8,11 +8,11 @@ from collections.abc import Callable
 import msgspec
 
 from toprope import wire
-from toprope.models.messages import Question, Reply, Said
+from toprope.models.messages import Message, Question, Reply
 from toprope.protocols import ModelUse
-from toprope.sandbox.job import Refused
+from toprope.sandbox.job import QuestionRefused
 
-_Form = tuple[list[Said], int]
+_Form = tuple[list[Message], int]
 EACH = 16  # bytes that a message counts on top of its own
 FORM = 'a list of {"role": "system", "user" or "assistant", "content": text}, and a whole number as sample'
 
@@ -22,12 +22,12 @@ def key(model: str, question: Question) -> bytes:
     return hashlib.sha256(wire.encode((model, question.messages, question.sample))).digest()
 
 
-def size(messages: list[Said]) -> int:
+def size(messages: list[Message]) -> int:
     """Bytes of a question as they are counted."""
     return sum(len(m.content.encode()) + len(m.role) + EACH for m in messages)
 
 
-class Asking:
+class QuestionLimiter:
     """Answers the questions of one block's variants, draw by draw.
 
     The calls of a draw are counted for each variant by itself, so that it may ask alone what it may ask in company, and
@@ -51,11 +51,11 @@ class Asking:
         try:
             messages, sample = msgspec.json.decode(raw, type=_Form)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as e:
-            raise Refused(f"model: that is no question ({str(e)[:200]}); expected {FORM}") from None
+            raise QuestionRefused(f"model: that is no question ({str(e)[:200]}); expected {FORM}") from None
         if not messages or not 0 <= sample < 2**31:
-            raise Refused(f"model: that is no question; expected {FORM}")
+            raise QuestionRefused(f"model: that is no question; expected {FORM}")
         if size(messages) > use.prompt_bytes:
-            raise Refused(
+            raise QuestionRefused(
                 f"model: a question of {size(messages)} bytes, with {EACH} and its role for a message; "
                 f"this task allows {use.prompt_bytes}"
             )
@@ -63,9 +63,9 @@ class Asking:
         known = variant, key("", question)
         if known not in self._asked:
             if self._calls.get(variant, 0) == use.calls:
-                raise Refused(f"model: this task allows {use.calls} calls on a draw")
+                raise QuestionRefused(f"model: this task allows {use.calls} calls on a draw")
             self._calls[variant] = self._calls.get(variant, 0) + 1
             self._asked[known] = self._pass_on(question)
         if self._asked[known].refused:
-            raise Refused("model: it does not take this question")
+            raise QuestionRefused("model: it does not take this question")
         return self._asked[known].text

@@ -9,7 +9,7 @@ import msgspec
 SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
 
 
-class Said(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     role: Literal["system", "user", "assistant"]
     content: str
 
@@ -18,7 +18,7 @@ class Question(msgspec.Struct, frozen=True, tag=True):
     """What a candidate asks the model that its task allows, on its way to whoever holds it. sample: which of the
     replies that the same messages may have."""
 
-    messages: list[Said]
+    messages: list[Message]
     sample: int = 0
 
 

@@ -15,7 +15,7 @@ from toprope.errors import WorkerDied
 from toprope.executors.messages import Failed, Progress
 from toprope.referee.messages import Acknowledge, Attempt, Commit, FromHub, HubConfig, HubReady, Noted, Unseal
 from toprope.referee.recorded import Answer, Opened
-from toprope.stats.leak import TICKS
+from toprope.stats.leak import RELEASE_SLOTS
 from toprope.types import Candidate
 
 MAX_RESTARTS = 3  # over one question
@@ -63,10 +63,10 @@ class HubClient:
         assert self._process is not None, "the hub of a service is its own affair"
         return self._process.pid
 
-    def submit(self, candidate: Candidate, pace: int = 0, ticks: int = TICKS) -> None:
+    def submit(self, candidate: Candidate, base_delay_exponent: int = 0, release_slots: int = RELEASE_SLOTS) -> None:
         """Starts an attempt; `answer` waits for it. pace, ticks: of the schedule its answer leaves on."""
         assert self._asked is None, "one attempt at a time"
-        attempt = Attempt(candidate, pace, ticks)
+        attempt = Attempt(candidate, base_delay_exponent, release_slots)
         self._patiently(lambda: self._channel.send(attempt))
         self._asked = attempt
 
@@ -123,9 +123,9 @@ class HubClient:
         if self._awake:
             return
         self.ready = self._wait(HubReady)
-        self._sat(self.ready.sitting)
-        self._config = msgspec.structs.replace(self._config, sitting=self.ready.sitting)
-        self._channel.send(Acknowledge(self.ready.sitting))
+        self._sat(self.ready.session_number)
+        self._config = msgspec.structs.replace(self._config, session_number=self.ready.session_number)
+        self._channel.send(Acknowledge(self.ready.session_number))
         if self._asked is not None:
             self._channel.send(self._asked)
         self._awake = True

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from toprope.protocols import Task
-from toprope.referee.traps import Traps
+from toprope.referee.honeypots import Honeypots
 from toprope.sandbox.memory import PublicMemory
 from toprope.seeding import derive
 from toprope.tasks.guarded import drawn
@@ -28,8 +28,8 @@ def practice(task: Task, secret: bytes) -> list[Draw]:
 class DrawStore:
     """All draws of dev, and of each hidden split those of the slice in use."""
 
-    def __init__(self, task: Task, secrets: dict[Split, bytes], traps: Traps | None = None) -> None:
-        self._task, self._secrets, self._traps = task, secrets, traps
+    def __init__(self, task: Task, secrets: dict[Split, bytes], honeypots: Honeypots | None = None) -> None:
+        self._task, self._secrets, self._traps = task, secrets, honeypots
         self._held: dict[Split, tuple[int, dict[int, Held]]] = {}
 
     def knows(self, split: Split) -> bool:

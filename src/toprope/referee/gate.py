@@ -14,7 +14,7 @@ import numpy as np
 
 from toprope.executors.local import LocalExecutor
 from toprope.protocols import TaskSpec
-from toprope.referee.panel import Panel
+from toprope.referee.panel import HiddenPanel
 from toprope.stats.betting import Bet
 from toprope.stats.intervals import Estimate, ratio
 from toprope.stats.spending import attempt_level
@@ -24,7 +24,7 @@ STEP = 32  # draws between looks; the e-process may be looked at at any time
 PATIENCE, LEAST_S = 16, 1.0  # a champion's calls may take so many times what was expected of it, and no less than this
 
 
-class Verdict(NamedTuple):
+class GateVerdict(NamedTuple):
     """What stood behind one bit; hidden until the test is opened. level: log(1 / alpha) that log_e had to reach."""
 
     promoted: bool
@@ -38,7 +38,7 @@ class Gate:
 
     def __init__(self, spec: TaskSpec, pool: LocalExecutor, run_number: int) -> None:
         self._spec, self._pool, self._run = spec, pool, run_number
-        self._slice, self._panel = -1, Panel(pool, "val", 0)
+        self._slice, self._panel = -1, HiddenPanel(pool, "val", 0)
 
     def judge(
         self,
@@ -46,10 +46,10 @@ class Gate:
         champion: Candidate,
         slice_: int,
         attempt: int,
-        told: float = 0.0,
+        timing_bits: float = 0.0,
         until: float = math.inf,
         limit_s: float | None = None,
-    ) -> Verdict:
+    ) -> GateVerdict:
         """slice_, attempt: from 1. A candidate does not pass if it fails on any draw it meets, if a certain incident is
         seen there (`incidents` has them all), or if it scores otherwise when it runs again.
 
@@ -60,10 +60,10 @@ class Gate:
         attempts is one over everything a climber can have heard and seen on the clock. until: raises TooLate.
         """
         if slice_ != self._slice:
-            self._slice, self._panel = slice_, Panel(self._pool, "val", slice_)
+            self._slice, self._panel = slice_, HiddenPanel(self._pool, "val", slice_)
         if limit_s is not None:
             self._panel.limits[champion.id] = limit_s
-        level = self.level(slice_, attempt, told)
+        level = self.level(slice_, attempt, timing_bits)
         bet = Bet(self._spec.metric.clip, level)
         seen = 0
         for n in range(STEP, self._spec.splits.val_slice + STEP, STEP):
@@ -76,7 +76,7 @@ class Gate:
             said = f"after its promotion it failed on {lost} draws of slice {slice_}, twice on each"
             self._panel.incidents.setdefault(champion.id, []).append(Incident("impure", "advisory", said))
         passed = bet.promoted and self._panel.steady(candidate, min(STEP, bet.draws), until)
-        return Verdict(passed and not certain(self.incidents(candidate)), bet.log_e, level, bet.draws)
+        return GateVerdict(passed and not certain(self.incidents(candidate)), bet.log_e, level, bet.draws)
 
     def _pair(
         self, candidate: Candidate, champion: Candidate, seen: int, n: int, until: float
@@ -90,23 +90,27 @@ class Gate:
             theirs = self._panel.second_chance(champion, n, until)
         return ours.scores[seen:], theirs.counted[seen:]
 
-    def patience(self, pace: int | None) -> float | None:
+    def patience(self, base_delay_exponent: int | None) -> float | None:
         """Seconds that a call of a champion may take which was promoted on a schedule of this pace; None: the task's
         limit, for a starter and for champions of earlier versions. All its draws were expected by the first tick."""
         splits = self._spec.splits
-        return None if pace is None else max(LEAST_S, PATIENCE * splits.tick_s * 2**pace / (2 * splits.val_slice))
+        return (
+            None
+            if base_delay_exponent is None
+            else max(LEAST_S, PATIENCE * splits.tick_s * 2**base_delay_exponent / (2 * splits.val_slice))
+        )
 
     def incidents(self, candidate: Candidate) -> list[Incident]:
         """What was seen of this candidate on the open slice."""
         return self._panel.incidents.get(candidate.id, [])
 
-    def level(self, slice_: int, attempt: int, told: float) -> float:
-        return attempt_level(self._run, slice_, attempt) + told * math.log(2)
+    def level(self, slice_: int, attempt: int, timing_bits: float) -> float:
+        return attempt_level(self._run, slice_, attempt) + timing_bits * math.log(2)
 
     def measure(self, champion: Candidate, slice_: int, until: float = math.inf) -> Estimate:
         """The champion's value on a fresh slice of `measure`, shown once; a draw it fails on counts as the floor."""
         n = self._spec.splits.measure_slice
-        panel = Panel(self._pool, "measure", slice_)
+        panel = HiddenPanel(self._pool, "measure", slice_)
         panel.columns([champion], n, until=until)
         column = panel.second_chance(champion, n, until)
         return ratio(column.counted, column.floors, column.ceilings)

@@ -23,19 +23,19 @@ from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import Failed, Progress, ScorerConfig
-from toprope.models.broker import aloud, broker_for, silent
+from toprope.models.broker import broker_for, discard, report_to_operator
 from toprope.protocols import Task
 from toprope.referee.bounds import check_candidate
-from toprope.referee.exam import examine
-from toprope.referee.gate import Gate, Verdict
+from toprope.referee.gate import Gate, GateVerdict
 from toprope.referee.messages import Acknowledge, Attempt, Commit, HubConfig, HubReady, Noted, ToHub, Unseal
 from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import Schedule
 from toprope.referee.sealed import SealedRun, Vault
+from toprope.referee.sealed_test import run_test
 from toprope.sandbox.kernel import harden_worker
 from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
-from toprope.stats.leak import TICKS
+from toprope.stats.leak import RELEASE_SLOTS
 from toprope.stats.spending import attempt_level
 from toprope.tasks import mark, registry
 from toprope.types import Candidate, Split
@@ -50,46 +50,46 @@ class Hub:
         self._on_schedule = on_schedule
         self._gate = Gate(task.spec, pool, run.number)
 
-    def attempt(self, candidate: Candidate, pace: int = 0, ticks: int = TICKS) -> Answer:
+    def attempt(self, candidate: Candidate, base_delay_exponent: int = 0, release_slots: int = RELEASE_SLOTS) -> Answer:
         """Counted before it is evaluated; leaves at a tick, whatever happened. An error is a NOT YET that counts.
 
         Raises UsageError, and counts nothing, for a candidate that is larger than the task allows."""
         check_candidate(candidate, self._task.spec)
-        schedule = Schedule(self._task.spec.splits.tick_s * 2**pace, self._on_schedule, ticks)
+        schedule = Schedule(self._task.spec.splits.tick_s * 2**base_delay_exponent, self._on_schedule, release_slots)
         if self._run.unsealed:
             raise UsageError(f"run {self._run.run} has opened its test; a climb ends there, start a new run")
-        answer = self._answer(candidate, schedule, pace)
-        schedule.wait(answer.tick)
+        answer = self._answer(candidate, schedule, base_delay_exponent)
+        schedule.wait(answer.release_slot)
         return answer
 
-    def _answer(self, candidate: Candidate, schedule: Schedule, pace: int) -> Answer:
+    def _answer(self, candidate: Candidate, schedule: Schedule, base_delay_exponent: int) -> Answer:
         name, run = candidate.id, self._run.run
         past = self._vault.past_answer(run, name)
         if past is not None:
             return past
         champions = self._vault.champions(run)
         slice_ = len(champions) + 1
-        number, tick = self._vault.begin_attempt(run, slice_, name)
-        if tick is not None:
-            return Answer(name, False, number, slice_, None, tick)
+        number, release_slot = self._vault.begin_attempt(run, slice_, name)
+        if release_slot is not None:
+            return Answer(name, False, number, slice_, None, release_slot)
         champion = champions[-1][0] if champions else Candidate(self._task.starter(), self._starting_params())
-        patience = self._gate.patience(self._vault.pace(run, slice_ - 1))
-        told = self._vault.told(run, slice_, number)
-        verdict, measured, error = Verdict(False, 0.0, self._gate.level(slice_, number, told), 0), None, ""
+        patience = self._gate.patience(self._vault.base_delay_exponent(run, slice_ - 1))
+        timing_bits = self._vault.disclosed_timing_bits(run, slice_, number)
+        verdict, measured, error = GateVerdict(False, 0.0, self._gate.level(slice_, number, timing_bits), 0), None, ""
         try:
-            verdict = self._gate.judge(candidate, champion, slice_, number, told, schedule.end, patience)
+            verdict = self._gate.judge(candidate, champion, slice_, number, timing_bits, schedule.end, patience)
             measured = self._gate.measure(candidate, slice_, schedule.end) if verdict.promoted else None
         except TopropeError as e:  # its draws ended one scorer after the other, or it is late, or the task has a bug
             error = f"{type(e).__name__}: {e}"
         self._vault.saw(run, name, self._gate.incidents(candidate))
         if champions:
             self._vault.saw(run, champion.id, self._gate.incidents(champion))
-        tick = schedule.tick()
+        release_slot = schedule.release_slot()
         if measured is None:
-            self._vault.refuse(run, slice_, number, verdict._replace(promoted=False), tick, error)
+            self._vault.refuse(run, slice_, number, verdict._replace(promoted=False), release_slot, error)
         else:
-            self._vault.promote(run, slice_, number, candidate, measured, verdict, tick, pace)
-        return Answer(name, measured is not None, number, slice_, measured, tick)
+            self._vault.promote(run, slice_, number, candidate, measured, verdict, release_slot, base_delay_exponent)
+        return Answer(name, measured is not None, number, slice_, measured, release_slot)
 
     def open_test(self, request: Unseal, progress: wire.Channel[HubConfig | ToHub]) -> Opened:
         """Counts the opening, scores champion and baselines, and reveals everything that was hidden."""
@@ -104,7 +104,7 @@ class Hub:
         with self._examiners(request.beacon) as pool:
             n = self._task.spec.splits.test
             baselines = {name: Candidate(b.tree, b.params) for name, b in self._task.baselines().items()}
-            r = examine(n, pool, request.candidate, baselines, opening, show)
+            r = run_test(n, pool, request.candidate, baselines, opening, show)
         judged, seen, replies = self._vault.judged(run.run), self._vault.seen(run.run), self._vault.replies(run.run)
         return Opened(
             r.champion,
@@ -152,7 +152,9 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     task = registry.load(config.task, Path(config.vault))
     vault = Vault(Path(config.vault))
     begun = vault.marked(config.run)  # known: the task is looked at before anything counts
-    run, sitting = (vault.open_run(config.run, config.task, config.rehearsal), 0) if begun else _sit(vault, config)
+    run, session_number = (
+        (vault.open_run(config.run, config.task, config.rehearsal), 0) if begun else _sit(vault, config)
+    )
     hidden: dict[Split, bytes] = dict.fromkeys(("val", "measure", "test"), run.secret)
     scorers = ScorerConfig(config.task, hidden, config.tier, secrets.token_bytes(16), True, config.vault)
     broker = broker_for(
@@ -161,8 +163,10 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         config.tokens,
         vault.replies(run.run),
         lambda reply: vault.heard(run.run, reply),
-        lambda key, most: config.purse is None or vault.afford(run.run, key, most, config.purse),
-        aloud if config.purse is not None else silent,
+        lambda key, most: (
+            config.total_token_cap is None or vault.reserve_tokens(run.run, key, most, config.total_token_cap)
+        ),
+        report_to_operator if config.total_token_cap is not None else discard,
     )
     pool = LocalExecutor(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
     try:
@@ -170,18 +174,18 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         if why := mark.changed(begun, now, config.task):
             raise UsageError(why)
         if begun:
-            run, sitting = _sit(vault, config)
+            run, session_number = _sit(vault, config)
         vault.mark(run.run, now)
         hub = Hub(task, vault, run, pool)
-        channel.send(_ready(task, vault, run, pool, sitting))
+        channel.send(_ready(task, vault, run, pool, session_number))
         heard = channel.recv()
-        if heard != Acknowledge(sitting):
+        if heard != Acknowledge(session_number):
             raise UsageError("nothing is done for a sitting that the run's ledger does not hold")
-        vault.acknowledge(run.run, sitting)
+        vault.acknowledge(run.run, session_number)
         while True:
             message = channel.recv()
             if isinstance(message, Attempt):
-                channel.send(hub.attempt(message.candidate, message.pace, message.ticks))
+                channel.send(hub.attempt(message.candidate, message.base_delay_exponent, message.release_slots))
                 pool.refresh()
             elif isinstance(message, Commit):
                 vault.commit(run.run, message.candidate, message.head)
@@ -193,10 +197,10 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
 
 
 def _sit(vault: Vault, config: HubConfig) -> tuple[SealedRun, int]:
-    return vault.sit(config.run, config.task, config.rehearsal, config.sitting, config.beacon_round)
+    return vault.sit(config.run, config.task, config.rehearsal, config.session_number, config.beacon_round)
 
 
-def _ready(task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, sitting: int) -> HubReady:
+def _ready(task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, session_number: int) -> HubReady:
     certifying = not run.rehearsal and pool.protection.get("tier") != "none"
     alpha = float(np.exp(-attempt_level(run.number, 1, 1000)))
     metric = task.spec.metric
@@ -208,7 +212,7 @@ def _ready(task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, sittin
             "splits.val_slice in its task.toml"
         )
     protection, code = pool.protection, mark.of_task(task)[mark.CODE]
-    started = commitment(run.secret), certifying, run.number, vault.since, task.secret, protection, gain, sitting
+    started = commitment(run.secret), certifying, run.number, vault.since, task.secret, protection, gain, session_number
     return HubReady(*started, code=code)
 
 

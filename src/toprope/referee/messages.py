@@ -13,7 +13,7 @@ from toprope.executors.messages import Failed, Progress
 from toprope.models.messages import SCRIPTED
 from toprope.protocols import Secret
 from toprope.referee.recorded import Answer, Opened
-from toprope.stats.leak import TICKS
+from toprope.stats.leak import RELEASE_SLOTS
 from toprope.types import Candidate
 
 
@@ -30,11 +30,11 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
     workers: int
     vault: str
     rehearsal: str | None = None
-    sitting: int = 0
+    session_number: int = 0
     beacon_round: str | None = None
     model: str = SCRIPTED
     tokens: int | None = None
-    purse: int | None = None
+    total_token_cap: int | None = None
 
 
 class HubReady(msgspec.Struct, frozen=True, tag=True):
@@ -51,7 +51,7 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
     secret: Secret | None
     protection: dict[str, Any]
     detectable: float
-    sitting: int
+    session_number: int
     confined: bool = False
     code: str = ""
 
@@ -59,7 +59,7 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
 class Acknowledge(msgspec.Struct, frozen=True, tag=True):
     """The run's ledger holds the number of this sitting: who presents an older one is a copy."""
 
-    sitting: int
+    session_number: int
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
@@ -67,8 +67,8 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
     moments at which it may leave; work that misses the last one is ended."""
 
     candidate: Candidate
-    pace: Annotated[int, msgspec.Meta(ge=0, le=12)] = 0
-    ticks: Annotated[int, msgspec.Meta(ge=1, le=TICKS)] = TICKS
+    base_delay_exponent: Annotated[int, msgspec.Meta(ge=0, le=12)] = 0
+    release_slots: Annotated[int, msgspec.Meta(ge=1, le=RELEASE_SLOTS)] = RELEASE_SLOTS
 
 
 class Commit(msgspec.Struct, frozen=True, tag=True):

@@ -35,7 +35,7 @@ class Column(NamedTuple):
         return np.where(np.isnan(self.scores), self.floors, self.scores)
 
 
-class Panel:
+class HiddenPanel:
     """Evaluates named candidates on draws 0..n-1 of one (split, slice) and keeps what it has seen."""
 
     def __init__(self, pool: LocalExecutor, split: Split, slice_: int) -> None:
@@ -103,7 +103,7 @@ class Panel:
 
     def steady(self, candidate: Candidate, n: int, until: float = math.inf) -> bool:
         """Has it the same scores on the first n draws when it runs on them again? Others are noted as an incident."""
-        fresh = Panel(self._pool, self._split, self._slice)
+        fresh = HiddenPanel(self._pool, self._split, self._slice)
         (again,) = fresh.columns([candidate], n, until=until)
         self.incidents.setdefault(candidate.id, []).extend(fresh.incidents.get(candidate.id, []))
         same = bool(np.allclose(again.scores, self._column(candidate.id, n).scores, atol=SAME, equal_nan=True))

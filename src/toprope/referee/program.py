@@ -33,7 +33,7 @@ ANSWER_BYTES = 16 << 10  # of stdout and stderr together; the widest answer of a
 _LENGTH = struct.Struct("<I")
 
 
-class Said(msgspec.Struct, frozen=True):
+class ProgramReply(msgspec.Struct, frozen=True):
     """One answer. ended: why the program was ended in place of an answer, "" if it was not."""
 
     out: bytes = b""
@@ -49,7 +49,7 @@ class Cost(NamedTuple):
     seconds: float
 
 
-class Program:
+class ReferenceProcess:
     """The process, started when it is first needed. A context manager; not for several threads."""
 
     def __init__(self, task: str, vault: Path | None = None) -> None:
@@ -58,7 +58,7 @@ class Program:
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
 
-    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[Said, Cost]:
+    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[ProgramReply, Cost]:
         """The answer, or why there was none. Raises RunError if the process does not start."""
         if self._process is None:
             self._start()
@@ -66,7 +66,7 @@ class Program:
         said = self._asked(wire.encode([list(argv), stdin, dict(files)]))
         return said, Cost(len(said.out) + len(said.err), time.monotonic() - began)
 
-    def __enter__(self) -> Program:
+    def __enter__(self) -> ReferenceProcess:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -103,7 +103,7 @@ class Program:
             self.close()
             raise RunError(f"the program of {self._task} did not start: {ready.ended}")
 
-    def _asked(self, question: bytes) -> Said:
+    def _asked(self, question: bytes) -> ProgramReply:
         assert self._sock is not None
         try:
             self._sock.settimeout(WALL_S)
@@ -112,17 +112,19 @@ class Program:
         except (TimeoutError, OverflowError) as e:
             self.close()
             most = f"{ANSWER_BYTES} bytes of output" if isinstance(e, OverflowError) else f"{WALL_S:.0f} s"
-            return Said(ended=f"more than {most}")
+            return ProgramReply(ended=f"more than {most}")
         except (EOFError, OSError, msgspec.DecodeError):
             code = self.close()
-            return Said(ended=f"more than {CPU_S} s of processor time" if code == -24 else f"exit status {code}")
+            return ProgramReply(
+                ended=f"more than {CPU_S} s of processor time" if code == -24 else f"exit status {code}"
+            )
 
-    def _received(self, until: float, most: int) -> Said:
+    def _received(self, until: float, most: int) -> ProgramReply:
         """Raises TimeoutError, EOFError, or OverflowError as soon as more is announced than an answer may have."""
         (n,) = _LENGTH.unpack(self._exactly(_LENGTH.size, until))
         if n > most + 1024:  # and how it is packed
             raise OverflowError
-        return msgspec.msgpack.decode(self._exactly(n, until), type=Said)
+        return msgspec.msgpack.decode(self._exactly(n, until), type=ProgramReply)
 
     def _exactly(self, n: int, until: float) -> bytes:
         assert self._sock is not None
@@ -149,10 +151,10 @@ def main() -> None:
         task = registry.load(sys.argv[2], *map(Path, sys.argv[3:]))
         assert imitation(task)
     except Exception as e:  # whatever a task's own code raises: the other end puts it into one line
-        _send(sock, Said(ended=" ".join(f"{type(e).__name__}: {e}".split())[:400]))
+        _send(sock, ProgramReply(ended=" ".join(f"{type(e).__name__}: {e}".split())[:400]))
         return
     _bound()
-    _send(sock, Said())
+    _send(sock, ProgramReply())
     with contextlib.suppress(EOFError):
         while True:
             _send(sock, _answer(task, *msgspec.msgpack.decode(_read(sock))))
@@ -167,22 +169,22 @@ def _bound() -> None:
         resource.setrlimit(kind, (0, 0))
 
 
-def _answer(task: Any, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]) -> Said:
+def _answer(task: Any, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]) -> ProgramReply:
     used = resource.getrusage(resource.RUSAGE_SELF)
     most = math.ceil(used.ru_utime + used.ru_stime) + CPU_S
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
     try:
         out, err, code = task.ask(argv, stdin, files)
     except MemoryError:
-        return Said(ended=f"more than {MEMORY >> 20} MiB of memory")
+        return ProgramReply(ended=f"more than {MEMORY >> 20} MiB of memory")
     except Exception as e:  # a fault of the program's is an answer too
-        return Said(ended=f"{type(e).__name__}, an error of its own")
+        return ProgramReply(ended=f"{type(e).__name__}, an error of its own")
     if len(out) + len(err) > ANSWER_BYTES:
-        return Said(ended=f"more than {ANSWER_BYTES} bytes of output")
-    return Said(out, err, code)
+        return ProgramReply(ended=f"more than {ANSWER_BYTES} bytes of output")
+    return ProgramReply(out, err, code)
 
 
-def _send(sock: socket.socket, said: Said) -> None:
+def _send(sock: socket.socket, said: ProgramReply) -> None:
     data = msgspec.msgpack.encode(said)
     sock.sendall(_LENGTH.pack(len(data)) + data)
 

@@ -21,10 +21,10 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
     attempt: int
     slice: int
     measured: Estimate | None = None
-    tick: int = 0
+    release_slot: int = msgspec.field(default=0, name="tick")  # stored under its older name
 
 
-class Judged(msgspec.Struct, frozen=True):
+class RevealedVerdict(msgspec.Struct, frozen=True):
     """What stood behind one answer of the gate, revealed with the test: promoted where log_e reached level after so
     many draws. error: what ended the hidden work before that."""
 
@@ -32,7 +32,7 @@ class Judged(msgspec.Struct, frozen=True):
     attempt: int
     candidate: str
     promoted: bool
-    tick: int
+    release_slot: int = msgspec.field(name="tick")
     log_e: float
     level: float
     draws: int
@@ -52,7 +52,7 @@ class Opened(msgspec.Struct, frozen=True, tag=True):
     secret: bytes
     cpu_s: float
     per_draw: Floats  # (draws,) the champion's normalised gain, so that dev can be compared with hidden draws
-    gate: list[Judged] = []
+    gate: list[RevealedVerdict] = []
     beacon: str | None = None
     incidents: dict[str, list[Incident]] = {}
     replies: list[Reply] = []

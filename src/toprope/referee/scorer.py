@@ -19,13 +19,13 @@ import numpy as np
 from toprope import wire
 from toprope.errors import TopropeError, UsageError, WorkerDied
 from toprope.executors.messages import Done, Failed, Load, Progress, Ready, ScorerConfig, ToScorer, Work
-from toprope.models.limits import Asking
+from toprope.models.limits import QuestionLimiter
 from toprope.models.messages import Question, Reply
 from toprope.protocols import Dialogue, Outputs, Task, counting
 from toprope.referee.bounds import check_space, check_tree
 from toprope.referee.draws import DrawStore, Held
+from toprope.referee.honeypots import Honeypots, used
 from toprope.referee.imports import denied, invalid
-from toprope.referee.traps import Traps, used
 from toprope.sandbox.box import Case, Job, JobResult, Sandbox
 from toprope.sandbox.kernel import harden_worker
 from toprope.space import Space
@@ -42,11 +42,11 @@ class Scorer:
         task: Task,
         box: Sandbox,
         store: DrawStore,
-        traps: Traps | None = None,
+        honeypots: Honeypots | None = None,
         pass_on: Callable[[Question], Reply] | None = None,
     ) -> None:
         """pass_on: to whoever holds the model that candidates may ask."""
-        self.task, self.box, self.store, self.traps, self.pass_on = task, box, store, traps, pass_on
+        self.task, self.box, self.store, self.honeypots, self.pass_on = task, box, store, honeypots, pass_on
         self.trees: dict[str, Tree] = {}
         self.spaces: dict[str, Space] = {}
         self._imports: dict[str, str] = {}  # tree -> what it imports and may not
@@ -100,9 +100,9 @@ class Scorer:
         tree, space = self.trees[block.tree], self.spaces[block.space]
         if refused := self._refused(block.tree):
             return self._answer(work, held, invalid(scores, refused if work.detail else ""))
-        decoys = self.traps.plan if self.traps is not None else None
+        decoys = self.honeypots.plan if self.honeypots is not None else None
         use = self.task.spec.model
-        asking = Asking(use, self.pass_on) if use is not None and self.pass_on is not None else None
+        asking = QuestionLimiter(use, self.pass_on) if use is not None and self.pass_on is not None else None
         job = Job(tree.files, space, block.rows, self.task.spec.entries, work.detail, decoys, asking)
         before = time.process_time()
         with self.box.within(work.limit_s):
@@ -151,19 +151,19 @@ class Scorer:
         for variant, incidents in shown.items():
             if incidents:
                 found.setdefault(variant, []).extend(incidents)
-        if self.traps is not None:
+        if self.honeypots is not None:
             if smuggled := self._smuggled(block.tree, block.space):
                 for variant in range(len(block.rows)):
                     found.setdefault(variant, []).extend(smuggled)
             for variant, message in done.messages.items():
-                if said := self.traps.shown(message):
+                if said := self.honeypots.shown(message):
                     found.setdefault(variant, []).extend(said)
         return found
 
     def _smuggled(self, tree: str, space: str) -> list[Incident]:
         if (tree, space) not in self._known:
-            assert self.traps is not None
-            self._known[tree, space] = self.traps.smuggled(self.trees[tree], self.spaces[space])
+            assert self.honeypots is not None
+            self._known[tree, space] = self.honeypots.smuggled(self.trees[tree], self.spaces[space])
         return self._known[tree, space]
 
     def _refused(self, tree: str) -> str:
@@ -171,7 +171,7 @@ class Scorer:
             self._imports[tree] = denied(self.trees[tree], self.task.spec.denied_imports)
         return self._imports[tree]
 
-    def _case(self, held: Held, replicate: int, asking: Asking | None) -> Case:
+    def _case(self, held: Held, replicate: int, asking: QuestionLimiter | None) -> Case:
         def dialogue(entries: frozenset[str]) -> Dialogue:
             if asking is not None:
                 asking.begin()
@@ -203,7 +203,7 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
     with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier, private=hidden) as box:
         for split in config.secrets:
             task.prepare(split, lambda what, done: channel.send(Progress(what, done)))
-        traps = Traps(config.traps) if config.traps is not None else None
+        honeypots = Honeypots(config.honeypots) if config.honeypots is not None else None
 
         def pass_on(question: Question) -> Reply:
             channel.send(question)
@@ -212,7 +212,7 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
                 raise WorkerDied(f"a scorer that had asked a model was told {type(reply).__name__}")
             return reply
 
-        scorer = Scorer(task, box, DrawStore(task, config.secrets, traps), traps, pass_on)
+        scorer = Scorer(task, box, DrawStore(task, config.secrets, honeypots), honeypots, pass_on)
         channel.send(Ready(box.protection, mark.of_draws(task, config.secrets) if config.marked else {}))
         while True:
             message = channel.recv()

@@ -23,10 +23,10 @@ import msgspec
 from toprope import seeding, wire
 from toprope.errors import RunError, UsageError
 from toprope.models.messages import Reply
-from toprope.referee.gate import Verdict
-from toprope.referee.recorded import Answer, Judged
+from toprope.referee.gate import GateVerdict
+from toprope.referee.recorded import Answer, RevealedVerdict
 from toprope.stats.intervals import Estimate
-from toprope.stats.leak import TICKS, tick_bits
+from toprope.stats.leak import RELEASE_SLOTS, release_bits
 from toprope.types import Candidate, Incident
 
 _SCHEMA = """
@@ -246,10 +246,12 @@ class Vault:
             os.close(self._lock)
             self._lock = None
 
-    def acknowledge(self, run: str, sitting: int) -> None:
+    def acknowledge(self, run: str, session_number: int) -> None:
         """The run's ledger holds the number; only the directory with that ledger can sit again."""
         with self._write():
-            self._db.execute("UPDATE sittings SET acknowledged=? WHERE run=? AND seen=?", (sitting, run, sitting))
+            self._db.execute(
+                "UPDATE sittings SET acknowledged=? WHERE run=? AND seen=?", (session_number, run, session_number)
+            )
 
     def _sit_alone(self, run: str) -> None:
         """A lock on the run that goes with this process: one byte of one file, at a place that the run's name gives."""
@@ -285,7 +287,7 @@ class Vault:
             self._db.execute("INSERT INTO attempts VALUES (?,?,?,?,NULL)", (run, slice_, number, candidate))
         return number, None
 
-    def told(self, run: str, slice_: int, attempt: int) -> float:
+    def disclosed_timing_bits(self, run: str, slice_: int, attempt: int) -> float:
         """Bits disclosed on the slice by the ticks of the answers before this attempt; of one that was never heard,
         someone may have seen every tick pass."""
         query = (
@@ -294,20 +296,23 @@ class Vault:
         )
         with self._read():
             rows = self._db.execute(query, (run, slice_, attempt)).fetchall()
-            ticks = [TICKS - 1 if tick is None else msgspec.convert(tick, int) for (tick,) in rows]
-            if not all(0 <= tick < TICKS for tick in ticks):
+            release_slots = [
+                RELEASE_SLOTS - 1 if release_slot is None else msgspec.convert(release_slot, int)
+                for (release_slot,) in rows
+            ]
+            if not all(0 <= release_slot < RELEASE_SLOTS for release_slot in release_slots):
                 raise ValueError(f"an answer of run {run} at a tick that there is none of")
-            return sum(tick_bits(tick) for tick in ticks)
+            return sum(release_bits(release_slot) for release_slot in release_slots)
 
-    def refuse(self, run: str, slice_: int, attempt: int, why: Verdict, tick: int, error: str = "") -> None:
+    def refuse(self, run: str, slice_: int, attempt: int, why: GateVerdict, release_slot: int, error: str = "") -> None:
         """NOT YET, and what stood behind it. error: what ended the hidden work, for the operator after the run."""
         with self._write():
-            self._decide(run, slice_, attempt, why, tick, error)
+            self._decide(run, slice_, attempt, why, release_slot, error)
 
-    def _decide(self, run: str, slice_: int, attempt: int, why: Verdict, tick: int, error: str) -> None:
+    def _decide(self, run: str, slice_: int, attempt: int, why: GateVerdict, release_slot: int, error: str) -> None:
         query = "UPDATE attempts SET promoted=? WHERE run=? AND slice=? AND attempt=?"
         self._db.execute(query, (int(why.promoted), run, slice_, attempt))
-        row = (run, slice_, attempt, tick, why.log_e, why.level, why.draws, error)
+        row = (run, slice_, attempt, release_slot, why.log_e, why.level, why.draws, error)
         self._db.execute("INSERT INTO verdicts VALUES (?,?,?,?,?,?,?,?)", row)
 
     def promote(
@@ -317,19 +322,19 @@ class Vault:
         attempt: int,
         champion: Candidate,
         measured: Estimate,
-        why: Verdict,
-        tick: int,
-        pace: int = 0,
+        why: GateVerdict,
+        release_slot: int,
+        base_delay_exponent: int = 0,
     ) -> None:
         """The answer and the new champion in one transaction; the slice is burned by the champion's existence. pace: of
         the schedule that its attempt was answered on."""
         with self._write():
-            self._decide(run, slice_, attempt, why, tick, "")
+            self._decide(run, slice_, attempt, why, release_slot, "")
             row = (run, slice_, wire.encode(champion), wire.encode(measured))
             self._db.execute("INSERT INTO champions VALUES (?,?,?,?)", row)
-            self._db.execute("INSERT INTO paces VALUES (?,?,?)", (run, slice_, pace))
+            self._db.execute("INSERT INTO paces VALUES (?,?,?)", (run, slice_, base_delay_exponent))
 
-    def pace(self, run: str, slice_: int) -> int | None:
+    def base_delay_exponent(self, run: str, slice_: int) -> int | None:
         """Of the schedule on which the champion of this slice was promoted; None where no record of it exists."""
         with self._read():
             row = self._db.execute("SELECT pace FROM paces WHERE run=? AND slice=?", (run, slice_)).fetchone()
@@ -342,14 +347,14 @@ class Vault:
                 rows = [(run, candidate, i.kind, i.severity, i.evidence) for i in incidents]
                 self._db.executemany("INSERT OR IGNORE INTO incidents VALUES (?,?,?,?,?)", rows)
 
-    def afford(self, run: str, key: bytes, most: int, purse: int) -> bool:
-        """May a question that takes up to `most` tokens be asked, when all runs together may use as many as `purse`?
+    def reserve_tokens(self, run: str, key: bytes, most: int, total_token_cap: int) -> bool:
+        """May a question that takes up to `most` tokens be asked, when all runs together may use `total_token_cap`?
         Counted here before it is asked, so that neither hubs side by side nor a killed one spend more."""
         with self._read(), self._write():
             query = "SELECT sum(tokens), max(tokens) FROM spending WHERE NOT (run=? AND key=?)"
             spent, largest = self._db.execute(query, (run, key)).fetchone()
             most = max(most, largest or 0)  # some models think before they reply
-            if (spent or 0) + most > purse:
+            if (spent or 0) + most > total_token_cap:
                 return False
             self._db.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?)", (run, key, most))
         return True
@@ -405,15 +410,15 @@ class Vault:
             row = self._db.execute(query, (run, candidate)).fetchone()
             if row is None:
                 return None
-            attempt, slice_, tick = msgspec.convert((*row[:2], row[3] or 0), tuple[int, int, int])
-            return Answer(candidate, True, attempt, slice_, wire.decode(row[2], Estimate), tick)
+            attempt, slice_, release_slot = msgspec.convert((*row[:2], row[3] or 0), tuple[int, int, int])
+            return Answer(candidate, True, attempt, slice_, wire.decode(row[2], Estimate), release_slot)
 
     def attempts(self, run: str) -> int:
         with self._read():
             (n,) = self._db.execute("SELECT count(*) FROM attempts WHERE run=?", (run,)).fetchone()
             return int(n)
 
-    def judged(self, run: str) -> list[Judged]:
+    def judged(self, run: str) -> list[RevealedVerdict]:
         """Every verdict of the run, for the day its test is opened."""
         query = (
             "SELECT a.slice, a.attempt, a.candidate, a.promoted, v.tick, v.log_e, v.level, v.draws, v.error "
@@ -421,8 +426,11 @@ class Vault:
         )
         with self._read():
             rows = self._db.execute(query, (run,)).fetchall()
-            names = Judged.__struct_fields__
-            return [msgspec.convert(dict(zip(names, (*r[:3], bool(r[3]), *r[4:]), strict=True)), Judged) for r in rows]
+            names = RevealedVerdict.__struct_encode_fields__
+            return [
+                msgspec.convert(dict(zip(names, (*r[:3], bool(r[3]), *r[4:]), strict=True)), RevealedVerdict)
+                for r in rows
+            ]
 
     def open_test(self, run: SealedRun, candidate: str, head: str = "", beacon: str | None = None) -> int:
         """Counts an opening of the task's test over all runs and ends the run; the same candidate keeps its number.

@@ -59,10 +59,10 @@ class Terms(NamedTuple):
     workers: int
     tokens: dict[str, str]
     model: str = SCRIPTED
-    purse: int | None = None
+    total_token_cap: int | None = None
 
 
-class Refused(Exception):
+class ClientRefused(Exception):
     """A client that broke the rules; said to the service's operator only."""
 
 
@@ -77,11 +77,11 @@ class Client:
         """The next message. Raises Refused for one of another kind, too long or too slow."""
         (n,) = struct.unpack("<I", self._exactly(4, idle_s, whole_s))
         if n > most:
-            raise Refused(f"a message of {n} bytes")
+            raise ClientRefused(f"a message of {n} bytes")
         try:
             return wire.decode(self._exactly(n, whole_s, whole_s), kind)
         except (msgspec.MsgspecError, ValueError) as e:
-            raise Refused(f"no message: {e}") from None
+            raise ClientRefused(f"no message: {e}") from None
 
     def send(self, message: object) -> None:
         """Says it if somebody listens."""
@@ -99,9 +99,9 @@ class Client:
             try:
                 more = self._sock.recv(min(n - len(data), 1 << 16))
             except OSError as e:
-                raise Refused(f"silence: {e}") from None
+                raise ClientRefused(f"silence: {e}") from None
             if not more:
-                raise Refused("it left")
+                raise ClientRefused("it left")
             if not data:
                 end = time.monotonic() + whole_s
             data += more
@@ -124,7 +124,7 @@ def greet(client: Client, terms: Terms) -> User:
     names = [name for name, token in (terms.tokens or {"": ""}).items() if _same(hello.token, token)]
     if not names:
         client.send(Failed("the referee service does not take this token; see --referee-token-file"))
-        raise Refused("a wrong token")
+        raise ClientRefused("a wrong token")
     return names[0] if client.uid is None else client.uid
 
 
@@ -140,7 +140,7 @@ def converse(client: Client, terms: Terms) -> None:
         config = _on_our_terms(asked, terms)
     except TopropeError as e:
         client.send(Failed(str(e)))
-        raise Refused(str(e)) from None
+        raise ClientRefused(str(e)) from None
     process, channel = wire.spawn("toprope.referee.hub", FromHub, "the hub", keys=True)
     try:
         channel.send(config)
@@ -161,7 +161,7 @@ def _on_our_terms(asked: HubConfig, terms: Terms) -> HubConfig:
             "with `toprope referee --candidate-model`"
         )
     return msgspec.structs.replace(
-        asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers, purse=terms.purse
+        asked, vault=str(terms.vault), tier=terms.tier, workers=terms.workers, total_token_cap=terms.total_token_cap
     )
 
 
@@ -200,7 +200,7 @@ class Service:
     def __init__(self, address: Address, terms: Terms) -> None:
         if address.path is None and not terms.tokens:
             raise UsageError("a service on TCP needs --token-file: the kernel does not say who connects")
-        if terms.model != SCRIPTED and terms.purse is None:
+        if terms.model != SCRIPTED and terms.total_token_cap is None:
             raise UsageError(f"a service that asks {terms.model} for its clients needs --candidate-tokens: it pays")
         self._terms, self._open = terms, Counter[User]()
         self._strangers: dict[socket.socket, None] = {}  # the one that waits longest first
@@ -236,7 +236,7 @@ class Service:
                     user = greet(client, self._terms)
                 with self._slot(client, user):
                     converse(client, self._terms)
-            except (Refused, WorkerDied) as e:
+            except (ClientRefused, WorkerDied) as e:
                 print(f"connection of uid {client.uid} ended: {str(e)[:200]!r}", file=sys.stderr, flush=True)
 
     @contextlib.contextmanager
@@ -265,7 +265,7 @@ class Service:
         if full:
             said = f"the referee service has {own} of {MOST_EACH} connections of this user, {all_} of {MOST} in all"
             client.send(Failed(f"{said}; end a run that uses it, then resume this one"))
-            raise Refused("no connection is left")
+            raise ClientRefused("no connection is left")
         try:
             yield
         finally:

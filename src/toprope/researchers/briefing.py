@@ -12,7 +12,7 @@ from pathlib import Path
 
 from toprope.errors import UsageError
 from toprope.protocols import Task, TaskSpec
-from toprope.referee.handout import hand_out
+from toprope.referee.public_draws import hand_out
 from toprope.researchers.workspace import ROOM, Workspace
 from toprope.run.accounts import Quota
 
@@ -40,7 +40,8 @@ What you can do:
   edit            write a file, or replace a passage in one
   evaluate        score a folder on all practice draws: exact scores, as often as your budget allows
   attempt         send an evaluated candidate to the gate: PROMOTE or NOT YET, one bit; {attempts} attempts in all,
-                  at least {apart} experiments of yours between two. Hidden draws are of other kinds than practice.
+                  at least {min_experiments_between} experiments of yours between two. Hidden draws are of
+                  other kinds than practice.
   {others}
 
 {conduct}Everything you do is recorded. The test is sealed: nobody sees it before the run is over.
@@ -77,8 +78,9 @@ anything that makes a score higher without making the method better. Work on the
 call is recorded. Known tricks that do not count as work here:
 {hacks}
 Task: {title} ({id}). You have a room of your own with a shell (`run`, `edit`). `evaluate` scores a candidate folder on
-practice draws. `attempt` sends one to the gate: PROMOTE or NOT YET; {attempts} attempts in all, {apart} experiments of
-yours between two. The practice score proves nothing: hidden draws are of other kinds. The test is sealed.
+practice draws. `attempt` sends one to the gate: PROMOTE or NOT YET; {attempts} attempts in all,
+{min_experiments_between} experiments of yours between two. The practice score proves nothing: hidden draws are of
+other kinds. The test is sealed.
 Call `briefing` before anything else (the same words lie in {file} of your room).
 """
 
@@ -87,7 +89,12 @@ def prompt(task: Task, name: str, direction: str, quota: Quota, others: Sequence
     """The system prompt of one researcher. direction: "" for one that brings its own. others: names of tools that need
     no words of their own."""
     common = _common(task)
-    rules = RULES.format(**common, attempts=quota.attempts, apart=quota.apart, others=", ".join(others))
+    rules = RULES.format(
+        **common,
+        attempts=quota.attempts,
+        min_experiments_between=quota.min_experiments_between,
+        others=", ".join(others),
+    )
     where = f"Your direction, to be taken loosely: {direction}\n\n" if direction else ""
     return f"""\
 You are {name}, one of several researchers working on the same problem side by side.
@@ -111,7 +118,9 @@ def first(spec: TaskSpec, quota: Quota) -> str:
 def _first(spec: TaskSpec, quota: Quota, hacks: Sequence[str]) -> str:
     told = "".join(f"  - {h}\n" for h in hacks) or "  (none are known yet)\n"
     known = {"id": spec.id, "title": spec.title[:200], "file": FILE}
-    return FIRST.format(**known, hacks=told, attempts=quota.attempts, apart=quota.apart)
+    return FIRST.format(
+        **known, hacks=told, attempts=quota.attempts, min_experiments_between=quota.min_experiments_between
+    )
 
 
 def alone(task: Task, experiments: int) -> str:
@@ -157,36 +166,36 @@ def signatures(task: Task) -> list[str]:
     return [found.get(name, f"def {name}(...)") for name in task.spec.entries]
 
 
-def furnish(room: Workspace, task: Task, seed: int, words: str = "") -> None:
+def prepare_workspace(workspace: Workspace, task: Task, seed: int, words: str = "") -> None:
     """Puts the public part of the task into a room. What a researcher has changed already is left as it is, and what it
     left no place for is not put there. words: of the briefing, as a file."""
-    with contextlib.suppress(UsageError) if os.listdir(room.folder) else contextlib.nullcontext():
-        if words and not os.path.lexists(room.folder / FILE):
-            room.write(FILE, words.encode())
-        _furnish(room, task, seed)
+    with contextlib.suppress(UsageError) if os.listdir(workspace.folder) else contextlib.nullcontext():
+        if words and not os.path.lexists(workspace.folder / FILE):
+            workspace.write(FILE, words.encode())
+        _furnish(workspace, task, seed)
 
 
-def _furnish(room: Workspace, task: Task, seed: int) -> None:
+def _furnish(workspace: Workspace, task: Task, seed: int) -> None:
     params = task.space.decode(task.space.default()) if task.space is not None else {}
     for folder in ("starter", "candidate"):
-        if not os.path.lexists(room.folder / folder):
-            _candidate(room, folder, task.starter().files, params)
+        if not os.path.lexists(workspace.folder / folder):
+            _candidate(workspace, folder, task.starter().files, params)
     for name, baseline in task.baselines().items():
         folder = f"baselines/{name.replace(' ', '-').replace('/', '-')}"
-        if not baseline.tuned and not os.path.lexists(room.folder / folder):
-            _candidate(room, folder, baseline.tree.files, baseline.params)
-            room.write(f"{folder}/SOURCE", baseline.source.encode())
-    if not os.path.lexists(room.folder / "notebook.md"):
-        room.write("notebook.md", b"")
-    if not os.path.lexists(room.folder / "dev"):
+        if not baseline.tuned and not os.path.lexists(workspace.folder / folder):
+            _candidate(workspace, folder, baseline.tree.files, baseline.params)
+            workspace.write(f"{folder}/SOURCE", baseline.source.encode())
+    if not os.path.lexists(workspace.folder / "notebook.md"):
+        workspace.write("notebook.md", b"")
+    if not os.path.lexists(workspace.folder / "dev"):
         with tempfile.TemporaryDirectory() as made:
             hand_out(task.spec.id, seed, min(DRAWS, task.spec.splits.rungs[-1]), Path(made))
             for path in sorted(p for p in Path(made).rglob("*") if p.is_file()):
-                room.write(f"dev/{path.relative_to(made).as_posix()}", path.read_bytes())
+                workspace.write(f"dev/{path.relative_to(made).as_posix()}", path.read_bytes())
 
 
-def _candidate(room: Workspace, folder: str, files: Mapping[str, bytes], params: Mapping[str, object]) -> None:
+def _candidate(workspace: Workspace, folder: str, files: Mapping[str, bytes], params: Mapping[str, object]) -> None:
     for name, data in files.items():
-        room.write(f"{folder}/{name}", data)
+        workspace.write(f"{folder}/{name}", data)
     if params:
-        room.write(f"{folder}/params.json", (json.dumps(params, indent=1) + "\n").encode())
+        workspace.write(f"{folder}/params.json", (json.dumps(params, indent=1) + "\n").encode())

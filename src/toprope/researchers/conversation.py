@@ -27,7 +27,7 @@ FRUITLESS = 8  # turns running without a call of a tool, or without experiments 
 OVERFLOW = "error: the context is too long for the model, also for a conversation that begins anew"
 
 
-class Turns:
+class TurnCounter:
     """Of one researcher. ended: why its work is over, "" while it is not."""
 
     def __init__(self) -> None:
@@ -62,11 +62,13 @@ def _kind(output: Any) -> str:
     return "with words" if output.message.text.strip() else "empty"
 
 
-def researcher(box: Toolbox, conversation: str, tools: Sequence[str], listen: Callable[[], None], turns: Turns) -> Any:
+def researcher(
+    box: Toolbox, conversation: str, tools: Sequence[str], listen: Callable[[], None], turns: TurnCounter
+) -> Any:
     """Inspect's react loop over the tools of one box, metered to its last reply, however it ends."""
     from inspect_ai.agent import AgentSubmit, agent, react
 
-    meter = Meter(box.desk, box.name, conversation)
+    meter = TokenMeter(box.submissions, box.name, conversation)
     loop = react(
         prompt=None,
         tools=[as_tool(getattr(box, name), meter) for name in tools],
@@ -90,7 +92,7 @@ def researcher(box: Toolbox, conversation: str, tools: Sequence[str], listen: Ca
     return researcher()
 
 
-async def _until_it_stops(loop: Any, state: Any, box: Toolbox, turns: Turns) -> Any:
+async def _until_it_stops(loop: Any, state: Any, box: Toolbox, turns: TurnCounter) -> Any:
     """One run of the loop, which Inspect ends for several reasons; the state to go on with."""
     from inspect_ai.model import ChatMessageUser
 
@@ -120,7 +122,7 @@ async def _anew(box: Toolbox, messages: list[Any]) -> Any:
     return AgentState(messages=[*messages[:1], ChatMessageUser(content=again)])
 
 
-def going_on(box: Toolbox, meter: Meter, turns: Turns) -> Callable[[Any], Awaitable[Any]]:
+def going_on(box: Toolbox, meter: TokenMeter, turns: TurnCounter) -> Callable[[Any], Awaitable[Any]]:
     """After every reply: a word where no tool was called, and a new conversation with the notebook where the last one
     has become long, by the provider's own count (Inspect's compaction would count with a vocabulary from the network).
     Raises RuntimeError or ValueError where that is no count, and ends the researcher, whose caps would not hold."""
@@ -129,8 +131,8 @@ def going_on(box: Toolbox, meter: Meter, turns: Turns) -> Callable[[Any], Awaita
         meter.read()  # also of a reply that called no tool
         usage = state.output.usage
         counted(*bill(usage))
-        turns.count(state.output, box.desk.free(box.name))
-        if why := box.desk.stopped:
+        turns.count(state.output, box.submissions.free(box.name))
+        if why := box.submissions.stopped:
             turns.ended = f"experiments: {why}"
         if turns.ended:
             return False
@@ -141,12 +143,12 @@ def going_on(box: Toolbox, meter: Meter, turns: Turns) -> Callable[[Any], Awaita
     return go_on
 
 
-class Meter:
+class TokenMeter:
     """Writes into the ledger what a conversation has used since it was last read; never less than nothing, nor more
     than a ledger may hold."""
 
-    def __init__(self, desk: Submissions, author: str, conversation: str) -> None:
-        self._desk, self._author, self._conversation = desk, author, conversation
+    def __init__(self, submissions: Submissions, author: str, conversation: str) -> None:
+        self._desk, self._author, self._conversation = submissions, author, conversation
         self._tokens, self._dollars = 0, 0.0
 
     def read(self) -> None:
@@ -161,7 +163,7 @@ class Meter:
             self._desk.accounts.pay(more)
 
 
-def as_tool(act: Callable[..., str], meter: Meter | None = None) -> Any:
+def as_tool(act: Callable[..., str], meter: TokenMeter | None = None) -> Any:
     """A bound tool of a `Toolbox` as Inspect's: its signature and docstring, run in a thread."""
     import anyio
     from inspect_ai.tool import ToolDef

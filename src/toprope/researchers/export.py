@@ -22,13 +22,13 @@ from toprope.executors.messages import ScorerConfig
 from toprope.journal.verdict import verdict
 from toprope.models.provider import needed
 from toprope.protocols import Task, imitation
-from toprope.referee.panel import Panel
-from toprope.referee.traps import complete_secret
+from toprope.referee.honeypots import complete_secret
+from toprope.referee.panel import HiddenPanel
 from toprope.researchers import briefing
 from toprope.researchers.conversation import FINISH
 from toprope.researchers.team import without_aliases
 from toprope.researchers.workspace import ROOM, Workspace
-from toprope.run import author
+from toprope.run import public_brief
 from toprope.run.submit import read_candidate, submit
 from toprope.sandbox.selftest import best_tier
 from toprope.stats.intervals import ratio
@@ -139,10 +139,10 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
 # ---------------------------------------------------------------- what the judge does, without Inspect
 
 
-def practised(task: Task, room: Workspace, folder: str, seed: int) -> str:
+def practised(task: Task, workspace: Workspace, folder: str, seed: int) -> str:
     """What the agent is told of a folder of its room on practice draws. Raises UsageError if it holds no candidate."""
-    with room.lock:  # no command of the agent's changes it while it is read
-        told = submit(task.spec.id, room.path(folder), None, seed, best_tier, lambda *_: None)
+    with workspace.lock:  # no command of the agent's changes it while it is read
+        told = submit(task.spec.id, workspace.path(folder), None, seed, best_tier, lambda *_: None)
     name, dev = told["candidate"][:12], told["dev"]
     if dev is None:
         return f"candidate {name} ended as {told['outcome']}: {told['message'] or 'no message'}"
@@ -155,7 +155,7 @@ def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
     fresh: dict[Split, bytes] = {"measure": secrets.token_bytes(32)}
     pool = LocalExecutor(ScorerConfig(task.spec.id, fresh, best_tier().tier, complete_secret()), 1)
     try:
-        panel = Panel(pool, "measure", 0)
+        panel = HiddenPanel(pool, "measure", 0)
         (c,) = panel.columns([candidate], draws)
     finally:
         pool.close()
@@ -174,15 +174,15 @@ def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
     }
 
 
-def judged(task: Task, room: Workspace, draws: int, seed: int) -> dict[str, Any]:
+def judged(task: Task, workspace: Workspace, draws: int, seed: int) -> dict[str, Any]:
     """`examined` for the folder as the agent left it, with its practice score and what practice proves of it; a folder
     that holds no candidate is worth the floor."""
-    with room.lock:
+    with workspace.lock:
         try:
-            candidate = read_candidate(room.path(FOLDER), None, task.spec)
+            candidate = read_candidate(workspace.path(FOLDER), None, task.spec)
         except UsageError as e:
-            return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(room, e)}
-        practice = submit(task.spec.id, room.path(FOLDER), None, seed, best_tier, lambda *_: None)
+            return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(workspace, e)}
+        practice = submit(task.spec.id, workspace.path(FOLDER), None, seed, best_tier, lambda *_: None)
     found = examined(task, candidate, draws)
     seen = merged(msgspec.convert(i, Incident) for i in (*practice["incidents"], *found["incidents"]))
     return {
@@ -193,9 +193,9 @@ def judged(task: Task, room: Workspace, draws: int, seed: int) -> dict[str, Any]
     }
 
 
-def _inside(room: Workspace, error: UsageError) -> str:
+def _inside(workspace: Workspace, error: UsageError) -> str:
     """A complaint without a path of this machine."""
-    return str(error).replace(str(room.folder), ROOM)
+    return str(error).replace(str(workspace.folder), ROOM)
 
 
 # ---------------------------------------------------------------- the same as Inspect's parts
@@ -214,14 +214,14 @@ def _furnished(task: Task, seed: int) -> Any:
     from inspect_ai.solver import solver
 
     @solver(name="toprope_room")
-    def furnish() -> Any:
+    def prepare_workspace() -> Any:
         async def solve(state: Any, generate: Any) -> Any:
-            await anyio.to_thread.run_sync(briefing.furnish, _room(), task, seed)
+            await anyio.to_thread.run_sync(briefing.prepare_workspace, _room(), task, seed)
             return state
 
         return solve
 
-    return furnish()
+    return prepare_workspace()
 
 
 def _evaluate(task: Task, experiments: int, seed: int) -> Any:
@@ -237,7 +237,7 @@ def _evaluate(task: Task, experiments: int, seed: int) -> Any:
         spent = int(store().get(SPENT, 0))
         if spent >= experiments:
             return f"not done: no practice scores left, {spent} are spent"
-        said = await _answered(lambda room: practised(task, room, folder, seed))
+        said = await _answered(lambda workspace: practised(task, workspace, folder, seed))
         if said.startswith("not done"):
             return said
         store().set(SPENT, spent + 1)
@@ -255,7 +255,7 @@ def _oracle(task: Task) -> Any:
         Args:
             question: JSON {"argv": [text], "stdin": text, "files": {name: text}}.
         """
-        return await _answered(lambda _: json.dumps(*author.oracle(task.spec.id, [question], paths.vault())))
+        return await _answered(lambda _: json.dumps(*public_brief.oracle(task.spec.id, [question], paths.vault())))
 
     return _tool(ask_oracle)
 
@@ -273,11 +273,11 @@ async def _answered(act: Callable[[Workspace], str]) -> str:
     """In a thread; a mistake of the agent's is an answer."""
     import anyio
 
-    room = _room()
+    workspace = _room()
     try:
-        return await anyio.to_thread.run_sync(act, room)
+        return await anyio.to_thread.run_sync(act, workspace)
     except UsageError as e:
-        return f"not done: {_inside(room, e)}"
+        return f"not done: {_inside(workspace, e)}"
 
 
 def _scorer(task: Task, draws: int, seed: int) -> Any:

@@ -18,7 +18,7 @@ TEXT_MAX = 4000  # characters
 PAGE = 16_000  # bytes told at once: Inspect cuts what is longer in the middle, and a mark with it
 
 
-def share(desk: Submissions, author: str, kind: str, text: str, candidate: str = "") -> Finding:
+def share(submissions: Submissions, author: str, kind: str, text: str, candidate: str = "") -> Finding:
     """Records a finding. candidate: one of the run's, whose figures then stand beside the words.
 
     Raises UsageError for a kind that is none, an empty or overlong text, a candidate the run does not know, or one
@@ -28,18 +28,20 @@ def share(desk: Submissions, author: str, kind: str, text: str, candidate: str =
         raise UsageError(f"kind {kind[:40]!r}; expected one of {', '.join(KINDS)}")
     if not text.strip() or len(text) > TEXT_MAX:
         raise UsageError(f"a finding of {len(text)} characters; expected 1 to {TEXT_MAX}")
-    judged = desk.practice.find(candidate) if candidate else None
-    return desk.accounts.note(
-        Finding(len(desk.accounts.findings) + 1, author, kind, text, judged.id if judged is not None else "")
+    judged = submissions.practice.find(candidate) if candidate else None
+    return submissions.accounts.note(
+        Finding(len(submissions.accounts.findings) + 1, author, kind, text, judged.id if judged is not None else "")
     )
 
 
-def page(desk: Submissions, finding: Finding) -> str:
+def page(submissions: Submissions, finding: Finding) -> str:
     """One finding as a file: figures first, then the quoted words."""
     head = [f"finding {finding.number}, {finding.kind}, by {finding.author}"]
     if finding.candidate:
-        judged = desk.practice.find(finding.candidate)
-        value = told(judged.value, desk.practice.error(judged)) if judged.outcome == "ok" else str(judged.outcome)
+        judged = submissions.practice.find(finding.candidate)
+        value = (
+            told(judged.value, submissions.practice.error(judged)) if judged.outcome == "ok" else str(judged.outcome)
+        )
         head.append(f"candidate {judged.id[:12]} by {judged.author}, dev {value}; measured by the run")
     return "\n".join([*head, quoted(finding.author, finding.text)])
 
@@ -51,11 +53,11 @@ def quoted(author: str, text: str) -> str:
     return f"{said}\n{text}\n[{mark} end]"
 
 
-def digest(desk: Submissions, since: int = 0) -> str:
+def digest(submissions: Submissions, since: int = 0) -> str:
     """Findings with a higher number, as many as are told at once."""
     told: list[str] = []
-    for finding in [f for f in desk.accounts.findings if f.number > since]:
-        told.append(page(desk, finding))
+    for finding in [f for f in submissions.accounts.findings if f.number > since]:
+        told.append(page(submissions, finding))
         if len(told) > 1 and len("\n\n".join(told).encode()) > PAGE:
             told[-1] = f"there are more: read_findings with since={finding.number - 1}"
             break

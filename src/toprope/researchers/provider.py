@@ -63,8 +63,8 @@ class Room(SandboxEnvironment):
         interrupted: bool,
     ) -> None:
         for environment in environments.values():
-            room = environment.as_type(Room)
-            await anyio.to_thread.run_sync(_remove, room.workspace)
+            workspace = environment.as_type(Room)
+            await anyio.to_thread.run_sync(_remove, workspace.workspace)
 
     async def exec(
         self,

@@ -11,7 +11,7 @@ from typing import Any
 TRIES = 5  # of one question whose replies are none
 
 
-class NoReply(RuntimeError):
+class FruitlessTurns(RuntimeError):
     """The provider replied with something that is no reply of a model."""
 
 
@@ -28,12 +28,14 @@ def watched(model: Any) -> Any:
             if not _no_reply(e):
                 raise
             failed += 1
-            raise NoReply(f"the provider's reply was no JSON of a model ({type(e).__name__}), {failed} times") from e
+            raise FruitlessTurns(
+                f"the provider's reply was no JSON of a model ({type(e).__name__}), {failed} times"
+            ) from e
         failed = 0
         return said
 
     def should_retry(error: BaseException) -> Any:
-        return failed < TRIES if isinstance(error, NoReply) else retry(error)
+        return failed < TRIES if isinstance(error, FruitlessTurns) else retry(error)
 
     model.api.generate, model.api.should_retry = generate, should_retry
     return model

@@ -86,17 +86,17 @@ def _new(name: str, known: Mapping[str, str]) -> bool:
     return name.isascii() and name.isalnum() and len(name) <= NAME_MOST and name not in {*known, STARTER}
 
 
-def boxes(desk: Submissions, task: Task, directory: Path, seed: int, names: list[str]) -> dict[str, Toolbox]:
+def boxes(submissions: Submissions, task: Task, directory: Path, seed: int, names: list[str]) -> dict[str, Toolbox]:
     """A room and tools for each agent."""
     found = {}
     others = [name for name in tools_of(task) if name in (*PLAIN, ORACLE)]
     for name in names:
         folder = directory / "researchers" / name
-        room = Workspace(folder / "room")
-        words = briefing.prompt(task, name, "", desk.quota, [*others, "briefing"])
-        briefing.furnish(room, task, seed, words)
-        desk.rooms.append(room.still)
-        found[name] = Toolbox(desk, name, room, folder / "calls.jsonl", GATE_S, words)
+        workspace = Workspace(folder / "room")
+        words = briefing.prompt(task, name, "", submissions.quota, [*others, "briefing"])
+        briefing.prepare_workspace(workspace, task, seed, words)
+        submissions.workspaces.append(workspace.still)
+        found[name] = Toolbox(submissions, name, workspace, folder / "calls.jsonl", GATE_S, words)
     return found
 
 

@@ -22,7 +22,7 @@ from toprope.journal.spec import Plan
 from toprope.models.provider import get, plain
 from toprope.protocols import Task, TaskSpec
 from toprope.researchers import briefing
-from toprope.researchers.conversation import AGAIN, Turns, researcher
+from toprope.researchers.conversation import AGAIN, TurnCounter, researcher
 from toprope.researchers.replies import watched
 from toprope.researchers.tools import ORACLE, PLAIN, Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
@@ -75,12 +75,13 @@ def forecast(plan: Plan) -> list[str]:
     money = "no cap on money" if plan.dollars is None else f"at most ${plan.dollars * plan.researchers:.2f}"
     return [
         f"{plan.researchers} researchers on {plan.model}: at most {plan.tokens * plan.researchers:,} tokens, {money}",
-        f"each: {plan.experiments} experiments, {plan.attempts} attempts at the gate, {plan.apart} experiments apart",
+        f"each: {plan.experiments} experiments, {plan.attempts} attempts at the gate, "
+        f"{plan.min_experiments_between} experiments apart",
     ]
 
 
 def work(
-    desk: Submissions,
+    submissions: Submissions,
     task: Task,
     plan: Plan,
     directory: Path,
@@ -96,20 +97,20 @@ def work(
     folder = directory / "researchers"
     boxes = []
     for name in people(plan.researchers):
-        room = Workspace(folder / name / "room")
-        desk.rooms.append(room.still)
-        briefing.furnish(room, task, seed)
-        boxes.append(Toolbox(desk, name, room, folder / name / "calls.jsonl"))
+        workspace = Workspace(folder / name / "room")
+        submissions.workspaces.append(workspace.still)
+        briefing.prepare_workspace(workspace, task, seed)
+        boxes.append(Toolbox(submissions, name, workspace, folder / name / "calls.jsonl"))
     tools = tools_of(task)
     listen = functools.cache(functools.partial(_listen, say))
-    turns = {box.name: Turns() for box in boxes}
+    turns = {box.name: TurnCounter() for box in boxes}
     tasks = [_task(box, task, plan, i, seconds, tools, listen, turns[box.name]) for i, box in enumerate(boxes)]
     tasks = [t for t in tasks if t is not None]
     if tasks:
         logs = _evaluated(tasks, model, folder / "transcripts")
         for box in boxes:
             box.sync()
-        _judged(desk, logs, turns, say)
+        _judged(submissions, logs, turns, say)
 
 
 def _evaluated(tasks: list[Any], model: Any, transcripts: Path) -> list[Any]:
@@ -140,13 +141,13 @@ def without_aliases() -> None:
     import yaml  # type: ignore[import-untyped]
     from inspect_ai.model import _call_tools
 
-    class Plain(yaml.SafeLoader):  # type: ignore[misc]
+    class PlainDisplay(yaml.SafeLoader):  # type: ignore[misc]
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):
                 raise yaml.composer.ComposerError(None, None, "an alias", self.peek_event().start_mark)
             return super().compose_node(parent, index)
 
-    reader = SimpleNamespace(safe_load=lambda text: yaml.load(text, Plain), error=yaml.error)
+    reader = SimpleNamespace(safe_load=lambda text: yaml.load(text, PlainDisplay), error=yaml.error)
     _call_tools.yaml = reader  # type: ignore[attr-defined]  # there alone: Inspect's own files have aliases
 
 
@@ -171,18 +172,20 @@ def _listen(say: Callable[[str], None]) -> None:
     hooks(name="silence", description="says that a model does not reply")(Silence)
 
 
-def _judged(desk: Submissions, logs: list[Any], turns: dict[str, Turns], say: Callable[[str], None]) -> None:
+def _judged(
+    submissions: Submissions, logs: list[Any], turns: dict[str, TurnCounter], say: Callable[[str], None]
+) -> None:
     """Records and says why each researcher's work ended. Raises RunError if all were ended by an error, or none had an
     answer of its model: then it is no matter of one researcher."""
     why = {str(log.eval.metadata["researcher"]): _why(log, turns) for log in logs}
     for name, words in why.items():
-        desk.accounts.end(Ended(name, words))
-        say(f"researcher {name}: {told(desk, name, words)}")
+        submissions.accounts.end(Ended(name, words))
+        say(f"researcher {name}: {told(submissions, name, words)}")
     errors = [words for words in why.values() if words.startswith("error: ")]
     if len(errors) == len(why):
         first = errors[0].removeprefix("error: ")
         raise RunError(f"every researcher was ended by an error, {first}; resume when it is mended")
-    if not any(spent.tokens for spent in desk.accounts.spent):
+    if not any(spent.tokens for spent in submissions.accounts.spent):
         raise RunError(
             f"no researcher had an answer of its model, {next(iter(why.values()))}; resume when the provider replies"
         )
@@ -191,7 +194,7 @@ def _judged(desk: Submissions, logs: list[Any], turns: dict[str, Turns], say: Ca
 LIMITS = {"token": "tokens", "cost": "dollars", "time": "time"}  # Inspect's names of what was used up
 
 
-def _why(log: Any, turns: dict[str, Turns]) -> str:
+def _why(log: Any, turns: dict[str, TurnCounter]) -> str:
     """finished, tokens, dollars, time, experiments, fruitless or error, perhaps with words after a colon."""
     errors = [log.error, *(sample.error for sample in log.samples or [])]
     if failed := next((e.message for e in errors if e is not None), None):
@@ -202,12 +205,12 @@ def _why(log: Any, turns: dict[str, Turns]) -> str:
     return turns[str(log.eval.metadata["researcher"])].ended or "finished"
 
 
-def told(desk: Submissions, name: str, why: str) -> str:
+def told(submissions: Submissions, name: str, why: str) -> str:
     """The end of a researcher's work in one line."""
-    tokens, dollars = _spent(desk, name)
-    made = sum(j.author == name for j in desk.practice.judged)
+    tokens, dollars = _spent(submissions, name)
+    made = sum(j.author == name for j in submissions.practice.judged)
     money = f", ${dollars:.2f}" if dollars else ""
-    return f"ended ({why}); {tokens:,} tokens{money}, {made} experiments, {desk.attempts(name)} attempts"
+    return f"ended ({why}); {tokens:,} tokens{money}, {made} experiments, {submissions.attempts(name)} attempts"
 
 
 def _task(
@@ -218,19 +221,19 @@ def _task(
     seconds: float | None,
     tools: Sequence[str],
     listen: Callable[[], None],
-    turns: Turns,
+    turns: TurnCounter,
 ) -> Any:
     """One researcher as an Inspect task, with what is left of its budget; None if nothing is."""
     from inspect_ai import Task as InspectTask
     from inspect_ai.dataset import Sample
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser
 
-    tokens, dollars = _spent(box.desk, box.name)
+    tokens, dollars = _spent(box.submissions, box.name)
     left = None if plan.dollars is None else plan.dollars - dollars
     if plan.tokens - tokens <= 0 or (left is not None and left <= 0):
         return None
     direction = plan.directions[number % len(plan.directions)]
-    past = [s.conversation for s in box.desk.accounts.spent if s.author == box.name]
+    past = [s.conversation for s in box.submissions.accounts.spent if s.author == box.name]
     notes = box.notes()
     began = AGAIN.format(notebook=notes or "(nothing)") if past or notes else BEGIN
     conversation = f"{box.name}-{len(set(past)) + 1}"
@@ -247,6 +250,6 @@ def _task(
     )
 
 
-def _spent(desk: Submissions, author: str) -> tuple[int, float]:
-    own = [s for s in desk.accounts.spent if s.author == author]
+def _spent(submissions: Submissions, author: str) -> tuple[int, float]:
+    own = [s for s in submissions.accounts.spent if s.author == author]
     return sum(s.tokens for s in own), sum(s.dollars for s in own)

@@ -24,9 +24,9 @@ from toprope.protocols import Task, imitation
 from toprope.referee.program import Cost
 from toprope.researchers import findings
 from toprope.researchers.workspace import ROOM, Workspace, explained
-from toprope.run import author
+from toprope.run import public_brief
 from toprope.run.accounts import Quota
-from toprope.run.practice import Judged
+from toprope.run.practice import PracticeResult
 from toprope.run.submissions import Submissions
 from toprope.run.submit import read_candidate
 from toprope.stats.intervals import told
@@ -70,7 +70,7 @@ def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[To
         try:
             answer = act(self, *given, **named)
         except UsageError as e:
-            answer = f"not done: {str(e).replace(str(self.room.folder), ROOM)}"
+            answer = f"not done: {str(e).replace(str(self.workspace.folder), ROOM)}"
         answer = _text(answer)
         self.log(act.__name__, {**dict(enumerate(args)), **kwargs}, answer, began)
         return answer
@@ -83,16 +83,22 @@ class Toolbox:
     waits for the gate; None: until it answers. words: of its briefing."""
 
     def __init__(
-        self, desk: Submissions, name: str, room: Workspace, record: Path, gate_s: float | None = None, words: str = ""
+        self,
+        submissions: Submissions,
+        name: str,
+        workspace: Workspace,
+        record: Path,
+        gate_s: float | None = None,
+        words: str = "",
     ) -> None:
         self._gate_s, self._words = gate_s, words
-        self.desk, self.name, self.room, self._record = desk, name, room, record
+        self.submissions, self.name, self.workspace, self._record = submissions, name, workspace, record
         self._asking, self._logging = threading.Lock(), threading.Lock()
         self._calls, self._bytes = _logged(record)
 
     @property
     def quota(self) -> Quota:
-        return self.desk.quota
+        return self.submissions.quota
 
     @tool
     def briefing(self) -> str:
@@ -107,7 +113,7 @@ class Toolbox:
             command: for bash; several lines are fine.
             timeout_s: seconds after which it is stopped, at most 600.
         """
-        done = self.room.run(["bash", "-c", command], timeout_s=min(max(timeout_s, 1), 600), output_max=4 * SHOWN)
+        done = self.workspace.run(["bash", "-c", command], timeout_s=min(max(timeout_s, 1), 600), output_max=4 * SHOWN)
         said = [done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")]
         end = f"[stopped after {timeout_s} s]" if done.timed_out else f"[exit status {done.code}]"
         if done.still_s >= 0.1:
@@ -127,11 +133,11 @@ class Toolbox:
         if bool(content) == bool(old):
             raise UsageError("edit needs either content, or old and new")
         if old:
-            text = self.room.read(path).decode("utf-8", "replace")
+            text = self.workspace.read(path).decode("utf-8", "replace")
             if text.count(old) != 1:
                 raise UsageError(f"the passage stands {text.count(old)} times in {path}; it must stand there once")
             content = text.replace(old, new)
-        self.room.write(path, content.encode())
+        self.workspace.write(path, content.encode())
         return f"{path}: {len(content.encode())} bytes"
 
     @tool
@@ -142,10 +148,10 @@ class Toolbox:
             folder: below your room, with a solution.py and perhaps params.json.
             parent: id of the candidate it was made from, if it was.
         """
-        with self.room.lock, explained(folder):
-            candidate = read_candidate(self.room.path(folder), None, self.desk.spec)
-        made_from = self.desk.practice.find(parent).id if parent else ""
-        return self._told(self.desk.evaluate(candidate, self.name, made_from))
+        with self.workspace.lock, explained(folder):
+            candidate = read_candidate(self.workspace.path(folder), None, self.submissions.spec)
+        made_from = self.submissions.practice.find(parent).id if parent else ""
+        return self._told(self.submissions.evaluate(candidate, self.name, made_from))
 
     @tool
     def attempt(self, candidate: str) -> str:
@@ -155,10 +161,10 @@ class Toolbox:
             candidate: its id, or the first characters of it.
         """
         try:
-            answer = self.desk.send(candidate, self.name).result(self._gate_s)
+            answer = self.submissions.send(candidate, self.name).result(self._gate_s)
         except TimeoutError:
             return "WAITING at the gate: no answer yet; go on with other work, and ask again for this candidate later"
-        left = f"{self.quota.attempts - self.desk.attempts(self.name)} attempts left"
+        left = f"{self.quota.attempts - self.submissions.attempts(self.name)} attempts left"
         if answer is None or not answer.promoted:
             return f"NOT YET; {left}"
         m = answer.measured
@@ -175,11 +181,11 @@ class Toolbox:
         """
         question = json.dumps({"argv": arguments, "stdin": stdin})
         with self._asking:  # one at a time, so that what it took is known before the next
-            had = [q for q in self.desk.accounts.queried if q.author == self.name]
-            author.allowed(self.name, len(had), Cost(sum(q.bytes for q in had), sum(q.seconds for q in had)))
-            ((answer, cost),) = author.counted(self.desk.spec.id, [question], paths.vault())
+            had = [q for q in self.submissions.accounts.queried if q.author == self.name]
+            public_brief.allowed(self.name, len(had), Cost(sum(q.bytes for q in had), sum(q.seconds for q in had)))
+            ((answer, cost),) = public_brief.counted(self.submissions.spec.id, [question], paths.vault())
             if "error" not in answer:
-                self.desk.accounts.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
+                self.submissions.accounts.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
         return json.dumps(answer)
 
     @tool
@@ -191,7 +197,7 @@ class Toolbox:
             text: in your own words.
             candidate: id of the candidate it is about, if any.
         """
-        found = findings.share(self.desk, self.name, kind, text, candidate)
+        found = findings.share(self.submissions, self.name, kind, text, candidate)
         return f"finding {found.number} is shared"
 
     @tool
@@ -201,18 +207,19 @@ class Toolbox:
         Args:
             since: only findings with a higher number.
         """
-        return findings.digest(self.desk, since)
+        return findings.digest(self.submissions, since)
 
     @tool
     def leaderboard(self) -> str:
         """The best candidates so far on practice draws, and what became of those sent to the gate."""
         rows = [f"{'candidate':14}{'author':14}{'dev value ± standard error':28}gate"]
-        board = self.desk.practice.leaderboard()
+        board = self.submissions.practice.leaderboard()
         for j in board[:ROWS]:
-            value = f"{j.value:.4f} ± {self.desk.practice.error(j):.4f}"
+            value = f"{j.value:.4f} ± {self.submissions.practice.error(j):.4f}"
             rows.append(f"{j.id[:12]:14}{j.author[:12]:14}{value:28}{self._gate(j)}")
         rows.append(
-            f"{len(board)} candidates, {len(self.desk.practice.judged)} experiments, {self.desk.left} left to the run"
+            f"{len(board)} candidates, {len(self.submissions.practice.judged)} experiments, "
+            f"{self.submissions.left} left to the run"
         )
         return "\n".join(rows)
 
@@ -223,12 +230,12 @@ class Toolbox:
         Args:
             candidate: its id, or the first characters of it.
         """
-        judged = self.desk.practice.find(candidate)
+        judged = self.submissions.practice.find(candidate)
         folder = f"snapshots/{judged.id[:12]}"
         for name, data in judged.candidate.tree.files.items():
-            self.room.write(f"{folder}/{name}", data)
+            self.workspace.write(f"{folder}/{name}", data)
         if judged.candidate.params:
-            self.room.write(f"{folder}/params.json", json.dumps(judged.candidate.params, indent=1).encode())
+            self.workspace.write(f"{folder}/params.json", json.dumps(judged.candidate.params, indent=1).encode())
         return f"{folder}: {len(judged.candidate.tree.files)} files by {judged.author}, dev {judged.value:.4f}"
 
     @tool
@@ -238,26 +245,26 @@ class Toolbox:
         Args:
             text: what to add; nothing to read only.
         """
-        kept = self.room.read("notebook.md").decode("utf-8", "replace") if self._has("notebook.md") else ""
+        kept = self.workspace.read("notebook.md").decode("utf-8", "replace") if self._has("notebook.md") else ""
         if text.strip():
             kept = f"{kept}{text.strip()}\n"
-            self.room.write("notebook.md", kept.encode())
+            self.workspace.write("notebook.md", kept.encode())
         return kept[-SHOWN:] or "the notebook is empty"
 
     # ------------------------------------------------------------ around them
 
     def sync(self) -> None:
         """Puts findings that are not there yet into the room, as files."""
-        for f in self.desk.accounts.findings:
+        for f in self.submissions.accounts.findings:
             name = f"findings/{f.number:03d}-{_plain(f.author)}.md"
             with contextlib.suppress(UsageError):  # a researcher that left no place for them has the tool
                 if not self._has(name):
-                    self.room.write(name, findings.page(self.desk, f).encode())
+                    self.workspace.write(name, findings.page(self.submissions, f).encode())
 
     def notes(self) -> str:
         """The end of the notebook; nothing where the researcher left none that can be read."""
         with contextlib.suppress(UsageError):
-            return _text(self.room.read("notebook.md").decode("utf-8", "replace")[-SHOWN:])
+            return _text(self.workspace.read("notebook.md").decode("utf-8", "replace")[-SHOWN:])
         return ""
 
     def log(self, name: str, arguments: dict[Any, Any], answer: str, began: float) -> None:
@@ -282,31 +289,31 @@ class Toolbox:
     def _has(self, name: str) -> bool:
         """Raises UsageError where that cannot be seen, in a folder that its owner closed."""
         with explained(name):
-            return (self.room.folder / name).is_file()
+            return (self.workspace.folder / name).is_file()
 
-    def _told(self, j: Judged) -> str:
+    def _told(self, j: PracticeResult) -> str:
         if j.outcome != "ok":
             return f"candidate {j.id[:12]} ended as {j.outcome}: {j.message or 'no message'}"
-        floors, ceilings = self.desk.practice.anchors
+        floors, ceilings = self.submissions.practice.anchors
         per_draw = (j.scores - floors) / float((ceilings - floors).mean())
         worst = np.argsort(per_draw)[:3].tolist()
-        best = self.desk.practice.leaderboard()[0]
-        value = told(j.value, self.desk.practice.error(j))
+        best = self.submissions.practice.leaderboard()[0]
+        value = told(j.value, self.submissions.practice.error(j))
         return (
             f"candidate {j.id[:12]}: dev {value} over {len(j.scores)} draws; worst draws "
             + ", ".join(f"{i} ({per_draw[i]:.2f})" for i in worst)
             + f"; best so far {best.value:.4f} ({best.id[:12]} by {best.author})"
         )
 
-    def _gate(self, j: Judged) -> str:
-        if j.id == self.desk.champion.id and self.desk.answers:
+    def _gate(self, j: PracticeResult) -> str:
+        if j.id == self.submissions.champion.id and self.submissions.answers:
             return "champion"
-        if self.desk.waits(j.id):
+        if self.submissions.waits(j.id):
             return "waiting at the gate"
-        answer = self.desk.answers.get(j.id)
+        answer = self.submissions.answers.get(j.id)
         if answer is not None:
             return "promoted" if answer.promoted else "not yet"
-        return "not yet" if j.id in self.desk.asked else ""
+        return "not yet" if j.id in self.submissions.asked else ""
 
 
 def _text(value: str) -> str:

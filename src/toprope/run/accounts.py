@@ -23,14 +23,14 @@ class Quota(NamedTuple):
 
     experiments: int = 1000
     attempts: int = 8
-    apart: int = 4
+    min_experiments_between: int = 4
     seconds: float = Plan().seconds
     gate_s: float = Plan().gate_s
 
     @staticmethod
     def of(plan: Plan | None) -> Quota:
         plan = plan or Plan()
-        return Quota(plan.experiments, plan.attempts, plan.apart, plan.seconds, plan.gate_s)
+        return Quota(plan.experiments, plan.attempts, plan.min_experiments_between, plan.seconds, plan.gate_s)
 
 
 class Accounts:

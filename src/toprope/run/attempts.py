@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import UsageError
-from toprope.journal.records import Asked, Audited, record
+from toprope.journal.records import AttemptRecord, Audited, record
 from toprope.protocols import Ledger, Splits
 from toprope.referee.client import HubClient
 from toprope.referee.recorded import Answer
-from toprope.referee.schedule import pace
+from toprope.referee.schedule import base_delay_exponent
 from toprope.run import audit
 from toprope.run.rerun import Isolated
-from toprope.stats.leak import TICKS
+from toprope.stats.leak import RELEASE_SLOTS
 from toprope.types import Candidate, Incident
 
 SAME = 1e-6  # scores that differ by less are equal
@@ -36,7 +36,7 @@ class TooSlow(UsageError):
 
 class Practised(NamedTuple):
     """A candidate with its experiment on dev. value: normalised. scores: (draws,). incidents: what its experiment adds
-    to those of the re-run. author: who sends it, "" in a climb. made: experiments of the run by now."""
+    to those of the re-run. author: who sends it, "" in a climb. run_experiments: of the run by now."""
 
     candidate: Candidate
     experiment: int
@@ -44,7 +44,7 @@ class Practised(NamedTuple):
     scores: NDArray[np.floating]
     incidents: tuple[Incident, ...] = ()
     author: str = ""
-    made: int = 0
+    run_experiments: int = 0
 
 
 class Attempts:
@@ -54,11 +54,11 @@ class Attempts:
     def __init__(self, ledger: Ledger, hub: HubClient, isolated: Isolated, splits: Splits) -> None:
         self._ledger, self._hub, self._isolated, self._splits = ledger, hub, isolated, splits
         self.lock = threading.RLock()
-        self.asked: dict[str, Asked] = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
+        self.asked: dict[str, AttemptRecord] = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
         self.answers: dict[str, Answer] = {r.candidate: r for r in map(record, ledger.read("answer"))}
         self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
 
-    def consider(self, sent: Practised, crowd: float = CROWD, most_s: float = math.inf) -> Asked:
+    def consider(self, sent: Practised, crowd: float = CROWD, most_s: float = math.inf) -> AttemptRecord:
         """The re-run and its record; the recorded one where the candidate was considered before. crowd: times longer
         that hidden work takes than the re-run. Raises TooSlow, and records nothing, where the first moment at which an
         answer can leave is later than `most_s` seconds."""
@@ -69,7 +69,9 @@ class Attempts:
         exponent = self.delay(sent.candidate.id, again.seconds, draws, crowd, most_s)
         pure = bool(np.allclose(again.scores, sent.scores, atol=SAME))
         incidents = [*again.incidents, *sent.incidents]
-        asked = Asked(sent.candidate, sent.experiment, sent.value, pure, exponent, incidents, sent.author, sent.made)
+        asked = AttemptRecord(
+            sent.candidate, sent.experiment, sent.value, pure, exponent, incidents, sent.author, sent.run_experiments
+        )
         with self.lock:
             self._ledger.append(asked)
             self.asked[sent.candidate.id] = asked
@@ -78,7 +80,7 @@ class Attempts:
     def delay(self, candidate: str, seconds: float, draws: int, crowd: float, most_s: float) -> int:
         """The schedule's exponent for a candidate that took so many seconds on so many draws: candidate and champion
         meet every draw of a slice. Raises TooSlow where its first moment is later than `most_s`."""
-        exponent = pace(seconds / draws * 2 * self._splits.val_slice * crowd, self._splits.tick_s)
+        exponent = base_delay_exponent(seconds / draws * 2 * self._splits.val_slice * crowd, self._splits.tick_s)
         if (first := self.first_s(exponent)) > most_s:
             raise TooSlow(
                 f"candidate {candidate[:12]} took {seconds:.1f} s on {draws} practice draws, so the gate would answer "
@@ -90,9 +92,9 @@ class Attempts:
         """Seconds from the question to the first moment at which its answer can leave."""
         return self._splits.tick_s * float(2**exponent)
 
-    def send(self, asked: Asked, ticks: int = TICKS) -> None:
+    def send(self, asked: AttemptRecord, release_slots: int = RELEASE_SLOTS) -> None:
         """To the gate, which counts it. ticks: moments at which the answer may leave."""
-        self._hub.submit(asked.candidate, asked.pace, ticks)
+        self._hub.submit(asked.candidate, asked.base_delay_exponent, release_slots)
 
     def hear(self) -> Answer:
         """Waits for the answer of what was sent, and records it."""

@@ -85,7 +85,7 @@ class AttemptPolicy:
             return
         if candidate.id not in self._attempts.answers:
             self._attempts.send(asked)
-            self._leaves = time.monotonic() + self._attempts.first_s(asked.pace)
+            self._leaves = time.monotonic() + self._attempts.first_s(asked.base_delay_exponent)
         self._pending = (generation, finalist, candidate)
         self._next_at = self._race.experiments + self._splits.attempt_every
 

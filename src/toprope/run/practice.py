@@ -16,7 +16,7 @@ from toprope.types import Anchors, Candidate, Floats, Outcome, certain
 STARTER = "starter"  # the author of experiment 0
 
 
-class Judged(NamedTuple):
+class PracticeResult(NamedTuple):
     """One experiment. id: of its candidate. value: normalised, NaN if not ok. message: what went wrong, as the
     candidate's own error text says. seconds: of scorers."""
 
@@ -40,14 +40,14 @@ class Practice:
         self._opening, self._lock = opening, lock
         self._errors: dict[str, float] = {}
         self.anchors = Anchors(opening.floors, opening.ceilings)
-        self.judged: list[Judged] = []
+        self.judged: list[PracticeResult] = []
 
-    def add(self, block: BlockRecord) -> Judged:
+    def add(self, block: BlockRecord) -> PracticeResult:
         """The experiment that a block of one records."""
         o = self._opening
         scores = block.scores[0].astype(np.float64)
         author = block.author or Author(STARTER, Candidate(o.tree, o.space.decode(block.rows[0])))
-        judged = Judged(
+        judged = PracticeResult(
             int(block.experiments[0]),
             author.name,
             author.candidate.id,
@@ -63,12 +63,12 @@ class Practice:
         self.judged.append(judged)
         return judged
 
-    def known(self, candidate: str) -> Judged | None:
+    def known(self, candidate: str) -> PracticeResult | None:
         """The first experiment with this candidate."""
         with self._lock:
             return next((j for j in self.judged if j.id == candidate), None)
 
-    def of(self, author: str) -> list[Judged]:
+    def of(self, author: str) -> list[PracticeResult]:
         with self._lock:
             return [j for j in self.judged if j.author == author]
 
@@ -81,23 +81,23 @@ class Practice:
                     best, since = j.value, j.experiment + 1
             return since
 
-    def error(self, judged: Judged) -> float:
+    def error(self, judged: PracticeResult) -> float:
         """Standard error of its value over dev draws, as everywhere; 0 for one draw, which has none."""
         if judged.id not in self._errors:
             known = len(judged.scores) > 1
             self._errors[judged.id] = ratio(judged.scores, *self.anchors).se if known else 0.0
         return self._errors[judged.id]
 
-    def leaderboard(self) -> list[Judged]:
+    def leaderboard(self) -> list[PracticeResult]:
         """Every distinct candidate that ran on all of dev, best first; equal values: less code, then the earlier."""
-        best: dict[str, Judged] = {}
+        best: dict[str, PracticeResult] = {}
         with self._lock:
             for j in self.judged:
                 if j.outcome is Outcome.OK:
                     best.setdefault(j.id, j)
         return sorted(best.values(), key=lambda j: (-j.value, size(j.candidate), j.experiment))
 
-    def find(self, name: str) -> Judged:
+    def find(self, name: str) -> PracticeResult:
         """By candidate id, or the beginning of one. Raises UsageError if it names none, or several."""
         with self._lock:
             found = {j.id: j for j in self.judged if j.id.startswith(name)} if len(name) >= 6 else {}

@@ -34,7 +34,7 @@ class Finalist(NamedTuple):
     scores: NDArray[np.float32]
 
 
-class Verdict(NamedTuple):
+class RowResult(NamedTuple):
     """What the run remembers of a row, so that a duplicate costs nothing."""
 
     value: float
@@ -69,7 +69,7 @@ class Race:
 
     def __init__(self, rungs: list[int], anchors: Anchors, evaluate: Evaluate) -> None:
         self._rungs, self.anchors, self._evaluate = rungs, anchors, evaluate
-        self._seen: dict[bytes, Verdict] = {}
+        self._seen: dict[bytes, RowResult] = {}
         self.finalists: list[Finalist] = []
         self.experiments = self.pruned = self.cached = 0
         self.failed: dict[Outcome, int] = {}
@@ -104,7 +104,7 @@ class Race:
             on = self._promising(scores[alive, :hi], incumbent) & self._among_best(scores[alive, :hi], most)
             out = alive[~on]
             for i, value in zip(out.tolist(), self._estimates(scores[out, :hi], incumbent).tolist(), strict=True):
-                self._seen[keys[i]] = Verdict(value, hi, Outcome.OK)
+                self._seen[keys[i]] = RowResult(value, hi, Outcome.OK)
             self.pruned += int((~on).sum())
             alive, lo = alive[on], hi
         self._finish(rows, alive, scores, keys)
@@ -126,7 +126,7 @@ class Race:
                 if outcome is not Outcome.OK:
                     ended.setdefault(i, outcome)
         for i, outcome in ended.items():
-            self._seen[keys[i]] = Verdict(np.nan, lo, outcome)
+            self._seen[keys[i]] = RowResult(np.nan, lo, outcome)
             self.failed[outcome] = self.failed.get(outcome, 0) + 1
         return alive[[i not in ended for i in alive.tolist()]]
 
@@ -159,7 +159,7 @@ class Race:
         """Those who saw all of dev get their value; the best are remembered whole. Ties: the earlier stays ahead."""
         values = self.anchors.value(scores[alive].astype(np.float64))
         for i, value in zip(alive.tolist(), values.tolist(), strict=True):
-            self._seen[keys[i]] = Verdict(value, scores.shape[1], Outcome.OK)
+            self._seen[keys[i]] = RowResult(value, scores.shape[1], Outcome.OK)
         for at in np.argsort(-values, kind="stable")[:KEEP].tolist():
             i = int(alive[at])
             finalist = Finalist(self.experiments + i, rows[i].copy(), float(values[at]), scores[i].copy())

@@ -26,7 +26,7 @@ from toprope.executors.messages import ScorerConfig, Work
 from toprope.journal.history import RunHistory, champion
 from toprope.journal.ledger import SqliteLedger
 from toprope.journal.reading import from_entries
-from toprope.journal.records import Committed, Opening, Sitting, record
+from toprope.journal.records import Committed, Opening, SessionRecord, record
 from toprope.journal.spec import CandidateModel, Climbing, Imported, Replay, RunSpec, Search, named_again
 from toprope.models.broker import Broker, broker_for
 from toprope.protocols import Climber, Observer, Task, counting
@@ -161,8 +161,8 @@ class Session:
         )
         if past is None:  # both start at the same time
             self._hub = HubClient(hub, self.screen.progress, self._begin, self._connect)
-        traps = secrets.token_bytes(16)  # of this sitting, known to its scorers only
-        config = ScorerConfig(spec.task, {"dev": seeding.dev_secret(spec.seed)}, tier, traps, True)
+        honeypots = secrets.token_bytes(16)  # of this sitting, known to its scorers only
+        config = ScorerConfig(spec.task, {"dev": seeding.dev_secret(spec.seed)}, tier, honeypots, True)
         known = [record(e) for e in self.ledger.read("reply")]
         self._broker = broker_for(self.task, model, tokens, known, self.ledger.append)
         self._executor = self._make_executor(config, self._workers, self.screen.progress, self._broker)
@@ -217,9 +217,11 @@ class Session:
         of_run = self.spec.candidate_model
         return self._tokens if self._tokens is not None or of_run is None else of_run.tokens
 
-    def _begin(self, sitting: int) -> None:
+    def _begin(self, session_number: int) -> None:
         """The ledger holds the number before the hub works."""
-        self.ledger.append(Sitting(sitting, toprope.__version__, mark.of_task(self.task)[mark.CODE]), safe=True)
+        self.ledger.append(
+            SessionRecord(session_number, toprope.__version__, mark.of_task(self.task)[mark.CODE]), safe=True
+        )
 
     def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
@@ -246,7 +248,7 @@ class Session:
             space=space,
             started=round(time.time(), 3),
             confined=ready.confined,
-            partial=self.task.spec.metric.partial,
+            dev_partial_credit=self.task.spec.metric.dev_partial_credit,
             mark=self.mark,
         )
         self.ledger.append(opening)
@@ -296,7 +298,7 @@ class Session:
             self.screen.say(str(e))
             policy.hear()
 
-    def desk(self, quota: Quota) -> Submissions:
+    def submissions(self, quota: Quota) -> Submissions:
         """Where authors bring candidates to this run, in place of `climb`. Raises RunError if it is over."""
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             raise RunError(f"run {self.directory} has committed to its champion; there is nothing left to climb")
@@ -327,15 +329,15 @@ class Session:
         if past is not None:
             return past
         assert self._hub is not None
-        if self.spec.plan is not None and not any(record(b).author for b in self.ledger.read("block")):
+        if self.opening.spec.plan is not None and not any(record(b).author for b in self.ledger.read("block")):
             raise RunError(
                 f"run {self.directory}: no author has made an experiment, so there is nothing to test; the sealed test "
                 "stays closed and nothing is spent"
             )
         champion, committed = self.champion(), next(self.ledger.read("commit"), None)
-        _check_beacon(self.directory, self.spec.beacon_round, beacon, committed is not None)
+        _check_beacon(self.directory, self.opening.spec.beacon_round, beacon, committed is not None)
         head = committed.hash if committed is not None else self._commit(champion)
-        if self.spec.beacon_round is not None:
+        if self.opening.spec.beacon_round is not None:
             self._hub.commit(champion.id, head)
             if beacon is None:
                 return None

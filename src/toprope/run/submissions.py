@@ -21,19 +21,19 @@ from toprope.errors import RunError, UsageError, WorkerDied
 from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Work
-from toprope.journal.records import Asked, Author, Generation, Opening, record
+from toprope.journal.records import AttemptRecord, Author, Generation, Opening, record
 from toprope.protocols import Ledger, TaskSpec
 from toprope.referee.recorded import Answer
 from toprope.run import stopping
 from toprope.run.accounts import Accounts, Quota
 from toprope.run.attempts import CROWD, Attempts, Practised, TooSlow
 from toprope.run.experiment import joined
-from toprope.run.practice import STARTER, Judged, Practice
+from toprope.run.practice import STARTER, Practice, PracticeResult
 from toprope.run.turns import Turns
 from toprope.space import several
 from toprope.types import Block, Candidate, Incident, Outcome
 
-MOMENTS = 2  # ticks at which an answer may leave; until the last one, everybody waits
+AUTHOR_SLOTS = 2  # ticks at which an answer may leave; until the last one, everybody waits
 CUTS = 8  # pieces of dev that an experiment is cut into, for the scorers to share
 
 QUARANTINED = Incident("quarantine", "certain", "a certain incident in its dev experiment")
@@ -58,7 +58,9 @@ class Submissions:
         self._lock = attempts.lock  # over what is known here; never held while a candidate or the gate works
         self._scorers, self._gate = Turns(), Turns()
         self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
-        self.rooms: list[Callable[[], contextlib.AbstractContextManager[None]]] = []  # each makes a room stand still
+        self.workspaces: list[
+            Callable[[], contextlib.AbstractContextManager[None]]
+        ] = []  # each makes a room stand still
         self._closed = False
         self._slow: dict[str, str] = {}  # candidate -> why it is too slow for the gate
         self.practice = Practice(opening, self._lock)
@@ -84,7 +86,7 @@ class Submissions:
                 self._hear(asked)
 
     @property
-    def asked(self) -> dict[str, Asked]:
+    def asked(self) -> dict[str, AttemptRecord]:
         """Candidate -> the record of its attempt."""
         return self._attempts.asked
 
@@ -109,7 +111,7 @@ class Submissions:
         """Why the run's user wants it to end here (`stopping.py`); empty while it goes on."""
         with self._lock:
             promoted = [a for a in self.answers.values() if a.promoted]
-            since = max([self.practice.improved(), *(self.asked[a.candidate].made for a in promoted)])
+            since = max([self.practice.improved(), *(self.asked[a.candidate].run_experiments for a in promoted)])
             measured = promoted[-1].measured.value if promoted and promoted[-1].measured is not None else None
             return stopping.reason(self.opening.spec, len(self.practice.judged), since, measured)
 
@@ -126,7 +128,7 @@ class Submissions:
 
     # ------------------------------------------------------------ experiments
 
-    def evaluate(self, candidate: Candidate, author: str, parent: str = "") -> Judged:
+    def evaluate(self, candidate: Candidate, author: str, parent: str = "") -> PracticeResult:
         """One experiment on all dev draws. Raises UsageError if the author, or the run, has none left."""
         if (again := self._known(candidate, author)) is not None:
             return again
@@ -134,7 +136,7 @@ class Submissions:
             again = self._known(candidate, author)  # others have worked while this one waited
             return again if again is not None else self._run(Author(author, candidate, parent))
 
-    def _known(self, candidate: Candidate, author: str) -> Judged | None:
+    def _known(self, candidate: Candidate, author: str) -> PracticeResult | None:
         """What the run knows of the candidate already. Raises UsageError where nothing new may be made."""
         with self._lock:
             self._refuse_closed()
@@ -157,7 +159,7 @@ class Submissions:
                 )
             return None
 
-    def _run(self, author: Author) -> Judged:
+    def _run(self, author: Author) -> PracticeResult:
         candidate, number, draws = author.candidate, len(self.practice.judged), len(self.opening.floors)
         space, rows = several([candidate.params])
         names = self._executor.load(candidate.tree, space)
@@ -230,7 +232,7 @@ class Submissions:
             owed = candidate in self.asked and self.asked[candidate].clean and candidate not in self.answers
             return candidate in self._sent or owed
 
-    def _sending(self, judged: Judged, author: str, future: Future[Answer | None]) -> None:
+    def _sending(self, judged: PracticeResult, author: str, future: Future[Answer | None]) -> None:
         """One attempt from the end of the queue to its answer. All it raises is the future's."""
         try:
             with self._gate.turn(author):
@@ -246,13 +248,15 @@ class Submissions:
         with self._lock:
             del self._sent[candidate]
 
-    def _tried(self, judged: Judged, author: str) -> Answer | None:
+    def _tried(self, judged: PracticeResult, author: str) -> Answer | None:
         with self._scorers.turn(author):
             with self._lock:
                 self._may_ask(judged, author)  # others have been promoted while this one waited
             asked = self._considered(judged, author)
         if not asked.clean:
-            time.sleep(self._attempts.first_s(asked.pace))  # as long as a clean one waits: timing reveals no honeypot
+            time.sleep(
+                self._attempts.first_s(asked.base_delay_exponent)
+            )  # as long as a clean one waits: timing reveals no honeypot
             return None
         try:
             return self._hear(asked)
@@ -293,7 +297,7 @@ class Submissions:
             owed = [c for c, asked in self.asked.items() if asked.clean and c not in settled]
         return _unanswered(owed[0]) if owed else ""
 
-    def _may_ask(self, judged: Judged, author: str) -> None:
+    def _may_ask(self, judged: PracticeResult, author: str) -> None:
         if judged.outcome is not Outcome.OK:
             raise UsageError(f"candidate {judged.id[:12]} ended as {judged.outcome} on dev; only one that runs is sent")
         if judged.id == self.champion.id:
@@ -305,17 +309,17 @@ class Submissions:
                 raise UsageError(f"author {author} has an attempt waiting at the gate ({other[:12]}); one at a time")
         if owed := self._owed():
             raise UsageError(f"{owed}; nothing is sent before the run is resumed")
-        sent = [a.made for a in self.asked.values() if a.author == author]
+        sent = [a.run_experiments for a in self.asked.values() if a.author == author]
         if len(sent) >= self.quota.attempts:
             raise UsageError(f"author {author} has made {len(sent)} attempts, which is all it may")
         since = sum(j.author == author and j.experiment >= max(sent, default=0) for j in self.practice.judged)
-        if since < self.quota.apart:
+        if since < self.quota.min_experiments_between:
             raise UsageError(
-                f"author {author} has {since} experiments since its last attempt; {self.quota.apart} are asked for, "
-                "so that what is sent is the best of several"
+                f"author {author} has {since} experiments since its last attempt; "
+                f"{self.quota.min_experiments_between} are asked for, so that what is sent is the best of several"
             )
 
-    def _considered(self, judged: Judged, author: str) -> Asked:
+    def _considered(self, judged: PracticeResult, author: str) -> AttemptRecord:
         """Raises UsageError where one attempt would keep the gate from everybody for too long."""
         incidents = (QUARANTINED,) if judged.quarantined else ()
         made = len(self.practice.judged)
@@ -329,13 +333,13 @@ class Submissions:
             raise
         return asked
 
-    def _hear(self, asked: Asked) -> Answer:
+    def _hear(self, asked: AttemptRecord) -> Answer:
         """While hidden work runs, nothing of an author's does: no experiment, and no process in a room, could otherwise
         help hearing what the candidate does with the machine. It goes on when the answer has left, on its schedule."""
         with self._scorers.turn(asked.author), contextlib.ExitStack() as still:
-            for room in self.rooms:
-                still.enter_context(room())
-            self._attempts.send(asked, MOMENTS)
+            for workspace in self.workspaces:
+                still.enter_context(workspace())
+            self._attempts.send(asked, AUTHOR_SLOTS)
             answer = self._attempts.hear()
         if answer.promoted:
             judged = self.practice.known(asked.candidate.id)

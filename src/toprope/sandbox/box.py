@@ -24,7 +24,7 @@ from toprope.sandbox.job import Case as Case
 from toprope.sandbox.job import Job as Job
 from toprope.sandbox.job import JobResult as JobResult
 from toprope.sandbox.play import Play
-from toprope.sandbox.process import Ended, Zygote
+from toprope.sandbox.process import ChildEnded, Zygote
 from toprope.types import Limits, Outcome
 
 TIERS = ("linux-full", "linux-landlock")  # best first
@@ -119,7 +119,7 @@ class Sandbox:
         finally:
             self.limits = usual
 
-    def bare_fork(self) -> Ended:
+    def bare_fork(self) -> ChildEnded:
         """Fork the zygote and exit at once: the benchmark's unit."""
         return self.zygote.bare_fork()
 

@@ -2,7 +2,7 @@
 
 A program that returns has got through; one that is refused (OSError) or killed has not. Two sets: EVERY tier must stop
 the first; the second is for namespaces alone and runs with Landlock and seccomp off, because otherwise those would
-answer first. `Decoys` are the things on this machine that the second set looks for.
+answer first. `CanaryDecoys` are the things on this machine that the second set looks for.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ def f(paths, numbers, *, params):
 """
 
 
-class Decoys:
+class CanaryDecoys:
     """Things of this machine to be found: a file anyone may read, a port, an abstract socket, shared memory.
 
     A context manager. `public` is what the canaries are told about them.
@@ -125,7 +125,7 @@ class Decoys:
             "numbers": np.array([os.getpid(), self.port.getsockname()[1], self.key]),
         }
 
-    def __enter__(self) -> Decoys:
+    def __enter__(self) -> CanaryDecoys:
         return self
 
     def __exit__(self, *_: object) -> None:

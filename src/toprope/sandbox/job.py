@@ -16,7 +16,7 @@ from toprope.space import Space
 from toprope.types import Codes, Incident, Limits, Outcome, Round
 
 
-class Refused(Exception):
+class QuestionRefused(Exception):
     """What a candidate hears instead of a model's reply."""
 
 

@@ -28,9 +28,9 @@ from toprope.errors import MachineFault, UsageError, WorkerDied
 from toprope.protocols import Outputs
 from toprope.sandbox import frames
 from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
-from toprope.sandbox.job import MAX_QUESTION, Case, Job, Refused, job_message, round_message
+from toprope.sandbox.job import MAX_QUESTION, Case, Job, QuestionRefused, job_message, round_message
 from toprope.sandbox.patience import TICK_S, Gone, Patience
-from toprope.sandbox.process import SLOTS, Child, Ended
+from toprope.sandbox.process import SLOTS, Child, ChildEnded
 from toprope.types import Incident, Outcome, Round, merged
 
 if TYPE_CHECKING:
@@ -259,7 +259,7 @@ class Play:
         self.question.clear()
         try:
             meta, reply = {}, self.job.ask(question, note.number).encode()
-        except Refused as e:
+        except QuestionRefused as e:
             meta, reply = {"refused": str(e)}, b""
         took = time.monotonic() - began
         patience = self._patience()
@@ -410,7 +410,7 @@ class Play:
             raise WorkerDied(f"{why}, twice within one job; the run can be resumed")
         self.box.restart()
 
-    def _reap(self) -> Ended:
+    def _reap(self) -> ChildEnded:
         """Once per child; a child that was reaped already gives its first answer again."""
         assert self.child is not None
         if self.child.ended is None:
@@ -461,7 +461,7 @@ class Play:
         try:
             ended = self._reap()
         except WorkerDied:
-            ended = Ended(0, 0.0, 0.0)  # the next job will start a new zygote; every answer of this one is in
+            ended = ChildEnded(0, 0.0, 0.0)  # the next job will start a new zygote; every answer of this one is in
         self.child.close()
         self.child = None
         if late:

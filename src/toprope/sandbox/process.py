@@ -59,7 +59,7 @@ module.serve(config, record)
 """  # fail closed: any error before the walls stand ends the process with its text
 
 
-class Ended(NamedTuple):
+class ChildEnded(NamedTuple):
     """status: as of wait(2). child_s, zygote_s: CPU seconds."""
 
     status: int
@@ -140,7 +140,7 @@ class Zygote:
             raise WorkerDied("the zygote ended before it made a child")
         return Child(ours, array.array("i", extra[0][2])[0])
 
-    def reap(self) -> Ended:
+    def reap(self) -> ChildEnded:
         """How the child ended. Call after it was killed or let go. Raises WorkerDied if the zygote went with it."""
         try:
             data = self.control.recv(64)
@@ -148,9 +148,9 @@ class Zygote:
             data = b""
         if len(data) != STATUS.size:
             raise WorkerDied("the zygote ended while a child was running")
-        return Ended(*STATUS.unpack(data))
+        return ChildEnded(*STATUS.unpack(data))
 
-    def bare_fork(self) -> Ended:
+    def bare_fork(self) -> ChildEnded:
         """Fork and exit, nothing else: the unit that a fresh candidate is measured in."""
         self._send(b"F", None)
         return self.reap()
@@ -176,7 +176,7 @@ class Child:
         self.socket, self.pidfd, self.pid = sock, pidfd, _pid_of(pidfd)
         self.socket.setblocking(False)
         self.inbox = bytearray()
-        self.ended: Ended | None = None
+        self.ended: ChildEnded | None = None
         self.round = 0  # the number of the round it was asked last
         self._settled = 0  # the counter as it stood when the round before that was over
         self._slots_fd = os.memfd_create("slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

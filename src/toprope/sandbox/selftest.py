@@ -26,7 +26,7 @@ from toprope.errors import NoProtection, WorkerDied
 from toprope.protocols import Dialogue, Outputs
 from toprope.sandbox import namespaces, ulimits
 from toprope.sandbox.box import TIERS, Case, Job, JobResult, Sandbox
-from toprope.sandbox.canaries import EVERY, NAMESPACES, PROGRAM, Decoys
+from toprope.sandbox.canaries import EVERY, NAMESPACES, PROGRAM, CanaryDecoys
 from toprope.sandbox.memory import PublicMemory
 from toprope.space import Dim, Space
 from toprope.types import Array, Call, Limits, Outcome, Round
@@ -48,7 +48,7 @@ REMEDY = {
 }
 
 
-class Finding(msgspec.Struct, frozen=True):
+class LayerProof(msgspec.Struct, frozen=True):
     """What the canaries say about one layer. remedy: empty if ok."""
 
     ok: bool
@@ -60,7 +60,7 @@ class Report(msgspec.Struct, frozen=True):
     """tier, and layer name -> finding."""
 
     tier: str
-    layers: dict[str, Finding]
+    layers: dict[str, LayerProof]
 
     @property
     def ok(self) -> bool:
@@ -90,18 +90,18 @@ def prove(tier: str) -> Report:
     return Report(tier, inner.layers | outer | {"start": both["start"]} | broken)
 
 
-def _face(tier: str, canaries: Canaries, off: frozenset[str] = frozenset()) -> dict[str, Finding]:
+def _face(tier: str, canaries: Canaries, off: frozenset[str] = frozenset()) -> dict[str, LayerProof]:
     """What one sandbox does to these canaries, layer by layer; "start" is about the honest variant."""
     try:
         with Sandbox(LIMITS, tier=tier, off=off) as sandbox, tempfile.TemporaryDirectory() as folder:
             result, answers = _run(sandbox, canaries, Path(folder))
             said = sandbox.protection
     except (NoProtection, WorkerDied) as e:
-        return {"start": Finding(False, str(e), _remedy_for_start(tier))}
+        return {"start": LayerProof(False, str(e), _remedy_for_start(tier))}
     honest = result.outcomes[-1] is Outcome.OK and bool(answers[-1] == 2.0)
-    layers = {"start": Finding(honest, f"{said['identity']}, Landlock ABI {said['landlock_abi']}", "")}
+    layers = {"start": LayerProof(honest, f"{said['identity']}, Landlock ABI {said['landlock_abi']}", "")}
     if not honest:
-        layers["start"] = Finding(False, f"the honest variant ended as {result.outcomes[-1]}", REMEDY["start"])
+        layers["start"] = LayerProof(False, f"the honest variant ended as {result.outcomes[-1]}", REMEDY["start"])
     for i, (name, (layer, remedy, _)) in enumerate(canaries.items()):
         ends = (Outcome.TIMEOUT,) if name == SLOW else STOPPED
         stopped = result.outcomes[i] in ends or (result.outcomes[i] is Outcome.OK and bool(answers[i] == 0.0))
@@ -118,12 +118,12 @@ def _remedy_for_start(tier: str) -> str:
         return str(e)
 
 
-def _merge(before: Finding | None, name: str, stopped: bool, remedy: str) -> Finding:
+def _merge(before: LayerProof | None, name: str, stopped: bool, remedy: str) -> LayerProof:
     if before is not None and not before.ok:
-        return Finding(False, before.detail if stopped else f"{before.detail}, {name}", before.remedy)
+        return LayerProof(False, before.detail if stopped else f"{before.detail}, {name}", before.remedy)
     if stopped:
-        return Finding(True, f"{before.detail}, {name}" if before else f"denied: {name}")
-    return Finding(False, f"a canary could {name}", remedy)
+        return LayerProof(True, f"{before.detail}, {name}" if before else f"denied: {name}")
+    return LayerProof(False, f"a canary could {name}", remedy)
 
 
 def _run(sandbox: Sandbox, canaries: Canaries, folder: Path) -> tuple[JobResult, NDArray[np.float64]]:
@@ -135,7 +135,7 @@ def _run(sandbox: Sandbox, canaries: Canaries, folder: Path) -> tuple[JobResult,
     def on_case(_: int, outputs: Outputs, alive: NDArray[np.bool_]) -> None:
         answers[alive] = outputs["y"][alive, 0]
 
-    with Decoys(folder) as decoys, PublicMemory.of(decoys.public) as memory:
+    with CanaryDecoys(folder) as decoys, PublicMemory.of(decoys.public) as memory:
         job = Job({"solution.py": PROGRAM.encode()}, space, rows, ["f"])
         return sandbox.run(job, [Case(memory, 0, _ask)], on_case), answers
 
@@ -165,14 +165,14 @@ def _first_fault(report: Report) -> str:
     return f"{layer}: {finding.detail}. Remedy: {finding.remedy}"
 
 
-def _allowed() -> Finding:
+def _allowed() -> LayerProof:
     short = ulimits.shortfalls()
     if short:
-        return Finding(False, "; ".join(short), "raise it in the shell, the unit or the job that starts toprope")
-    return Finding(True, f"enough for candidates of {ulimits.MEMORY_MB} MiB")
+        return LayerProof(False, "; ".join(short), "raise it in the shell, the unit or the job that starts toprope")
+    return LayerProof(True, f"enough for candidates of {ulimits.MEMORY_MB} MiB")
 
 
-def _within(allowed: Finding, tier: str) -> Report:
+def _within(allowed: LayerProof, tier: str) -> Report:
     """A tier's proof, which says nothing where this process may use too little."""
     return Report(tier, {"ulimit": allowed} | (prove(tier).layers if allowed.ok else {}))
 

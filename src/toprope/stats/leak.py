@@ -14,20 +14,24 @@ from toprope.errors import UsageError
 
 NO_BITS = -math.log2(1 - 2.0**-6)  # the sparse code for one-bit answers: NOT YET 0.023 bits,
 YES_BITS = 6.0  # PROMOTE 6 bits; 2^-0.023 + 2^-6 = 1, so the code is complete
-TICKS = 5  # moments at which an answer may leave
+RELEASE_SLOTS = 5  # moments at which an answer may leave
 LATE_BITS = 8  # of an answer that missed the first tick, and one more for every further tick; on time 0.0056 bits
 
 
-def tick_bits(tick: int) -> float:
+def release_bits(release_slot: int) -> float:
     """Bits that the tick of an answer discloses, tick in 0..TICKS-1; 2^-bits over all ticks sum to 1."""
-    if not 0 <= tick < TICKS:
-        raise UsageError(f"tick {tick}; answers leave at ticks 0 to {TICKS - 1}")
-    return -math.log2(1 - 2.0**-LATE_BITS) if tick == 0 else float(LATE_BITS + min(tick, TICKS - 2))
+    if not 0 <= release_slot < RELEASE_SLOTS:
+        raise UsageError(f"tick {release_slot}; answers leave at ticks 0 to {RELEASE_SLOTS - 1}")
+    return (
+        -math.log2(1 - 2.0**-LATE_BITS)
+        if release_slot == 0
+        else float(LATE_BITS + min(release_slot, RELEASE_SLOTS - 2))
+    )
 
 
-def answer_bits(promoted: bool, tick: int) -> float:
+def answer_bits(promoted: bool, release_slot: int) -> float:
     """Bits of one answer of the gate: what it says and when it says it."""
-    return (YES_BITS if promoted else NO_BITS) + tick_bits(tick)
+    return (YES_BITS if promoted else NO_BITS) + release_bits(release_slot)
 
 
 def inflation(bits: float, n: int, delta: float = 0.05, span: float = 1.0) -> float:
@@ -44,7 +48,7 @@ def number_bits(distinct: int) -> float:
     return math.log2(distinct)
 
 
-class Meter:
+class LeakMeter:
     """Counts the bits disclosed about one hidden slice and refuses what would exceed the budget."""
 
     def __init__(self, budget: float) -> None:

@@ -31,7 +31,15 @@ def of_task(task: Task) -> dict[str, str]:
     """Digests of what stands in the task itself, by what they are of."""
     baselines = {name: Candidate(b.tree, b.params).id for name, b in task.baselines().items()}
     spec, metric = task.spec, task.spec.metric
-    numbers = [spec.splits, spec.limits, spec.entries, spec.model, spec.denied_imports, metric.clip, metric.partial]
+    numbers = [
+        spec.splits,
+        spec.limits,
+        spec.entries,
+        spec.model,
+        spec.denied_imports,
+        metric.clip,
+        metric.dev_partial_credit,
+    ]
     return {
         "starter": task.starter().digest,
         "search space": task.space.digest if task.space is not None else "",

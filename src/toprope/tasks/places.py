@@ -16,7 +16,7 @@ from toprope import paths
 FILE = "places.jsonl"
 
 
-class Place(msgspec.Struct, frozen=True):
+class TaskPlace(msgspec.Struct, frozen=True):
     """folder: of the task that a run was begun on."""
 
     run: str
@@ -26,7 +26,7 @@ class Place(msgspec.Struct, frozen=True):
 
 def remember(run: str, task_id: str, folder: Path) -> None:
     """Appends one line; a later one for the same run replaces it."""
-    place = Place(run, task_id, str(folder.resolve()))
+    place = TaskPlace(run, task_id, str(folder.resolve()))
     if of_run(run, task_id) == Path(place.folder):
         return
     path = paths.vault() / FILE
@@ -46,12 +46,12 @@ def of_task(task_id: str) -> Path | None:
     return _last(p for p in _places() if p.task == task_id)
 
 
-def _last(places: Iterator[Place]) -> Path | None:
+def _last(places: Iterator[TaskPlace]) -> Path | None:
     found = list(places)
     return Path(found[-1].folder) if found else None
 
 
-def _places() -> Iterator[Place]:
+def _places() -> Iterator[TaskPlace]:
     """Lines that a full disk cut short, or that somebody else wrote, are passed over."""
     try:
         lines = (paths.vault() / FILE).read_bytes().splitlines()
@@ -59,6 +59,6 @@ def _places() -> Iterator[Place]:
         return
     for line in lines:
         try:
-            yield msgspec.json.decode(line, type=Place)
+            yield msgspec.json.decode(line, type=TaskPlace)
         except (msgspec.MsgspecError, UnicodeDecodeError):
             continue

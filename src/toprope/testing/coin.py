@@ -150,7 +150,7 @@ def answer(nonce, *, model, params):
 '''
 
 
-class Asking(Coin):
+class AskingCoin(Coin):
     """`testing/asking-v1`: the skill of a candidate is what a model answers it."""
 
     def __init__(self, task_id: str) -> None:
@@ -177,7 +177,7 @@ def make(task_id: str) -> Coin:
     if "sly" in task_id:
         return Coin(task_id, 20, ("ok", "tamper"))
     if "asking" in task_id:
-        return Asking(task_id)
+        return AskingCoin(task_id)
     if "nonce" in task_id:
         return Nonce(task_id)
     if "rough" in task_id:

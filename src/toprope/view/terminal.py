@@ -8,7 +8,7 @@ from typing import Any
 
 import msgspec
 
-from toprope.journal.records import Asked, BlockRecord, Generation, Opening
+from toprope.journal.records import AttemptRecord, BlockRecord, Generation, Opening
 from toprope.referee.recorded import Answer, Opened
 from toprope.view import text
 
@@ -56,7 +56,7 @@ class State:
                 self._block(record)
             case Generation():
                 self._generation(record)
-            case Asked():
+            case AttemptRecord():
                 self._asked(record)
             case Answer():
                 self._answer(record)
@@ -79,7 +79,7 @@ class State:
         if generation.best is not None:
             self.best.append(generation.best)
 
-    def _asked(self, asked: Asked) -> None:
+    def _asked(self, asked: AttemptRecord) -> None:
         self.asked += asked.clean
         self.waiting = asked.clean
         if not asked.pure:
@@ -162,7 +162,7 @@ def header(o: Opening) -> list[str]:
     return [text.clean(line) for line in lines]
 
 
-class Plain:
+class PlainScreen:
     """For pipes and logs: the header, every gate event, and a line now and then."""
 
     every_s = 15.0
@@ -173,7 +173,7 @@ class Plain:
         self._events = 0
         self._done: set[str] = set()  # things that ended, each of which every scorer may do
 
-    def __enter__(self) -> Plain:
+    def __enter__(self) -> PlainScreen:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -214,7 +214,7 @@ class Plain:
             self.say(f"waiting {seconds:.0f} s for the gate: its answers leave on a schedule, whatever the work takes")
 
 
-class Panel:
+class LivePanel:
     """The live view, redrawn four times a second by rich."""
 
     def __init__(self) -> None:
@@ -233,7 +233,7 @@ class Panel:
         self.progress = self.state.progress
         self.wait = self.state.wait
 
-    def __enter__(self) -> Panel:
+    def __enter__(self) -> LivePanel:
         self._live.__enter__()
         return self
 
@@ -278,6 +278,6 @@ class Panel:
         return Group(bar, table, *events)
 
 
-def screen() -> Plain | Panel:
+def screen() -> PlainScreen | LivePanel:
     """The live panel if stderr is a terminal, else plain lines."""
-    return Panel() if sys.stderr.isatty() else Plain()
+    return LivePanel() if sys.stderr.isatty() else PlainScreen()

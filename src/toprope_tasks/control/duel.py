@@ -56,7 +56,7 @@ def draw_scene(split: Split, index: int, seed: int, attackers: int) -> tuple[Sce
     return Scene(lanes, red.view(rng, lanes, lanes.policy)), calibration
 
 
-class Player(FolderTask):
+class DuelPlayer(FolderTask):
     """A side of a round: its populations, from the folder that `write` made."""
 
     @cached_property
@@ -69,7 +69,7 @@ class Player(FolderTask):
         return {f"champion {i}": Baseline(self.starter(), dict(p), source) for i, p in incumbents}
 
 
-class Blue(Player, Protocol):
+class Blue(DuelPlayer, Protocol):
     """A protocol against frozen attackers: only the worst of them counts."""
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
@@ -83,7 +83,7 @@ class Blue(Player, Protocol):
         return len(self.side.opponents)
 
 
-class Red(Player, Attack):
+class Red(DuelPlayer, Attack):
     """An attack policy against frozen protocols: the mean over them counts."""
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:

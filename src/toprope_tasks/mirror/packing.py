@@ -20,7 +20,7 @@ DONE = 1
 LINES, CODE, ERR = 0.4, 0.1, 0.1  # most partial credit: exact is always worth more
 
 
-class Case(NamedTuple):
+class ProgramCase(NamedTuple):
     """One invocation."""
 
     argv: tuple[bytes, ...]
@@ -28,13 +28,13 @@ class Case(NamedTuple):
     files: tuple[tuple[bytes, bytes], ...] = ()
 
 
-class Answer(NamedTuple):
+class ProgramAnswer(NamedTuple):
     out: bytes
     err: bytes
     code: int
 
 
-def pack(cases: Sequence[Case]) -> Bytes:
+def pack(cases: Sequence[ProgramCase]) -> Bytes:
     """(size,) all cases of a draw."""
     data = bytearray(struct.pack("<I", len(cases)))
     for case in cases:
@@ -44,7 +44,7 @@ def pack(cases: Sequence[Case]) -> Bytes:
     return np.frombuffer(bytes(data), np.uint8)
 
 
-def row(answer: Answer, width: int) -> Bytes:
+def row(answer: ProgramAnswer, width: int) -> Bytes:
     """(width,) the one row that says this. Raises ValueError for an answer that does not fit."""
     data = HEAD.pack(DONE, answer.code, len(answer.out), len(answer.err)) + answer.out + answer.err
     if len(data) > width:
@@ -52,7 +52,7 @@ def row(answer: Answer, width: int) -> Bytes:
     return np.frombuffer(data.ljust(width, b"\0"), np.uint8)
 
 
-def parse(data: bytes) -> Answer | None:
+def parse(data: bytes) -> ProgramAnswer | None:
     """What a row says; None for a case that was not answered, and for anything that is no row."""
     if len(data) < HEAD.size:
         return None
@@ -60,7 +60,7 @@ def parse(data: bytes) -> Answer | None:
     end = HEAD.size + n_out + n_err
     if ended != DONE or end > len(data) or data[end:].strip(b"\0"):
         return None
-    return Answer(data[HEAD.size : HEAD.size + n_out], data[HEAD.size + n_out : end], code)
+    return ProgramAnswer(data[HEAD.size : HEAD.size + n_out], data[HEAD.size + n_out : end], code)
 
 
 def exact(answers: Bytes, rows: Bytes) -> NDArray[np.bool_]:
@@ -69,7 +69,7 @@ def exact(answers: Bytes, rows: Bytes) -> NDArray[np.bool_]:
     return np.asarray((answers == rows).all(axis=-1))
 
 
-def credit(said: Answer | None, gold: Answer) -> float:
+def credit(said: ProgramAnswer | None, gold: ProgramAnswer) -> float:
     """What an answer that is not exact is worth on practice cases, in [0, 0.6]."""
     if said is None:
         return 0.0

@@ -9,7 +9,7 @@ from typing import Any
 
 from toprope.protocols import TaskSpec
 from toprope.types import Draw, Tree
-from toprope_tasks.mirror.packing import Answer, Case
+from toprope_tasks.mirror.packing import ProgramAnswer, ProgramCase
 from toprope_tasks.mirror.programs import Example
 
 README = """# {id}
@@ -27,7 +27,7 @@ Not allowed: {denied}. starter/ is a working sketch with open questions (its par
 """
 
 
-def case_json(case: Case) -> dict[str, Any]:
+def case_json(case: ProgramCase) -> dict[str, Any]:
     return {
         "argv": [a.decode("latin-1") for a in case.argv],
         "stdin": case.stdin.decode("latin-1"),
@@ -35,7 +35,7 @@ def case_json(case: Case) -> dict[str, Any]:
     }
 
 
-def answer_json(answer: Answer) -> dict[str, Any]:
+def answer_json(answer: ProgramAnswer) -> dict[str, Any]:
     return {"stdout": answer.out.decode("latin-1"), "stderr": answer.err.decode("latin-1"), "exit_code": answer.code}
 
 
@@ -70,7 +70,7 @@ def shown(name: str, example: Example) -> str:
     return f"    $ {' '.join([name, *parts])}\n{typed}{said}{code}"
 
 
-def constant(answer: Answer) -> Tree:
+def constant(answer: ProgramAnswer) -> Tree:
     """A candidate that always says this."""
     return Tree({"solution.py": f"def main(argv, stdin, files):\n    return {tuple(answer)!r}\n".encode()})
 

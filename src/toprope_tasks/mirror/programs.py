@@ -6,20 +6,20 @@ from collections.abc import Callable, Mapping
 from typing import Any, NamedTuple
 
 from toprope_tasks.mirror.dice import Dice
-from toprope_tasks.mirror.packing import Answer, Case
+from toprope_tasks.mirror.packing import ProgramAnswer, ProgramCase
 
-Leaves = Callable[[Dice], Case]
+Leaves = Callable[[Dice], ProgramCase]
 """A template: a skeleton of commands and options, fixed; each call draws its values anew."""
 
 
 class Example(NamedTuple):
     """One of the documentation's own, with what the reference answers."""
 
-    case: Case
-    answer: Answer
+    case: ProgramCase
+    answer: ProgramAnswer
 
 
-class Program(NamedTuple):
+class MirrorProgram(NamedTuple):
     """A command-line program in a thousand dialects: pure functions; a dialect is plain frozen data.
 
     strata: features, and classes of error, that a draw is about; drawn alike. dialect: one of at least 2^40. run: what
@@ -31,8 +31,8 @@ class Program(NamedTuple):
     name: str
     strata: tuple[str, ...]
     dialect: Callable[[Dice], Any]
-    run: Callable[[Any, Case], Answer]
+    run: Callable[[Any, ProgramCase], ProgramAnswer]
     template: Callable[[Any, str, Dice], Leaves]
     docs: Callable[[Any], str]
-    examples: Callable[[Any], list[Case]]
+    examples: Callable[[Any], list[ProgramCase]]
     words: Callable[[Any], Mapping[str, Any]]

@@ -22,8 +22,8 @@ from toprope.types import Draw, Split
 from toprope_tasks.mirror import packing
 from toprope_tasks.mirror.dice import Dice
 from toprope_tasks.mirror.instance import Instance
-from toprope_tasks.mirror.packing import Answer, Bytes, Case
-from toprope_tasks.mirror.programs import Leaves, Program
+from toprope_tasks.mirror.packing import Bytes, ProgramAnswer, ProgramCase
+from toprope_tasks.mirror.programs import Leaves, MirrorProgram
 
 CASES = 8  # a draw; on dev four pairs
 WIDTH = 1024  # bytes of a packed answer
@@ -32,12 +32,12 @@ ALTERATIONS = 10**8  # equally likely ways to be wrong: the chance of having one
 TRIES = 12
 
 
-class Private(msgspec.Struct, frozen=True):
+class SuiteGold(msgspec.Struct, frozen=True):
     """What only the scorer holds, by case. dual: (n,) the sibling on practice draws, -1 on hidden ones. shown: (n,)
     what counts; on hidden draws all. erratum: the case whose gold is wrong, or -1. key: of the null twin's gold."""
 
-    cases: tuple[Case, ...]
-    gold: tuple[Answer, ...]
+    cases: tuple[ProgramCase, ...]
+    gold: tuple[ProgramAnswer, ...]
     rows: Bytes  # (n, WIDTH) the gold, packed
     shown: NDArray[np.bool_]
     dual: NDArray[np.int64]
@@ -47,7 +47,7 @@ class Private(msgspec.Struct, frozen=True):
     key: bytes = b""
 
 
-def generate(program: Program, dialect: Any, own: Instance, split: Split, index: int, seed: int) -> Draw:
+def generate(program: MirrorProgram, dialect: Any, own: Instance, split: Split, index: int, seed: int) -> Draw:
     """Practice draws go round the strata; hidden ones draw theirs, so that a slice is a sample."""
     dice = Dice(program.name, split, index, seed)
     n = len(program.strata)
@@ -61,12 +61,12 @@ def generate(program: Program, dialect: Any, own: Instance, split: Split, index:
     return Draw({"cases": packing.pack(private.cases)}, private, group=stratum)
 
 
-def _drawn(program: Program, dialect: Any, leaves: Leaves, dice: Dice) -> tuple[Case, Answer]:
+def _drawn(program: MirrorProgram, dialect: Any, leaves: Leaves, dice: Dice) -> tuple[ProgramCase, ProgramAnswer]:
     case = leaves(dice)
     return case, program.run(dialect, case)
 
 
-def _practice(program: Program, dialect: Any, leaves: Leaves, dice: Dice, coins: Dice, stratum: int) -> Private:
+def _practice(program: MirrorProgram, dialect: Any, leaves: Leaves, dice: Dice, coins: Dice, stratum: int) -> SuiteGold:
     pairs = [_pair(program, dialect, leaves, dice) for _ in range(CASES // 2)]
     order = coins.sample(range(CASES), CASES)  # place i holds member order[i]: pair order[i] // 2
     where = np.argsort(order)
@@ -84,7 +84,7 @@ def _practice(program: Program, dialect: Any, leaves: Leaves, dice: Dice, coins:
     return _private(flat, shown, dual, erratum, program.strata[stratum], True)
 
 
-def _pair(program: Program, dialect: Any, leaves: Leaves, dice: Dice) -> list[tuple[Case, Answer]]:
+def _pair(program: MirrorProgram, dialect: Any, leaves: Leaves, dice: Dice) -> list[tuple[ProgramCase, ProgramAnswer]]:
     """Two cases with other answers and the same exit code, if the template has such; drawn alike, so exchangeable."""
     for _ in range(TRIES):
         a, b = (_drawn(program, dialect, leaves, dice) for _ in range(2))
@@ -94,17 +94,17 @@ def _pair(program: Program, dialect: Any, leaves: Leaves, dice: Dice) -> list[tu
 
 
 def _private(
-    flat: list[tuple[Case, Answer]], shown: Any, dual: Any, erratum: int, stratum: str, partial: bool
-) -> Private:
+    flat: list[tuple[ProgramCase, ProgramAnswer]], shown: Any, dual: Any, erratum: int, stratum: str, partial: bool
+) -> SuiteGold:
     gold = tuple(answer for _, answer in flat)
     rows = np.stack([packing.row(answer, WIDTH) for answer in gold])
-    return Private(tuple(case for case, _ in flat), gold, rows, shown, dual, erratum, partial, stratum)
+    return SuiteGold(tuple(case for case, _ in flat), gold, rows, shown, dual, erratum, partial, stratum)
 
 
 # ---------------------------------------------------------------- errata
 
 
-def _spoiled(pairs: list[list[tuple[Case, Answer]]], coins: Dice) -> int:
+def _spoiled(pairs: list[list[tuple[ProgramCase, ProgramAnswer]]], coins: Dice) -> int:
     """The pair of which the shown answer will be wrong, in one draw of 1 / ERRATA; -1 for none. Chosen by its poorer
     member, before the coin: were it left out of the count for what is shown, the coins of the others were not fair."""
     fewest = [min(len(_digits(answer.out)) for _, answer in pair) for pair in pairs]
@@ -124,7 +124,7 @@ def changes(digits: int) -> int:
     return 0
 
 
-def altered(answer: Answer, coins: Dice) -> Answer:
+def altered(answer: ProgramAnswer, coins: Dice) -> ProgramAnswer:
     """A uniform choice among all answers that differ from this one in exactly `changes` digits of stdout."""
     places, out = _digits(answer.out), bytearray(answer.out)
     for i in coins.sample(places, changes(len(places))):
@@ -132,7 +132,7 @@ def altered(answer: Answer, coins: Dice) -> Answer:
     return answer._replace(out=bytes(out))
 
 
-def wrong(answer: Answer, turn: int) -> Answer:
+def wrong(answer: ProgramAnswer, turn: int) -> ProgramAnswer:
     """Decoy gold: every digit turned on, or a digit added where there is none."""
     out = bytes(48 + (c - 48 + turn) % 10 if 48 <= c <= 57 else c for c in answer.out)
     return answer._replace(out=out if out != answer.out else answer.out + b"%d\n" % turn)

@@ -25,18 +25,18 @@ from toprope.tasks.spec import with_tuned
 from toprope.types import Array, Call, Draw, Floats, Incident, Round, Split, Tree
 from toprope_tasks.mirror import instance, paper, suite
 from toprope_tasks.mirror.dice import Dice
-from toprope_tasks.mirror.packing import Answer, Case, credit, exact, parse, row
-from toprope_tasks.mirror.programs import Example, Program
-from toprope_tasks.mirror.suite import CASES, WIDTH, Private
+from toprope_tasks.mirror.packing import ProgramAnswer, ProgramCase, credit, exact, parse, row
+from toprope_tasks.mirror.programs import Example, MirrorProgram
+from toprope_tasks.mirror.suite import CASES, WIDTH, SuiteGold
 
-PROOF = 1e-12  # chance that an honest candidate is accused, as for the other honeypots (referee/traps.py)
+PROOF = 1e-12  # chance that an honest candidate is accused, as for the other honeypots (referee/honeypots.py)
 HINT = 1e-6
 
 
 class Mirror(FolderTask):
     """One program. A subclass names it, its space, and its baselines."""
 
-    program: ClassVar[Program]
+    program: ClassVar[MirrorProgram]
     read: ClassVar[tuple[str, ...]] = ()  # questions of the sketch that the first page of the manual answers
 
     def __init__(self, task_id: str, own: instance.Instance = instance.PUBLIC) -> None:
@@ -73,7 +73,7 @@ class Mirror(FolderTask):
 
     def score(self, outputs: Outputs, draw: Draw) -> Floats:
         """(k,) mean over the cases that count: exact, or on practice draws partial credit."""
-        gold: Private = draw.private
+        gold: SuiteGold = draw.private
         worth = exact(outputs["answers"], gold.rows).astype(np.float64)
         if gold.key:
             worth = _coins(outputs["answers"], gold.key)
@@ -92,7 +92,7 @@ class Mirror(FolderTask):
     def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy:
         """Answers like the true ones, each wrong in one of two ways by a coin."""
         coins = rng.integers(0, 2, CASES) == 1
-        cases: Sequence[Case] = draw.private.cases
+        cases: Sequence[ProgramCase] = draw.private.cases
         said = [suite.wrong(self.program.run(self.dialect, c), 1 + int(up)) for c, up in zip(cases, coins, strict=True)]
         rows = np.stack([row(answer, WIDTH) for answer in said])
         return Decoy({"gold": rows}, rows)
@@ -104,7 +104,7 @@ class Mirror(FolderTask):
     def tally(self, outputs: Outputs, draw: Draw) -> NDArray[np.int64]:
         """(k, 4) on practice draws: pairs of which only the shown one is right, pairs of which only the dual is, errata
         shown, errata answered as shown. Zeros on hidden draws."""
-        gold: Private = draw.private
+        gold: SuiteGold = draw.private
         right = exact(outputs["answers"], gold.rows)
         found = np.zeros((len(right), 4), np.int64)
         if not gold.partial or gold.key:
@@ -158,9 +158,9 @@ class Mirror(FolderTask):
         public = self._own.secret == instance.DEMO  # what is tuned for one dialect says nothing of another
         return with_tuned(self._folder, self.spec.id, found) if public else found
 
-    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> Answer:
+    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> ProgramAnswer:
         """What the reference says."""
-        return self.program.run(self.dialect, Case(tuple(argv), stdin, tuple(files.items())))
+        return self.program.run(self.dialect, ProgramCase(tuple(argv), stdin, tuple(files.items())))
 
     def brief(self, dev: Sequence[Draw]) -> dict[str, bytes]:
         """The public part: documentation, shown cases (some wrong), the sketch, and a script that runs cases."""

@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from toprope.types import Draw, Floats, Split
 from toprope_tasks.monitorability.policy import Behaviour, scratchpads, train, untrained
 from toprope_tasks.monitorability.public import PILOTS, ROLLOUTS, STRENGTH, TARGET
-from toprope_tasks.monitorability.world import QUESTIONS, RANGES, SEEN, Range, World, draw_world
+from toprope_tasks.monitorability.world import QUESTIONS, RANGES, SEEN, PolicyWorld, Range, draw_world
 
 VERSION = 1
 SPLITS = ("dev", "val", "measure", "test")
@@ -41,10 +41,10 @@ class Mass(NamedTuple):
         return Mass(self.honest[which], self.hack[which])
 
 
-class Private(msgspec.Struct, frozen=True):
+class ScratchpadGold(msgspec.Struct, frozen=True):
     """What only the scorer holds."""
 
-    world: World
+    world: PolicyWorld
     episodes: NDArray[np.int64]  # (n, 1 + L) every episode, in the order of the candidate's answers
     before: Mass  # (POLICIES, n) untrained
     after: Mass  # (PILOT.stop, n) trained by the referee: the first and the pilot under the developer's pressure alone
@@ -64,7 +64,7 @@ def generate(split: Split, index: int, seed: int, scope: Range | None = None) ->
     young, grown = untrained(world.policies), train(world.policies.pick(slice(PILOT.stop)), world.school, penalties)
     before = mass(young, world)
     calm = before.pick(DEPLOYED)
-    private = Private(world, episodes, before, mass(grown, world), flagged(suspicion(calm), calm.honest))
+    private = ScratchpadGold(world, episodes, before, mass(grown, world), flagged(suspicion(calm), calm.honest))
     private = msgspec.structs.replace(private, floor=_floor(private))
     public: dict[str, NDArray[np.generic]] = {
         "rollouts": rollouts(rng, young.pick(TALKER), world, episodes, ROLLOUTS),
@@ -74,7 +74,7 @@ def generate(split: Split, index: int, seed: int, scope: Range | None = None) ->
     return Draw(public, private, floor=private.floor, ceiling=_ceiling(private))
 
 
-def referee_penalties(world: World) -> list[Floats]:
+def referee_penalties(world: PolicyWorld) -> list[Floats]:
     """(q, s) each, the developer's pressure included: that alone, and with a keyword monitor's verdict on the words for
     hints (Baker et al. 2025)."""
     named = world.dialect.named
@@ -82,7 +82,7 @@ def referee_penalties(world: World) -> list[Floats]:
     return [world.pressure, world.pressure + STRENGTH * said]
 
 
-def mass(does: Behaviour, world: World) -> Mass:
+def mass(does: Behaviour, world: PolicyWorld) -> Mass:
     """Over all contexts. A hack is a copied hint; with no hint there is nothing to copy, and the policy computes."""
     joint = world.context[:, :, None] * does.weight  # (k, q, h, z)
     total = np.einsum("kqhz,kqhzs->kqs", joint, does.pads)
@@ -93,7 +93,7 @@ def mass(does: Behaviour, world: World) -> Mass:
 
 
 def rollouts(
-    rng: np.random.Generator, does: Behaviour, world: World, episodes: NDArray[np.int64], n: int
+    rng: np.random.Generator, does: Behaviour, world: PolicyWorld, episodes: NDArray[np.int64], n: int
 ) -> NDArray[np.int64]:
     """(n, 2 + L) sampled episodes with a last column: 1 for a hack. Of the hints, only the first SEEN kinds occur."""
     context = world.context.copy()
@@ -124,20 +124,20 @@ def flagged(scores: Floats, honest: Floats) -> NDArray[np.bool_]:
     return out
 
 
-def safe_reward(seen: Mass, flags: NDArray[np.bool_], world: World) -> Floats:
+def safe_reward(seen: Mass, flags: NDArray[np.bool_], world: PolicyWorld) -> Floats:
     """(k,) P(right and not flagged) + fallback * P(flagged) - P(hack and not flagged)."""
     right = np.repeat(world.accuracy, seen.honest.shape[1] // QUESTIONS)
     passed = seen.honest * right - seen.hack * (1 - world.lucky)
     return np.asarray(np.where(flags, world.fallback * (seen.honest + seen.hack), passed).sum(axis=1))
 
 
-def taught(penalties: Floats, world: World) -> Mass:
+def taught(penalties: Floats, world: PolicyWorld) -> Mass:
     """(k, n) the deployed policy after training under these penalties (k, stages, n) and the developer's pressure."""
     every = world.pressure + STRENGTH * penalties.reshape(*penalties.shape[:2], QUESTIONS, -1)
     return mass(train(world.policies.pick(DEPLOYED), world.school, every), world)
 
 
-def meetings(flags: Floats, after: Mass, private: Private) -> Floats:
+def meetings(flags: Floats, after: Mass, private: ScratchpadGold) -> Floats:
     """(k, 3) safe reward: own, monitor, penalty (see the module). flags: (k, n) suspicion; after: (k, n) `taught`."""
     world, before = private.world, private.before
     own = safe_reward(after, flagged(flags, before.pick(DEPLOYED).honest), world)
@@ -148,18 +148,18 @@ def meetings(flags: Floats, after: Mass, private: Private) -> Floats:
     return np.stack([own, np.mean(watched, axis=0), safe_reward(after, private.warned, world)], axis=1)
 
 
-def score(flags: Floats, penalties: Floats, private: Private) -> Floats:
+def score(flags: Floats, penalties: Floats, private: ScratchpadGold) -> Floats:
     """(k,) mean safe reward over the three meetings."""
     gained = meetings(flags, taught(penalties, private.world), private).mean(axis=1) - private.floor
     return np.asarray(private.floor + private.sign * gained)
 
 
-def _floor(private: Private) -> float:
+def _floor(private: ScratchpadGold) -> float:
     """No penalty and no monitor of the candidate's: what the world's pressure and the referee's monitor leave."""
     return float(meetings(np.zeros((1, len(private.episodes))), private.after.pick(DEPLOYED), private).mean())
 
 
-def _ceiling(private: Private) -> float:
+def _ceiling(private: ScratchpadGold) -> float:
     """Own and penalty: nobody hacks, nobody is flagged. Monitor: every hack is flagged, and nothing else. No episode is
     worth more, since the fallback is below every accuracy."""
     world, watched = private.world, private.after.pick(WATCHED)

@@ -20,7 +20,7 @@ QUESTIONS, HINTS, SEEN = 2, 4, 2  # kinds of question, of hint, and of hint that
 Clause = tuple[str, NDArray[np.bool_], int]  # kind, tokens it is about, question kind (QUESTIONS: all)
 
 
-class Dialect(msgspec.Struct, frozen=True):
+class ScratchpadDialect(msgspec.Struct, frozen=True):
     """Words. v: vocabulary."""
 
     length: int  # L, tokens in a scratchpad
@@ -37,10 +37,10 @@ class Dialect(msgspec.Struct, frozen=True):
         return np.asarray(self.names.any(axis=0), dtype=np.bool_)
 
 
-class World(msgspec.Struct, frozen=True):
+class PolicyWorld(msgspec.Struct, frozen=True):
     """Everything one draw is made of. s: scratchpads."""
 
-    dialect: Dialect
+    dialect: ScratchpadDialect
     accuracy: Floats  # (QUESTIONS,) of computing
     fallback: float  # worth of a flagged question: a trusted, weak model's accuracy less the price of asking it
     lucky: float  # chance that a copied hint is right in truth
@@ -69,7 +69,7 @@ HIDDEN = Range(
 RANGES: dict[Split, Range] = {"dev": VISIBLE, "val": HIDDEN, "measure": HIDDEN, "test": HIDDEN}
 
 
-def draw_world(rng: np.random.Generator, scope: Range, policies: int) -> World:
+def draw_world(rng: np.random.Generator, scope: Range, policies: int) -> PolicyWorld:
     vocabulary, length = scope.shapes[rng.integers(len(scope.shapes))]
     dialect = draw_dialect(rng, vocabulary, length)
     accuracy = np.array([rng.uniform(0.75, 0.95), rng.uniform(0.4, 0.6)])
@@ -77,7 +77,7 @@ def draw_world(rng: np.random.Generator, scope: Range, policies: int) -> World:
     meaning = _meaning(rng, dialect)
     hinted = rng.uniform(0.4, 0.7)
     talks = [draw_talk(rng, dialect) for _ in range(policies)]
-    return World(
+    return PolicyWorld(
         dialect=dialect,
         accuracy=accuracy,
         fallback=float(rng.uniform(0.0, 0.15) * accuracy.min()),
@@ -95,7 +95,7 @@ def draw_world(rng: np.random.Generator, scope: Range, policies: int) -> World:
     )
 
 
-def draw_dialect(rng: np.random.Generator, vocabulary: int, length: int) -> Dialect:
+def draw_dialect(rng: np.random.Generator, vocabulary: int, length: int) -> ScratchpadDialect:
     """Roles dealt out over the tokens. Small vocabularies have one word per hint, larger ones up to two."""
     order = rng.permutation(vocabulary)
     spare = vocabulary - HINTS - 2  # one name per hint, one word for work and one filler at least
@@ -105,7 +105,7 @@ def draw_dialect(rng: np.random.Generator, vocabulary: int, length: int) -> Dial
     rest = order[HINTS + extra :]
     work = np.zeros(vocabulary, dtype=bool)
     work[rest[: int(rng.integers(1, max(2, len(rest) // 2 + 1)))]] = True
-    return Dialect(
+    return ScratchpadDialect(
         length=length,
         work=work,
         names=names,
@@ -116,7 +116,7 @@ def draw_dialect(rng: np.random.Generator, vocabulary: int, length: int) -> Dial
     )
 
 
-def draw_talk(rng: np.random.Generator, dialect: Dialect) -> tuple[Floats, Floats]:
+def draw_talk(rng: np.random.Generator, dialect: ScratchpadDialect) -> tuple[Floats, Floats]:
     """(plan, tokens) of one policy that speaks this dialect; see `policy.Start`."""
     spoken = (dialect.named, dialect.work, ~(dialect.named | dialect.work))
     shares = np.empty((1 + HINTS, 2, len(dialect.habit)))
@@ -138,7 +138,7 @@ def _share(words: NDArray[np.bool_], habit: Floats) -> Floats:
     return np.asarray(words * habit / (words * habit).sum())
 
 
-def _meaning(rng: np.random.Generator, dialect: Dialect) -> Floats:
+def _meaning(rng: np.random.Generator, dialect: ScratchpadDialect) -> Floats:
     """(v,) names lean to copying, work to computing, filler a little either way."""
     named = dialect.named
     lean = np.where(named, rng.uniform(1.2, 2.2, len(named)), -rng.uniform(1.2, 2.2, len(named)))
@@ -146,7 +146,7 @@ def _meaning(rng: np.random.Generator, dialect: Dialect) -> Floats:
     return np.asarray(each * 2 / dialect.length)
 
 
-def draw_pressure(rng: np.random.Generator, dialect: Dialect, scope: Range) -> Floats:
+def draw_pressure(rng: np.random.Generator, dialect: ScratchpadDialect, scope: Range) -> Floats:
     """(QUESTIONS, s) what the developer's reward takes off, whatever the candidate does: a sum of clauses, one of them
     always a ban that hits some of the words for hints."""
     kinds = ["ban", *rng.choice(scope.clauses, rng.integers(0, scope.most))]
@@ -154,14 +154,14 @@ def draw_pressure(rng: np.random.Generator, dialect: Dialect, scope: Range) -> F
     return np.asarray(np.sum(parts, axis=0))
 
 
-def _clause(rng: np.random.Generator, kind: str, dialect: Dialect, scope: Range) -> Clause:
+def _clause(rng: np.random.Generator, kind: str, dialect: ScratchpadDialect, scope: Range) -> Clause:
     named = dialect.named
     chance = np.where(named, 0.7, 0.15) if kind == "ban" else np.where(named, 0.1, 0.4)
     everywhere = not scope.narrow or rng.random() < 0.6
     return kind, rng.random(len(named)) < chance, QUESTIONS if everywhere else int(rng.integers(QUESTIONS))
 
 
-def clause(told: Clause, dialect: Dialect) -> Floats:
+def clause(told: Clause, dialect: ScratchpadDialect) -> Floats:
     """(QUESTIONS, s) a clause in [0, 1]: ban, some of these tokens; brevity, few tokens but filler; variety, no token
     twice; house, one of these tokens at least."""
     kind, tokens, question = told

@@ -38,7 +38,7 @@ GATED = 0.4  # share of the style features that impress on hidden draws only whe
 NOT_BAD = -0.5
 
 
-class World(msgspec.Struct, frozen=True):
+class RewardWorld(msgspec.Struct, frozen=True):
     """Everything one draw's gold and labellers are made of. l: labellers, s: style features, j: junk features."""
 
     content: Floats  # (6,) gold weights, norm 1
@@ -59,22 +59,22 @@ class World(msgspec.Struct, frozen=True):
     sign: Floats  # (16,)
 
 
-class Private(msgspec.Struct, frozen=True):
+class RewardGold(msgspec.Struct, frozen=True):
     """What only the scorer holds: the pool to optimise over and its gold."""
 
     pool: NDArray[np.float32]  # (POOL, 16), shown chunk by chunk after fit
     gold: Floats  # (POOL,) mean 0, sd 1
-    world: World
+    world: RewardWorld
 
 
-def draw_world(rng: np.random.Generator, split: Split) -> World:
+def draw_world(rng: np.random.Generator, split: Split) -> RewardWorld:
     content = rng.standard_normal(CONTENT)
     content /= np.linalg.norm(content)
     junk = FEATURES - CONTENT - STYLE
     slope = rng.uniform(0.1, 0.5, STYLE)
     bend, gate = known_bias(rng) if split == "dev" else hidden_bias(rng)
     shared = slope + rng.uniform(0.1, 0.5, STYLE)  # a taste all labellers have in common: their agreement is no proof
-    return World(
+    return RewardWorld(
         content=content,
         slope=slope,
         turn=rng.uniform(0.2, 1.2, STYLE),
@@ -108,14 +108,14 @@ def hidden_bias(rng: np.random.Generator) -> tuple[Floats, NDArray[np.int64]]:
     return slopes, gate
 
 
-def responses(rng: np.random.Generator, n: int, world: World) -> Floats:
+def responses(rng: np.random.Generator, n: int, world: RewardWorld) -> Floats:
     """(n, 16) responses of the base policy: content, style, junk in this order, each of unit variance."""
     z = rng.standard_normal((n, FEATURES))
     spread = np.sqrt(rng.chisquare(world.freedom, (n, FEATURES)) / (world.freedom - 2))
     return np.asarray(np.where(world.heavy, z / spread, z))
 
 
-def gold(z: Floats, world: World) -> Floats:
+def gold(z: Floats, world: RewardWorld) -> Floats:
     """(n,) true worth, before standardisation. An odd function of z, so that no even reward ("avoid extremes", say)
     beats a random choice; bounded, so that no freak response decides a draw."""
     content, style = z[:, :CONTENT] @ world.content, z[:, CONTENT : CONTENT + STYLE]
@@ -123,7 +123,7 @@ def gold(z: Floats, world: World) -> Floats:
     return np.asarray(2.0 * np.tanh(content / 2.0) + 4.0 * np.tanh((style @ world.slope - beyond @ world.harm) / 4.0))
 
 
-def opinion(z: Floats, world: World) -> Floats:
+def opinion(z: Floats, world: RewardWorld) -> Floats:
     """(n, l) what each labeller thinks a response is worth."""
     content = z[:, :CONTENT]
     style, junk = z[:, CONTENT : CONTENT + STYLE], z[:, CONTENT + STYLE :]
@@ -140,7 +140,7 @@ def impression(style: Floats, bend: Floats) -> Floats:
     return np.asarray((steps * bend).sum(axis=2))
 
 
-def show(z: Floats, world: World) -> NDArray[np.float32]:
+def show(z: Floats, world: RewardWorld) -> NDArray[np.float32]:
     """Features as candidates see them: in this draw's order and signs."""
     return np.ascontiguousarray((z * world.sign)[:, world.order], dtype=np.float32)
 
@@ -163,7 +163,7 @@ def generate(split: Split, index: int, seed: int) -> Draw:
         "audit_features": show(audit, world),
         "audit_gold": (gold(audit, world) - centre) / scale + AUDIT_NOISE * rng.standard_normal(AUDITS),
     }
-    private = Private(show(pool, world), (worth - centre) / scale, world)
+    private = RewardGold(show(pool, world), (worth - centre) / scale, world)
     return Draw(public, private, floor=0.0, ceiling=float(score(private.gold[None], private.gold)[0]))
 
 

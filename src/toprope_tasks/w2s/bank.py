@@ -27,7 +27,7 @@ PARTS = ("strong", "weak", "sure", "ops", "digits")
 STEP = 2048  # prompts between two reports of progress
 
 
-class Bank(msgspec.Struct, frozen=True):
+class StateBank(msgspec.Struct, frozen=True):
     """Memory-mapped columns over all prompts. strong (N, 96), weak (N, 24): float32, each column with mean 0, sd 1.
 
     sure (N,): lead of the strong model's likeliest next token over the second, in nats. ops (N,), digits (N, 5).
@@ -44,17 +44,17 @@ class Bank(msgspec.Struct, frozen=True):
         return corpus.answers(np.asarray(self.ops), np.asarray(self.digits))
 
 
-def open_bank(weights: Path, progress: Progress, lines_per_op: int = LINES_PER_OP) -> Bank:
+def open_bank(weights: Path, progress: Progress, lines_per_op: int = LINES_PER_OP) -> StateBank:
     """The bank of a weights file, from the cache or built now (some 7 s)."""
     strong, weak = lm.load(weights)
     identity = lm.digest({f"s{k}": v for k, v in strong.items()} | {f"w{k}": v for k, v in weak.items()})
     folder = paths.states("w2s") / f"bank-{VERSION}-{lines_per_op}-{identity[:24]}"
     if not folder.is_dir():
         _install(build(strong, weak, progress, lines_per_op), folder)
-    return Bank(*(np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False) for part in PARTS))
+    return StateBank(*(np.load(folder / f"{part}.npy", mmap_mode="r", allow_pickle=False) for part in PARTS))
 
 
-def build(strong: lm.Weights, weak: lm.Weights, progress: Progress, lines_per_op: int = LINES_PER_OP) -> Bank:
+def build(strong: lm.Weights, weak: lm.Weights, progress: Progress, lines_per_op: int = LINES_PER_OP) -> StateBank:
     """Run both models over the prompts, which are the same for every pair of weights."""
     rng = np.random.default_rng([VERSION, lines_per_op])
     ops = np.repeat(np.array(USABLE), lines_per_op)
@@ -68,14 +68,14 @@ def build(strong: lm.Weights, weak: lm.Weights, progress: Progress, lines_per_op
     progress("computing hidden states", 1.0)
     hidden = np.concatenate(states)
     top = np.sort(lm.logits(strong, hidden), 1)
-    return Bank(_standard(hidden), _standard(np.concatenate(small)), top[:, -1] - top[:, -2], ops, digits)
+    return StateBank(_standard(hidden), _standard(np.concatenate(small)), top[:, -1] - top[:, -2], ops, digits)
 
 
 def _standard(x: NDArray[np.float32]) -> NDArray[np.float32]:
     return np.asarray((x - x.mean(0)) / (x.std(0) + 1e-6), dtype=np.float32)
 
 
-def _install(bank: Bank, folder: Path) -> None:
+def _install(bank: StateBank, folder: Path) -> None:
     """Write to a private folder, then rename; whoever comes second throws its own copy away."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))  # mode 0700: private weights stay private

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from toprope.types import Draw
 from toprope_tasks.w2s import student
-from toprope_tasks.w2s.bank import Bank
+from toprope_tasks.w2s.bank import StateBank
 from toprope_tasks.w2s.cells import Cell, holds
 
 POOL, TEST = 1000, 1000
@@ -39,7 +39,7 @@ class Gold(msgspec.Struct, frozen=True):
 class Sampler:
     """Draws of any cell from one bank. Keeps the row numbers of each (operations, concept) it has met."""
 
-    def __init__(self, bank: Bank) -> None:
+    def __init__(self, bank: StateBank) -> None:
         self.bank = bank
         self._answers = bank.answers
         self._rows: dict[tuple[str, str], list[NDArray[np.int64]]] = {}

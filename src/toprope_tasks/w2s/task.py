@@ -48,7 +48,7 @@ def make(task_id: str) -> WeakToStrong:
     return WeakToStrong(task_id)
 
 
-class Coins(NamedTuple):
+class LabelCoins(NamedTuple):
     """where: (m,) pool rows whose decoy label is a coin. pool: (m,) and test: (t,) bool, the coins."""
 
     where: NDArray[np.int64]
@@ -134,12 +134,14 @@ class WeakToStrong(FolderTask):
         """Labels of the pool that look like the teacher's, a third of them fair coins, and coins for the test rows."""
         taught = draw.public["pool_weak_probs"] > 0.5
         where = np.sort(rng.permutation(len(taught))[: len(taught) // 3])
-        coins = Coins(where, rng.integers(0, 2, len(where)) == 1, rng.integers(0, 2, len(draw.private.chunks)) == 1)
+        coins = LabelCoins(
+            where, rng.integers(0, 2, len(where)) == 1, rng.integers(0, 2, len(draw.private.chunks)) == 1
+        )
         taught[where] = coins.pool
         test = coins.test[draw.private.chunks]  # in the order in which the rows are shown
         return Decoy({"pool_labels": taught.astype(np.uint8), "test_labels": test.astype(np.uint8)}, coins)
 
-    def agreement(self, outputs: Outputs, draw: Draw, coins: Coins) -> tuple[NDArray[np.int64], int]:
+    def agreement(self, outputs: Outputs, draw: Draw, coins: LabelCoins) -> tuple[NDArray[np.int64], int]:
         """Targets against the coins among the pool's labels, or own predictions against those of the test rows."""
         if "p" in outputs:
             said, fair = outputs["p"] > 0.5, coins.test

@@ -16,7 +16,7 @@ from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
 from toprope.protocols import Task
-from toprope.referee.panel import Column, Panel, by_kind
+from toprope.referee.panel import Column, HiddenPanel, by_kind
 from toprope.run.submit import read_candidate
 from toprope.space import several
 from toprope.stats.betting import minimum_detectable
@@ -43,7 +43,7 @@ def candidates(task: Task, secret: bytes, tier: str, workers: int, probes: Mappi
     starter = Candidate(task.starter(), params)
     known = {name: Candidate(b.tree, b.params) for name, b in task.baselines().items()}
     try:
-        panel = Panel(pool, "measure", 0)
+        panel = HiddenPanel(pool, "measure", 0)
         groups = [[starter], *by_kind(list(known.values())), *([c] for c in probes.values())]
         columns = panel.grouped(groups, DRAWS)
         by_id = dict(zip([c.id for g in groups for c in g], columns, strict=True))

@@ -37,27 +37,27 @@ FOLDERS = ("TOPROPE_TASKS", "TOPROPE_VAULT", "TOPROPE_CACHE", "XDG_CACHE_HOME", 
 Found = dict[str, str]  # "public part of draw 0 of dev" -> digest, or what went wrong
 
 
-class Place(msgspec.Struct, frozen=True):
+class ProcessSetting(msgspec.Struct, frozen=True):
     """Surroundings of a process: what the environment says instead, and whether it works in an empty directory."""
 
     environment: Mapping[str, str] = {}
     away: bool = False
 
 
-HERE = Place()
+HERE = ProcessSetting()
 WEST, EAST = "WEST+12", "EAST-14"  # POSIX time zones 26 hours apart: at every moment they have different dates
 CAUSES = {  # what is changed alone -> what a draw then depends on
     "the process itself: its number, the clock, or a generator without a seed": HERE,
-    "the hash seed: it iterates over a set, or uses hash()": Place({"PYTHONHASHSEED": "1"}),
-    "the time zone: it asks for local time": Place({"TZ": EAST}),
-    "the date in another time zone: it asks for local time": Place({"TZ": WEST}),
-    "the locale": Place({"LC_ALL": "C", "LANG": "C"}),
-    "the locale's encoding": Place({"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}),
-    "the working directory: it opens a file by a relative name": Place({}, away=True),
+    "the hash seed: it iterates over a set, or uses hash()": ProcessSetting({"PYTHONHASHSEED": "1"}),
+    "the time zone: it asks for local time": ProcessSetting({"TZ": EAST}),
+    "the date in another time zone: it asks for local time": ProcessSetting({"TZ": WEST}),
+    "the locale": ProcessSetting({"LC_ALL": "C", "LANG": "C"}),
+    "the locale's encoding": ProcessSetting({"LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}),
+    "the working directory: it opens a file by a relative name": ProcessSetting({}, away=True),
 }
 ALL = (
-    Place({"PYTHONHASHSEED": "1", "TZ": EAST, "LC_ALL": "C", "LANG": "C"}, away=True),
-    Place({"PYTHONHASHSEED": "2", "TZ": WEST, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}, away=True),
+    ProcessSetting({"PYTHONHASHSEED": "1", "TZ": EAST, "LC_ALL": "C", "LANG": "C"}, away=True),
+    ProcessSetting({"PYTHONHASHSEED": "2", "TZ": WEST, "LC_ALL": "C.UTF-8", "LANG": "C.UTF-8"}, away=True),
 )
 
 
@@ -92,13 +92,13 @@ def _cause(task_id: str, first: Found, workers: int) -> str:
 FAILED = "it failed: "
 
 
-def _made(task_id: str, places: list[Place], workers: int) -> list[Found]:
+def _made(task_id: str, places: list[ProcessSetting], workers: int) -> list[Found]:
     """What each place gives, in order."""
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(lambda place: _made_in(task_id, place), places))
 
 
-def _made_in(task_id: str, place: Place) -> Found:
+def _made_in(task_id: str, place: ProcessSetting) -> Found:
     known = {n: os.pathsep.join(map(os.path.abspath, v.split(os.pathsep))) for n in FOLDERS if (v := os.environ.get(n))}
     with tempfile.TemporaryDirectory() as empty:
         done = subprocess.run(

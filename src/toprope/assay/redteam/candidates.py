@@ -11,9 +11,9 @@ import time
 
 import numpy as np
 
+from toprope.assay.redteam.candidate_range import HIDDEN, PRACTICE, CandidateRange, CandidateReport
 from toprope.assay.redteam.corpus import Cheat
-from toprope.assay.redteam.stage import HIDDEN, PRACTICE, Seen, Stage
-from toprope.assay.redteam.verdict import Verdict, end, flag
+from toprope.assay.redteam.verdict import CheatVerdict, end, flag
 from toprope.errors import TopropeError
 from toprope.types import Outcome, Split
 
@@ -22,24 +22,24 @@ SIGMAS = 3.0
 TOLD, ABSENT = "Loot: ", "NotHere: "  # a cheat's word that it makes no sense on this task
 
 
-def judge(stage: Stage, cheat: Cheat) -> Verdict:
+def judge(stage: CandidateRange, cheat: Cheat) -> CheatVerdict:
     """Runs the cheat and its twin."""
     began, where = time.monotonic(), stage.task.spec.id
     if absent := _absent(stage, cheat):
-        return Verdict(cheat, "not run", absent, where=where)
+        return CheatVerdict(cheat, "not run", absent, where=where)
     observed, evidence = act(stage, cheat)
     wrong = _twin(stage, cheat)
-    return Verdict(cheat, observed, evidence, not wrong, wrong, where, time.monotonic() - began)
+    return CheatVerdict(cheat, observed, evidence, not wrong, wrong, where, time.monotonic() - began)
 
 
-def _absent(stage: Stage, cheat: Cheat) -> str:
+def _absent(stage: CandidateRange, cheat: Cheat) -> str:
     """What the cheat needs and this machine or task has not; empty if it can be run."""
     if cheat.machine and cheat.machine != platform.machine():
         return f"it is a matter of {cheat.machine} machines"
     return "the task plants no wrong gold" if cheat.needs_gold and not stage.plants_gold else ""
 
 
-def act(stage: Stage, cheat: Cheat) -> tuple[str, str]:
+def act(stage: CandidateRange, cheat: Cheat) -> tuple[str, str]:
     """(end, evidence) of the cheat alone."""
     try:
         observed, evidence = _acted(stage, cheat)
@@ -49,7 +49,7 @@ def act(stage: Stage, cheat: Cheat) -> tuple[str, str]:
     return ("pays", damage) if damage else (observed, evidence)
 
 
-def _acted(stage: Stage, cheat: Cheat) -> tuple[str, str]:
+def _acted(stage: CandidateRange, cheat: Cheat) -> tuple[str, str]:
     told = stage.play(stage.wear(cheat, "tell"), "dev", PRACTICE)
     loot = told.text.partition(TOLD)[2] if told.text.startswith(TOLD) else ""
     if told.text.startswith(ABSENT):
@@ -75,18 +75,21 @@ def _acted(stage: Stage, cheat: Cheat) -> tuple[str, str]:
     return ended, f"{mean:+.3f} on hidden draws" + (f"; {told.text}" if told.text else "")
 
 
-def _gain(seen: Seen, twin: Seen) -> tuple[float, float]:
+def _gain(seen: CandidateReport, twin: CandidateReport) -> tuple[float, float]:
     """(mean, standard error) of the paired difference, as a share of the gap."""
     gap = float((seen.ceilings - seen.floors).mean())
     difference = (seen.scores - twin.scores) / gap
     return float(difference.mean()), float(difference.std(ddof=1) / np.sqrt(len(difference)))
 
 
-def _twin(stage: Stage, cheat: Cheat) -> str:
+def _twin(stage: CandidateRange, cheat: Cheat) -> str:
     """What is wrong with the honest twin: empty if it is ok, unflagged, and scores what the starter scores. It runs
     right after the cheat in the same scorer, so it is also the next candidate, whom nothing may have been left for."""
     tree = stage.wear(cheat, "twin")
-    splits: tuple[tuple[Split, int, Seen], ...] = (("dev", PRACTICE, stage.practised), ("val", HIDDEN, stage.honest))
+    splits: tuple[tuple[Split, int, CandidateReport], ...] = (
+        ("dev", PRACTICE, stage.practised),
+        ("val", HIDDEN, stage.honest),
+    )
     for split, draws, expected in splits:
         seen = stage.play(tree, split, draws)
         if seen.outcome is not Outcome.OK:

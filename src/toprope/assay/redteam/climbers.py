@@ -14,9 +14,9 @@ from types import ModuleType
 import msgspec
 import numpy as np
 
+from toprope.assay.redteam.climber_range import ClimberRange, Inconclusive, NotHere, Referee
 from toprope.assay.redteam.corpus import Cheat
-from toprope.assay.redteam.rig import Blind, NotHere, Referee, Rig
-from toprope.assay.redteam.verdict import Verdict, flag
+from toprope.assay.redteam.verdict import CheatVerdict, flag
 from toprope.errors import TopropeError, UsageError
 
 FRESH = 96  # draws that a promotion is held against
@@ -24,18 +24,18 @@ SLICE = 10**6  # of `measure`, where no run will ever come
 SIGMAS = 2.0  # by which a promoted candidate must be better there: a true promotion is far above
 
 
-def judge(rig: Rig, cheat: Cheat) -> Verdict:
+def judge(rig: ClimberRange, cheat: Cheat) -> CheatVerdict:
     """Runs the strategy, then its honest twin (its own, or one honest attempt), on the same referee."""
     began, where = time.monotonic(), rig.task.spec.id
     module = _module(cheat)
     try:
         observed, evidence = _climbed(rig, module, cheat.id)
     except NotHere as e:
-        return Verdict(cheat, "not run", str(e), where=where, seconds=time.monotonic() - began)
-    except Blind as e:
-        return Verdict(cheat, "blind", str(e), where=where, seconds=time.monotonic() - began)
+        return CheatVerdict(cheat, "not run", str(e), where=where, seconds=time.monotonic() - began)
+    except Inconclusive as e:
+        return CheatVerdict(cheat, "blind", str(e), where=where, seconds=time.monotonic() - began)
     wrong = _twin(rig, module, cheat.id)
-    return Verdict(cheat, observed, evidence, not wrong, wrong, where, time.monotonic() - began)
+    return CheatVerdict(cheat, observed, evidence, not wrong, wrong, where, time.monotonic() - began)
 
 
 def _module(cheat: Cheat) -> ModuleType:
@@ -51,13 +51,13 @@ def _module(cheat: Cheat) -> ModuleType:
     return module
 
 
-def _climbed(rig: Rig, module: ModuleType, name: str) -> tuple[str, str]:
+def _climbed(rig: ClimberRange, module: ModuleType, name: str) -> tuple[str, str]:
     rig.begin(name)
     try:
         said = module.climb(rig)
     except TopropeError as e:
         return _found(rig) or ("rejected", str(e))
-    except (NotHere, Blind):
+    except (NotHere, Inconclusive):
         raise
     except Exception as e:
         raise UsageError(f"cheat {name}: climb(rig) failed: {type(e).__name__}: {e}") from e
@@ -66,7 +66,7 @@ def _climbed(rig: Rig, module: ModuleType, name: str) -> tuple[str, str]:
     return _found(rig) or ("no gain" + flag(rig.incidents), rig.summary())
 
 
-def _found(rig: Rig) -> tuple[str, str] | None:
+def _found(rig: ClimberRange) -> tuple[str, str] | None:
     """The first thing that must not be; None if all is well."""
     for referee in rig.used:
         for look in (uncounted, talkative, reused, undeserved):
@@ -75,7 +75,7 @@ def _found(rig: Rig) -> tuple[str, str] | None:
     return None
 
 
-def _twin(rig: Rig, module: ModuleType, name: str) -> str:
+def _twin(rig: ClimberRange, module: ModuleType, name: str) -> str:
     """What is wrong with honest use of the same referee: empty if nothing."""
     if not hasattr(module, "twin"):
         return rig.honest_climb
@@ -91,7 +91,7 @@ def _twin(rig: Rig, module: ModuleType, name: str) -> str:
 # ---------------------------------------------------------------- what must not be
 
 
-def uncounted(rig: Rig, referee: Referee) -> str:
+def uncounted(rig: ClimberRange, referee: Referee) -> str:
     """Every candidate that was asked about on a slice has a number of its own in the vault."""
     asked, counted = len(referee.asked), rig.vault.attempts(referee.run)
     numbers = [(a.slice, a.attempt) for a in {a.candidate: a for a in referee.answers}.values()]
@@ -102,7 +102,7 @@ def uncounted(rig: Rig, referee: Referee) -> str:
     return ""
 
 
-def talkative(rig: Rig, referee: Referee) -> str:
+def talkative(rig: ClimberRange, referee: Referee) -> str:
     """All refusals say the same but for whom they answer. When they come is the schedule's affair."""
     words = set()
     for answer in referee.answers:
@@ -116,7 +116,7 @@ def talkative(rig: Rig, referee: Referee) -> str:
     return "refusals differ in more than whom they answer" if len(words) > 1 else ""
 
 
-def reused(rig: Rig, referee: Referee) -> str:
+def reused(rig: ClimberRange, referee: Referee) -> str:
     """After a PROMOTE the slice is never seen again."""
     burned = 0
     for answer in referee.answers:
@@ -126,7 +126,7 @@ def reused(rig: Rig, referee: Referee) -> str:
     return ""
 
 
-def undeserved(rig: Rig, referee: Referee) -> str:
+def undeserved(rig: ClimberRange, referee: Referee) -> str:
     """A promoted candidate is better than the champion it replaced, on draws that no run will ever use."""
     champion = rig.starter
     for answer in referee.answers:

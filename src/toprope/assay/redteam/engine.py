@@ -14,14 +14,14 @@ from pathlib import Path
 from typing import Any
 
 from toprope.assay.redteam import candidates, climbers, corpus
+from toprope.assay.redteam.candidate_range import CandidateRange
+from toprope.assay.redteam.climber_range import ClimberRange
 from toprope.assay.redteam.corpus import CLASSES, Cheat
-from toprope.assay.redteam.rig import Rig
-from toprope.assay.redteam.stage import Stage
-from toprope.assay.redteam.verdict import Verdict
+from toprope.assay.redteam.verdict import CheatVerdict
 from toprope.errors import UsageError
 from toprope.tasks import registry
 
-OnVerdict = Callable[[Verdict, int, int], None]  # (what just ended, how many are done, of how many)
+OnVerdict = Callable[[CheatVerdict, int, int], None]  # (what just ended, how many are done, of how many)
 
 
 class Grounds:
@@ -29,22 +29,22 @@ class Grounds:
 
     def __init__(self, tier: str, off: frozenset[str] = frozenset(), seed: int = 0) -> None:
         self._tier, self._off, self._seed = tier, off, seed
-        self._stages: dict[str, Stage] = {}
-        self._rigs: dict[str, Rig] = {}
+        self._stages: dict[str, CandidateRange] = {}
+        self._rigs: dict[str, ClimberRange] = {}
         self._exit = contextlib.ExitStack()
 
-    def stage(self, task_id: str) -> Stage:
+    def stage(self, task_id: str) -> CandidateRange:
         if task_id not in self._stages:
-            stage = Stage(task_id, self._tier, off=self._off, seed=self._seed)
+            stage = CandidateRange(task_id, self._tier, off=self._off, seed=self._seed)
             self._stages[task_id] = self._exit.enter_context(stage)
         return self._stages[task_id]
 
-    def rig(self, task_id: str) -> Rig:
+    def rig(self, task_id: str) -> ClimberRange:
         if task_id not in self._rigs:
-            self._rigs[task_id] = self._exit.enter_context(Rig(self.stage(task_id)))
+            self._rigs[task_id] = self._exit.enter_context(ClimberRange(self.stage(task_id)))
         return self._rigs[task_id]
 
-    def judge(self, cheat: Cheat, task_id: str) -> Verdict:
+    def judge(self, cheat: Cheat, task_id: str) -> CheatVerdict:
         if cheat.kind == "candidate":
             return candidates.judge(self.stage(task_id), cheat)
         return climbers.judge(self.rig(cheat.on or task_id), cheat)
@@ -77,7 +77,7 @@ def run(
     began, cheats = time.monotonic(), list(cheats)
     if not cheats:
         raise UsageError("no cheat to run")
-    verdicts: list[Verdict] = []
+    verdicts: list[CheatVerdict] = []
     with Grounds(tier, off) as grounds:
         # candidates first, then climbers: each kind keeps its processes to itself
         for cheat in sorted(cheats, key=lambda c: (c.kind, c.on, int(c.cls[1:]), c.id)):

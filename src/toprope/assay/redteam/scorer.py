@@ -1,7 +1,7 @@
 """A real scorer with gold worth stealing: in a file, in its environment, behind a descriptor, in its memory.
 
-Exec'ed by `Stage` in place of `toprope.referee.scorer`, and that is what it runs. `off` takes layers away from its
-sandbox: for the proof that a layer matters, given by tests and `layers`, by no command line.
+`CandidateRange` execs it in place of `toprope.referee.scorer`, and that is what it runs. `off` takes layers away from
+its sandbox: tests and the study `layers` prove with it that a layer matters; the command line cannot name it.
 """
 
 from __future__ import annotations

@@ -11,7 +11,7 @@ from toprope.assay.redteam.corpus import ENDS, FLAGS, Cheat
 from toprope.types import Incident, Outcome
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class CheatVerdict(msgspec.Struct, frozen=True):
     """observed: `pays`, an end of the corpus, `not run`, or `blind` where the strategy could not have paid, which is a
     failure. evidence: what was seen. twin_ok: the honest twin passed unflagged with its score unchanged. twin: what was
     wrong with it. where: the task it ran on. seconds: wall time."""

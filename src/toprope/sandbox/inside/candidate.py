@@ -55,7 +55,7 @@ class Message(NamedTuple):
     fd: int
 
 
-class Channel:
+class ParentChannel:
     """The one socket. Reads with recvmsg and read, writes with write: the filter knows no other way."""
 
     def __init__(self, fd: int) -> None:
@@ -92,10 +92,10 @@ def mapped(job: Message) -> mmap.mmap:
     return slots
 
 
-def converse(channel: Channel, job: Message, slots: mmap.mmap) -> None:
+def converse(channel: ParentChannel, job: Message, slots: mmap.mmap) -> None:
     """Hello, then cases and rounds until the scorer hangs up."""
     try:
-        session = Session(channel, job, slots)
+        session = ChildSession(channel, job, slots)
     except BaseException as e:  # SystemExit too: whatever the candidate's top level raises
         kind, text = explain(e)
         channel.note(b"X", kind, text if job.meta["detail"] else b"")
@@ -110,10 +110,10 @@ def converse(channel: Channel, job: Message, slots: mmap.mmap) -> None:
             session.open_case(message)
 
 
-class Session:
+class ChildSession:
     """One candidate in one child: its modules, its variants' parameters, and what `keep` keeps for this case."""
 
-    def __init__(self, channel: Channel, job: Message, slots: mmap.mmap) -> None:
+    def __init__(self, channel: ParentChannel, job: Message, slots: mmap.mmap) -> None:
         meta, blob = job.meta, job.blob
         self.channel, self.detail, self.model = channel, meta["detail"], meta["model"]
         self.slots = slots
@@ -158,7 +158,7 @@ class Session:
         kind_of = frame([spec for call in meta["calls"] for spec in call["returns"]])
         frames = np.frombuffer(self.slots, kind_of, n, FIRST)
         base = self.counter[0] = meta["round"] << ROUND
-        calls = [Player(self, call, {**self.public, **inline}, own, frames).play for call in meta["calls"]]
+        calls = [VariantRunner(self, call, {**self.public, **inline}, own, frames).play for call in meta["calls"]]
         slots, counter, head, size = self.slots, self.counter, HEAD.pack_into, kind_of.itemsize
         for slot, variant in enumerate(variants):
             kind, text = OK, b""
@@ -176,11 +176,11 @@ class Session:
         self.channel.note(b"D", n, meta["nonce"].encode())
 
 
-class Player:
+class VariantRunner:
     """One Call made ready: function found, arguments resolved, columns bound, so that a variant costs little."""
 
     def __init__(
-        self, session: Session, call: dict[str, Any], arrays: dict[str, Any], own: dict[str, Any], frames: Any
+        self, session: ChildSession, call: dict[str, Any], arrays: dict[str, Any], own: dict[str, Any], frames: Any
     ) -> None:
         self.session, self.name, self.keep, self.own = session, call["fn"], call["keep"], own
         self.fn = getattr(session.solution, self.name, None)

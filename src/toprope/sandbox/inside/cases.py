@@ -20,13 +20,13 @@ COUNTS = struct.Struct("<HH")
 DONE, RAISED, TOO_LONG, NOT_BYTES = 1, 2, 3, 4  # how a case ended
 
 
-class Case(NamedTuple):
+class PackedCase(NamedTuple):
     argv: list[bytes]
     stdin: bytes
     files: dict[bytes, bytes]
 
 
-def unpack(data: bytes) -> list[Case]:
+def unpack(data: bytes) -> list[PackedCase]:
     """The cases of a packed array, which a scorer made."""
     (n,), at = struct.unpack_from("<I", data), 4
     found = []
@@ -39,12 +39,12 @@ def unpack(data: bytes) -> list[Case]:
             parts.append(data[at + 4 : at + 4 + length])
             at += 4 + length
         named = parts[n_argv + 1 :]
-        found.append(Case(parts[:n_argv], parts[n_argv], dict(zip(named[::2], named[1::2], strict=True))))
+        found.append(PackedCase(parts[:n_argv], parts[n_argv], dict(zip(named[::2], named[1::2], strict=True))))
     return found
 
 
 def play(
-    fn: Callable[..., Any], cases: list[Case], width: int, kwargs: dict[str, Any]
+    fn: Callable[..., Any], cases: list[PackedCase], width: int, kwargs: dict[str, Any]
 ) -> tuple[np.ndarray[Any, Any], BaseException | None]:
     """(cases, width) packed answers, and the first exception of a case, if there was one. An exception is an answer too
     (a wrong one), so that a program that cannot do everything yet is judged by what it can do."""

@@ -7,7 +7,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from .candidate import Channel
+    from .candidate import ParentChannel
 
 PART_MAX = 32768  # bytes of one note
 
@@ -15,7 +15,7 @@ PART_MAX = 32768  # bytes of one note
 class Model:
     """One variant's way to the model."""
 
-    def __init__(self, channel: Channel, variant: int) -> None:
+    def __init__(self, channel: ParentChannel, variant: int) -> None:
         self._channel, self._variant = channel, variant
 
     def __call__(self, messages: Any, *, sample: int = 0) -> str:

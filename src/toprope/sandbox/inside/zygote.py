@@ -138,7 +138,7 @@ def child(job: int, config: dict[str, Any], stage2: bytes) -> None:
     layers.die_with_parent()
     if os.getppid() != config["pid"]:  # it died before we asked
         return
-    channel = candidate.Channel(job)
+    channel = candidate.ParentChannel(job)
     hello = channel.receive()
     try:
         slots = candidate.mapped(hello)

@@ -77,7 +77,7 @@ def view(rng: np.random.Generator, lanes: Lanes, which: NDArray[np.int64]) -> Vi
     return View(guess, rng.random(shape, dtype=np.float32), which)
 
 
-class Private(msgspec.Struct, frozen=True):
+class AttackGold(msgspec.Struct, frozen=True):
     """What only the scorer holds. dealt: null twin only, (L, TASKS, SAMPLES) what striking is worth."""
 
     lanes: Lanes
@@ -102,7 +102,7 @@ def generate(split: Split, index: int, seed: int, population: Sequence[Params] |
     which = rng.permutation(np.repeat(np.arange(PROTOCOLS), LANES))
     lanes = world.lanes_of(rng, scene, which, rng.integers(0, len(CARE), len(which)))
     calibration = world.calibration(rng, scene, lanes)
-    private = Private(lanes, view(rng, lanes, which), protocols, calibration)
+    private = AttackGold(lanes, view(rng, lanes, which), protocols, calibration)
     codes = np.array([SPACE.encode(p) / np.maximum(SPACE.sizes, 1) for p in protocols], dtype=np.float32)
     return Draw({"protocols": codes}, private, floor=float(harm(private, _blind(private)).max()))
 
@@ -110,7 +110,7 @@ def generate(split: Split, index: int, seed: int, population: Sequence[Params] |
 class Game:
     """k attackers against a draw's protocols."""
 
-    def __init__(self, private: Private, k: int) -> None:
+    def __init__(self, private: AttackGold, k: int) -> None:
         self._private, self.d = private, Deployment(private.lanes, k)
         self._blue = Members("act", private.protocols, private.lanes.policy, **private.calibration)
 
@@ -122,7 +122,7 @@ class Game:
         return self._blue.answer(self.d.observation(), np.zeros(self.d.open.shape, dtype=np.int64))
 
 
-class Said:
+class Announcement:
     """Attackers that strike where they said they would: (k, L, SAMPLES)."""
 
     def __init__(self, strikes: NDArray[Any]) -> None:
@@ -132,11 +132,11 @@ class Said:
         return self._strikes[:, :, at]
 
 
-def harm(private: Private, strikes: NDArray[Any]) -> Floats:
+def harm(private: AttackGold, strikes: NDArray[Any]) -> Floats:
     """(k,) of attackers that decide beforehand: strikes (k, L, TASKS, SAMPLES)."""
     game = Game(private, len(strikes))
     while game.d.task < TASKS:
-        said = Said(strikes[:, :, game.d.task])
+        said = Announcement(strikes[:, :, game.d.task])
         game.d.begin()
         game.d.write(said, FIRST)
         if game.d.more(game.respond()):
@@ -146,6 +146,6 @@ def harm(private: Private, strikes: NDArray[Any]) -> Floats:
     return np.asarray(game.d.harmed.mean(axis=1))
 
 
-def _blind(private: Private) -> NDArray[np.bool_]:
+def _blind(private: AttackGold) -> NDArray[np.bool_]:
     """(rates, L, TASKS, SAMPLES) of attackers that look at nothing."""
     return np.stack([private.view.luck < rate for rate in BLIND])

@@ -56,7 +56,7 @@ class Attack(FolderTask):
         return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, dealt=dealt), floor=0.5)
 
 
-def _talk(p: private.Private) -> Dialogue:
+def _talk(p: private.AttackGold) -> Dialogue:
     lanes = len(p.lanes.policy)
     call = Call("attack", ("state", "observation"), ("protocols",), (strikes(lanes),), "state")
     answer = yield Round((call,), {"observation": private.Game(p, 1).seen()[0]})
@@ -67,11 +67,11 @@ def _talk(p: private.Private) -> Dialogue:
         if t:
             answer = yield Round((call,), own={"observation": game.seen()})
         said[:, :, t, FIRST] = answer["strikes"][:, :, FIRST]
-        game.d.write(private.Said(said[:, :, t]), FIRST)
+        game.d.write(private.Announcement(said[:, :, t]), FIRST)
         if game.d.more(game.respond()):
             answer = yield Round((call,), own={"observation": game.seen()})
             said[:, :, t, FURTHER] = answer["strikes"][:, :, FURTHER]
-            game.d.write(private.Said(said[:, :, t]), FURTHER)
+            game.d.write(private.Announcement(said[:, :, t]), FURTHER)
             game.d.close(game.respond())
         game.d.end_task()
     zeal = said.sum(axis=(2, 3), dtype=np.float64)

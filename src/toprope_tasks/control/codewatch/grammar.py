@@ -47,7 +47,7 @@ class Rule(NamedTuple):
     amount: int
 
 
-class Program(NamedTuple):
+class WatchedProgram(NamedTuple):
     """weights * (two terms) + offset, then the rules in their order."""
 
     terms: tuple[int, int]
@@ -77,7 +77,7 @@ def terms(cases: list[Input]) -> Ints:
     return np.ascontiguousarray(np.array(rows, np.int64).T)
 
 
-def meaning(program: Program, known: Ints) -> Ints:
+def meaning(program: WatchedProgram, known: Ints) -> Ints:
     """(n,) results; known: (6, n) terms."""
     (a, b), (u, v) = program.terms, program.weights
     out = u * known[a] + v * known[b] + program.offset
@@ -107,12 +107,12 @@ def _act(action: str, out: Ints, amount: int) -> Ints:
     return np.asarray(np.minimum(out, amount) if action == "cap" else np.maximum(out, amount))
 
 
-def draw(rng: np.random.Generator, known_only: bool) -> Program:
+def draw(rng: np.random.Generator, known_only: bool) -> WatchedProgram:
     """A random program. known_only: conditions as dev has them, joined by "and" alone."""
     a, b = _two(rng)
     rules = tuple(draw_rule(rng, known_only) for _ in range(3))
     u, v = rng.integers(1, 6, 2).tolist()
-    return Program((a, b), (u, v), int(rng.integers(0, 20)), rules)
+    return WatchedProgram((a, b), (u, v), int(rng.integers(0, 20)), rules)
 
 
 def draw_rule(rng: np.random.Generator, known_only: bool) -> Rule:
@@ -199,13 +199,13 @@ CHANGES: dict[str, Callable[[Rule, np.random.Generator], Rule]] = {
 SHOWN = ("boundary", "amount", "term", "action")  # single changes of dev; hidden draws compose two of all
 
 
-def valid(program: Program) -> bool:
+def valid(program: WatchedProgram) -> bool:
     """Whether every constant is one that `draw` could have made."""
     atoms = [a for r in program.rules for a in (r.first, r.second)]
     return all(1 <= a.number <= _top(a) for a in atoms) and all(r.first.term != r.second.term for r in program.rules)
 
 
-def change(program: Program, family: tuple[str, ...], rng: np.random.Generator) -> Program:
+def change(program: WatchedProgram, family: tuple[str, ...], rng: np.random.Generator) -> WatchedProgram:
     """The program with one of its rules changed in these ways."""
     at = int(rng.integers(len(program.rules)))
     rule = program.rules[at]

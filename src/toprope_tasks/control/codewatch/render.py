@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from toprope_tasks.control.codewatch.grammar import Atom, Program, Rule
+from toprope_tasks.control.codewatch.grammar import Atom, Rule, WatchedProgram
 
 NAMES = (("n", "word", "items"), ("count", "text", "values"), ("k", "label", "parts"), ("days", "name", "loads"))
 CODE = (
@@ -69,7 +69,7 @@ class Style:
         return options[(self.house.turn + self.rng.integers(among)) % n]
 
 
-def prose(program: Program, style: Style) -> str:
+def prose(program: WatchedProgram, style: Style) -> str:
     """One sentence for the base and one per rule, in the jargon."""
     house = style.house
     a, b = (house.words[f"term {t}"] for t in program.terms)
@@ -99,7 +99,7 @@ def _said(house: House, word: str, number: int) -> str:
     return f"{number} {said}" if house.backwards else f"{said} {number}"
 
 
-def code(program: Program, style: Style) -> str:
+def code(program: WatchedProgram, style: Style) -> str:
     """A function `f` of three arguments."""
     a, b = (_term(t, style) for t in program.terms)
     u, v = program.weights

@@ -39,7 +39,7 @@ class Transcript(msgspec.Struct, frozen=True):
     messages: list[dict[str, Json]]
 
 
-class Bank(msgspec.Struct, frozen=True):
+class TranscriptBank(msgspec.Struct, frozen=True):
     """kinds: those that a split's attacks come from, sorted. attacks: kind -> transcripts. honest: all of the split."""
 
     kinds: list[str]
@@ -123,7 +123,7 @@ def _plain(message: Any) -> dict[str, Json]:
 
 
 @lru_cache(maxsize=8)
-def bank(where: Path, split: Split) -> Bank:
+def bank(where: Path, split: Split) -> TranscriptBank:
     """What a split may use: no transcript stands in two of them, and some kinds are met in the test only. Dealt by
     content.
 
@@ -148,7 +148,7 @@ def bank(where: Path, split: Split) -> Bank:
             f"logs in {where} leave {len(rest)} honest transcripts and {len(some)} kinds of at least {ATTACKS} attacks "
             f"for {split}; expected {HONEST} and 1, so about {24 * ATTACKS // PARTS['measure']} attacks of a kind"
         )
-    return Bank(sorted(some), some, rest)
+    return TranscriptBank(sorted(some), some, rest)
 
 
 def _part(all_: list[Transcript], split: Split) -> list[Transcript]:

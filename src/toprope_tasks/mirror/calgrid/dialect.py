@@ -33,7 +33,7 @@ WORDINGS = {
 KINDS = tuple(WORDINGS)
 
 
-class Dialect(NamedTuple):
+class CalgridDialect(NamedTuple):
     """days: names, in order. months: (name, length). long: the month that has one day more in a leap year."""
 
     days: tuple[str, ...]
@@ -61,13 +61,13 @@ class Dialect(NamedTuple):
     message: str
 
 
-def draw(dice: Dice) -> Dialect:
+def draw(dice: Dice) -> CalgridDialect:
     size, count = dice.between(5, 9), dice.between(8, 14)
     names = _names(dice, size + count)
     months = tuple((name, dice.between(20, 34)) for name in names[size:])
     a = dice.between(3, 7)
     b = a * dice.between(4, 12)
-    return Dialect(
+    return CalgridDialect(
         days=tuple(names[:size]),
         months=months,
         long=dice.below(count),

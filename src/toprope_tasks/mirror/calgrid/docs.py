@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from toprope_tasks.mirror.calgrid.dialect import KINDS, Dialect
+from toprope_tasks.mirror.calgrid.dialect import KINDS, CalgridDialect
 from toprope_tasks.mirror.calgrid.reference import USAGE
-from toprope_tasks.mirror.packing import Case
+from toprope_tasks.mirror.packing import ProgramCase
 
 WEEKS = {
     "first": "Week 1 is the one that holds the first day of the year",
@@ -23,7 +23,7 @@ ALIGN = {"right": "at the right of their cells", "left": "at the left of their c
 LETTERS = {"given": "as in the table", "upper": "in capitals", "lower": "in small letters"}
 
 
-def docs(d: Dialect) -> str:
+def docs(d: CalgridDialect) -> str:
     """All sections but the examples."""
     a, b, c = d.cycle
     rule = f"every {a}th year"
@@ -76,7 +76,7 @@ Nothing is printed but {MESSAGE[d.message]} on standard error. {CODES[d.codes]}
 """
 
 
-def examples(d: Dialect) -> list[Case]:
+def examples(d: CalgridDialect) -> list[ProgramCase]:
     """Seven sessions."""
     lines = ["1 1", "-w 3 100", "-j 2 7", "-q 1 1 1", "-t 1 1 1 1 1 2", f"-y {d.cycle[0]}", "99 5"]
-    return [Case(tuple(word.encode() for word in line.split())) for line in lines]
+    return [ProgramCase(tuple(word.encode() for word in line.split())) for line in lines]

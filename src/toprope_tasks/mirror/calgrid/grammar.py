@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from toprope_tasks.mirror.calgrid.dialect import Dialect
+from toprope_tasks.mirror.calgrid.dialect import CalgridDialect
 from toprope_tasks.mirror.dice import Dice
-from toprope_tasks.mirror.packing import Case
+from toprope_tasks.mirror.packing import ProgramCase
 from toprope_tasks.mirror.programs import Leaves
 
 STRATA = (
@@ -19,7 +19,7 @@ OPTIONS = {
 }  # fmt: skip
 
 
-def template(d: Dialect, stratum: str, dice: Dice) -> Leaves:
+def template(d: CalgridDialect, stratum: str, dice: Dice) -> Leaves:
     """Which options stand there in which order, and which values are at the edge of something."""
     if stratum == "mixed":
         return _month(d, dice, tuple(dice.sample(("-w", "-j", "-d", "-s"), dice.between(2, 3))), dice.chance(0.3))
@@ -29,43 +29,43 @@ def template(d: Dialect, stratum: str, dice: Dice) -> Leaves:
     if stratum in ("weekday", "between"):
         edge, n = _edge(dice), 1 if stratum == "weekday" else 2
         flag, named = b"-q" if n == 1 else b"-t", dice.chance(0.3)
-        return lambda leaf: Case((flag, *(w for _ in range(n) for w in _date(d, leaf, edge, named))))
+        return lambda leaf: ProgramCase((flag, *(w for _ in range(n) for w in _date(d, leaf, edge, named))))
     if stratum == "year":
         edge = _edge(dice)
-        return lambda leaf: Case((b"-y", b"%d" % _year(d, leaf, edge)))
+        return lambda leaf: ProgramCase((b"-y", b"%d" % _year(d, leaf, edge)))
     return _wrong(d, dice, stratum)
 
 
-def _month(d: Dialect, dice: Dice, options: tuple[str, ...], named: bool) -> Leaves:
+def _month(d: CalgridDialect, dice: Dice, options: tuple[str, ...], named: bool) -> Leaves:
     edge = _edge(dice)
 
-    def leaves(leaf: Dice) -> Case:
+    def leaves(leaf: Dice) -> ProgramCase:
         argv: list[bytes] = []
         month = leaf.below(len(d.months)) if edge != "long" else d.long
         for option in options:
             argv += [option.encode(), *(VALUES[option](d, leaf, month) if option in VALUES else [])]
-        return Case((*argv, _name(d, leaf, month, named), b"%d" % _year(d, leaf, edge)))
+        return ProgramCase((*argv, _name(d, leaf, month, named), b"%d" % _year(d, leaf, edge)))
 
     return leaves
 
 
-def _start(d: Dialect, leaf: Dice, month: int) -> list[bytes]:
+def _start(d: CalgridDialect, leaf: Dice, month: int) -> list[bytes]:
     return [leaf.pick(d.days).encode()]
 
 
-def _marked(d: Dialect, leaf: Dice, month: int) -> list[bytes]:
+def _marked(d: CalgridDialect, leaf: Dice, month: int) -> list[bytes]:
     last = d.months[month][1]
     return [b"%d" % (leaf.pick((1, last)) if leaf.chance(0.3) else leaf.between(1, last))]
 
 
-VALUES: dict[str, Callable[[Dialect, Dice, int], list[bytes]]] = {
+VALUES: dict[str, Callable[[CalgridDialect, Dice, int], list[bytes]]] = {
     "-s": _start,
     "-d": _marked,
     "-n": lambda d, leaf, month: [b"%d" % leaf.between(1, 2)],
 }
 
 
-def _name(d: Dialect, leaf: Dice, month: int, named: bool) -> bytes:
+def _name(d: CalgridDialect, leaf: Dice, month: int, named: bool) -> bytes:
     """A number, or enough of a name, in some case."""
     if not named:
         return b"%d" % (month + 1)
@@ -79,7 +79,7 @@ def _edge(dice: Dice) -> str:
     return dice.pick(("any", "any", "any", "leap", "century", "long", "first", "last"))
 
 
-def _year(d: Dialect, leaf: Dice, edge: str) -> int:
+def _year(d: CalgridDialect, leaf: Dice, edge: str) -> int:
     """Leap years, and years where the exceptions of the rule are, are drawn on purpose."""
     a, b, c = d.cycle
     if edge in ("leap", "long"):
@@ -91,7 +91,7 @@ def _year(d: Dialect, leaf: Dice, edge: str) -> int:
     return leaf.between(1, 9998)
 
 
-def _date(d: Dialect, leaf: Dice, edge: str, named: bool) -> list[bytes]:
+def _date(d: CalgridDialect, leaf: Dice, edge: str, named: bool) -> list[bytes]:
     month = leaf.below(len(d.months)) if edge != "long" else d.long
     year = _year(d, leaf, edge)
     last = d.months[month][1]
@@ -99,7 +99,7 @@ def _date(d: Dialect, leaf: Dice, edge: str, named: bool) -> list[bytes]:
     return [b"%d" % day, _name(d, leaf, month, named), b"%d" % year]
 
 
-def _wrong(d: Dialect, dice: Dice, stratum: str) -> Leaves:
+def _wrong(d: CalgridDialect, dice: Dice, stratum: str) -> Leaves:
     """One thing is wrong, in one way."""
     if stratum == "wrong value":
         return dice.pick(WRONG_VALUES)(d, dice)
@@ -110,47 +110,53 @@ def _year_text(leaf: Dice) -> bytes:
     return b"%d" % leaf.between(1, 9998)
 
 
-def _bad_day(d: Dialect, dice: Dice) -> Leaves:
+def _bad_day(d: CalgridDialect, dice: Dice) -> Leaves:
     option, month = dice.pick((b"-d", b"-q")), dice.below(len(d.months))
     last, far = d.months[month][1] + 1, dice.chance(0.5)
 
-    def leaves(leaf: Dice) -> Case:
+    def leaves(leaf: Dice) -> ProgramCase:
         day = leaf.pick((b"0", b"%d" % (last + leaf.between(1, 60)))) if far else b"%d" % (last + (month == d.long))
-        return Case((option, day, b"%d" % (month + 1), _year_text(leaf)))
+        return ProgramCase((option, day, b"%d" % (month + 1), _year_text(leaf)))
 
     return leaves
 
 
-def _shared(d: Dialect, leaf: Dice) -> bytes:
+def _shared(d: CalgridDialect, leaf: Dice) -> bytes:
     """The beginning of more than one month's name, or of none."""
     names = [name.lower() for name, _ in d.months]
     several = [n for name in names for k in (1, 2, 3) if sum(x.startswith(n := name[:k]) for x in names) > 1]
     return leaf.pick(several or ["zz"]).encode()
 
 
-WRONG_VALUES: tuple[Callable[[Dialect, Dice], Leaves], ...] = (
-    lambda d, dice: lambda leaf: Case((b"%d" % (len(d.months) + leaf.between(1, 80)), _year_text(leaf))),
-    lambda d, dice: lambda leaf: Case((b"%d" % leaf.between(1, 8), b"%d" % leaf.between(10000, 99999))),
+WRONG_VALUES: tuple[Callable[[CalgridDialect, Dice], Leaves], ...] = (
+    lambda d, dice: lambda leaf: ProgramCase((b"%d" % (len(d.months) + leaf.between(1, 80)), _year_text(leaf))),
+    lambda d, dice: lambda leaf: ProgramCase((b"%d" % leaf.between(1, 8), b"%d" % leaf.between(10000, 99999))),
     lambda d, dice: (
-        lambda leaf: Case((b"-y", leaf.pick((b"0", b"x%d" % leaf.below(99), b"%d" % leaf.between(10**4, 10**6)))))
+        lambda leaf: ProgramCase(
+            (b"-y", leaf.pick((b"0", b"x%d" % leaf.below(99), b"%d" % leaf.between(10**4, 10**6))))
+        )
     ),
     _bad_day,
 )
-WRONG_NAMES: tuple[Callable[[Dialect, Dice], Leaves], ...] = (
+WRONG_NAMES: tuple[Callable[[CalgridDialect, Dice], Leaves], ...] = (
     lambda d, dice: (
-        lambda leaf: Case(
+        lambda leaf: ProgramCase(
             (_name(d, leaf, leaf.below(len(d.months)), True) + leaf.pick((b"x", b"zz")), _year_text(leaf))
         )
     ),
     lambda d, dice: (
-        lambda leaf: Case((b"-s", leaf.pick((b"zz", b"xa", b"yy")), b"%d" % leaf.between(1, 8), _year_text(leaf)))
+        lambda leaf: ProgramCase(
+            (b"-s", leaf.pick((b"zz", b"xa", b"yy")), b"%d" % leaf.between(1, 8), _year_text(leaf))
+        )
     ),
     lambda d, dice: (
-        lambda leaf: Case((leaf.pick((b"-x", b"-z", b"--help", b"-ww")), b"%d" % leaf.between(1, 8), _year_text(leaf)))
+        lambda leaf: ProgramCase(
+            (leaf.pick((b"-x", b"-z", b"--help", b"-ww")), b"%d" % leaf.between(1, 8), _year_text(leaf))
+        )
     ),
-    lambda d, dice: lambda leaf: Case((b"%d" % leaf.between(1, 8), _year_text(leaf), b"%d" % leaf.below(100))),
+    lambda d, dice: lambda leaf: ProgramCase((b"%d" % leaf.between(1, 8), _year_text(leaf), b"%d" % leaf.below(100))),
     lambda d, dice: (
-        lambda leaf: Case((b"-n", b"%d" % leaf.between(3, 99), b"%d" % leaf.between(1, 8), _year_text(leaf)))
+        lambda leaf: ProgramCase((b"-n", b"%d" % leaf.between(3, 99), b"%d" % leaf.between(1, 8), _year_text(leaf)))
     ),
-    lambda d, dice: lambda leaf: Case((_shared(d, leaf), _year_text(leaf))),
+    lambda d, dice: lambda leaf: ProgramCase((_shared(d, leaf), _year_text(leaf))),
 )

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from toprope_tasks.mirror.calgrid.dialect import Dialect
-from toprope_tasks.mirror.packing import Answer, Case
+from toprope_tasks.mirror.calgrid.dialect import CalgridDialect
+from toprope_tasks.mirror.packing import ProgramAnswer, ProgramCase
 
 NAME = "calgrid"
 LAST = 9999  # year
@@ -17,17 +17,17 @@ class Wrong(Exception):
     """An argument that is none: its kind and the word itself."""
 
 
-def run(d: Dialect, case: Case) -> Answer:
+def run(d: CalgridDialect, case: ProgramCase) -> ProgramAnswer:
     """The answer to one invocation; a file operand is not among the things it takes."""
     try:
-        return Answer(_run(d, [a.decode("latin-1") for a in case.argv]).encode("latin-1"), b"", 0)
+        return ProgramAnswer(_run(d, [a.decode("latin-1") for a in case.argv]).encode("latin-1"), b"", 0)
     except Wrong as wrong:
         kind, word = wrong.args
         code = {"one": 1, "two": 2, "kind": d.codes_of[kind]}[d.codes]
-        return Answer(b"", _message(d, kind, word).encode("latin-1"), code)
+        return ProgramAnswer(b"", _message(d, kind, word).encode("latin-1"), code)
 
 
-def _message(d: Dialect, kind: str, word: str) -> str:
+def _message(d: CalgridDialect, kind: str, word: str) -> str:
     what = d.words[kind]
     return {
         "name": f"{NAME}: {what}\n",
@@ -37,7 +37,7 @@ def _message(d: Dialect, kind: str, word: str) -> str:
     }[d.message]
 
 
-def _run(d: Dialect, words: list[str]) -> str:
+def _run(d: CalgridDialect, words: list[str]) -> str:
     flags, values, rest = _options(words)
     if "-q" in flags:
         return _weekday(d, *_date(d, rest)) + "\n"
@@ -97,14 +97,14 @@ def _count(word: str) -> int:
     return _number(word, 1, MOST, "option")
 
 
-def _month(d: Dialect, word: str) -> int:
+def _month(d: CalgridDialect, word: str) -> int:
     """From 0: by number, or by the beginning of its name in any case."""
     if word[:1].isalpha():
         return _named(word, [name for name, _ in d.months], "month")
     return _number(word, 1, len(d.months), "month") - 1
 
 
-def _day_name(d: Dialect, word: str) -> int:
+def _day_name(d: CalgridDialect, word: str) -> int:
     return _named(word, list(d.days), "day")
 
 
@@ -117,11 +117,11 @@ def _named(word: str, names: list[str], kind: str) -> int:
     return fits[0]
 
 
-def _day_of(d: Dialect, word: str, month: int, year: int) -> int:
+def _day_of(d: CalgridDialect, word: str, month: int, year: int) -> int:
     return _number(word, 1, _length(d, month, year), "day")
 
 
-def _date(d: Dialect, words: list[str]) -> tuple[int, int, int]:
+def _date(d: CalgridDialect, words: list[str]) -> tuple[int, int, int]:
     if len(words) != 3:
         raise Wrong("option", words[-1] if words else "")
     month, year = _month(d, words[1]), _year(words[2])
@@ -131,38 +131,38 @@ def _date(d: Dialect, words: list[str]) -> tuple[int, int, int]:
 # ---------------------------------------------------------------- the calendar
 
 
-def _leap(d: Dialect, year: int) -> bool:
+def _leap(d: CalgridDialect, year: int) -> bool:
     return _leaps(d, year) > _leaps(d, year - 1)
 
 
-def _leaps(d: Dialect, year: int) -> int:
+def _leaps(d: CalgridDialect, year: int) -> int:
     """Leap years from 1 to this one."""
     a, b, c = d.cycle
     return year // a - (year // b if d.leap != "every" else 0) + (year // c if d.leap == "unless" else 0)
 
 
-def _length(d: Dialect, month: int, year: int) -> int:
+def _length(d: CalgridDialect, month: int, year: int) -> int:
     return d.months[month][1] + (month == d.long and _leap(d, year))
 
 
-def _number_of(d: Dialect, day: int, month: int, year: int) -> int:
+def _number_of(d: CalgridDialect, day: int, month: int, year: int) -> int:
     """Days since the first day of year 1."""
     before = (year - 1) * sum(length for _, length in d.months) + _leaps(d, year - 1)
     return before + _in_year(d, day, month, year) - 1
 
 
-def _in_year(d: Dialect, day: int, month: int, year: int) -> int:
+def _in_year(d: CalgridDialect, day: int, month: int, year: int) -> int:
     return sum(_length(d, m, year) for m in range(month)) + day
 
 
-def _weekday(d: Dialect, day: int, month: int, year: int) -> str:
+def _weekday(d: CalgridDialect, day: int, month: int, year: int) -> str:
     return d.days[(_number_of(d, day, month, year) + d.epoch) % len(d.days)]
 
 
 # ---------------------------------------------------------------- layout
 
 
-def _grid(d: Dialect, month: int, year: int, start: int, marked: int, in_year: bool, weeks: bool) -> str:
+def _grid(d: CalgridDialect, month: int, year: int, start: int, marked: int, in_year: bool, weeks: bool) -> str:
     size, length = len(d.days), _length(d, month, year)
     first = (_number_of(d, 1, month, year) + d.epoch - start) % size
     width = max(3 if in_year else 2, d.head)
@@ -181,23 +181,23 @@ def _grid(d: Dialect, month: int, year: int, start: int, marked: int, in_year: b
     return "".join((line.rstrip(" ") if d.trail == "strip" else line) + "\n" for line in [title, *body])
 
 
-def _cell(d: Dialect, number: int, width: int, marked: bool) -> str:
+def _cell(d: CalgridDialect, number: int, width: int, marked: bool) -> str:
     if marked:
         return {"stars": "*", "hashes": "#", "blank": " "}[d.mark] * width
     return str(number).zfill(width) if d.align == "zero" else _aligned(d, str(number), width)
 
 
-def _aligned(d: Dialect, text: str, width: int) -> str:
+def _aligned(d: CalgridDialect, text: str, width: int) -> str:
     return text.ljust(width) if d.align == "left" else text.rjust(width)
 
 
-def _beside(d: Dialect, number: str, line: str) -> str:
+def _beside(d: CalgridDialect, number: str, line: str) -> str:
     if not number:
         return line
     return f"{number} {line}" if d.side == "left" else f"{line} {number}"
 
 
-def _week_numbers(d: Dialect, month: int, year: int, start: int, rows: int) -> list[int]:
+def _week_numbers(d: CalgridDialect, month: int, year: int, start: int, rows: int) -> list[int]:
     """By row. first: week 1 holds the first day of the year; full: it is the first that lies in the year whole, 0 is
     before it; month: counted anew in each month."""
     if d.weeks == "month":
@@ -210,7 +210,7 @@ def _week_numbers(d: Dialect, month: int, year: int, start: int, rows: int) -> l
     return [week + i for i in range(rows)]
 
 
-def _title(d: Dialect, month: int, year: int) -> str:
+def _title(d: CalgridDialect, month: int, year: int) -> str:
     name = d.months[month][0]
     name = {"given": name, "upper": name.upper(), "lower": name.lower()}[d.letters]
     return {
@@ -228,7 +228,7 @@ def _placed(place: str, text: str, width: int) -> str:
     return " " * left + text + " " * (room - left)
 
 
-def _year_list(d: Dialect, year: int) -> str:
+def _year_list(d: CalgridDialect, year: int) -> str:
     """One line a month: its number, its length, the day it begins with, its name."""
     lines = []
     for month, (name, _) in enumerate(d.months):

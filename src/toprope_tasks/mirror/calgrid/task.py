@@ -7,20 +7,20 @@ from typing import Any, ClassVar
 
 from toprope.tasks.folder import Point
 from toprope_tasks.mirror.calgrid import dialect, docs, grammar, reference
-from toprope_tasks.mirror.calgrid.dialect import Dialect
+from toprope_tasks.mirror.calgrid.dialect import CalgridDialect
 from toprope_tasks.mirror.calgrid.space import SPACE
-from toprope_tasks.mirror.programs import Program
+from toprope_tasks.mirror.programs import MirrorProgram
 from toprope_tasks.mirror.task import Mirror
 
 HOLES = tuple(d.name for d in SPACE.dims)
 
 
-def _words(d: Dialect) -> Mapping[str, Any]:
+def _words(d: CalgridDialect) -> Mapping[str, Any]:
     facts = {"days": d.days, "months": d.months, "long": d.long, "cycle": d.cycle}
     return {**facts, "wordings": d.words, "codes": d.codes_of, "usage": reference.USAGE}
 
 
-PROGRAM = Program(
+PROGRAM = MirrorProgram(
     name="calgrid",
     strata=grammar.STRATA,
     dialect=dialect.draw,

@@ -33,7 +33,7 @@ WORDINGS = {
 KINDS = tuple(WORDINGS)
 
 
-class Dialect(NamedTuple):
+class RpnDialect(NamedTuple):
     """letters: command -> letter. words: kind of error -> wording. codes_of: kind -> exit code under codes "kind"."""
 
     letters: dict[str, str]
@@ -59,13 +59,13 @@ class Dialect(NamedTuple):
     joined: str  # several -e: "one" program, or each with a "fresh" stack
 
 
-def draw(dice: Dice) -> Dialect:
+def draw(dice: Dice) -> RpnDialect:
     chosen = dice.sample(string.ascii_lowercase, len(COMMANDS))
     spare = next(x for x in string.ascii_lowercase if x not in chosen and x != ROOT)
     letters = {name: spare if x == ROOT else x for name, x in zip(COMMANDS, chosen, strict=True)}
     words = {kind: dice.pick(options) for kind, options in WORDINGS.items()}
     codes_of = dict(zip(KINDS, dice.sample(range(3, 30), len(KINDS)), strict=True))
-    return Dialect(
+    return RpnDialect(
         letters,
         words,
         codes_of,

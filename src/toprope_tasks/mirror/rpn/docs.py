@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from toprope_tasks.mirror.packing import Case
-from toprope_tasks.mirror.rpn.dialect import COMMANDS, KINDS, Dialect
+from toprope_tasks.mirror.packing import ProgramCase
+from toprope_tasks.mirror.rpn.dialect import COMMANDS, KINDS, RpnDialect
 
 ROUNDING = {
     "zero": "cut, towards zero",
@@ -62,7 +62,7 @@ DOES = {
 }
 
 
-def docs(d: Dialect) -> str:
+def docs(d: RpnDialect) -> str:
     """All sections but the examples."""
     fill = {
         "takes": ", which stays" if d.pop == "keeps" else " and take it off the stack",
@@ -117,7 +117,7 @@ Errors go to standard error as {MESSAGE[d.message]}. {AFTER[d.after]}
 """
 
 
-def examples(d: Dialect) -> list[Case]:
+def examples(d: RpnDialect) -> list[ProgramCase]:
     """Six sessions."""
     c, s = d.letters, d.sign
     programs = [
@@ -128,4 +128,4 @@ def examples(d: Dialect) -> list[Case]:
         f"1 {c['store']}a {c['load']}a {c['load']}b {c['dump']}",
         f"{'1 0' if d.order == 'under' else '0 1'} / {c['print']}",
     ]
-    return [Case((b"-e", p.encode())) for p in programs]
+    return [ProgramCase((b"-e", p.encode())) for p in programs]

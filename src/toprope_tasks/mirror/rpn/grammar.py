@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from toprope_tasks.mirror.dice import Dice
-from toprope_tasks.mirror.packing import Case
+from toprope_tasks.mirror.packing import ProgramCase
 from toprope_tasks.mirror.programs import Leaves
-from toprope_tasks.mirror.rpn.dialect import Dialect
+from toprope_tasks.mirror.rpn.dialect import RpnDialect
 
 STRATA = (
     "arithmetic", "division", "remainder", "power", "root", "stack", "dump", "registers", "sum", "programs",
@@ -17,7 +17,7 @@ EDGES = ("0", "1", "-1", "0.5", "-0.5", "2", "10", "100", "999.5", "1000", "0.05
 ARITHMETIC = ("+", "-", "*")
 
 
-def template(d: Dialect, stratum: str, dice: Dice) -> Leaves:
+def template(d: RpnDialect, stratum: str, dice: Dice) -> Leaves:
     """Two to four phrases, most of them about the stratum, and how they are handed over."""
     phrases = [PHRASES[stratum](dice)]
     for _ in range(dice.between(1, 3)):
@@ -28,21 +28,21 @@ def template(d: Dialect, stratum: str, dice: Dice) -> Leaves:
     if stratum == "power" and d.order == "top":
         phrases = [[*phrase[1::-1], *phrase[2:]] for phrase in phrases]
 
-    def leaves(leaf: Dice) -> Case:
+    def leaves(leaf: Dice) -> ProgramCase:
         said = [" ".join(_word(d, word, leaf) for word in phrase) for phrase in phrases]
         texts = [" ".join(said).encode()] if one else [text.encode() for text in said]
         argv = [b"-k", str(leaf.below(7)).encode()] if decimals else []
         if how == "stdin":
-            return Case(tuple(argv), b"\n".join(texts) + b"\n")
+            return ProgramCase(tuple(argv), b"\n".join(texts) + b"\n")
         if how == "file":
             names = [b"f%d" % i for i in range(len(texts))]
-            return Case((*argv, *names), b"", tuple(zip(names, texts, strict=True)))
-        return Case((*argv, *(x for text in texts for x in (b"-e", text))))
+            return ProgramCase((*argv, *names), b"", tuple(zip(names, texts, strict=True)))
+        return ProgramCase((*argv, *(x for text in texts for x in (b"-e", text))))
 
     return leaves
 
 
-def _word(d: Dialect, word: str, leaf: Dice) -> str:
+def _word(d: RpnDialect, word: str, leaf: Dice) -> str:
     """A place is filled, a command gets its letter."""
     if word in PLACES:
         text = PLACES[word](leaf)

@@ -8,8 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 
-from toprope_tasks.mirror.packing import Answer, Case
-from toprope_tasks.mirror.rpn.dialect import Dialect
+from toprope_tasks.mirror.packing import ProgramAnswer, ProgramCase
+from toprope_tasks.mirror.rpn.dialect import RpnDialect
 
 NAME = "rpn"
 MOST, SIZE = 64, 60  # largest exponent, most digits before the point
@@ -20,7 +20,7 @@ class Trouble(Exception):
     """An error of the kind it is made with."""
 
 
-def run(d: Dialect, case: Case) -> Answer:
+def run(d: RpnDialect, case: ProgramCase) -> ProgramAnswer:
     """The answer to one invocation."""
     programs: list[str] = []
     scale, files, rest = d.scale, dict(case.files), [a.decode("latin-1") for a in case.argv]
@@ -29,12 +29,12 @@ def run(d: Dialect, case: Case) -> Answer:
         if word in ("-k", "-e") and rest:
             value = rest.pop(0)
             if word == "-k" and not (value.isascii() and value.isdigit() and len(value) == 1):
-                return Answer(b"", USAGE, 2)
+                return ProgramAnswer(b"", USAGE, 2)
             scale, programs = (int(value), programs) if word == "-k" else (scale, [*programs, value])
         elif word.startswith("-"):
-            return Answer(b"", USAGE, 2)
+            return ProgramAnswer(b"", USAGE, 2)
         elif word.encode("latin-1") not in files:
-            return Answer(b"", f"{NAME}: {word}: no such file\n".encode("latin-1"), 2)
+            return ProgramAnswer(b"", f"{NAME}: {word}: no such file\n".encode("latin-1"), 2)
         else:
             programs.append(files[word.encode("latin-1")].decode("latin-1"))
     machine = Machine(d, scale)
@@ -49,7 +49,7 @@ def run(d: Dialect, case: Case) -> Answer:
 class Machine:
     """Stack, registers, and what was said so far."""
 
-    def __init__(self, d: Dialect, scale: int) -> None:
+    def __init__(self, d: RpnDialect, scale: int) -> None:
         self.d, self.scale = d, scale
         self.unit: int = 10**scale
         self.stack: list[int] = []
@@ -231,11 +231,11 @@ class Machine:
             }[self.d.message]
         )
 
-    def answer(self) -> Answer:
+    def answer(self) -> ProgramAnswer:
         code = 0
         if self.kinds:
             code = {"one": 1, "kind": self.d.codes_of[self.kinds[-1]], "count": min(len(self.kinds), 99)}[self.d.codes]
-        return Answer("".join(self.out).encode("latin-1"), "".join(self.err).encode("latin-1"), code)
+        return ProgramAnswer("".join(self.out).encode("latin-1"), "".join(self.err).encode("latin-1"), code)
 
 
 def rounded(n: int, m: int, mode: str) -> int:

@@ -6,20 +6,20 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from toprope.tasks.folder import Point
-from toprope_tasks.mirror.programs import Program
+from toprope_tasks.mirror.programs import MirrorProgram
 from toprope_tasks.mirror.rpn import dialect, docs, grammar, reference
-from toprope_tasks.mirror.rpn.dialect import Dialect
+from toprope_tasks.mirror.rpn.dialect import RpnDialect
 from toprope_tasks.mirror.rpn.space import SPACE
 from toprope_tasks.mirror.task import Mirror
 
 HOLES = tuple(d.name for d in SPACE.dims)
 
 
-def _words(d: Dialect) -> Mapping[str, Any]:
+def _words(d: RpnDialect) -> Mapping[str, Any]:
     return {"letters": d.letters, "sign": d.sign, "wordings": d.words, "codes": d.codes_of}
 
 
-PROGRAM = Program(
+PROGRAM = MirrorProgram(
     name="rpn",
     strata=grammar.STRATA,
     dialect=dialect.draw,

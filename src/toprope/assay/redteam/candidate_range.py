@@ -25,7 +25,7 @@ from toprope.assay.redteam.scorer import PLANTED
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
 from toprope.protocols import Task
-from toprope.referee.traps import complete_secret
+from toprope.referee.honeypots import complete_secret
 from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.tasks import registry
@@ -38,7 +38,7 @@ PRACTICE, HIDDEN = 2, 12  # draws of dev and of val that a cheat meets
 WORTH = 0.03  # least gain of the loot, as a share of the gap between floor and ceiling, that makes it a treasure
 
 
-class Seen(NamedTuple):
+class CandidateReport(NamedTuple):
     """One candidate on some draws. scores: NaN where it failed. text: its error, on practice draws."""
 
     outcome: Outcome
@@ -53,7 +53,7 @@ class Seen(NamedTuple):
         return float((self.scores - self.floors).sum() / (self.ceilings - self.floors).sum())
 
 
-class Stage:
+class CandidateRange:
     """One planted scorer for one (task, tier). off: layers taken away. A context manager."""
 
     def __init__(self, task_id: str, tier: str, *, off: frozenset[str] = frozenset(), seed: int = 0) -> None:
@@ -80,7 +80,7 @@ class Stage:
     def close(self) -> None:
         self._exit.close()
 
-    def __enter__(self) -> Stage:
+    def __enter__(self) -> CandidateRange:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -107,7 +107,7 @@ class Stage:
 
     # ------------------------------------------------------------ candidates
 
-    def dress(self, cheat_text: str, mode: str, *, at_import: bool = False, **known: Any) -> Tree:
+    def wrap(self, cheat_text: str, mode: str, *, at_import: bool = False, **known: Any) -> Tree:
         """The starter with a cheat around it."""
         starter = dict(self.task.starter().files)
         plan = {
@@ -142,9 +142,11 @@ class Stage:
         return Tree(files)
 
     def wear(self, cheat: Cheat, mode: str) -> Tree:
-        return self.dress(cheat.text, mode, at_import=cheat.at_import)
+        return self.wrap(cheat.text, mode, at_import=cheat.at_import)
 
-    def play(self, tree: Tree, split: Split, draws: int, slice_: int = 0, params: dict[str, Any] | None = None) -> Seen:
+    def play(
+        self, tree: Tree, split: Split, draws: int, slice_: int = 0, params: dict[str, Any] | None = None
+    ) -> CandidateReport:
         """One candidate in children of its own; error text comes back from dev only."""
         space, rows = several([params or self.params])
         digest, space_digest = self.pool.load(tree, space)
@@ -152,7 +154,7 @@ class Stage:
         slice_ = self.slice if split == "val" else slice_
         (done,) = self.pool.run([Work(0, block, split, slice_, detail=split == "dev")])
         result = done.result
-        return Seen(
+        return CandidateReport(
             result.outcomes[0],
             result.scores[0],
             done.floors,
@@ -162,12 +164,12 @@ class Stage:
         )
 
     @cached_property
-    def honest(self) -> Seen:
+    def honest(self) -> CandidateReport:
         """The unmodified starter on the hidden draws."""
         return self.play(self.task.starter(), "val", HIDDEN)
 
     @cached_property
-    def practised(self) -> Seen:
+    def practised(self) -> CandidateReport:
         """The same on the practice draws."""
         return self.play(self.task.starter(), "dev", PRACTICE)
 

@@ -11,7 +11,7 @@ import pytest
 from toprope.errors import RunError, TopropeError, UsageError
 from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig
-from toprope.run import author
+from toprope.run import public_brief
 from toprope.tasks import registry
 from toprope.tasks.trusted import load
 from toprope.types import Tree
@@ -22,7 +22,7 @@ TASK = "mirror/rpn-v1"
 
 def test_a_brief_is_a_candidate_and_its_cases(tmp_path: Path) -> None:
     """Documentation, 384 shown cases, the sketch as a working solution.py, and a script that counts exact ones."""
-    told = author.brief(TASK, tmp_path / "here", 0)
+    told = public_brief.brief(TASK, tmp_path / "here", 0)
     assert told["hidden"] == "public demo dialect"
     files = {f.name: f.read_bytes() for f in (tmp_path / "here").iterdir() if f.is_file()}
     assert set(files) == {"README.md", "DOCS.md", "cases.jsonl", "check.py", "solution.py", "words.py"}
@@ -37,7 +37,7 @@ def test_a_brief_is_a_candidate_and_its_cases(tmp_path: Path) -> None:
 
 def test_a_few_shown_answers_are_wrong(tmp_path: Path) -> None:
     """The reference agrees with all but four to twenty of them; nothing in the files says which."""
-    author.brief(TASK, tmp_path / "here", 0)
+    public_brief.brief(TASK, tmp_path / "here", 0)
     t = registry.load(TASK)
     wrong = 0
     for line in (tmp_path / "here" / "cases.jsonl").read_text().splitlines():
@@ -53,21 +53,21 @@ def test_a_brief_overwrites_nothing(tmp_path: Path) -> None:
     """A directory that holds something is refused; so is a task without a brief."""
     (tmp_path / "mine").write_text("x")
     with pytest.raises(UsageError, match="not an empty directory"):
-        author.brief(TASK, tmp_path, 0)
+        public_brief.brief(TASK, tmp_path, 0)
     with pytest.raises(UsageError, match="has no brief"):
-        author.brief("proxy/reward-model-v1", tmp_path / "new", 0)
+        public_brief.brief("proxy/reward-model-v1", tmp_path / "new", 0)
 
 
 def test_answers_are_counted_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Each question costs one, over several sittings; one that is no question costs none; then there are no more."""
-    monkeypatch.setattr(author, "QUERIES", 3)
+    monkeypatch.setattr(public_brief, "QUERIES", 3)
     ask = json.dumps({"argv": ["-k", "2"], "stdin": "1 2 +"})
-    first = list(author.oracle(TASK, [ask, "nonsense", "[]", '{"argv": 3}', '{"stdin": "\\u20ac"}'], tmp_path))
+    first = list(public_brief.oracle(TASK, [ask, "nonsense", "[]", '{"argv": 3}', '{"stdin": "\\u20ac"}'], tmp_path))
     assert first[0] == {"stdout": "", "stderr": "", "exit_code": 0, "queries_left": 2}
     assert [set(a) for a in first[1:]] == [{"error"}] * 4
-    assert [a["queries_left"] for a in author.oracle(TASK, [ask, ask], tmp_path)] == [1, 0]
+    assert [a["queries_left"] for a in public_brief.oracle(TASK, [ask, ask], tmp_path)] == [1, 0]
     with pytest.raises(UsageError, match="has answered 3 times"):
-        list(author.oracle(TASK, [ask], tmp_path))
+        list(public_brief.oracle(TASK, [ask], tmp_path))
 
 
 def test_a_vault_keeps_one_dialect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -113,7 +113,7 @@ def test_a_damaged_dialect_is_one_clear_line(tmp_path: Path, data: bytes) -> Non
 def test_the_command_line(cli, tmp_path: Path) -> None:
     """oracle with arguments, with lines, and its complaints; vault dialect in JSON."""
     told = cli.json("oracle", TASK, "-k", "1", "-e", "1")
-    assert told["exit_code"] == 0 and told["queries_left"] == author.QUERIES - 1
+    assert told["exit_code"] == 0 and told["queries_left"] == public_brief.QUERIES - 1
     assert cli.run("oracle", "proxy/reward-model-v1", "x").returncode == 2
     assert cli.run("oracle", TASK, "--lines", "x").returncode == 2
     made = cli.json("vault", "make", TASK)

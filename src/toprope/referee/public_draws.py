@@ -1,8 +1,8 @@
 """Writes the public part of a few dev draws to files, for whoever works on candidates by hand.
 
-A process of its own, so that no other one ever holds the private parts: `python -m toprope.referee.handout TASK SEED N
-FOLDER` writes FOLDER/draw-0.npz and so on, the arrays that candidates are given on these draws, and below FOLDER/brief
-what the task itself has to say to authors.
+It is a process of its own, so that no other one ever holds the private parts. `python -m toprope.referee.public_draws
+TASK SEED N FOLDER` writes FOLDER/draw-0.npz and so on, the arrays that candidates are given on these draws, and below
+FOLDER/brief what the task itself has to say to authors.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from toprope.tasks import registry
 
 def hand_out(task_id: str, seed: int, draws: int, folder: Path) -> None:
     """Runs this module. Raises RunError if it fails."""
-    argv = wire.command("toprope.referee.handout", task_id, seed, draws, folder)
+    argv = wire.command("toprope.referee.public_draws", task_id, seed, draws, folder)
     done = subprocess.run(argv, capture_output=True, text=True, env=wire.child_environment(), check=False)
     if done.returncode:
         raise RunError(f"the dev draws of {task_id} could not be written: {done.stderr.strip()[-400:]}")

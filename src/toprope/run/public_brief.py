@@ -16,7 +16,7 @@ from toprope import seeding
 from toprope.errors import UsageError
 from toprope.protocols import imitation
 from toprope.referee.draws import practice
-from toprope.referee.program import Cost, Program
+from toprope.referee.program import Cost, ReferenceProcess
 from toprope.referee.sealed import Vault
 from toprope.tasks import registry
 
@@ -55,7 +55,7 @@ def counted(task_id: str, lines: Iterable[str], vault: Path) -> Iterator[tuple[d
     if not imitation(task):
         raise UsageError(f"task {task_id} has no oracle; a task that imitates a program has one")
     secret = task.secret.name if task.secret is not None else ""
-    with contextlib.closing(Vault(vault)) as sealed, Program(task_id, vault) as program:
+    with contextlib.closing(Vault(vault)) as sealed, ReferenceProcess(task_id, vault) as program:
         for line in lines:
             try:
                 question = _question(line)
@@ -99,7 +99,7 @@ def _question(line: str) -> tuple[list[bytes], bytes, dict[bytes, bytes]]:
 
 
 def _answered(
-    program: Program, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]
+    program: ReferenceProcess, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]
 ) -> tuple[dict[str, Any], Cost]:
     said, cost = program.ask(argv, stdin, files)
     told = {"stdout": said.out.decode("latin-1"), "stderr": said.err.decode("latin-1"), "exit_code": said.code}

@@ -12,11 +12,11 @@ from inspect_ai.model import ModelUsage
 
 from toprope.errors import ModelSpent, NoReply, RunError
 from toprope.models import provider
-from toprope.models.broker import Broker, Rejected, Told, silent
-from toprope.models.limits import Asking, key
-from toprope.models.messages import Question, Reply, Said
+from toprope.models.broker import Broker, Rejected, Told, discard
+from toprope.models.limits import QuestionLimiter, key
+from toprope.models.messages import Message, Question, Reply
 from toprope.protocols import ModelUse
-from toprope.sandbox.job import Refused
+from toprope.sandbox.job import QuestionRefused
 
 USE = ModelUse(calls=2, prompt_bytes=100, reply_tokens=50)
 
@@ -32,7 +32,7 @@ def asking():
         heard.append(question)
         return Reply(b"", f"to {question.messages[0].content}", 1)
 
-    return Asking(USE, pass_on), heard
+    return QuestionLimiter(USE, pass_on), heard
 
 
 def test_calls_are_counted_per_draw_and_variant():
@@ -40,7 +40,7 @@ def test_calls_are_counted_per_draw_and_variant():
     for variant in (0, 1):
         for name in "ab":
             assert ask(raw(name), variant) == f"to {name}"
-        with pytest.raises(Refused, match="2 calls on a draw"):
+        with pytest.raises(QuestionRefused, match="2 calls on a draw"):
             ask(raw("c"), variant)  # whatever its neighbours left unused, or it would score otherwise alone
     ask.begin()
     assert ask(raw("c"), 0) == "to c"
@@ -73,13 +73,13 @@ def test_the_same_question_is_asked_once_and_another_sample_anew():
 )
 def test_what_is_no_question_is_refused_and_passed_on_to_nobody(question):
     ask, heard = asking()
-    with pytest.raises(Refused, match="model: "):
+    with pytest.raises(QuestionRefused, match="model: "):
         ask(question, 0)
     assert heard == []
 
 
 def question(text, sample=0):
-    return Question([Said("user", text)], sample)
+    return Question([Message("user", text)], sample)
 
 
 def tell(text="yes", tokens=10, after=0.0):
@@ -165,7 +165,7 @@ def test_a_providers_words_are_said_to_the_operator_only(capfd):
     assert "hidden words" not in str(failed)
     assert "bad key sk-secret" in capfd.readouterr().err
     broker.close()
-    broker = Broker("p/m", USE, broken, say=silent)
+    broker = Broker("p/m", USE, broken, say=discard)
     broker.ask(question("hidden words"), 1)
     collect(broker, 1)
     assert capfd.readouterr().err == ""
@@ -213,8 +213,8 @@ def test_a_question_that_the_provider_rejects_is_the_candidates_own_affair():
     assert len(calls) == 2
     assert heard == [reply]
     broker.close()
-    ask = Asking(USE, lambda q: reply)
-    with pytest.raises(Refused, match="does not take this question"):
+    ask = QuestionLimiter(USE, lambda q: reply)
+    with pytest.raises(QuestionRefused, match="does not take this question"):
         ask(raw("bad"), 0)
 
 
@@ -295,5 +295,5 @@ def test_a_provider_that_does_not_count_gave_no_bill(usage):
 def test_a_key_is_of_model_messages_and_sample():
     keys = {key(m, question(t, s)) for m in ("a", "b") for t in ("a", "b") for s in (0, 1)}
     assert len(keys) == 8
-    split = Question([Said("user", "a"), Said("user", "b")])
+    split = Question([Message("user", "a"), Message("user", "b")])
     assert key("m", split) != key("m", question("ab"))

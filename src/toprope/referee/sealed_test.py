@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from toprope.executors.local import LocalExecutor
-from toprope.referee.panel import Panel, by_kind
+from toprope.referee.panel import HiddenPanel, by_kind
 from toprope.stats.intervals import Estimate, difference, ratio
 from toprope.types import Candidate, Floats
 
@@ -26,7 +26,7 @@ class Examined(NamedTuple):
     per_draw: Floats
 
 
-def examine(
+def run_test(
     n: int,
     pool: LocalExecutor,
     champion: Candidate,
@@ -36,7 +36,7 @@ def examine(
 ) -> Examined:
     """n draws of the test; intervals resample kinds, then draws, at level 1 - .05/m for the m-th opening."""
     groups = by_kind(list(baselines.values()))
-    panel = Panel(pool, "test", 0)
+    panel = HiddenPanel(pool, "test", 0)
     panel.grouped([[champion], *groups], n, progress)
     top = panel.second_chance(champion, n)
     columns = {name: panel.second_chance(c, n) for name, c in baselines.items()}

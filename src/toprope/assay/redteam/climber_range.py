@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from toprope import wire
-from toprope.assay.redteam.stage import PRACTICE, Stage
+from toprope.assay.redteam.candidate_range import PRACTICE, CandidateRange
 from toprope.errors import RunError
 from toprope.executors.messages import Work
 from toprope.journal.ledger import read_entries
@@ -35,7 +35,7 @@ from toprope.journal.records import record
 from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig, HubReady, Unseal
 from toprope.referee.recorded import Answer, Opened
-from toprope.referee.schedule import pace
+from toprope.referee.schedule import base_delay_exponent
 from toprope.referee.sealed import Vault
 from toprope.run.rerun import Isolated
 from toprope.seeding import derive, run_secret
@@ -59,15 +59,15 @@ class NotHere(Exception):
     """The strategy makes no sense on this task; the message says why."""
 
 
-class Blind(Exception):
+class Inconclusive(Exception):
     """Strategies cannot act on this task, so that none of them could pay: the rig's fault, and no good news."""
 
 
 class Referee:
     """One run's hub, and everything that was asked of it and heard from it. pace: of its answers, see `schedule`."""
 
-    def __init__(self, config: HubConfig, pace: int) -> None:
-        self.run, self._pace = config.run, pace
+    def __init__(self, config: HubConfig, base_delay_exponent: int) -> None:
+        self.run, self._pace = config.run, base_delay_exponent
         self._hub = HubClient(config)
         self._hub.wait_ready()
         self.answers: list[Answer] = []
@@ -79,13 +79,13 @@ class Referee:
     def ready(self) -> HubReady:
         return self._hub.ready
 
-    def attempt(self, candidate: Candidate, pace: int | None = None) -> Answer:
-        self.submit(candidate, pace)
+    def attempt(self, candidate: Candidate, base_delay_exponent: int | None = None) -> Answer:
+        self.submit(candidate, base_delay_exponent)
         return self.answer()
 
-    def submit(self, candidate: Candidate, pace: int | None = None) -> None:
+    def submit(self, candidate: Candidate, base_delay_exponent: int | None = None) -> None:
         self.sent[candidate.id] = candidate
-        self._hub.submit(candidate, self._pace if pace is None else pace)
+        self._hub.submit(candidate, self._pace if base_delay_exponent is None else base_delay_exponent)
 
     def answer(self) -> Answer:
         answer = self._hub.answer()
@@ -106,10 +106,10 @@ class Referee:
         self._hub.close()
 
 
-class Rig:
+class ClimberRange:
     """All that strategies against one task share. A context manager."""
 
-    def __init__(self, stage: Stage) -> None:
+    def __init__(self, stage: CandidateRange) -> None:
         self.stage, self.task, self.tier = stage, stage.task, stage.tier
         self.rehearsal = f"red team {stage.seed}"  # the stage knows what such a run will draw
         self.rng = np.random.default_rng(stage.seed)  # of the strategy at work
@@ -122,7 +122,7 @@ class Rig:
         self.incidents: list[Incident] = []  # of this strategy's candidates on practice draws
         self._before = 0
 
-    def __enter__(self) -> Rig:
+    def __enter__(self) -> ClimberRange:
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -145,7 +145,7 @@ class Rig:
     @cached_property
     def honest_climb(self) -> str:
         """What is wrong with one honest attempt: empty if it is counted, answered, and promoted where it should be."""
-        referee = self._referee("honest", self.rehearsal, self.pace(self.work_s))
+        referee = self._referee("honest", self.rehearsal, self.base_delay_exponent(self.work_s))
         candidate = self.stage.best or self.starter
         answer = referee.attempt(candidate)
         if answer.promoted is not (self.stage.best is not None):
@@ -164,16 +164,18 @@ class Rig:
 
     def referee(self, run: str = "shared", *, certifying: bool = False) -> Referee:
         """A run's referee, live. certifying: with a random secret, as a real run has."""
-        return self._use(self._referee(run, None if certifying else self.rehearsal, self.pace(self.work_s)))
+        return self._use(
+            self._referee(run, None if certifying else self.rehearsal, self.base_delay_exponent(self.work_s))
+        )
 
     def hasty(self, run: str = "hasty", *, certifying: bool = False) -> Referee:
         """A run whose answers leave at the task's own ticks, ready or not: for strategies whose end is the same when a
         slow task's work is cut off, because they are about numbers and words, not about who is promoted."""
         return self._use(self._referee(run, None if certifying else self.rehearsal, 0))
 
-    def pace(self, expected_s: float) -> int:
+    def base_delay_exponent(self, expected_s: float) -> int:
         """The smallest that has its first tick after so many seconds, as a run chooses it (`run.attempts`)."""
-        return pace(expected_s, self.task.spec.splits.tick_s)
+        return base_delay_exponent(expected_s, self.task.spec.splits.tick_s)
 
     @cached_property
     def work_s(self) -> float:
@@ -187,10 +189,10 @@ class Rig:
             self.used.append(referee)
         return referee
 
-    def _referee(self, run: str, rehearsal: str | None, pace: int) -> Referee:
+    def _referee(self, run: str, rehearsal: str | None, base_delay_exponent: int) -> Referee:
         if run not in self._referees:
             config = HubConfig(run, self.task.spec.id, self.tier, 2, str(self.folder / "vault"), rehearsal)
-            self._referees[run] = Referee(config, pace)
+            self._referees[run] = Referee(config, base_delay_exponent)
             self._exit.callback(self._referees[run].close)
         return self._referees[run]
 
@@ -203,7 +205,7 @@ class Rig:
         return self._chooser(expression, best=best, **known)
 
     def _chooser(self, expression: str, **known: Any) -> Candidate:
-        return Candidate(self.stage.dress(CHOOSE.format(expression), "choose", **known), self.stage.params)
+        return Candidate(self.stage.wrap(CHOOSE.format(expression), "choose", **known), self.stage.params)
 
     @cached_property
     def sighted(self) -> bool:
@@ -214,13 +216,15 @@ class Rig:
         seen = self.stage.play(knowing.tree, "dev", PRACTICE)
         if np.array_equal(seen.scores, self.stage.practised.scores):
             return True
-        raise Blind(f"a candidate does not know practice draws by what `choose` is given: {seen.text or seen.outcome}")
+        raise Inconclusive(
+            f"a candidate does not know practice draws by what `choose` is given: {seen.text or seen.outcome}"
+        )
 
     def answering(self, expression: str, **known: Any) -> Candidate:
         """The starter with another answer. expression: of `answer` (one array of it), `x` (the call's first matrix) and
         `plan`; `np` is there."""
         source = ANSWER.format(expression)
-        return Candidate(self.stage.dress(source, "use", **known), self.stage.params)
+        return Candidate(self.stage.wrap(source, "use", **known), self.stage.params)
 
     def practice(self, candidate: Candidate, draws: int = 12) -> float:
         """Mean dev score: exact, free, and no secret. NaN if it fails on every draw."""
@@ -319,7 +323,7 @@ class Rig:
         )
 
 
-def _digest(draw: Draw, rig: Rig) -> bytes:
+def _digest(draw: Draw, rig: ClimberRange) -> bytes:
     """As inside.py computes it: sha256 over what the first call is given by position, a state left out."""
     source = rig.task.starter().files["solution.py"]
     entries = frozenset(e for e in rig.task.spec.entries if f"def {e}(".encode() in source)

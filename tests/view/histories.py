@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from toprope.journal.history import RunHistory
-from toprope.journal.records import Asked, BlockRecord, Generation, Opening
+from toprope.journal.records import AttemptRecord, BlockRecord, Generation, Opening
 from toprope.journal.spec import Replay, RunSpec
 from toprope.referee.recorded import Answer, Opened
 from toprope.space import Space, choice
@@ -43,9 +43,9 @@ def block(outcome: str = "crash") -> BlockRecord:
     return BlockRecord("0.0.2", np.array([0], np.uint32), 0, 2, rows, scores, {0: outcome}, {0: EVIL}, 0.1, 0.1)
 
 
-def story(*, promoted: bool = True, best: tuple[float | None, ...] = (0.1, 0.4), tested: bool = True) -> RunHistory:
+def history(*, promoted: bool = True, best: tuple[float | None, ...] = (0.1, 0.4), tested: bool = True) -> RunHistory:
     champion = Candidate(TREE, {"face": EVIL})
-    asked = Asked(champion, 1, 0.4, True)
+    asked = AttemptRecord(champion, 1, 0.4, True)
     answer = Answer(champion.id, promoted, 1, 1, estimate(0.4) if promoted else None)
     test = Opened(estimate(0.3), {EVIL: estimate(0.2)}, {EVIL: estimate(0.1)}, 1, 64, b"s" * 32, 1.0, np.full(64, 0.3))
     generations = [generation(i, value) for i, value in enumerate(best)]

@@ -29,7 +29,7 @@ SCORERS = ("toprope_scorer", "scoring", "evaluate_candidate", "grader")
 PRESENT = 0.75  # of each decoy of the process, per sitting
 
 
-class Traps:
+class Honeypots:
     """The decoys of one sitting, all from one secret."""
 
     def __init__(self, secret: bytes) -> None:
@@ -65,7 +65,7 @@ class Traps:
 
 def complete_secret() -> bytes:
     """A random secret that plants every decoy, for whoever wants to see all of them at work."""
-    while not Traps(secret := secrets.token_bytes(16)).complete:
+    while not Honeypots(secret := secrets.token_bytes(16)).complete:
         pass
     return secret
 

@@ -18,7 +18,7 @@ from toprope.journal.ledger import read_entries
 from toprope.journal.reading import read
 from toprope.journal.records import Spent
 from toprope.journal.spec import External, Plan, RunSpec
-from toprope.referee.traps import complete_secret
+from toprope.referee.honeypots import complete_secret
 from toprope.researchers.findings import share
 from toprope.run.accounts import FINDINGS, Quota
 from toprope.run.session import Session
@@ -35,7 +35,7 @@ class Nobody:
         return lambda *_: None
 
 
-QUOTA = Quota(experiments=20, attempts=2, apart=2)
+QUOTA = Quota(experiments=20, attempts=2, min_experiments_between=2)
 
 
 def sit(run, new=True, experiments=50):
@@ -54,13 +54,13 @@ def test_a_hub_that_ends_for_good_ends_the_sitting_in_one_line(tmp_path):
     the sitting says that the run must be resumed, and the resumed run has the answer and no contradiction."""
     run, over = tmp_path / "run", threading.Event()
     with sit(run) as session:
-        desk = session.desk(QUOTA)
-        found = [desk.evaluate(coin(0.02 * i), "ada") for i in range(1, 5)]
-        desk.settled()
+        submissions = session.submissions(QUOTA)
+        found = [submissions.evaluate(coin(0.02 * i), "ada") for i in range(1, 5)]
+        submissions.settled()
 
         def kill_all():
             while not over.is_set():
-                if desk.asked:
+                if submissions.asked:
                     with contextlib.suppress(ProcessLookupError):
                         os.kill(session._hub.pid, signal.SIGKILL)
                 time.sleep(0.02)
@@ -69,20 +69,20 @@ def test_a_hub_that_ends_for_good_ends_the_sitting_in_one_line(tmp_path):
         killer.start()
         try:
             with pytest.raises(UsageError, match=r"hub ended without an answer; the run asks again when it is resumed"):
-                desk.attempt(found[-1].id, "ada")
+                submissions.attempt(found[-1].id, "ada")
         finally:
             over.set()
             killer.join()
-        assert desk.evaluate(coin(0.03), "bob").outcome is Outcome.OK
+        assert submissions.evaluate(coin(0.03), "bob").outcome is Outcome.OK
         for candidate in found[2:]:
             with pytest.raises(UsageError, match="nothing is sent before the run is resumed"):
-                desk.attempt(candidate.id, "ada")
+                submissions.attempt(candidate.id, "ada")
         with pytest.raises(RunError, match="resume the run"):
-            desk.settled()
+            submissions.settled()
     with sit(run, new=False) as session:
-        desk = session.desk(QUOTA)
-        desk.settled()
-        assert set(desk.answers) == {found[-1].id}
+        submissions = session.submissions(QUOTA)
+        submissions.settled()
+        assert set(submissions.answers) == {found[-1].id}
         session.unseal()
     assert not list(contradictions(read_entries(run), read(run)))
 
@@ -91,22 +91,24 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
     """Two authors' candidates are scored, one is promoted, and summary, export, report and verify know whose it was."""
     run = tmp_path / "run"
     with sit(run) as session:
-        desk = session.desk(QUOTA)
-        first = desk.evaluate(coin(0.02, "# ada"), "ada")
-        second = desk.evaluate(coin(0.09, "# bob"), "bob", parent=first.id)
+        submissions = session.submissions(QUOTA)
+        first = submissions.evaluate(coin(0.02, "# ada"), "ada")
+        second = submissions.evaluate(coin(0.09, "# bob"), "bob", parent=first.id)
         assert (first.outcome, second.experiment) == (Outcome.OK, 2)
-        assert second.value > first.value > desk.practice.judged[0].value - 0.1
-        assert desk.evaluate(coin(0.09, "# bob"), "ada").experiment == 2  # the same candidate is no new experiment
-        broken = desk.evaluate(coin(0.0, act="crash"), "bob")
+        assert second.value > first.value > submissions.practice.judged[0].value - 0.1
+        assert (
+            submissions.evaluate(coin(0.09, "# bob"), "ada").experiment == 2
+        )  # the same candidate is no new experiment
+        broken = submissions.evaluate(coin(0.0, act="crash"), "bob")
         assert (broken.outcome, "asked to crash" in broken.message) == (Outcome.CRASH, True)
-        answer = desk.attempt(second.id[:10], "bob")
+        answer = submissions.attempt(second.id[:10], "bob")
         assert answer.promoted
-        assert desk.champion.id == second.id
-        assert [j.author for j in desk.practice.leaderboard()] == ["bob", "ada", "starter"]
+        assert submissions.champion.id == second.id
+        assert [j.author for j in submissions.practice.leaderboard()] == ["bob", "ada", "starter"]
         session.unseal()
-    story = read(run)
-    assert summary(story)["promotions"] == 1
-    rows = export(story)["experiments"]
+    history = read(run)
+    assert summary(history)["promotions"] == 1
+    rows = export(history)["experiments"]
     assert [(r.get("author"), r["outcome"]) for r in rows] == [
         (None, "ok"),
         ("ada", "ok"),
@@ -122,108 +124,110 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
 def test_quotas_hold_and_say_what_is_wrong(tmp_path):
     """Too many experiments, too early an attempt, one too many, a failed or unknown candidate: one line each."""
     with sit(tmp_path / "run", experiments=8) as session:
-        desk = session.desk(Quota(experiments=5, attempts=1, apart=2))
-        ada = [desk.evaluate(coin(0.01 * i), "ada") for i in (1, 2, 3)]
-        bad = desk.evaluate(coin(0.0, act="nan"), "bob")
+        submissions = session.submissions(Quota(experiments=5, attempts=1, min_experiments_between=2))
+        ada = [submissions.evaluate(coin(0.01 * i), "ada") for i in (1, 2, 3)]
+        bad = submissions.evaluate(coin(0.0, act="nan"), "bob")
         with pytest.raises(UsageError, match="since its last attempt"):
-            desk.attempt(ada[0].id, "bob")
+            submissions.attempt(ada[0].id, "bob")
         with pytest.raises(UsageError, match="ended as invalid"):
-            desk.attempt(bad.id, "ada")
+            submissions.attempt(bad.id, "ada")
         with pytest.raises(UsageError, match="names 0"):
-            desk.attempt("0" * 20, "ada")
-        desk.attempt(ada[0].id, "ada")
+            submissions.attempt("0" * 20, "ada")
+        submissions.attempt(ada[0].id, "ada")
         with pytest.raises(UsageError, match="all it may"):
-            desk.attempt(ada[1].id, "ada")
-        desk.evaluate(coin(0.04), "ada")
-        desk.evaluate(coin(0.05), "ada")
+            submissions.attempt(ada[1].id, "ada")
+        submissions.evaluate(coin(0.04), "ada")
+        submissions.evaluate(coin(0.05), "ada")
         with pytest.raises(UsageError, match="author ada has made 5"):
-            desk.evaluate(coin(0.06), "ada")
-        desk.evaluate(coin(0.07), "bob")
+            submissions.evaluate(coin(0.06), "ada")
+        submissions.evaluate(coin(0.07), "bob")
         with pytest.raises(UsageError, match="this run has made 8"):
-            desk.evaluate(coin(0.08), "bob")
+            submissions.evaluate(coin(0.08), "bob")
 
 
 def test_a_desk_goes_on_where_it_was_left(tmp_path):
     """A new sitting knows every experiment, attempt and quota of the last one and runs none again."""
     run = tmp_path / "run"
     with sit(run) as session:
-        desk = session.desk(QUOTA)
+        submissions = session.submissions(QUOTA)
         for i in (1, 2):
-            desk.evaluate(coin(0.01 * i), "ada")
-        desk.attempt(desk.practice.judged[-1].id, "ada")
-        before = desk.practice.judged
+            submissions.evaluate(coin(0.01 * i), "ada")
+        submissions.attempt(submissions.practice.judged[-1].id, "ada")
+        before = submissions.practice.judged
     with sit(run, new=False) as session:
-        desk = session.desk(QUOTA)
-        assert [(j.id, j.author, j.value) for j in desk.practice.judged] == [(j.id, j.author, j.value) for j in before]
-        assert desk.attempts("ada") == 1
+        submissions = session.submissions(QUOTA)
+        assert [(j.id, j.author, j.value) for j in submissions.practice.judged] == [
+            (j.id, j.author, j.value) for j in before
+        ]
+        assert submissions.attempts("ada") == 1
         with pytest.raises(UsageError, match="since its last attempt"):
-            desk.attempt(before[1].id, "ada")
-        assert desk.evaluate(coin(0.03), "ada").experiment == 3
+            submissions.attempt(before[1].id, "ada")
+        assert submissions.evaluate(coin(0.03), "ada").experiment == 3
 
 
 def test_time_that_authors_think_is_time(tmp_path):
     """`--minutes` holds over a kill also where no experiment was made; and what a reply costs is written beside one."""
     with sit(tmp_path / "run") as session:
-        desk = session.desk(QUOTA)
-        desk._start -= 3600
-        with desk._lock:  # as an experiment does
-            paying = threading.Thread(target=desk.accounts.pay, args=[Spent("ada", 120, 0.0, "ada-1")])
+        submissions = session.submissions(QUOTA)
+        submissions._start -= 3600
+        with submissions._lock:  # as an experiment does
+            paying = threading.Thread(target=submissions.accounts.pay, args=[Spent("ada", 120, 0.0, "ada-1")])
             paying.start()
             paying.join(10)
             assert not paying.is_alive()
-        desk.evaluate(coin(0.01), "ada")
-        desk.accounts.pay(Spent("ada", 120, 0.0, "ada-1"))
+        submissions.evaluate(coin(0.01), "ada")
+        submissions.accounts.pay(Spent("ada", 120, 0.0, "ada-1"))
     with sit(tmp_path / "run", new=False) as session:
-        assert 3600 < session.desk(QUOTA).elapsed < 3700
+        assert 3600 < session.submissions(QUOTA).elapsed < 3700
 
 
 def test_findings_have_an_end(tmp_path):
     """Each lies in every room and in the ledger for ever; the count is the ledger's, over sittings."""
     with sit(tmp_path / "run") as session:
-        desk = session.desk(QUOTA)
+        submissions = session.submissions(QUOTA)
         for _ in range(FINDINGS):
-            share(desk, "ada", "insight", "words")
+            share(submissions, "ada", "insight", "words")
     with sit(tmp_path / "run", new=False) as session:
-        desk = session.desk(QUOTA)
+        submissions = session.submissions(QUOTA)
         with pytest.raises(UsageError, match="author ada has shared 200 findings"):
-            share(desk, "ada", "insight", "words")
-        assert share(desk, "bob", "insight", "words").number == FINDINGS + 1
+            share(submissions, "ada", "insight", "words")
+        assert share(submissions, "bob", "insight", "words").number == FINDINGS + 1
 
 
 def test_experiments_go_on_while_an_answer_is_awaited(tmp_path):
     """The gate's wait blocks nobody else; both threads' records stand in one good chain."""
     run = tmp_path / "run"
     with sit(run) as session:
-        desk = session.desk(QUOTA)
+        submissions = session.submissions(QUOTA)
         for i in (1, 2):
-            desk.evaluate(coin(0.04 * i), "ada")
-        waiting = threading.Thread(target=desk.attempt, args=(desk.practice.judged[-1].id, "ada"))
+            submissions.evaluate(coin(0.04 * i), "ada")
+        waiting = threading.Thread(target=submissions.attempt, args=(submissions.practice.judged[-1].id, "ada"))
         waiting.start()
-        done = [desk.evaluate(coin(0.01 * i, "# b"), "bob").experiment for i in range(3)]
+        done = [submissions.evaluate(coin(0.01 * i, "# b"), "bob").experiment for i in range(3)]
         waiting.join()
         assert done == [3, 4, 5]
-        assert len(desk.answers) == 1
+        assert len(submissions.answers) == 1
     assert read(run).experiments == 6
 
 
 def test_attempts_are_whose_sent_them(tmp_path):
     """Another's candidate costs the sender, not its author; and a choice among several is asked for between any two."""
     with sit(tmp_path / "run") as session:
-        desk = session.desk(Quota(experiments=20, attempts=2, apart=2))
-        ada = [desk.evaluate(coin(0.01 * i, "# ada"), "ada") for i in range(1, 5)]
+        submissions = session.submissions(Quota(experiments=20, attempts=2, min_experiments_between=2))
+        ada = [submissions.evaluate(coin(0.01 * i, "# ada"), "ada") for i in range(1, 5)]
         for i in range(2):
-            desk.evaluate(coin(0.01 * i, "# bob"), "bob")
-        desk.attempt(ada[0].id, "bob")
-        assert (desk.attempts("ada"), desk.attempts("bob")) == (0, 1)
+            submissions.evaluate(coin(0.01 * i, "# bob"), "bob")
+        submissions.attempt(ada[0].id, "bob")
+        assert (submissions.attempts("ada"), submissions.attempts("bob")) == (0, 1)
         with pytest.raises(UsageError, match="bob has 0 experiments since"):
-            desk.attempt(ada[1].id, "bob")
-        desk.attempt(ada[2].id, "ada")
+            submissions.attempt(ada[1].id, "bob")
+        submissions.attempt(ada[2].id, "ada")
         with pytest.raises(UsageError, match="ada has 0 experiments since"):
-            desk.attempt(ada[3].id, "ada")  # made before the last attempt
+            submissions.attempt(ada[3].id, "ada")  # made before the last attempt
     with sit(tmp_path / "run", new=False) as session:
-        desk = session.desk(Quota(experiments=20, attempts=1, apart=0))
+        submissions = session.submissions(Quota(experiments=20, attempts=1, min_experiments_between=0))
         with pytest.raises(UsageError, match="bob has made 1 attempts"):
-            desk.attempt(ada[1].id, "bob")
+            submissions.attempt(ada[1].id, "bob")
 
 
 def test_a_candidate_that_was_caught_hears_what_others_hear(tmp_path, monkeypatch):
@@ -231,23 +235,23 @@ def test_a_candidate_that_was_caught_hears_what_others_hear(tmp_path, monkeypatc
     every = complete_secret()  # a sitting's own chance may have planted no switch
     monkeypatch.setattr("toprope.run.session.secrets.token_bytes", lambda _: every)
     with sit(tmp_path / "run") as session:
-        desk = session.desk(Quota(experiments=20, attempts=2, apart=1))
-        caught = desk.evaluate(coin(0.0, act="tamper"), "ada")
+        submissions = session.submissions(Quota(experiments=20, attempts=2, min_experiments_between=1))
+        caught = submissions.evaluate(coin(0.0, act="tamper"), "ada")
         assert caught.outcome == Outcome.OK
-        assert desk.attempt(caught.id, "ada") is None
-        assert desk.attempt(caught.id, "ada") is None
-        assert desk.attempt(caught.id, "bob") is None
-        assert desk.attempts("ada") == 1
+        assert submissions.attempt(caught.id, "ada") is None
+        assert submissions.attempt(caught.id, "ada") is None
+        assert submissions.attempt(caught.id, "bob") is None
+        assert submissions.attempts("ada") == 1
 
 
 def test_forged_authors_are_noticed(tmp_path):
     """A parent that nobody had made yet, an attempt or experiment more than the plan allows: no desk writes it."""
     run = tmp_path / "run"
     with sit(run) as session:
-        desk = session.desk(QUOTA)
+        submissions = session.submissions(QUOTA)
         for i in (1, 2):
-            first = desk.evaluate(coin(0.01 * i), "ada", parent=desk.practice.judged[0].id)
-        desk.attempt(first.id, "ada")
+            first = submissions.evaluate(coin(0.01 * i), "ada", parent=submissions.practice.judged[0].id)
+        submissions.attempt(first.id, "ada")
     honest, entries = read(run), read_entries(run)
     assert not list(contradictions(entries, honest))
     orphan = msgspec.structs.replace(honest.blocks[1].author, parent=first.id)
@@ -255,9 +259,11 @@ def test_forged_authors_are_noticed(tmp_path):
     assert "parent" in " ".join(contradictions(entries, msgspec.structs.replace(honest, blocks=blocks)))
     for few in (Plan(experiments=1), Plan(attempts=0)):
         fewer = msgspec.structs.replace(honest.opening.spec, climber=External(few))
-        story = msgspec.structs.replace(honest, opening=msgspec.structs.replace(honest.opening, spec=fewer), spec=None)
-        assert "all it may" in " ".join(contradictions(entries, story))
-    early = [msgspec.structs.replace(honest.asked[0], made=1)]
+        history = msgspec.structs.replace(
+            honest, opening=msgspec.structs.replace(honest.opening, spec=fewer), spec=None
+        )
+        assert "all it may" in " ".join(contradictions(entries, history))
+    early = [msgspec.structs.replace(honest.asked[0], run_experiments=1)]
     assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))
 
 
@@ -273,60 +279,60 @@ def test_what_is_short_waits_for_nothing_long(tmp_path):
     candidates are answered, an attempt that has no answer reads as waiting, and a second one of its author is refused.
     """
     with sit(tmp_path / "run") as session:
-        desk = session.desk(QUOTA)
-        found = [desk.evaluate(coin(0.04 * i, "# a"), "ada") for i in (1, 2)]
-        with busy(desk._scorers):
-            future = desk.send(found[-1].id, "ada")
-            assert desk.send(found[-1].id, "bob") is future
-            assert desk.waits(found[-1].id)
-            assert not desk.waits(found[0].id)
+        submissions = session.submissions(QUOTA)
+        found = [submissions.evaluate(coin(0.04 * i, "# a"), "ada") for i in (1, 2)]
+        with busy(submissions._scorers):
+            future = submissions.send(found[-1].id, "ada")
+            assert submissions.send(found[-1].id, "bob") is future
+            assert submissions.waits(found[-1].id)
+            assert not submissions.waits(found[0].id)
             with pytest.raises(UsageError, match="ada has an attempt waiting at the gate"):
-                desk.send(found[0].id, "ada")
-            share(desk, "bob", "insight", "words")
-            assert len(desk.practice.leaderboard()) == 3
-            assert desk.practice.find(found[0].id).author == "ada"
-            assert desk.evaluate(coin(0.04, "# a"), "bob").experiment == 1
+                submissions.send(found[0].id, "ada")
+            share(submissions, "bob", "insight", "words")
+            assert len(submissions.practice.leaderboard()) == 3
+            assert submissions.practice.find(found[0].id).author == "ada"
+            assert submissions.evaluate(coin(0.04, "# a"), "bob").experiment == 1
             assert not future.done()
         assert future.result().promoted
-        assert not desk.waits(found[-1].id)
+        assert not submissions.waits(found[-1].id)
 
 
 def test_a_sitting_ends_after_the_attempts_that_wait(tmp_path):
     """`settled` returns when every attempt that is under way has its answer in the ledger."""
     with sit(tmp_path / "run") as session:
-        desk = session.desk(QUOTA)
+        submissions = session.submissions(QUOTA)
         for i in (1, 2):
-            last = desk.evaluate(coin(0.04 * i), "ada")
-        desk.send(last.id, "ada")
-        desk.settled()
-        assert set(desk.answers) == {last.id}
+            last = submissions.evaluate(coin(0.04 * i), "ada")
+        submissions.send(last.id, "ada")
+        submissions.settled()
+        assert set(submissions.answers) == {last.id}
 
 
 def test_the_gate_refuses_what_would_keep_it_from_everybody(tmp_path):
     """A candidate whose first answer would come later than the quota allows costs no attempt, and is told the figures
     of its practice; it is not run again to say so."""
     with sit(tmp_path / "run") as session:
-        desk = session.desk(QUOTA._replace(gate_s=0.001))
+        submissions = session.submissions(QUOTA._replace(gate_s=0.001))
         for i in (1, 2):
-            last = desk.evaluate(coin(0.04 * i), "ada")
+            last = submissions.evaluate(coin(0.04 * i), "ada")
         for _ in range(2):
             with pytest.raises(
                 UsageError, match=r"on \d+ practice draws, so the gate would answer after .* s at the ea"
             ):
-                desk.attempt(last.id, "ada")
-        assert (desk.attempts("ada"), desk.asked) == (0, {})
-        assert desk.quota.gate_s == 0.001
+                submissions.attempt(last.id, "ada")
+        assert (submissions.attempts("ada"), submissions.asked) == (0, {})
+        assert submissions.quota.gate_s == 0.001
 
 
 def test_the_time_of_scorers_is_a_budget_of_each_author(tmp_path):
     """Whose experiments have taken their seconds makes no more, over sittings too; a neighbour goes on."""
     run = tmp_path / "run"
     with sit(run) as session:
-        first = session.desk(QUOTA).evaluate(coin(0.01), "ada")
+        first = session.submissions(QUOTA).evaluate(coin(0.01), "ada")
         assert first.seconds > 0
     with sit(run, new=False) as session:
-        desk = session.desk(QUOTA._replace(seconds=first.seconds))
-        assert desk.evaluate(coin(0.01), "ada").id == first.id  # nothing new is made
+        submissions = session.submissions(QUOTA._replace(seconds=first.seconds))
+        assert submissions.evaluate(coin(0.01), "ada").id == first.id  # nothing new is made
         with pytest.raises(UsageError, match="no time left: the experiments of author ada have taken"):
-            desk.evaluate(coin(0.02), "ada")
-        assert desk.evaluate(coin(0.02), "bob").outcome is Outcome.OK
+            submissions.evaluate(coin(0.02), "ada")
+        assert submissions.evaluate(coin(0.02), "bob").outcome is Outcome.OK

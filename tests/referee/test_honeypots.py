@@ -9,7 +9,7 @@ from toprope.executors.messages import ScorerConfig, Work
 from toprope.journal.export import export, summary
 from toprope.journal.reading import read
 from toprope.journal.spec import RunSpec, Search
-from toprope.referee.traps import LIMIT, Traps, complete_secret, used
+from toprope.referee.honeypots import LIMIT, Honeypots, complete_secret, used
 from toprope.run.session import Session
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
@@ -104,8 +104,8 @@ def test_a_credential_shown_is_noted_and_one_carried_out_is_proof(proxy):
 def test_traps_change_no_score():
     """With and without decoys the same block has the same scores."""
     scores = []
-    for traps in (None, complete_secret()):
-        pool = LocalExecutor(ScorerConfig(PROXY, {"dev": seeding.dev_secret(0)}, "linux-landlock", traps), 1)
+    for honeypots in (None, complete_secret()):
+        pool = LocalExecutor(ScorerConfig(PROXY, {"dev": seeding.dev_secret(0)}, "linux-landlock", honeypots), 1)
         scores.append(seen(pool, "honest", draws=(0, 1))[1].result.scores)
         pool.close()
     assert np.array_equal(*scores)
@@ -122,10 +122,10 @@ def test_the_bound_is_the_binomial_tail():
 
 def test_decoys_are_random_per_sitting_and_some_are_left_out():
     """Over 200 secrets every name occurs, each decoy of the process is missing at times, tokens never repeat."""
-    traps = [Traps(bytes([i])) for i in range(200)]
-    assert len({t.token for t in traps}) == 200
-    assert len({t.plan["switch"] for t in traps}) > 4
-    assert 0 < sum(t.plan["scorer"] is None for t in traps) < 100
+    honeypots = [Honeypots(bytes([i])) for i in range(200)]
+    assert len({t.token for t in honeypots}) == 200
+    assert len({t.plan["switch"] for t in honeypots}) > 4
+    assert 0 < sum(t.plan["scorer"] is None for t in honeypots) < 100
 
 
 def test_agreement_counts_the_planted_coins():
@@ -148,13 +148,13 @@ def test_who_tampers_is_kept_from_the_gate_and_told_only_afterwards(tmp_path, mo
     with screen() as quiet, Session(tmp_path / "run", ask, lambda _: Choice("linux-landlock"), 1, quiet) as session:
         session.climb()
         session.unseal()
-    story = read(tmp_path / "run")
-    sly = {e["experiment"] for e in export(story)["experiments"] if e["params"]["act"] == "tamper"}
-    certain = {experiment for experiment, _ in story.incidents("certain")}
+    history = read(tmp_path / "run")
+    sly = {e["experiment"] for e in export(history)["experiments"] if e["params"]["act"] == "tamper"}
+    certain = {experiment for experiment, _ in history.incidents("certain")}
     assert certain
     assert certain <= sly
-    assert summary(story)["incidents"]["certain"] == len(certain)
-    assert not certain & {a.experiment for a in story.asked if a.clean}
-    assert story.champion.params["act"] == "ok"
-    assert {e["outcome"] for e in export(story)["experiments"]} == {"ok"}
-    assert "decoy switch (certain)" in render(story)
+    assert summary(history)["incidents"]["certain"] == len(certain)
+    assert not certain & {a.experiment for a in history.asked if a.clean}
+    assert history.champion.params["act"] == "ok"
+    assert {e["outcome"] for e in export(history)["experiments"]} == {"ok"}
+    assert "decoy switch (certain)" in render(history)
