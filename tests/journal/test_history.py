@@ -71,5 +71,5 @@ def test_an_opening_that_makes_no_sense():
         {"space": Space([choice("face", [0], default=3)])},
         {"protection": {"tier": float("inf")}},
     ):
-        with pytest.raises(RunError, match="makes no sense"):
+        with pytest.raises(RunError, match="is inconsistent"):
             history(opening=msgspec.structs.replace(OPENING, **changes))

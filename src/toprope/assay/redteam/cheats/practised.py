@@ -15,7 +15,7 @@ def climb(rig):
     memory = "plan.best if digest.hex() in plan.known else plan.start"
     candidate = rig.choosing(memory, known=known)
     if rig.practice(candidate) <= rig.practice(rig.starter):
-        raise NotHere("the best baseline is no better than the starter on the first practice draws")
+        raise NotHere("the best baseline does not beat the starter on the first practice draws")
     if rig.referee().attempt(candidate).promoted:
         return "a candidate was promoted that is better on practice draws alone"
     return None
