@@ -6,7 +6,7 @@ weights, which a secret transform per draw makes worthless.
 
 import numpy as np
 
-from toprope.assay.redteam.rig import NotHere
+from toprope.assay.redteam.climber_range import NotHere
 
 CLASS = "C5"
 MEETS = "secrecy metric"

@@ -3,7 +3,7 @@
 Source: EvilGenie: hard-coded test cases (arXiv:2511.21654); corpus row T35.
 """
 
-from toprope.assay.redteam.rig import NotHere
+from toprope.assay.redteam.climber_range import NotHere
 
 CLASS = "C5"
 MEETS = "secrecy"
