@@ -134,7 +134,7 @@ def test_quotas_hold_and_say_what_is_wrong(tmp_path):
         with pytest.raises(UsageError, match="names 0"):
             submissions.attempt("0" * 20, "ada")
         submissions.attempt(ada[0].id, "ada")
-        with pytest.raises(UsageError, match="all it may"):
+        with pytest.raises(UsageError, match="the most that it may"):
             submissions.attempt(ada[1].id, "ada")
         submissions.evaluate(coin(0.04), "ada")
         submissions.evaluate(coin(0.05), "ada")
@@ -262,7 +262,7 @@ def test_forged_authors_are_noticed(tmp_path):
         history = msgspec.structs.replace(
             honest, opening=msgspec.structs.replace(honest.opening, spec=fewer), spec=None
         )
-        assert "all it may" in " ".join(contradictions(entries, history))
+        assert "may make at most" in " ".join(contradictions(entries, history))
     early = [msgspec.structs.replace(honest.asked[0], run_experiments=1)]
     assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))
 

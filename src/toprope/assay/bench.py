@@ -1,4 +1,4 @@
-"""What an experiment costs on this machine: ratios measured side by side, CPU beside wall time.
+"""The cost of an experiment on this machine, as ratios measured side by side, in CPU and wall time.
 
 The sandbox's figures come from `bench_sandbox`; the engine's own cost from real climbs through every layer (climber,
 loop, scorers, sandboxes, ledger, hub), as the difference between a long and a short one, so that starting up cancels.
@@ -21,7 +21,7 @@ from toprope.assay import bench_sandbox
 
 
 def run(tier: str, quick: bool = False) -> dict[str, Any]:
-    """name -> {value, unit, limit, detail, command}; limit: what the project holds itself to. tier: measured under."""
+    """name -> {value, unit, limit, detail, command}. limit: the project's own target. tier: of the sandbox."""
     sandbox = bench_sandbox.bench(tier)
     fresh, noop, overhead = sandbox["fresh"], sandbox["noop_block"], sandbox["overhead"]
     engine = end_to_end(160_000 if quick else 400_000, tier)
@@ -68,7 +68,7 @@ def run(tier: str, quick: bool = False) -> dict[str, Any]:
 
 
 def _tiers(repeats: int, command: str) -> dict[str, Any]:
-    """What namespaces cost: this tier beside linux-landlock, taken in turns."""
+    """The cost of namespaces: this tier and linux-landlock, measured in turns."""
     both = bench_sandbox.side_by_side(repeats)
     return {
         f"{what}, linux-full": {
@@ -83,7 +83,8 @@ def _tiers(repeats: int, command: str) -> dict[str, Any]:
 
 
 def end_to_end(experiments: int, tier: str) -> dict[str, float]:
-    """CPU and wall microseconds and ledger bytes per recorded no-op experiment, start-up subtracted."""
+    """Per recorded no-op experiment: CPU microseconds, experiments per second of wall time, ledger bytes; start-up is
+    subtracted."""
     with tempfile.TemporaryDirectory() as folder:
         short, long = (_climb(Path(folder), n, tier) for n in (1, experiments))
     cpu, wall, size = (b - a for a, b in zip(short, long, strict=True))
@@ -112,7 +113,7 @@ def _children_cpu() -> float:
 
 
 def help_ratio(repeats: int) -> dict[str, Any]:
-    """`toprope --help` beside `python -c pass`, alternating."""
+    """Wall time of `toprope --help` relative to `python -c pass`, measured in turns."""
     commands = {"help": wire.command("toprope.cli", "--help"), "pass": [sys.executable, "-c", "pass"]}
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(repeats):

@@ -1,4 +1,4 @@
-"""What a run's records say together: champion, measurements, failures, incidents, the verdict."""
+"""The history of a run, from its records: champion, measurements, failures, incidents, the verdict."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ from toprope.stats.gap import Gap
 from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, Floats, Incident
 
-GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
+GAP = 0.1  # normalised value by which dev may lie above the test before a champion counts as overfit
 
 
 def champion(opening: Opening, asked: Iterable[AttemptRecord], answers: Iterable[Answer]) -> Candidate:
-    """The last promoted candidate, or the starter where none was promoted."""
+    """The last promoted candidate, or the starter if no candidate was promoted."""
     promoted = [a.candidate for a in answers if a.promoted]
     if not promoted:
         return Candidate(opening.tree, opening.space.decode(opening.space.default()))
@@ -40,7 +40,7 @@ def champion(opening: Opening, asked: Iterable[AttemptRecord], answers: Iterable
 
 
 class RunHistory(msgspec.Struct):
-    """All records of a run in order. head: the ledger's last hash. spec: of the first entry; None in a ledger of an
+    """All records of a run in order. head: the ledger's last hash. spec: from the first entry; None in a ledger of an
     early version."""
 
     path: str
@@ -89,7 +89,8 @@ class RunHistory(msgspec.Struct):
 
     @property
     def disclosed(self) -> dict[str, float]:
-        """bits that the gate disclosed about val, by what its answers said and when; late: off the first tick."""
+        """bits: information that the gate disclosed about val, by the content and the time of its answers. late: number
+        of answers that missed their first release slot."""
         bits = sum(answer_bits(a.promoted, a.release_slot) for a in self.answers)
         return {"bits": round(bits, 3), "late": sum(a.release_slot > 0 for a in self.answers)}
 
@@ -112,7 +113,7 @@ class RunHistory(msgspec.Struct):
         return found
 
     def dev_scores(self) -> tuple[dict[int, Floats], set[int]]:
-        """Experiment -> its scores on dev draws 0, 1, ... in order, and the experiments that did not end ok."""
+        """Experiment -> its scores on dev draws 0, 1, ... in order; and the set of experiments that did not end ok."""
         scores: dict[int, Floats] = {}
         failed: set[int] = set()
         for block in sorted(self.blocks, key=lambda b: b.lo):
@@ -124,23 +125,24 @@ class RunHistory(msgspec.Struct):
         return scores, failed
 
     def incidents(self, severity: str) -> list[tuple[int, Incident]]:
-        """(experiment, what was seen), each kind once per experiment. Other dev scores in a lone re-run are one."""
+        """(experiment, incident) pairs, each kind once per experiment. Dev scores that change in isolation are an
+        incident too."""
         found: dict[tuple[int, str], Incident] = {}
         for experiment, incident in self._seen():
             past = found.get((experiment, incident.kind))
-            if past is None or past.severity == "advisory":  # what was seen in company may be proved when alone
+            if past is None or past.severity == "advisory":  # a suspicion in a block may become proof in isolation
                 found[experiment, incident.kind] = incident
         return [(experiment, i) for (experiment, _), i in sorted(found.items()) if i.severity == severity]
 
     def _seen(self) -> Iterator[tuple[int, Incident]]:
-        """On dev, in lone re-runs, and, once the run is over, on hidden draws."""
+        """Incidents on dev, in re-runs in isolation and, once the run is over, on hidden draws."""
         for block in self.blocks:
             for i, seen in block.incidents.items():
                 yield from ((int(block.experiments[i]), incident) for incident in seen)
         for asked in self.asked:
             yield from ((asked.experiment, incident) for incident in asked.incidents)
             if not asked.pure:
-                yield asked.experiment, Incident("impure", "advisory", "its dev scores changed when it ran alone")
+                yield asked.experiment, Incident("impure", "advisory", "its dev scores changed in isolation")
         sent = {asked.candidate.id: asked.experiment for asked in self.asked}
         for audited in self.audits:
             yield from ((sent.get(audited.candidate, -1), incident) for incident in audited.incidents)
@@ -151,7 +153,8 @@ class RunHistory(msgspec.Struct):
 
     @property
     def gap(self) -> Incident | None:
-        """Whether the champion's dev scores lie above its test scores by more than luck: overfit, which is no cheat."""
+        """The incident "overfit" if the champion's dev scores exceed its test scores by more than GAP and chance. It is
+        advisory: overfitting is not cheating."""
         dev = self._champion_per_draw()
         if self.test is None or dev is None or self.opening.dev_partial_credit:
             return None
@@ -163,7 +166,7 @@ class RunHistory(msgspec.Struct):
         return Incident("overfit", "advisory", said)
 
     def _champion_per_draw(self) -> Floats | None:
-        """(n,) normalised dev gains of the champion, if it saw all of dev."""
+        """(n,) normalised dev scores of the champion per draw; None if it did not see all of dev."""
         experiment, o = self.champion_experiment, self.opening
         scores = np.full(len(o.floors), np.nan)
         for b in self.blocks:
@@ -176,7 +179,7 @@ class RunHistory(msgspec.Struct):
 
     @property
     def verdict(self) -> str | None:
-        """On the champion, once the test is opened (`verdict.py`)."""
+        """The verdict on the champion (`verdict.py`); None before the test is open."""
         if self.test is None:
             return None
         experiment = self.champion_experiment

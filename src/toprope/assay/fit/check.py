@@ -1,5 +1,5 @@
-"""What `toprope check TASK` looks at, in which order; and a whole climb on the null-skill twin, whose gold nobody can
-know."""
+"""The checks of `toprope check TASK` in their order, and a whole climb on the null-skill twin, whose gold no candidate
+can know."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ NULL_EXPERIMENTS = 96
 
 
 def check(task_id: str, probes: Path | None, tier: str, workers: int, progress: Progress) -> dict[str, Any]:
-    """The JSON object of `toprope check` (exit 1 if not admitted). probes: a directory of candidate directories."""
+    """The JSON object of `toprope check`. probes: a directory of candidate directories, or None."""
     task = registry.load(task_id)
     extra = probes_in(probes, task) if probes is not None else {}
     checks = list(_draws(task, workers, progress))
@@ -60,7 +60,8 @@ def _played(task: Task, tier: str, workers: int, probes: dict[str, Candidate], p
 
 
 def null_twin(task_id: str, workers: int) -> Check:
-    """A climb on unknowable gold, gate and all, in a vault of its own: a promotion is a leak (or one in twenty)."""
+    """A climb with unknowable gold through the real gate, in a vault of its own. A promotion shows a leak, apart from a
+    chance of at most one in twenty."""
     with tempfile.TemporaryDirectory() as folder:
         argv = wire.command("toprope.cli", "climb", task_id + registry.NULL, "--json")
         argv += ["--experiments", str(NULL_EXPERIMENTS), "--workers", str(workers), "--run", f"{folder}/run"]
