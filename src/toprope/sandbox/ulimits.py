@@ -23,6 +23,11 @@ FILE_MB = 256
 STACK, STACK_LEAST = 8 * MIB, MIB  # a candidate's threads get what the shell gave, so everyone gets the same
 
 
+def cores() -> int:
+    """How many this process may use, >= 1."""
+    return len(os.sched_getaffinity(0))
+
+
 class Need(NamedTuple):
     """option: of ulimit, which counts in `unit` bytes. least: what the soft limit has to be."""
 
