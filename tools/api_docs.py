@@ -1,4 +1,4 @@
-"""Writes docs/api.md from the docstrings of what `toprope` exports, below the page's marker; the examples above it stay.
+"""Writes docs/api.md from the docstrings of what `toprope` exports, below the page's marker. The examples above stay.
 
 python tools/api_docs.py
 """

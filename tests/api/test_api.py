@@ -1,4 +1,4 @@
-"""The Python face, end to end: what functions return is what the command line prints, and nothing is lost on the way."""
+"""The Python face, end to end: functions return what the command line prints, and nothing is lost on the way."""
 
 import subprocess
 import sys
