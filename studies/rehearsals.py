@@ -24,7 +24,9 @@ def figures(task: str, folder: Path) -> dict[str, Any]:
     run = folder / task.replace("/", "-")
     options = {"experiments": EXPERIMENTS, "seed": SEED, "rehearsal_secret": SECRET}
     found = toprope.climb(task, run=run, vault=folder / "vault", unseal=True, **options).summary()
-    kept = {name: found[name] for name in ("promotions", "attempts", "baselines", "outcomes", "incidents", "experiments")}
+    kept = {
+        name: found[name] for name in ("promotions", "attempts", "baselines", "outcomes", "incidents", "experiments")
+    }
     champion = found["champion"]
     test = {name: value for name, value in found["test"].items() if name != "openings"}
     return {

@@ -116,7 +116,7 @@ def test_an_unknown_parameter_is_named(tmp_path, params, code, refused):
         return submit(COIN, tmp_path, None, 0, lambda: Choice("linux-landlock"), lambda *_: None)
 
     if refused is None:
-        assert score()["outcome"] == "ok"
+        assert score().outcome == "ok"
     else:
         with pytest.raises(UsageError) as e:
             score()

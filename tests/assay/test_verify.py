@@ -50,7 +50,7 @@ def run(honest, tmp_path) -> Path:
 def check(run: Path, vault: bool = False) -> dict[str, Any]:
     """verify without the author's vault, as a stranger would; vault: with it."""
     where = run.parent / ("vault" if vault else "no vault")
-    return verify(run, None, "linux-landlock", 1, where, render, lambda *_: None)
+    return msgspec.to_builtins(verify(run, None, "linux-landlock", 1, where, render, lambda *_: None))
 
 
 def forge(run: Path, change: Change) -> None:

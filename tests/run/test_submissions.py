@@ -118,7 +118,7 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
     assert rows[2]["parent"] == first.id
     assert "# bob" in rows[2]["files"]["solution.py"]
     checked = verify(run, None, "linux-landlock", 1, paths.vault(), render, lambda *_: None)
-    assert checked["ok"], checked["checks"]
+    assert checked.ok, checked.checks
 
 
 def test_quotas_hold_and_say_what_is_wrong(tmp_path):

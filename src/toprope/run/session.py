@@ -10,13 +10,13 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
+import msgspec
 import numpy as np
 
-import toprope
 from toprope import climbers, paths, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
 from toprope.executors import base
@@ -46,6 +46,7 @@ from toprope.sandbox.selftest import Choice
 from toprope.space import Space, several
 from toprope.tasks import mark, places, registry
 from toprope.types import Anchors, Block, Candidate, Codes, Floats, Outcome, Tree
+from toprope.version import __version__
 
 LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
 
@@ -77,29 +78,36 @@ class Session:
         tokens: int | None = None,
         make_executor: MakeExecutor = LocalExecutor,
         climber: str | None = None,
+        vault: Path | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        """spec: of a new run; None resumes the run in `directory`. tier: called when a tier is needed. connect: to our
-        own hub or to a service. tokens: a new cap on the tokens that candidates use. make_executor: makes the dev
-        scorers. climber: of a resumed run, named again by the user; required for a climber of their own
-        (`spec.Imported`). Raises UsageError or RunError if the run cannot begin or continue."""
+        """spec: of a new run, which is named here; None resumes the run in `directory`. tier: called when
+        a tier is needed. connect: to our own hub or to a service. tokens: a new cap on the tokens that candidates use.
+        make_executor: makes the dev scorers. climber: of a run that goes on, as the user names it again; needed for code
+        of their own (`spec.Imported`). vault: where the hub keeps its state and tasks find their secrets; None: this
+        user's. observers: hear every record, as the screen does."""
         self._make_executor = make_executor
+        self._vault = vault.resolve() if vault is not None else None
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
         self._tokens, self._named = tokens, climber if spec is None else spec.climber.label
         if spec is not None:
-            task = registry.load(spec.task)
+            spec = msgspec.structs.replace(spec, run=secrets.token_hex(8))
+            task = registry.load(spec.task, self._vault)
             if spec.plan is None:
                 _climber(spec.climber, task, spec.seed)  # before the directory is created
             tier(None)
         self.ledger = _new_ledger(directory, spec) if spec is not None else SqliteLedger(directory / "ledger.db")
-        self.ledger.observers.append(screen)
+        self.ledger.observers += [screen, *observers]
         self._hub: HubClient | None = None
         self._executor: Executor | None = None
         self._broker: Broker | None = None
         try:
             self.spec = self._spec()
-            self.task: Task = registry.load(self.spec.task)
+            if spec is not None:  # it was recorded before anybody could listen
+                self.ledger.tell(self.spec)
+            self.task: Task = registry.load(self.spec.task, self._vault)
             if (folder := registry.own().get(self.spec.task.removesuffix(registry.NULL))) is not None:
-                places.remember(self.spec.run, self.spec.task.removesuffix(registry.NULL), folder)
+                places.remember(self.vault, self.spec.run, self.spec.task.removesuffix(registry.NULL), folder)
             history = self._history()
             past = history.opening if history is not None else None
             self._earlier = self.ledger.length if history is not None else 0  # entries of earlier sessions
@@ -145,7 +153,6 @@ class Session:
         """For a resumed run, the check that its task is the same comes before the hub starts and counts a session."""
         spec = self.spec
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
-        vault = str(paths.vault())
         model = (spec.candidate_model or CandidateModel()).model
         tokens = self.tokens
         hub = HubConfig(
@@ -153,7 +160,7 @@ class Session:
             spec.task,
             tier,
             self._workers,
-            vault,
+            str(self.vault),
             spec.rehearsal,
             last,
             spec.beacon_round,
@@ -163,7 +170,8 @@ class Session:
         if past is None:  # both start at the same time
             self._hub = HubClient(hub, self.screen.progress, self._begin, self._connect)
         honeypots = secrets.token_bytes(16)  # of this session, known to its scorers only
-        config = ScorerConfig(spec.task, {"dev": seeding.dev_secret(spec.seed)}, tier, honeypots, True)
+        named = str(self._vault) if self._vault is not None else ""  # a scorer on another machine has its own
+        config = ScorerConfig(spec.task, {"dev": seeding.dev_secret(spec.seed)}, tier, honeypots, True, named)
         known = [record(e) for e in self.ledger.read("reply")]
         self._broker = broker_for(self.task, model, tokens, known, self.ledger.append)
         self._executor = self._make_executor(config, self._workers, self.screen.progress, self._broker)
@@ -182,7 +190,7 @@ class Session:
             raise RunError(
                 f"practice draws here are made with the {here.label}, the referee's with "
                 f"{f'the {there.label}' if there is not None else 'no secret'}; {spec.task} needs the same: copy the "
-                f"referee's {here.kind} into vault {paths.vault()}, or climb without --referee"
+                f"referee's {here.kind} into vault {self.vault}, or climb without --referee"
             )
 
     def _same_task(self, history: RunHistory, executor: Executor) -> None:
@@ -216,6 +224,11 @@ class Session:
         return ""
 
     @property
+    def vault(self) -> Path:
+        """Where the hub keeps its state, unless it is a service's."""
+        return self._vault or paths.vault()
+
+    @property
     def tokens(self) -> int | None:
         """The cap on the tokens that candidates use: this session's, or else the run's."""
         of_run = self.spec.candidate_model
@@ -223,9 +236,7 @@ class Session:
 
     def _begin(self, session_number: int) -> None:
         """Records the session's number before the hub does any work."""
-        self.ledger.append(
-            SessionRecord(session_number, toprope.__version__, mark.of_task(self.task)[mark.CODE]), safe=True
-        )
+        self.ledger.append(SessionRecord(session_number, __version__, mark.of_task(self.task)[mark.CODE]), safe=True)
 
     def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
@@ -235,7 +246,7 @@ class Session:
         anchors = _anchors(self.spec.task, self._executor, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
             spec=self.spec,
-            toprope=toprope.__version__,
+            toprope=__version__,
             tier=choice.tier,
             commitment=ready.commitment,
             certifying=ready.certifying,
@@ -318,6 +329,7 @@ class Session:
             self._attempts(),
             quota,
             counting(self.task),
+            self.vault,
         )
 
     def _attempts(self) -> Attempts:
