@@ -1,3 +1,3 @@
-"""toprope: climb alignment problems with very many cheap experiments, and keep the score worth believing."""
+"""toprope: climb alignment problems with very many cheap experiments and a score that stays trustworthy."""
 
 __version__ = "0.1.0"

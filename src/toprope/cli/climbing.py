@@ -32,12 +32,12 @@ executor_option = click.option(
     "--executor",
     default="local",
     show_default=True,
-    help="What carries practice work: local, a name that a package registers, or MODULE:CLASS.",
+    help="What runs practice work: local, a name that a package registers, or MODULE:CLASS.",
 )
 
 
 def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that stand in a run's record (`journal/spec.py`)."""
+    """Adds the options that are stored in a run's record (`journal/spec.py`)."""
     from toprope.journal.spec import options
 
     for o in reversed(options()):
@@ -53,7 +53,9 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="evolution, random, replay:FILE, llm with --model, a name that a package registers, or MODULE:CLASS.",
 )
-@click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
+@click.option(
+    "--directions", type=click.Path(path_type=Path), help="With --climber llm: a file with one direction per line."
+)
 @wishes
 @workers_option
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
@@ -88,11 +90,11 @@ def wished(task: str, options: dict[str, Any]) -> Any:
 
     climber, file = options["climber"], options["directions"]
     if climber == "external":
-        raise UsageError(f"agents of your own climb by another command: `toprope mcp {task}`")
+        raise UsageError(f"--climber external is not for this command; for agents of your own use `toprope mcp {task}`")
     if file is not None and climber != "llm":
-        raise UsageError(f"--directions is for --climber llm, not for {climber}")
+        raise UsageError(f"--directions is for --climber llm, not for {climber}; leave it out")
     if file is not None and options["direction"]:
-        raise UsageError("--direction and --directions say the same; give one of them")
+        raise UsageError("--direction and --directions both name directions; give one of them")
     if climber == "llm" and not options["direction"]:
         from toprope.researchers import team
         from toprope.tasks import registry
@@ -102,7 +104,7 @@ def wished(task: str, options: dict[str, Any]) -> Any:
 
 
 def able(spec: Any) -> None:
-    """Raises UsageError for models that cannot be had, before a directory or the vault is touched."""
+    """Raises UsageError for models that cannot be used, before a directory or the vault is touched."""
     from toprope.models.messages import SCRIPTED
     from toprope.models.provider import get
 
@@ -116,7 +118,7 @@ def able(spec: Any) -> None:
 
 
 def connect(address: str | None, token_file: Path | None) -> Any:
-    """To a hub of our own, or to the service at this address."""
+    """What connects to a hub of our own (address None), or to the service at this address."""
     from toprope.referee.address import parse, reach, read_token
     from toprope.referee.client import own_hub
 
@@ -124,7 +126,7 @@ def connect(address: str | None, token_file: Path | None) -> Any:
 
 
 def _sit(directory: Path, spec: Any, as_json: bool, options: dict[str, Any]) -> None:
-    """One sitting: climb, perhaps unseal, perhaps report; says how it ended and where the time went."""
+    """One session: climb, unseal and report as the options ask; prints how it ended and where the time went."""
     import time
 
     from toprope.executors.registry import named
@@ -161,14 +163,14 @@ def _sit(directory: Path, spec: Any, as_json: bool, options: dict[str, Any]) -> 
             lap("test_s")
     history = read(directory)
     result = summary(history)
-    if options["report"] or (directory / report.NAME).exists():  # a page that is there tells the run as it stands
+    if options["report"] or (directory / report.NAME).exists():  # keep an existing page up to date
         result["report"] = str(report.write(directory))
     result["cost"]["sitting"] = {**spent, "total_s": round(time.monotonic() - began, 1)}
     emit(result, as_json, lambda r: text.ending(r, again("unseal", directory, options)))
 
 
 def _climbed(session: Any) -> None:
-    """By the climber the run names: one that is asked for rows, or researchers at the run's desk."""
+    """Climbs by the climber that the run names: one that proposes rows, or researchers with submissions."""
     o = session.opening.spec
     if line := _model_forecast(session):
         session.screen.say(line)
@@ -188,7 +190,7 @@ def _climbed(session: Any) -> None:
 
 
 def _model_forecast(session: Any) -> str:
-    """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
+    """What asking a model may cost at most; empty where candidates ask no model, or a script, which costs nothing."""
     from toprope.models.messages import SCRIPTED
 
     asked, use, splits = session.opening.spec.candidate_model, session.task.spec.model, session.task.spec.splits
@@ -205,7 +207,7 @@ def _model_forecast(session: Any) -> str:
 @main.command(short_help="Continue RUN where it stopped.")
 @click.argument("run", type=click.Path(path_type=Path))
 @task_option
-@click.option("--climber", help="Name the climber again: needed where it is a MODULE:CLASS of your own.")
+@click.option("--climber", help="The climber again; needed if it is a MODULE:CLASS.")
 @workers_option
 @executor_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
@@ -227,15 +229,15 @@ def resume(run: Path, task: Path | None, as_json: bool, **options: Any) -> None:
 
 
 def _resumable(run: Path, spec: Any) -> None:
-    """Raises RunError for a run that this command cannot go on with, before the vault counts a sitting."""
+    """Raises RunError for a run that this command cannot continue, before the vault counts a session."""
     plan = spec.plan
     if plan is None:
         return
     if not plan.model:
         words = shlex.join(["toprope", "mcp", spec.task, "--run", str(run)])
-        raise RunError(f"run {run} is climbed by agents of your own: `{words}` goes on with it")
+        raise RunError(f"run {run} is climbed by agents of your own; continue it with `{words}`")
     if not plan.directions:
-        raise RunError(f"run {run} names no directions for its researchers and cannot go on; begin a new one")
+        raise RunError(f"run {run} names no directions for its researchers and cannot be continued; begin a new run")
 
 
 @main.command(short_help="Open RUN's sealed test, which ends the run.")
