@@ -14,9 +14,10 @@ def found(folder: Path, name: str, text: str) -> list[int]:
     return [line for line, _ in judge(folder / name)]
 
 
-@pytest.mark.parametrize(
-    "phrase", [NONE, NONE.replace(" ", "\n"), NONE[:-1] + " record", EVER + " asks", "are" + NONE[2:]]
-)
+PHRASES = [NONE, NONE.replace(" ", "\n"), NONE[:-2] + " record", EVER + " asks", "are" + NONE[2:]]
+
+
+@pytest.mark.parametrize("phrase", PHRASES)
 def test_phrases_are_found_in_prose_comments_and_strings(tmp_path, phrase):
     """Also over a line's end, where the line is told on which the phrase begins."""
     assert found(tmp_path, "a.md", f"First.\nA record that {phrase}.\n") == [2]
