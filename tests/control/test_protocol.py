@@ -3,10 +3,10 @@
 import msgspec
 import numpy as np
 import pytest
-from thrice import best, least_useful
-from thrice import value as value_by
 
 from studies.control.play import outputs, scores
+from studies.control.thrice import best, least_useful
+from studies.control.thrice import value as value_by
 from toprope.stats.intervals import ratio
 from toprope.types import Tree
 from toprope_tasks.control import kinds, make, private

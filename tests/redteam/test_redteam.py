@@ -6,7 +6,7 @@ import cells
 import pytest
 
 from studies import alarms, layers
-from toprope.assay.redteam import corpus, engine, rig
+from toprope.assay.redteam import climber_range, corpus, engine
 from toprope.tasks import registry
 from toprope.tasks.new import new
 from toprope.view.redteam import verdict
@@ -154,7 +154,7 @@ def test_a_climber_with_a_bug_is_one_line(tmp_path):
 
 def test_a_strategy_that_cannot_act_is_a_failure(monkeypatch):
     """Where a candidate does not know the draws that the rig says it does, no strategy can pay: that is no pass."""
-    monkeypatch.setattr(rig, "_digest", lambda draw, rig: bytes(32))
+    monkeypatch.setattr(climber_range, "_digest", lambda draw, rig: bytes(32))
     result = run("many-identities")
     (cheat,) = result["cheats"]
     assert (cheat["observed"], cheat["ok"], result["ok"]) == ("blind", False, False)
