@@ -17,16 +17,15 @@ import toprope
 
 RECORDED = Path(__file__).with_suffix(".json")
 SEED, SECRET, EXPERIMENTS = 1, "move", 150
+KEPT = ("promotions", "attempts", "baselines", "outcomes", "incidents", "experiments")
 
 
 def figures(task: str, folder: Path) -> dict[str, Any]:
     """What a rehearsal finds that does not depend on time, workers or the machine's other work."""
     run = folder / task.replace("/", "-")
-    options = {"experiments": EXPERIMENTS, "seed": SEED, "rehearsal_secret": SECRET}
-    found = toprope.climb(task, run=run, vault=folder / "vault", unseal=True, **options).summary()
-    kept = {
-        name: found[name] for name in ("promotions", "attempts", "baselines", "outcomes", "incidents", "experiments")
-    }
+    budget: dict[str, Any] = {"experiments": EXPERIMENTS, "seed": SEED, "rehearsal_secret": SECRET}
+    found = toprope.summary(toprope.climb(task, run=run, vault=folder / "vault", unseal=True, **budget))
+    kept = {name: found[name] for name in KEPT}
     champion = found["champion"]
     test = {name: value for name, value in found["test"].items() if name != "openings"}
     return {

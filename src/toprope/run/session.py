@@ -83,7 +83,7 @@ class Session:
     ) -> None:
         """spec: of a new run, which is named here; None resumes the run in `directory`. tier: called when
         a tier is needed. connect: to our own hub or to a service. tokens: a new cap on the tokens that candidates use.
-        make_executor: makes the dev scorers. climber: of a run that goes on, as the user names it again; needed for code
+        make_executor: makes the dev scorers. climber: of a resumed run, named again by the user; required for a climber
         of their own (`spec.Imported`). vault: where the hub keeps its state and tasks find their secrets; None: this
         user's. observers: hear every record, as the screen does."""
         self._make_executor = make_executor
