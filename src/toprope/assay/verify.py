@@ -33,7 +33,7 @@ from toprope.referee.gate import Gate
 from toprope.referee.recorded import Opened
 from toprope.referee.sealed import kept_head, kept_replies
 from toprope.referee.sealed_test import run_test
-from toprope.run.session import one_candidate
+from toprope.run.same_task import one_candidate
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import RELEASE_SLOTS, release_bits
