@@ -218,7 +218,7 @@ def test_a_refusal_for_proof_of_cheating_is_no_mismatch(run, severity, ok):
 
 
 def test_candidates_kept_from_the_gate_have_no_answer(run):
-    """Any number of them: whoever is caught when it is re-run alone is recorded and never sent."""
+    """Any number of candidates that are caught in their isolated re-run are recorded and never sent."""
     entries = read_entries(run)
     history = from_entries(str(run), entries)
     caught = [Incident("decoy switch", "certain", "TOPROPE_SKIP_CHECKS was set")]
