@@ -220,7 +220,7 @@ def _svg(height: float, label: str, parts: Sequence[str]) -> str:
     )
 
 
-def alone(figure: str) -> str:
+def standalone_svg(figure: str) -> str:
     """The same SVG as a file of its own, with its style sheet inside."""
     head, body = figure.split(">", 1)
     return f"{head}><style>{STYLE.read_text(encoding='utf-8')}</style>{body}\n"

@@ -111,7 +111,9 @@ class Imitation(Task, Protocol):
     def brief(self, dev: Sequence[Draw]) -> dict[str, bytes]:
         """file name -> contents: the public part."""
 
-    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[bytes, bytes, int]:
+    def run_program(
+        self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]
+    ) -> tuple[bytes, bytes, int]:
         """(stdout, stderr, exit code) of the program."""
 
 
@@ -131,7 +133,7 @@ def has_script(task: Task) -> TypeGuard[Scripted]:
 
 
 def imitation(task: Task) -> TypeGuard[Imitation]:
-    return hasattr(task, "ask")
+    return hasattr(task, "run_program")
 
 
 class Secret(msgspec.Struct, frozen=True):

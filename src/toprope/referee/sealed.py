@@ -221,7 +221,7 @@ class Vault:
         RunError for a copy of a run directory.
         """
         if self._notices_copies:
-            self._sit_alone(run)
+            self._lock_session(run)
         try:
             with self._read(), self._write():
                 row = self._db.execute("SELECT seen, acknowledged FROM sittings WHERE run=?", (run,)).fetchone()
@@ -261,7 +261,7 @@ class Vault:
                 "UPDATE sittings SET acknowledged=? WHERE run=? AND seen=?", (session_number, run, session_number)
             )
 
-    def _sit_alone(self, run: str) -> None:
+    def _lock_session(self, run: str) -> None:
         """Locks the run until this process ends: one byte of one file, at a position computed from the run's name.
         Raises RunError if another process holds it."""
         place = int.from_bytes(hashlib.sha256(run.encode()).digest()[:8], "big") >> 2

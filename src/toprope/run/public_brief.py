@@ -103,6 +103,6 @@ def _question(line: str) -> tuple[list[bytes], bytes, dict[bytes, bytes]]:
 def _answered(
     program: ReferenceProcess, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]
 ) -> tuple[dict[str, Any], Cost]:
-    said, cost = program.ask(argv, stdin, files)
+    said, cost = program.query(argv, stdin, files)
     told = {"stdout": said.out.decode("latin-1"), "stderr": said.err.decode("latin-1"), "exit_code": said.code}
     return {**told, **({"ended": f"the program was ended: {said.ended}"} if said.ended else {})}, cost

@@ -21,6 +21,7 @@ from toprope.errors import RunError, UsageError, WorkerDied
 from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Work
+from toprope.journal.history import champion
 from toprope.journal.records import AttemptRecord, Author, Generation, Opening, record
 from toprope.protocols import Ledger, TaskSpec
 from toprope.referee.recorded import Answer
@@ -123,8 +124,7 @@ class Submissions:
     @property
     def champion(self) -> Candidate:
         with self._lock:  # an answer may come meanwhile
-            promoted = [a.candidate for a in self.answers.values() if a.promoted]
-            return self.asked[promoted[-1]].candidate if promoted else self.practice.judged[0].candidate
+            return champion(self.opening, self.asked.values(), self.answers.values())
 
     # ------------------------------------------------------------ experiments
 

@@ -20,7 +20,7 @@ class QuestionRefused(Exception):
     """The message that a candidate gets instead of a model's reply."""
 
 
-Asking = Callable[[bytes, int], str]
+AnswerQuestion = Callable[[bytes, int], str]
 """(question, variant) -> a model's reply. question: hostile bytes from a child, at most MAX_QUESTION. variant: the one
 that asks, according to the child. Raises QuestionRefused."""
 
@@ -41,7 +41,7 @@ class Job(NamedTuple):
     entries: Sequence[str]
     detail: bool = False
     decoys: dict[str, Any] | None = None
-    ask: Asking | None = None
+    ask: AnswerQuestion | None = None
 
 
 class Case(NamedTuple):

@@ -49,7 +49,7 @@ class Refusal(Exception):
     """The candidate's answer does not fit the schema."""
 
 
-class Message(NamedTuple):
+class ParentMessage(NamedTuple):
     meta: dict[str, Any]
     blob: bytes
     fd: int
@@ -62,13 +62,13 @@ class ParentChannel:
         self.fd = fd
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
 
-    def receive(self) -> Message:
+    def receive(self) -> ParentMessage:
         head, extra, _, _ = self.socket.recvmsg(LENGTHS.size, socket.CMSG_SPACE(4))
         if not head:
             os._exit(0)
         fd = array.array("i", extra[0][2])[0] if extra else -1
         n_json, n_blob = LENGTHS.unpack(head + self.exactly(LENGTHS.size - len(head)))
-        return Message(json.loads(self.exactly(n_json)), self.exactly(n_blob), fd)
+        return ParentMessage(json.loads(self.exactly(n_json)), self.exactly(n_blob), fd)
 
     def exactly(self, n: int) -> bytes:
         data = bytearray()
@@ -85,14 +85,14 @@ class ParentChannel:
             data = data[os.write(self.fd, data) :]
 
 
-def mapped(job: Message) -> mmap.mmap:
+def mapped(job: ParentMessage) -> mmap.mmap:
     """The shared memory for answers that came with the job."""
     slots = mmap.mmap(job.fd, job.meta["slots"])
     os.close(job.fd)
     return slots
 
 
-def converse(channel: ParentChannel, job: Message, slots: mmap.mmap) -> None:
+def converse(channel: ParentChannel, job: ParentMessage, slots: mmap.mmap) -> None:
     """Sends hello, then plays cases and rounds until the scorer closes the socket."""
     try:
         session = ChildSession(channel, job, slots)
@@ -114,7 +114,7 @@ class ChildSession:
     """One candidate in one child: its modules, its variants' parameters, and the objects that `keep` stores for this
     case."""
 
-    def __init__(self, channel: ParentChannel, job: Message, slots: mmap.mmap) -> None:
+    def __init__(self, channel: ParentChannel, job: ParentMessage, slots: mmap.mmap) -> None:
         meta, blob = job.meta, job.blob
         self.channel, self.detail, self.model = channel, meta["detail"], meta["model"]
         self.slots = slots
@@ -133,7 +133,7 @@ class ChildSession:
         sys.meta_path.insert(0, finder)
         self.solution = finder.load("solution")
 
-    def open_case(self, message: Message) -> None:
+    def open_case(self, message: ParentMessage) -> None:
         """Maps this case's public arrays, read-only, and drops the objects kept for the last case."""
         memory = mmap.mmap(message.fd, message.meta["size"], prot=mmap.PROT_READ)
         os.close(message.fd)
@@ -149,7 +149,7 @@ class ChildSession:
                 values[i] = json.loads(json.dumps(values[i]))
         return dict(zip(self.names, values, strict=True))
 
-    def play(self, message: Message) -> None:
+    def play(self, message: ParentMessage) -> None:
         """Plays all calls of one round on each variant in turn. The counter moves only after a frame is complete."""
         meta, blob, n = message.meta, message.blob, message.meta["n"]
         variants = np.frombuffer(blob, "<u4", n).tolist()
