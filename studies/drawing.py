@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from toprope.figures import Chart, alone, curves
+from toprope.figures import Chart, curves, standalone_svg
 
 
 def show(chart: Chart, output: Path | None) -> None:
@@ -16,4 +16,4 @@ def show(chart: Chart, output: Path | None) -> None:
 def save(figure: str, output: Path | None) -> None:
     """Writes the <svg> as a file of its own."""
     if output is not None:
-        output.write_text(alone(figure), encoding="utf-8")
+        output.write_text(standalone_svg(figure), encoding="utf-8")

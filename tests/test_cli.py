@@ -124,7 +124,7 @@ def write(directory: Path, **files: str | bytes) -> Path:
     [
         ("{", ["params.json", "JSON object"]),
         ("[1]", ["params.json", "list", "JSON object"]),
-        ('{"a": NaN}', ["NaN is no finite number"]),
+        ('{"a": NaN}', ["NaN is not a finite number"]),
         ('{"a": 1e999}', ["params.json", "JSON"]),
         ('{"a": %d}' % 10**30, ["params.json"]),  # noqa: UP031  # braces
         ('{"a": "\\ud800"}', ["params.json"]),

@@ -56,7 +56,7 @@ def test_a_champion_can_be_submitted(folder, vault, cli, tmp_path):
 )
 def test_names_of_a_strangers_champion_lead_nowhere(tmp_path, name):
     """A ledger names the files; one that is no name inside the folder is refused and nothing is written."""
-    with pytest.raises(RunError, match="not one of a candidate"):
+    with pytest.raises(RunError, match="expected a plain relative path"):
         upkeep.write_candidate(Candidate(Tree({"solution.py": b"", name: b"x"}), {}), tmp_path / "deep" / "best")
     assert list(tmp_path.iterdir()) == []
 

@@ -1,4 +1,4 @@
-"""toprope: climb alignment problems with very many cheap experiments, and keep the score worth believing.
+"""toprope: climb alignment problems with very many cheap experiments and a score that stays trustworthy.
 
 Every name in `__all__` can be relied on; each is imported when it is first used, so `import toprope` costs nothing.
 """

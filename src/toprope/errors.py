@@ -2,7 +2,7 @@
 
 
 class TopropeError(Exception):
-    """Root of everything toprope raises on purpose. `exit_code` is what the command line ends with."""
+    """Root of every error that toprope raises on purpose. `exit_code`: exit status of the command line."""
 
     exit_code = 2
 
@@ -22,23 +22,24 @@ class NoProtection(TopropeError):
 
 
 class MachineFault(TopropeError):
-    """What this machine allows is too little to run a candidate at all. Never booked on a candidate."""
+    """The machine's limits are too low to run any candidate. Such an end is never attributed to a candidate."""
 
 
 class ModelSpent(RunError):
-    """Candidates have used the tokens of their model that the run allows."""
+    """The candidates have used all tokens of their model that the run allows."""
 
 
 class NoAnswer(RunError):
-    """The provider of candidates' model is down, or will not serve us. In our words: its own may hold a key."""
+    """The provider of the candidates' model is down or refuses to serve. The provider's text is not included, because
+    it may contain an API key."""
 
 
 class NoReply(RunError):
-    """A candidate asks its model, in a replay, what the run's ledger does not hold."""
+    """In a replay, a candidate asks its model a question whose reply the run's ledger does not hold."""
 
 
 class TooLate(TopropeError):
-    """Hidden work that did not end before the last tick of its schedule. Never leaves the hub."""
+    """Hidden work did not end before the last release slot of its schedule. This error never leaves the hub."""
 
 
 class WorkerDied(TopropeError, RuntimeError):

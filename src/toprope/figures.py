@@ -1,7 +1,7 @@
 """Figures as inline SVG: no script, no font, no file from outside, so they work offline and under a strict CSP.
 
 One source for report and pages. Colours are CSS variables (`figures.css`), so a figure follows its
-page's theme. Everything a candidate wrote is escaped on the way in. What a person may want to read off has a <title>.
+page's theme. Text that a candidate wrote is escaped. Every value that a reader may want to read off has a <title>.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ class Line(NamedTuple):
 
 
 class Chart(NamedTuple):
-    """title: what is to be seen, in a sentence. notes: lines under it, such as figures read off the curves. ticks:
-    (place, words) on the x axis, in place of round numbers. reach: values that the y axis holds in any case."""
+    """title: a sentence that says what the chart shows. notes: lines under it, such as values read off the curves.
+    ticks: (x, words) on the x axis, in place of round numbers. reach: values that the y axis always includes."""
 
     title: str
     x_axis: str
@@ -78,7 +78,7 @@ class Scale:
 
 
 def intervals(bars: Sequence[Bar], axis: str, ceiling: float = 1.0, floor: float = 0.0) -> str:
-    """A champion and what it is measured against: one row each, point and interval, between floor and ceiling."""
+    """The champion and the baselines: one row each with point and interval, between floor and ceiling."""
     row, left, top = 22, 230, 30
     height = top + row * len(bars) + 46
     low = min([floor, *(b.lo for b in bars)])
@@ -145,7 +145,7 @@ def curves(chart: Chart) -> str:
 
 
 def stack(title: str, charts: Sequence[Chart]) -> str:
-    """Charts of curves, one below the other, each under its own title."""
+    """Charts of curves, one below the other, each with its own title."""
     above, height = 28, 260
     step, parts = above + height, []
     for i, chart in enumerate(charts):
@@ -220,7 +220,7 @@ def _svg(height: float, label: str, parts: Sequence[str]) -> str:
     )
 
 
-def alone(figure: str) -> str:
-    """The same SVG as a file that brings its style along."""
+def standalone_svg(figure: str) -> str:
+    """The same SVG as a file of its own, with its style sheet inside."""
     head, body = figure.split(">", 1)
     return f"{head}><style>{STYLE.read_text(encoding='utf-8')}</style>{body}\n"

@@ -1,4 +1,4 @@
-"""Where things of this user lie: the vault, caches, runs. Said once; each may be told to lie elsewhere."""
+"""Where this user's vault, caches and runs lie. The only place that computes them; each can be moved."""
 
 from __future__ import annotations
 
@@ -27,11 +27,11 @@ def vault() -> Path:
 
 
 def cache() -> Path:
-    """A folder of our own for what is made anew when it is missing (XDG_CACHE_HOME moves it)."""
+    """toprope's own folder for files that are made again when they are missing (XDG_CACHE_HOME moves it)."""
     return platformdirs.user_cache_path("toprope")
 
 
 def states(family: str) -> Path:
-    """Where a family of tasks keeps large arrays that it makes, such as a model's hidden states: in the cache, or in
-    TOPROPE_CACHE, which may hold other people's things, too."""
+    """Where a family of tasks keeps the large arrays that it makes, such as a model's hidden states: in the cache, or
+    below TOPROPE_CACHE, a folder that may hold other people's files too."""
     return Path(os.environ.get("TOPROPE_CACHE") or cache()) / family

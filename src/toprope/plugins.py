@@ -1,8 +1,8 @@
 """Doors for other packages: entry points of what is installed, and MODULE:CLASS on a command line.
 
-Looking imports nothing: which names there are and in which folder a module lies is read from the installation. A module
-is imported when a user names what is in it. Workers run with -P and look on the same path, so what is found in the
-working directory alone is not found at all. Callers never pass on a MODULE:CLASS that a run directory holds.
+Looking up a name imports nothing: the names, and the folder of a module, are read from the installation. A module is
+imported when a user names something in it. Workers run with -P and search the same path, so a module that lies in the
+working directory only is never found. Callers never pass on a MODULE:CLASS that a run directory holds.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ class Plugin(NamedTuple):
 
     @property
     def roots(self) -> list[Path]:
-        """Its top package's folders, or its module's file, found without importing any part of it; [] if not there."""
+        """The folders of its top package, or the file of its module, found without importing it; [] if missing."""
         top = self.target.partition(":")[0].partition(".")[0]  # to find a deeper one, its parents would be imported
         try:
             spec = importlib.util.find_spec(top)
@@ -48,7 +48,7 @@ class Plugin(NamedTuple):
 
     @property
     def folder(self) -> Path | None:
-        """Where its module lies, found as `roots` are; None if it is not there."""
+        """The folder of its module, found like `roots`; None if it is missing."""
         inner = self.target.partition(":")[0].split(".")[1:]
         for root in self.roots:
             at = root.joinpath(*inner)
@@ -59,12 +59,12 @@ class Plugin(NamedTuple):
         return None
 
     def load(self) -> Any:
-        """What it names. Raises UsageError, in one line that names the package, if it cannot be imported."""
+        """The object it names. Raises UsageError, in one line that names the package, if it cannot be imported."""
         return imported(self.target, str(self), f"update or uninstall {self.package}")
 
 
 def registered(group: str) -> dict[str, Plugin]:
-    """name -> entry point of a group, for names that one package alone registers."""
+    """name -> entry point of a group, for the names that exactly one package registers."""
     return {name: some[0] for name, some in _found(group, tuple(sys.path)).items() if len(some) == 1}
 
 
@@ -113,13 +113,14 @@ def target_of(named: Any) -> str:
 
 
 def imported(target: str, what: str, remedy: str) -> Any:
-    """What MODULE:ATTRIBUTE names. Raises UsageError that says what could not be loaded, why, and the remedy."""
+    """The object that MODULE:ATTRIBUTE names. what: how the message calls it. Raises UsageError with the reason and the
+    remedy if it cannot be loaded."""
     module, _, attribute = target.partition(":")
     try:
         found: Any = importlib.import_module(module)
         for name in attribute.split("."):
             found = getattr(found, name)
-    except (Exception, SystemExit) as e:  # whatever somebody else's module does
+    except (Exception, SystemExit) as e:  # somebody else's module may raise anything
         why = " ".join(f"{type(e).__name__}: {e}".split())
         raise UsageError(f"{what} cannot be loaded from {target}: {why}; {remedy}") from e
     return found

@@ -1,4 +1,4 @@
-"""The six shapes everything else is written against. Read this file first.
+"""The six protocols that everything else is written against. Read this file first.
 
     Task      makes draws, talks to candidates, scores what they answer
     Dialogue  the conversation between a scorer and the variants of a block in one sandboxed child
@@ -35,17 +35,17 @@ Progress = Callable[[str, float], None]  # (what is being done, fraction done in
 
 
 class Task(Protocol):
-    """One versioned problem instance, `family/name-vN`. Stateless but for caches; lives in scorer processes."""
+    """One versioned problem instance, `family/name-vN`. Stateless except for caches; it lives in scorer processes."""
 
     spec: TaskSpec
-    space: Space | None  # for climbers without a model; None: only own code can climb it
+    space: Space | None  # for climbers without a model; None: only candidates with code of their own can climb it
 
     @property
     def secret(self) -> Secret | None:
-        """What it keeps to itself beside the seeds of its draws; None: nothing."""
+        """What the task keeps secret besides the seeds of its draws; None: nothing."""
 
     def prepare(self, split: Split, progress: Progress) -> None:
-        """Build or load whatever draws of this split need (cached on disk by content hash)."""
+        """Build or load what draws of this split need, cached on disk by content hash. Called before `generate`."""
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
         """The index-th draw of a split: a pure function of (split, index, seed) and the task's version."""
@@ -60,14 +60,14 @@ class Task(Protocol):
         """(k,) scores in the metric's own unit, computed from data alone in a process that never ran the candidate."""
 
     def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy | None:
-        """Wrong gold for this draw, to lie in the child's memory off the honest path; None if the task has none."""
+        """Wrong gold for this draw, planted in the child's memory off the honest path; None if the task has none."""
 
     def agreement(self, outputs: Outputs, draw: Draw, coins: Any) -> tuple[NDArray[np.int64], int]:
-        """(k,) how many of n fair coins of a decoy the outputs agree with, and n. Whoever did not use the decoy has
-        Binomial(n, 1/2) of them at most, whatever it answers."""
+        """(k,) how many of n fair coins of a decoy the outputs agree with, and n. For a candidate that did not use the
+        decoy the count is at most Binomial(n, 1/2), whatever it answers."""
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """The same draw with gold that nobody can know: every candidate's score has the same mean."""
+        """The same draw with gold that no candidate can know, so that every candidate's score has the same mean."""
 
     def starter(self) -> Tree:
         """The first candidate of every climb, unmodified."""
@@ -77,31 +77,32 @@ class Task(Protocol):
 
 
 class Keeping(Task, Protocol):
-    """A task whose secret may be a vault's own (`w2s`, `mirror`). It is made with the public one."""
+    """A task whose secret a vault may replace by its own (`w2s`, `mirror`). A new instance holds the public secret."""
 
     def open_secret(self, vault: Path) -> None:
-        """Uses the vault's own secret from now on, if the vault has one. Raises UsageError for one that is damaged."""
+        """Use the vault's own secret from now on, if the vault has one. Raises UsageError if it is damaged."""
 
     def make_secret(self, vault: Path, seed: int | None, progress: Progress) -> Path:
-        """Makes one for a vault, readable by its owner alone, and returns its file. seed: where it is made from one;
-        None: a random one. Raises UsageError if the vault has one: its runs could not be verified without it."""
+        """Make a secret for a vault, readable by its owner only, and return its file. seed: what it is made from;
+        None: random. Raises UsageError if the vault already has one, which its runs need in order to be verified."""
 
 
 class Counting(Task, Protocol):
-    """A task that also judges what only many draws together show (`mirror` does)."""
+    """A task that also detects what only many draws together show (`mirror` does)."""
 
     def tally(self, outputs: Outputs, draw: Draw) -> NDArray[np.int64]:
         """(k, m) counts, to be summed over draws."""
 
     def accuse(self, tally: NDArray[np.int64], draws: int) -> list[Incident]:
-        """What one candidate's (m,) sum over so many draws proves."""
+        """The incidents that one candidate's (m,) sum of tallies over `draws` draws proves."""
 
 
 class Scripted(Task, Protocol):
-    """A task whose candidates may ask a model (`TaskSpec.model`), with a script in its place for runs without a key."""
+    """A task whose candidates may ask a model (`TaskSpec.model`), with a script that replaces it in runs without a
+    provider's key."""
 
     def scripted(self, messages: Sequence[tuple[str, str]], sample: int) -> str:
-        """The reply to (role, content) pairs: a pure function."""
+        """The reply to (role, content) pairs: a pure function. sample: which sample of this question."""
 
 
 class Imitation(Task, Protocol):
@@ -110,17 +111,20 @@ class Imitation(Task, Protocol):
     def brief(self, dev: Sequence[Draw]) -> dict[str, bytes]:
         """file name -> contents: the public part."""
 
-    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[bytes, bytes, int]:
+    def run_program(
+        self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]
+    ) -> tuple[bytes, bytes, int]:
         """(stdout, stderr, exit code) of the program."""
 
 
 def keeps_secret(task: Task) -> TypeGuard[Keeping]:
-    """By the method's name, as for `counting`."""
+    """Decided by the method's name, as in `counting`."""
     return hasattr(task, "make_secret")
 
 
 def counting(task: Task) -> TypeGuard[Counting]:
-    """By the method's name: a twin hands on what it wraps (`tasks/null.py`), which isinstance would not see."""
+    """Decided by the method's name: a null twin delegates to the task it wraps (`tasks/null.py`), which isinstance
+    would not see."""
     return hasattr(task, "tally")
 
 
@@ -129,15 +133,16 @@ def has_script(task: Task) -> TypeGuard[Scripted]:
 
 
 def imitation(task: Task) -> TypeGuard[Imitation]:
-    return hasattr(task, "ask")
+    return hasattr(task, "run_program")
 
 
 class Secret(msgspec.Struct, frozen=True):
-    """What a task keeps to itself beside the seeds of its draws. Results show all of it, so none of it tells anything.
+    """Describes what a task keeps secret besides the seeds of its draws. Results show every field, so no field may
+    reveal the secret itself.
 
-    kind: "hidden weights", say. name: which one; equal names are equal secrets. public: it comes with the task, so
-    anybody can study it. remedy: what replaces it by a private one, a command or a setting. shared: practice draws are
-    made of it, too, so that a run and the referee service it uses need the same.
+    kind: for example "hidden weights". name: which one; equal names are equal secrets. public: it is shipped with the
+    task, so anybody can study it. remedy: the command or setting that replaces it by a private one. shared: practice
+    draws depend on it too, so a run and the referee service that it uses need the same one.
     """
 
     kind: str
@@ -152,15 +157,15 @@ class Secret(msgspec.Struct, frozen=True):
 
 
 class Decoy(msgspec.Struct, frozen=True):
-    """arrays: what is planted, plausible as gold. coins: the fair coins it was made with."""
+    """arrays: what is planted, plausible as gold. coins: the fair coins it was made with, for `Task.agreement`."""
 
     arrays: dict[str, NDArray[Any]]
     coins: Any
 
 
 class Baseline(msgspec.Struct, frozen=True):
-    """A published method as a candidate: files, parameters, where it comes from. own: dimensions of the task's space
-    that are the method's own and may be tuned (`toprope reference --tune`)."""
+    """A published method as a candidate: files, parameters, source. own: the dimensions of the task's space that belong
+    to the method and may be tuned (`toprope reference --tune`)."""
 
     tree: Tree
     params: dict[str, Any]
@@ -185,15 +190,15 @@ class TaskSpec(msgspec.Struct, frozen=True):
     citation: str
     max_tree_bytes: int = 65536
     profile: str = "numpy"  # import profile of the sandbox
-    model: ModelUse | None = None  # candidates may ask a language model; None: there is none to ask
-    denied_imports: list[str] = []  # modules that would make the task trivial: hygiene, no wall (referee/imports.py)
-    public_secrets: list[str] = []  # what a stranger can read that a certifying vault must replace
-    answer_kinds: list[str] = []  # kinds of its incidents that prove: a candidate carries answers to practice cases
+    model: ModelUse | None = None  # candidates may ask a language model; None: they may not
+    denied_imports: list[str] = []  # modules that would make the task trivial: not a barrier (referee/imports.py)
+    public_secrets: list[str] = []  # names of secrets that anybody can read and a certifying vault must replace
+    answer_kinds: list[str] = []  # incident kinds which prove that a candidate carries answers to practice cases
 
 
 class ModelUse(msgspec.Struct, frozen=True):
-    """What a candidate may ask a language model, by `model(messages)`. calls: different questions per draw.
-    prompt_bytes: of all messages of one question. reply_tokens: of one reply."""
+    """What a candidate may ask a language model by calling `model(messages)`. calls: different questions per draw.
+    prompt_bytes: total over the messages of one question. reply_tokens: at most, per reply."""
 
     calls: int
     prompt_bytes: int = 65536
@@ -201,9 +206,10 @@ class ModelUse(msgspec.Struct, frozen=True):
 
 
 class Metric(msgspec.Struct, frozen=True):
-    """name and unit of the normalised value; score_unit of a single draw's score; clip of the gate's difference.
+    """What a task's scores mean. name, unit: of the normalised value. score_unit: of the score of one draw.
 
-    spread: sd over draws of the difference between two good candidates, measured, in score_unit: for forecasts only.
+    clip: the gate clips the paired difference on a draw to [-clip, clip], in score_unit. spread: measured sd over draws
+    of the difference between two good candidates, in score_unit; only forecasts use it.
     """
 
     name: str
@@ -212,13 +218,13 @@ class Metric(msgspec.Struct, frozen=True):
     clip: float
     spread: float
     direction: str = "maximize"
-    dev_partial_credit: bool = msgspec.field(default=False, name="partial")  # and hidden scores give none: not compared
+    dev_partial_credit: bool = msgspec.field(default=False, name="partial")  # hidden scores give none: not comparable
 
 
 class Splits(msgspec.Struct, frozen=True):
-    """Draws per split. rungs: the racing schedule, cumulative dev draws; the last one is all of dev.
+    """Draws per split. rungs: the racing schedule as cumulative numbers of dev draws; the last one is all of dev.
 
-    tick_s: the gate's answers leave this many seconds after the question, times powers of two (referee/schedule.py).
+    tick_s: seconds from a question to the gate's answer, times a power of two (referee/schedule.py).
     """
 
     rungs: list[int]
@@ -244,10 +250,10 @@ class Results(msgspec.Struct, frozen=True):
 
 
 class Climber(Protocol):
-    """Whatever proposes candidates. Frozen between ask and tell: the same seed gives the same proposals."""
+    """Proposes candidates. Its state changes only in `ask` and `tell`: the same seed gives the same proposals."""
 
     def ask(self, n: int) -> Codes:
-        """(n, p) rows of the task's space."""
+        """At most n proposals: rows of the task's space, uint8 of shape (<= n, p)."""
 
     def tell(self, results: Results) -> None: ...
 
@@ -265,17 +271,18 @@ class Entry(msgspec.Struct, frozen=True):
 
 
 class Observer(Protocol):
-    """Whatever shows a run while it goes on. It is a guest: it changes nothing, and one that raises hears no more."""
+    """Shows a run while it goes on. It cannot change the run; an observer that raises is not called again."""
 
     def hear(self, record: msgspec.Struct) -> None:
-        """A record (`journal/records.py`) that the ledger holds by now. A run that goes on first tells those it has."""
+        """Receives a record (`journal/records.py`) that the ledger already holds. A resumed run first passes on the
+        records that it has."""
 
 
 class Ledger(Protocol):
-    """Append-only and hash-chained. State is what replaying the entries gives."""
+    """Append-only and hash-chained. The state of a run is what replaying the entries gives."""
 
     def append(self, record: msgspec.Struct) -> Entry:
-        """Records it under the kind of its type, then tells the observers."""
+        """Append it under the kind that belongs to its type, then notify the observers."""
 
     def read(self, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
         """Entries in order, of one kind or of all, from number `since` on."""

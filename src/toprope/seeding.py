@@ -1,7 +1,7 @@
-"""Every random number has a name. A seed is a keyed hash of a secret and a path of labels.
+"""Seeds by name: each one is a keyed hash of a secret and a path of labels.
 
-The dev secret comes from `--seed`; hidden draws come from the run secret, committed by its hash before the climb and
-revealed when the test is opened, so anyone can regenerate every draw later.
+The dev secret comes from `--seed`. Hidden draws come from the run secret. The ledger commits to its hash before the
+climb, and the secret is revealed when the test is opened, so that anyone can regenerate every draw later.
 """
 
 from __future__ import annotations
@@ -34,10 +34,10 @@ def run_secret(rehearsal: str | None) -> bytes:
 
 
 def beacon_secret(secret: bytes, round_: str, value: str) -> bytes:
-    """The secret of the test where a public beacon's value decides it too: nobody knew it before that round."""
+    """The secret of a test that also depends on a public beacon's value: nobody could know it before that round."""
     return hmac.new(secret, f"toprope beacon\x1f{round_}\x1f{value}".encode(), hashlib.sha256).digest()
 
 
 def commitment(secret: bytes) -> str:
-    """What the ledger's first entry holds of the run secret."""
+    """The hash by which the ledger's first entry commits to the run secret."""
     return hashlib.sha256(b"toprope commit" + secret).hexdigest()

@@ -43,7 +43,7 @@ class Space(msgspec.Struct, frozen=True):
 
     @property
     def sizes(self) -> Codes:
-        """Levels per dimension, minus one so that 256 fits a byte: the largest legal code. Shape (p,)."""
+        """The largest legal code of each dimension: its number of levels minus one, so that it fits a byte. (p,)."""
         return np.array([len(d.levels) - 1 for d in self.dims], dtype=np.uint8)
 
     @property
@@ -58,9 +58,10 @@ class Space(msgspec.Struct, frozen=True):
         return {d.name: d.levels[int(c)] for d, c in zip(self.dims, row, strict=True)}
 
     def encode(self, params: Mapping[str, Json]) -> Codes:
-        """Row of the given parameters, others at their default; numbers snap to the nearest level of an ordered dim.
+        """The row (p,) of the given parameters, with the others at their default. In an ordered dimension, a number
+        snaps to the nearest level.
 
-        Raises UsageError for an unknown name or a value that is no level.
+        Raises UsageError for an unknown name or a value that is not among the levels.
         """
         row = self.default()
         by_name = {d.name: i for i, d in enumerate(self.dims)}
@@ -74,7 +75,7 @@ class Space(msgspec.Struct, frozen=True):
 def _nearest(dim: Dim, value: Json) -> int:
     for i, level in enumerate(dim.levels):
         if level == value and (json.dumps(level) == json.dumps(value) or (_is_number(level) and _is_number(value))):
-            return i  # by their text too: True is no 1, inside lists neither
+            return i  # their text is compared too, because True == 1, inside lists as well
     numbers = [x for x in dim.levels if _is_number(x)]
     if (
         not dim.ordered
@@ -91,22 +92,23 @@ def _is_number(value: Json) -> TypeGuard[int | float]:
 
 
 def linear(name: str, low: float, high: float, levels: int, default: float) -> Dim:
-    """Evenly spaced numbers from low to high."""
+    """Evenly spaced numbers from low to high, rounded to 4 digits. Raises UsageError for more than 256 levels."""
     return _numeric(name, np.linspace(low, high, levels), default)
 
 
 def log(name: str, low: float, high: float, levels: int, default: float) -> Dim:
-    """Geometrically spaced numbers from low to high, both positive."""
+    """Geometrically spaced numbers from low to high, both positive, rounded to 4 digits. Raises UsageError for more
+    than 256 levels."""
     return _numeric(name, np.geomspace(low, high, levels), default)
 
 
 def choice(name: str, options: Sequence[Json], default: int = 0) -> Dim:
-    """Options without order."""
+    """Options without order. default: the number of the default option."""
     return Dim(name, list(options), default)
 
 
 def several(params: Sequence[Mapping[str, Json]]) -> tuple[Space, Codes]:
-    """The smallest space that holds these parameter dictionaries, which share their names, and its (k, p) rows."""
+    """The smallest space that holds these k parameter dictionaries with the same names, and their (k, p) rows."""
     names = sorted(params[0])
     levels: dict[str, list[Json]] = {name: [] for name in names}
     rows = np.zeros((len(params), len(names)), dtype=np.uint8)
@@ -123,7 +125,7 @@ def several(params: Sequence[Mapping[str, Json]]) -> tuple[Space, Codes]:
 def _numeric(name: str, values: Sequence[float] | np.ndarray, default: float) -> Dim:
     rounded: list[Json] = [float(f"{v:.4g}") for v in values]
     if len(rounded) > MAX_LEVELS:
-        raise UsageError(f"dimension {name!r} has {len(rounded)} levels; at most {MAX_LEVELS} fit a byte")
+        raise UsageError(f"dimension {name!r} has {len(rounded)} levels; expected at most {MAX_LEVELS}")
     nearest = min(range(len(rounded)), key=lambda i: abs(float(values[i]) - default))
     assert math.isfinite(default)
     return Dim(name, rounded, nearest, ordered=True)

@@ -50,12 +50,15 @@ class Tree(msgspec.Struct, frozen=True):
 def candidate_id(tree_digest: str, params: Mapping[str, Json]) -> str:
     """Identity of a candidate: sha256 of its tree digest and its parameters in canonical JSON.
 
-    Raises UsageError for parameters that have none.
+    Raises UsageError for parameters that JSON cannot hold.
     """
     try:
         canonical = json.dumps(params, sort_keys=True, separators=(",", ":"), allow_nan=False)
     except (ValueError, TypeError, RecursionError) as e:
-        raise UsageError(f"parameters of a candidate are no JSON: {str(e)[:200]}") from None
+        raise UsageError(
+            f"parameters of a candidate cannot be written as JSON: {str(e)[:200]}; "
+            "expected an object of finite numbers, strings, lists and objects"
+        ) from None
     return hashlib.sha256(f"{tree_digest}\n{canonical}".encode()).hexdigest()
 
 
@@ -73,7 +76,7 @@ class Array(msgspec.Struct, frozen=True):
 
 
 class Call(msgspec.Struct, frozen=True):
-    """One call of a candidate's function.
+    """One call of a candidate's function `fn`.
 
     args: names of public arrays, of arrays of this round, or of kept objects, passed by position.
     kwargs: the same, passed by keyword if the function accepts that name. `params` and `rng` are passed by keyword to
@@ -83,8 +86,8 @@ class Call(msgspec.Struct, frozen=True):
     name of an array of packed cases (sandbox/inside/cases.py): the function is called once for each, `fn(argv, stdin,
     files)`, bytes in and bytes out, and all answers come back in the one u1 array (cases, width) that `returns`
     declares. texts: names of u1 arrays that hold UTF-8 JSON and are handed over as what it says. items: name of such an
-    array with a list of argument lists: the function is called once for each, after `args`, and its answers are one
-    array of `returns`.
+    array with a list of argument lists: the function is called once for each, after `args`, and its answers together
+    form one array of `returns`.
     """
 
     fn: str
@@ -100,8 +103,9 @@ class Call(msgspec.Struct, frozen=True):
 class Round(msgspec.Struct, frozen=True):
     """Calls made one after another on each variant of a block before anything is sent back.
 
-    arrays: data that exists for the candidate only from this round on (test rows after `fit`, say). own: the same, one
-    row per variant of the block, (k, *shape), of which each is given its own: what follows from its earlier answers.
+    arrays: data that the candidate gets only from this round on (test rows after `fit`, for example). own: the same,
+    but (k, *shape), one row per variant of the block; each variant gets its own row, such as a state that depends on
+    its earlier answers.
     """
 
     calls: tuple[Call, ...]
@@ -113,8 +117,8 @@ class Draw(msgspec.Struct, frozen=True):
     """One generated evaluation instance, the unit of all statistics.
 
     public: what the candidate sees. private: what only the scorer holds. floor, ceiling: this draw's anchors in the
-    unit of `Task.score`; the value of a candidate is sum(score - floor) / sum(ceiling - floor) over draws. group: what
-    draws of one kind share (a concept, a cell), so that intervals can resample kinds before draws.
+    unit of `Task.score`; the value of a candidate is sum(score - floor) / sum(ceiling - floor) over draws. group:
+    number of the kind of draw (a concept, a cell), so that intervals can resample kinds before draws.
     """
 
     public: dict[str, NDArray[Any]]
@@ -131,7 +135,7 @@ class Anchors(NamedTuple):
     ceilings: Floats
 
     def value(self, scores: NDArray[np.floating]) -> Floats:
-        """Normalised values of (..., j) scores on the first j draws: ratio of sums."""
+        """Normalised values (...,) of (..., j) scores on the first j draws: a ratio of sums, rounded to 6 decimals."""
         j = scores.shape[-1]
         gaps = self.ceilings[:j] - self.floors[:j]
         values: Floats = (scores - self.floors[:j]).sum(-1) / gaps.sum()
@@ -139,7 +143,8 @@ class Anchors(NamedTuple):
 
 
 class Limits(msgspec.Struct, frozen=True):
-    """What one child may use. wall_s: per variant and round. cpu_s: per variant and round, summed over the child."""
+    """What one child may use. wall_s: seconds per variant and round. cpu_s: CPU seconds per variant and round, summed
+    over the child. memory_mb: address space in MiB."""
 
     wall_s: float = 10.0
     cpu_s: float = 10.0
@@ -181,7 +186,7 @@ class Incident(msgspec.Struct, frozen=True):
 
 
 def merged(incidents: Iterable[Incident]) -> list[Incident]:
-    """Each kind once per severity, in order: the first that was seen."""
+    """The first incident of each kind and severity, in order."""
     first: dict[tuple[str, str], Incident] = {}
     for i in incidents:
         first.setdefault((i.kind, i.severity), i)
@@ -189,12 +194,13 @@ def merged(incidents: Iterable[Incident]) -> list[Incident]:
 
 
 def certain(incidents: Iterable[Incident]) -> bool:
-    """Whether one of them is proof."""
+    """Whether at least one of them has severity "certain"."""
     return any(i.severity == "certain" for i in incidents)
 
 
 class BlockResult(msgspec.Struct, frozen=True):
-    """scores: (k, n_draws), NaN where not ok. outcomes: k. messages, incidents: by variant; text on dev only."""
+    """scores: (k, n_draws), NaN where the outcome is not ok. outcomes: one per variant, k in all. messages, incidents:
+    by number of the variant; messages exist on dev only. cpu_s, wall_s: of the whole block."""
 
     scores: Floats
     outcomes: list[Outcome]

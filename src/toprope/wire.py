@@ -24,7 +24,7 @@ T = TypeVar("T")
 _ARRAY = 1
 _LENGTH = struct.Struct("<I")
 _NUMBERS = re.compile(r"[<>|][fiub][1248]")  # numpy reads far more as a dtype: objects, records, Python literals
-_PART = 1 << 20  # bytes asked for at once: a length is believed as far as data comes
+_PART = 1 << 20  # bytes allocated at once, so that a false length costs no more memory than the data that came
 
 
 def _enc_hook(obj: Any) -> Any:
@@ -46,7 +46,7 @@ def _ext_hook(code: int, data: memoryview) -> Any:
             raise ValueError(f"array of dtype {dtype}")
         return np.frombuffer(bytes(data[4 + n :]), dtype).reshape(shape)
     except (struct.error, TypeError, RecursionError) as e:
-        raise ValueError(f"no array: {e}") from None
+        raise ValueError(f"malformed array: {e}") from None
 
 
 def _dec_hook(kind: Any, obj: Any) -> Any:
@@ -92,13 +92,13 @@ class Channel(Generic[T]):
             raise WorkerDied(f"{self.peer} ended before it could be told {type(message).__name__}") from e
 
     def recv(self) -> T:
-        """The next message. Raises WorkerDied if the other end is gone or sent what is none: it is not to be trusted
-        with the one after that."""
+        """The next message. Raises WorkerDied if the other end is gone or sent a malformed message: after that, nothing
+        it sends can be trusted."""
         (n,) = _LENGTH.unpack(self._exactly(4))
         try:
             return self._decoder.decode(self._exactly(n))  # type: ignore[no-any-return]
         except (ValueError, msgspec.DecodeError, RecursionError) as e:
-            raise WorkerDied(f"{self.peer} sent what is no message: {str(e)[:200]}") from None
+            raise WorkerDied(f"{self.peer} sent a malformed message: {str(e)[:200]}") from None
 
     def close(self) -> None:
         self.sock.close()
@@ -127,11 +127,11 @@ SEARCHED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 def child_environment(extra: dict[str, str] | None = None, keys: bool = False) -> dict[str, str]:
-    """Environment of our own worker processes: one BLAS thread, and malloc that keeps its pages (research/w2s.md 1).
+    """Environment of our own worker processes: one BLAS thread, and a malloc that keeps its pages (research/w2s.md 1).
 
-    Nothing in it leads to the working directory, where an agent may write files: an empty or relative entry of a search
-    path means that directory (sys.path, ld.so(8)). Hashes are fixed, so that every process iterates over sets alike.
-    keys: with what looks like a key of the user's, which only a process that asks a provider needs."""
+    No search path leads to the working directory, where an agent may write files: an empty or relative entry means that
+    directory (sys.path, ld.so(8)). The hash seed is fixed, so that every process iterates over sets in the same order.
+    keys: keep variables that look like the user's API keys, which only a process that asks a provider needs."""
     env = {k: v for k, v in os.environ.items() if (keys or not SECRET.search(k.upper())) and not STEERS.fullmatch(k)}
     for name in SEARCHED:
         if name in env:
@@ -143,15 +143,15 @@ def child_environment(extra: dict[str, str] | None = None, keys: bool = False) -
 
 
 def command(module: str, *argv: object) -> list[str]:
-    """What execs one of our modules; -P keeps the working directory off its import path."""
+    """The command line that runs one of our modules; -P keeps the working directory off its import path."""
     return [sys.executable, "-P", "-m", module, *map(str, argv)]
 
 
 def spawn(
     module: str, kind: object, peer: str, environment: dict[str, str] | None = None, keys: bool = False
 ) -> tuple[subprocess.Popen[bytes], Channel[object]]:
-    """Exec one of our workers with one end of a socket pair. environment: on top of what every worker gets. keys: also
-    what looks like a key of the user's."""
+    """Start one of our workers with one end of a socket pair. environment: added to what every worker gets. keys: keep
+    variables that look like the user's API keys."""
     ours, theirs = socket.socketpair()
     with theirs:
         process = subprocess.Popen(

@@ -45,7 +45,7 @@ def scores(t: Mirror, main: Any, drawn: list[Draw], params: Mapping[str, Json] |
 
 
 def reference(t: Mirror) -> Any:
-    return lambda argv, stdin, files: t.ask(argv, stdin, files)
+    return lambda argv, stdin, files: t.run_program(argv, stdin, files)
 
 
 def answered(name: str) -> dict[str, Json]:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from toprope import wire
 from toprope.errors import WorkerDied
+from toprope.executors import messages as s
 from toprope.executors.local import LocalExecutor
 from toprope.referee import messages as m
 from toprope.referee.address import Address, parse
@@ -31,12 +32,12 @@ BLOCK = Block(TREE.digest, SPACE.digest, np.zeros((2, 2), np.uint8), (0, 1))
 RESULT = BlockResult(np.zeros((2, 2)), [Outcome.OK] * 2, {1: "text"}, 0.1, 0.2, {0: [Incident("k", "certain", "e")]})
 JUDGED = RevealedVerdict(1, 1, "c", True, 0, 1.5, 2.5, 64, "")
 EVERY = {
-    m.ToScorer: [m.Load(TREE, SPACE), m.Work(3, BLOCK, "dev", 1, True)],
-    m.FromScorer: [
-        m.Ready({"tier": "none"}),
-        m.Progress("w", 0.5),
-        m.Done(1, RESULT, np.zeros(2), np.ones(2), np.zeros(2, np.int64)),
-        m.Failed("no", 3),
+    s.ToScorer: [s.Load(TREE, SPACE), s.Work(3, BLOCK, "dev", 1, True)],
+    s.FromScorer: [
+        s.Ready({"tier": "none"}),
+        s.Progress("w", 0.5),
+        s.Done(1, RESULT, np.zeros(2), np.ones(2), np.zeros(2, np.int64)),
+        s.Failed("no", 3),
     ],
     m.ToHub: [m.Attempt(CANDIDATE), m.Unseal(CANDIDATE, "head", "beacon"), m.Acknowledge(1), m.Commit("c", "head")],
     m.FromHub: [
@@ -56,7 +57,7 @@ EVERY = {
             {"c": [Incident("k", "certain", "e")]},
         ),
     ],
-    m.ScorerConfig: [m.ScorerConfig("t", {"dev": b"s"}, "none", b"t")],
+    s.ScorerConfig: [s.ScorerConfig("t", {"dev": b"s"}, "none", b"t")],
     m.HubConfig: [m.HubConfig("r", "t", "none", 1, "v")],
 }
 GOOD = [(kind, message) for kind, some in EVERY.items() for message in some]
@@ -136,9 +137,9 @@ def test_channel(form):
 
 
 COIN = "testing/coin-v1"
-CONFIG = m.ScorerConfig(COIN, {"dev": b"secret"}, "linux-landlock")
+CONFIG = s.ScorerConfig(COIN, {"dev": b"secret"}, "linux-landlock")
 COINS = registry.load(COIN).space
-WORK = m.Work(1, Block(TREE.digest, COINS.digest, COINS.default()[None, :], (0, 1)), "dev", detail=True)
+WORK = s.Work(1, Block(TREE.digest, COINS.digest, COINS.default()[None, :], (0, 1)), "dev", detail=True)
 
 
 def variants(message):
@@ -186,10 +187,10 @@ def test_a_real_scorer(form):
 
     def check(case):
         config, sent = case
-        told = [wire.encode(m.Load(TREE, COINS)), sent]
-        spoken_to("toprope.referee.scorer", config, m.FromScorer, m.Ready | m.Failed, told)
+        told = [wire.encode(s.Load(TREE, COINS)), sent]
+        spoken_to("toprope.referee.scorer", config, s.FromScorer, s.Ready | s.Failed, told)
 
-    work = variants(WORK) | variants(m.Load(TREE, COINS)) | st.just(wire.encode(WORK))
+    work = variants(WORK) | variants(s.Load(TREE, COINS)) | st.just(wire.encode(WORK))
     begun = st.tuples(st.just(wire.encode(CONFIG)), work)
     other = st.tuples(variants(CONFIG), st.just(wire.encode(WORK)))
     fuzz("wire: a real scorer", form, begun | begun | other, check, spawns=True)
@@ -202,19 +203,19 @@ def test_a_real_hub(form, tmp_path):
     candidate = Candidate(registry.load(COIN).starter(), {"face": 1, "skill": 0.0, "act": "ok"})
 
     def check(sent):
-        spoken_to("toprope.referee.hub", wire.encode(config), m.FromHub, m.HubReady | m.Failed, [sent])
+        spoken_to("toprope.referee.hub", wire.encode(config), m.FromHub, m.HubReady | s.Failed, [sent])
 
-    fuzz("wire: a real hub", form, variants(m.Attempt(candidate)) | st.just(wire.encode(m.Load())), check, spawns=True)
+    fuzz("wire: a real hub", form, variants(m.Attempt(candidate)) | st.just(wire.encode(s.Load())), check, spawns=True)
 
 
 @both_forms
 def test_what_a_scorer_says(form):
     """The pool takes an answer only if it is about the work asked for, with a number where there must be one."""
-    work = m.Work(1, BLOCK, "dev")
+    work = s.Work(1, BLOCK, "dev")
 
     def check(data):
         ours, theirs = socket.socketpair()
-        worker = SimpleNamespace(channel=wire.Channel(ours, m.FromScorer, "a scorer"), work=work)
+        worker = SimpleNamespace(channel=wire.Channel(ours, s.FromScorer, "a scorer"), work=work)
         with ours, theirs:
             theirs.sendall(struct.pack("<I", len(data)) + data)
             theirs.shutdown(socket.SHUT_WR)
@@ -227,10 +228,10 @@ def test_what_a_scorer_says(form):
             assert all(a.shape == (2,) for a in (done.floors, done.ceilings, done.groups))
             assert {*done.result.messages, *done.result.incidents} <= {0, 1}
 
-    said = [m.Done(1, RESULT, np.zeros(2), np.ones(2), np.zeros(2, np.int64)), m.Failed("no"), m.Ready({})]
+    said = [s.Done(1, RESULT, np.zeros(2), np.ones(2), np.zeros(2, np.int64)), s.Failed("no"), s.Ready({})]
     other = BlockResult(np.full((2, 2), np.nan), [Outcome.CRASH, Outcome.OK], {}, 0.1, 0.1)
     said += [
-        m.Done(i, r, np.zeros(n), np.ones(2), np.zeros(2, np.int64))
+        s.Done(i, r, np.zeros(n), np.ones(2), np.zeros(2, np.int64))
         for i, r, n in ((2, RESULT, 2), (1, other, 2), (1, RESULT, 3))
     ]
     fuzz(
@@ -268,7 +269,7 @@ def test_a_real_service(form, tmp_path, monkeypatch):
                     said.append(channel.recv())
             except WorkerDied:
                 pass
-        assert all(isinstance(message, m.Failed) for message in said)
+        assert all(isinstance(message, s.Failed) for message in said)
         assert not ends
 
     def framed(*messages):

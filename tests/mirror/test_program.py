@@ -17,7 +17,7 @@ class Asked(make):
     def brief(self, dev):
         return {}
 
-    def ask(self, argv, stdin, files):
+    def run_program(self, argv, stdin, files):
         import os, sys, time
         what = argv[0].decode()
         print("printed", what)
@@ -63,8 +63,8 @@ def task(tmp_path, monkeypatch):
 def test_a_question_that_meets_a_limit_has_an_answer(task, tmp_path, what, why):
     """It says which limit; the next question is answered as if nothing had been."""
     with ReferenceProcess(task) as p:
-        assert p.ask([what.encode()], b"", {})[0].ended == why
-        said, cost = p.ask([b"echo"], b"in", {})
+        assert p.query([what.encode()], b"", {})[0].ended == why
+        said, cost = p.query([b"echo"], b"in", {})
     assert (said.out, said.err, said.code, said.ended) == (b"in", b"err", 3, "")
     assert cost.bytes == 5
 
@@ -73,21 +73,21 @@ def test_a_program_that_waits_is_ended(task, monkeypatch):
     """Also where it uses no processor time."""
     monkeypatch.setattr(program, "WALL_S", 1.0)
     with ReferenceProcess(task) as p:
-        assert p.ask([b"sleep"], b"", {})[0].ended == "more than 1 s"
+        assert p.query([b"sleep"], b"", {})[0].ended == "more than 1 s"
 
 
 def test_output_is_not_read_beyond_the_limit(task, monkeypatch):
     """However much the process sends: a length that is too large ends it before it is read."""
     with ReferenceProcess(task) as p:
-        p.ask([b"echo"], b"", {})
+        p.query([b"echo"], b"", {})
         monkeypatch.setattr(program, "ANSWER_BYTES", 10)
-        assert p.ask([b"echo"], b"x" * 2000, {})[0].ended == "more than 10 bytes of output"
+        assert p.query([b"echo"], b"x" * 2000, {})[0].ended == "more than 10 bytes of output"
 
 
 def test_a_program_that_does_not_start_says_so(tmp_path, monkeypatch):
     """In one line with its own words."""
     with pytest.raises(RunError, match="did not start: UsageError: task 'own/nothing-v1' is unknown"):
-        ReferenceProcess("own/nothing-v1").ask([], b"", {})
+        ReferenceProcess("own/nothing-v1").query([], b"", {})
 
 
 def test_the_oracle_tells_why_a_program_was_ended(task, tmp_path):

@@ -44,7 +44,7 @@ def test_a_few_shown_answers_are_wrong(tmp_path: Path) -> None:
         c = json.loads(line)
         assert set(c) == {"argv", "stdin", "files", "stdout", "stderr", "exit_code"}
         files = {k.encode(): v.encode() for k, v in c["files"].items()}
-        said = t.ask([a.encode() for a in c["argv"]], c["stdin"].encode(), files)
+        said = t.run_program([a.encode() for a in c["argv"]], c["stdin"].encode(), files)
         wrong += said.out.decode() != c["stdout"]
     assert 4 <= wrong <= 20
 

@@ -12,9 +12,9 @@ from inspect_ai.model import ModelUsage
 
 from toprope.errors import ModelSpent, NoReply, RunError
 from toprope.models import provider
-from toprope.models.broker import Broker, Rejected, Told, discard
+from toprope.models.broker import Broker, discard
 from toprope.models.limits import QuestionLimiter, key
-from toprope.models.messages import Message, Question, Reply
+from toprope.models.messages import Message, Question, Rejected, Reply, Told
 from toprope.protocols import ModelUse
 from toprope.sandbox.job import QuestionRefused
 

@@ -11,7 +11,7 @@ import pytest
 from studies.monitorability import figure, harder, planner
 from studies.monitorability.table import Answers, answers, row, told_policy, told_words
 from toprope.errors import UsageError
-from toprope.figures import alone, stack
+from toprope.figures import stack, standalone_svg
 from toprope.stats.intervals import ratio, spearman
 from toprope.types import Draw, Floats, Json
 from toprope_tasks.monitorability import make, private
@@ -437,6 +437,6 @@ class TestTask:
     def test_the_figure_is_self_contained(self) -> None:
         """One SVG, no script and no file from outside."""
         lines = {f: np.linspace(0, 1, len(figure.STRENGTHS)) for f in figure.LINES}
-        svg = alone(stack("both", [figure.chart("one", lines), figure.chart("two", lines)]))
+        svg = standalone_svg(stack("both", [figure.chart("one", lines), figure.chart("two", lines)]))
         assert svg.startswith("<svg") and svg.count("<polyline") == 6
         assert "<script" not in svg and "href" not in svg

@@ -198,6 +198,14 @@ def test_one_of_ours_cannot_be_replaced(package, cli):
     assert "registered by" in one_line(cli.run("climb", COIN, "--climber", "random"))
 
 
+@pytest.mark.parametrize("group", [plugins.TASKS, plugins.CLIMBERS, plugins.EXECUTORS, plugins.COMMANDS])
+def test_everything_of_ours_can_be_loaded(group):
+    """An entry point is a text: no type checker sees that what it names was renamed."""
+    ours = [p for p in plugins.registered(group).values() if p.package.startswith("toprope ")]
+    assert ours
+    assert all(callable(plugin.load()) for plugin in ours)
+
+
 def test_what_is_a_target():
     """MODULE:CLASS and nothing that could be something else."""
     for text in ("mine:Mine", "a.b_c:D.e"):

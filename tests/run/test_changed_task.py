@@ -58,7 +58,7 @@ def spent(tmp_path) -> tuple:
         ("0.52, 0.85", "0.72, 0.95", "dev draws"),
         (HIDDEN, "rng.uniform(0.1, 0.2)", "measure draws, test draws, val draws"),
         pytest.param(
-            "np.asarray(np.mean(", "np.asarray(0.9 * np.mean(", "candidates score otherwise", marks=pytest.mark.slow
+            "np.asarray(np.mean(", "np.asarray(0.9 * np.mean(", "candidates score differently", marks=pytest.mark.slow
         ),
         pytest.param(
             '"majority": Point({}', '"majority": Point({"weights": "em"}', "baselines", marks=pytest.mark.slow

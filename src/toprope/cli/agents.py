@@ -24,34 +24,34 @@ from toprope.errors import UsageError
 
 @main.command(short_help="Let an agent of your own climb TASK over MCP.")
 @click.argument("task")
+@click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory; an existing run is continued.")
 @click.option(
-    "--run", "run_dir", type=click.Path(path_type=Path), help="Run directory; goes on with one that is there."
+    "--experiments", type=click.IntRange(1, 10**9), default=10_000, show_default=True, help="Of the whole run."
 )
-@click.option("--experiments", type=click.IntRange(1, 10**9), default=10_000, show_default=True, help="Of the run.")
-@click.option("--each", type=click.IntRange(1, 10**9), default=2000, show_default=True, help="Experiments of an agent.")
+@click.option("--each", type=click.IntRange(1, 10**9), default=2000, show_default=True, help="Experiments per agent.")
 @click.option(
-    "--attempts", type=click.IntRange(1, 10**6), default=8, show_default=True, help="At the gate, of an agent."
+    "--attempts", type=click.IntRange(1, 10**6), default=8, show_default=True, help="Attempts at the gate per agent."
 )
 @click.option(
     "--seconds",
     type=click.FloatRange(1, 1e9),
     default=28_800.0,
     show_default=True,
-    help="Of scorers, for an agent's experiments.",
+    help="Scorer seconds for the experiments of one agent.",
 )
 @click.option(
     "--gate-seconds",
     type=click.FloatRange(1, 1e6),
     default=600.0,
     show_default=True,
-    help="Until the first moment at which the gate can answer; a slower candidate is refused.",
+    help="Longest wait for the gate's first possible answer; a slower candidate is refused.",
 )
 @click.option("--http", type=click.IntRange(1, 65535), help="Serve on this port of 127.0.0.1 instead of stdio.")
 @click.option("--tokens", type=click.Path(path_type=Path), help="With --http: lines NAME TOKEN, mode 0600.")
 @click.option(
     "--unseal",
     is_flag=True,
-    help="Open the sealed test at the end. Over stdio most clients end us first: use `toprope unseal RUN`.",
+    help="Open the sealed test at the end. Over stdio most clients stop the server first: use `toprope unseal RUN`.",
 )
 @model_option
 @model_tokens_option
@@ -61,7 +61,7 @@ from toprope.errors import UsageError
 @referee_option
 @referee_token_option
 def mcp(task: str, run_dir: Path | None, **options: Any) -> None:
-    """Let an MCP client climb TASK: the tools of a researcher over stdio, or over HTTP with a token for each agent.
+    """Let an MCP client climb TASK: it gets a researcher's tools over stdio, or over HTTP with a token for each agent.
 
     An agent with a shell as this user can reach the vault; with --referee under another user it cannot.
     """

@@ -14,14 +14,14 @@ from toprope.cli.group import as_json, emit, main, seed_option
 from toprope.errors import UsageError
 
 
-@main.command(short_help="Write a small task of your own, to be changed.")
+@main.command(short_help="Write a small task that you can change.")
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--id", "task_id", help="family/name-vN [own/DIRECTORY-v1].")
 @as_json
 def new(directory: Path, task_id: str | None, as_json: bool) -> None:
-    """Write a small task of your own into DIRECTORY: it works as it is, and is there to be changed.
+    """Write a small task into DIRECTORY. It works as it is and is meant to be changed.
 
-    Everywhere a TASK is asked for, the directory can be named: `toprope check DIRECTORY`, `toprope climb DIRECTORY`.
+    Every command that takes a TASK also takes its directory: `toprope check DIRECTORY`, `toprope climb DIRECTORY`.
     """
     from toprope.tasks.new import new as write
     from toprope.view import text
@@ -37,7 +37,7 @@ def new(directory: Path, task_id: str | None, as_json: bool) -> None:
 @seed_option
 @as_json
 def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
-    """Write the public part of TASK to DIRECTORY: documentation, practice cases, the sketch."""
+    """Write the public part of TASK to DIRECTORY: documentation, practice cases and a first program."""
     from toprope.run.public_brief import brief as write
     from toprope.tasks import registry
     from toprope.view import text
@@ -49,17 +49,21 @@ def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
 @main.command(short_help="Ask the program that TASK imitates.", context_settings={"ignore_unknown_options": True})
 @click.argument("task")
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
-@click.option("--lines", is_flag=True, help="Questions are lines of JSON on standard input, answers too.")
-@click.option("--stdin", "stdin", type=click.Path(path_type=Path), help="File the program reads as standard input.")
+@click.option(
+    "--lines", is_flag=True, help="Read questions from standard input and print answers, one line of JSON each."
+)
+@click.option(
+    "--stdin", "stdin", type=click.Path(path_type=Path), help="File that the program reads as its standard input."
+)
 @as_json
 def oracle(task: str, words: tuple[str, ...], lines: bool, stdin: Path | None, as_json: bool) -> None:
-    """Ask the program that TASK imitates: `toprope oracle TASK -- ARGUMENTS`. Answers are counted, over all runs."""
+    """Ask the program that TASK imitates: `toprope oracle TASK -- ARGUMENTS`. Questions are counted over all runs."""
     from toprope import paths
     from toprope.run.public_brief import oracle as ask
     from toprope.tasks import registry
 
     if lines and (words or stdin):
-        raise UsageError("--lines takes its questions from standard input; leave arguments and --stdin away")
+        raise UsageError("--lines takes its questions from standard input; leave out ARGUMENTS and --stdin")
     given = stdin.read_bytes().decode("latin-1") if stdin is not None else ""
     one = json.dumps({"argv": [_bytes(w) for w in words], "stdin": given})
     for answer in ask(registry.find(task), sys.stdin if lines else [one], paths.vault()):
@@ -73,7 +77,7 @@ def oracle(task: str, words: tuple[str, ...], lines: bool, stdin: Path | None, a
 
 
 def _bytes(word: str) -> str:
-    """A word of our command line, one character for each of its bytes."""
+    """A word of the command line, with one character for each of its bytes."""
     return word.encode("utf-8", "surrogateescape").decode("latin-1")
 
 

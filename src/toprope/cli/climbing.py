@@ -28,12 +28,12 @@ executor_option = click.option(
     "--executor",
     default="local",
     show_default=True,
-    help="What carries practice work: local, a name that a package registers, or MODULE:CLASS.",
+    help="What runs practice work: local, a name that a package registers, or MODULE:CLASS.",
 )
 
 
 def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The options that stand in a run's record (`journal/spec.py`)."""
+    """Adds the options that are stored in a run's record (`journal/spec.py`)."""
     from toprope.journal.spec import options
 
     for o in reversed(options()):
@@ -49,7 +49,9 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
     show_default=True,
     help="evolution, random, replay:FILE, llm with --model, a name that a package registers, or MODULE:CLASS.",
 )
-@click.option("--directions", type=click.Path(path_type=Path), help="With --climber llm: a file, a direction a line.")
+@click.option(
+    "--directions", type=click.Path(path_type=Path), help="With --climber llm: a file with one direction per line."
+)
 @wishes
 @workers_option
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
@@ -78,9 +80,9 @@ def wished(task: str, options: dict[str, Any]) -> Any:
 
     climber, file = options["climber"], options["directions"]
     if file is not None and climber != "llm":
-        raise UsageError(f"--directions is for --climber llm, not for {climber}")
+        raise UsageError(f"--directions is for --climber llm, not for {climber}; leave it out")
     if file is not None and options["direction"]:
-        raise UsageError("--direction and --directions say the same; give one of them")
+        raise UsageError("--direction and --directions both name directions; give one of them")
     if file is not None:
         from toprope.researchers import team
         from toprope.tasks import registry
@@ -95,7 +97,8 @@ SETTING = ("workers", "executor", "tier", "trust", "referee", "referee_token_fil
 def _session(
     verb: str, directory: Path, as_json: bool, options: dict[str, Any], do: Callable[..., Any], **more: Any
 ) -> None:
-    """Does it before a screen, and says how it ended. verb: of the command that goes on with it."""
+    """Calls `do` with a terminal's screen, and prints how the session ended. verb: of the command that continues the
+    run."""
     from toprope.journal.export import summary
     from toprope.view import report, terminal, text
 
@@ -111,7 +114,7 @@ def _session(
 @main.command(short_help="Continue RUN where it stopped.")
 @click.argument("run", type=click.Path(path_type=Path))
 @task_option
-@click.option("--climber", help="Name the climber again: needed where it is a MODULE:CLASS of your own.")
+@click.option("--climber", help="The climber again; needed if it is a MODULE:CLASS.")
 @workers_option
 @executor_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")

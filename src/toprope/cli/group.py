@@ -1,4 +1,4 @@
-"""The command group: how every complaint ends, the options that commands share, how results are printed."""
+"""The command group: how errors end a command, the options that commands share, how results are printed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ trust = click.option(
 tier_option = click.option(
     "--tier",
     type=click.Choice(["linux-full", "linux-landlock"]),
-    help="Sandbox tier that must hold [the best that proves itself].",
+    help="Sandbox tier to use [the best that passes its self-test].",
 )
 seed_option = click.option(
     "--seed",
@@ -44,28 +44,28 @@ referee_token_option = click.option(
 )
 model_option = click.option(
     "--candidate-model",
-    help="PROVIDER/NAME that candidates may ask, where TASK allows it [the task's own script in its place].",
+    help="PROVIDER/NAME that candidates may ask, where TASK allows it [the task's own script instead of a model].",
 )
 model_tokens_option = click.option(
     "--candidate-tokens",
     type=click.IntRange(1, 10**12),
-    help="Hard cap on the tokens candidates use in practice, and as much again on hidden draws; of a service: in "
-    "all runs together.",
+    help="Hard cap on the tokens that candidates use in practice, and again on hidden draws; for a service: in all "
+    "runs together.",
 )
 workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Scorers on this machine [cores].")
 
 
 task_option = click.option(
-    "--task", type=click.Path(path_type=Path), help="Folder of RUN's task, where it is one of your own."
+    "--task", type=click.Path(path_type=Path), help="Folder of RUN's task, if the task is your own."
 )
 
 
-LINE_MAX = 1200  # characters of a complaint
+LINE_MAX = 1200  # characters of an error message
 
 
 class Command(click.Command):
-    """What a task or a library prints while it is at work is kept out of its answer. Help, which click writes before
-    this, is not."""
+    """Keeps what a task or a library prints out of the command's own output. Click prints help before `invoke`, so help
+    still reaches stdout."""
 
     def invoke(self, ctx: click.Context) -> Any:
         output.claim()
@@ -73,8 +73,8 @@ class Command(click.Command):
 
 
 class Group(click.Group):
-    """Commands of ours, then those that packages register as `toprope.commands`: NAME, or GROUP.NAME. A package cannot
-    replace one of ours, and one of its that cannot be loaded breaks no other."""
+    """Our commands, then those that packages register as `toprope.commands`: NAME, or GROUP.NAME. A package cannot
+    replace one of ours, and a command that cannot be loaded does not break the others."""
 
     command_class = Command
     prefix = ""
@@ -97,7 +97,7 @@ class Commands(Group):
     group_class = Group
 
     def main(self, *args: Any, **options: Any) -> Any:
-        """click's own complaints in our form: one line, without the usage above it."""
+        """Prints click's own errors in our form: one line, without the usage above it."""
         try:
             sys.exit(super().main(*args, **{**options, "prog_name": "toprope", "standalone_mode": False}))
         except click.ClickException as e:
@@ -105,7 +105,7 @@ class Commands(Group):
                 e.show()
                 sys.exit(2)
             command = e.ctx.command_path if isinstance(e, click.UsageError) and e.ctx else "toprope"
-            complain(f"{e.format_message()} (`{command} --help` lists what there is)")
+            complain(f"{e.format_message()} (see `{command} --help`)")
             sys.exit(2)
         except click.Abort:  # interrupted before a command had begun
             sys.exit(130)
@@ -117,7 +117,7 @@ class Commands(Group):
             complain(str(e))
             ctx.exit(e.exit_code)
         except OSError as e:
-            if e.errno == errno.EPIPE:  # the reader of our output has enough; click knows what to do
+            if e.errno == errno.EPIPE:  # the reader of our output closed it; click handles that
                 raise
             complain(_refused(e))
             ctx.exit(2)
@@ -132,7 +132,7 @@ class Commands(Group):
 
 
 def _of_package(name: str) -> click.Command | None:
-    """A command that a package registers; where it cannot be loaded, one that says so."""
+    """A command that a package registers; if it cannot be loaded, a command that says why."""
     from toprope import plugins
 
     try:
@@ -152,22 +152,22 @@ def _raise(error: Exception) -> None:
 def _refused(e: OSError) -> str:
     if e.errno in (errno.ENOSPC, errno.EDQUOT):
         where = e.filename or "standard output, or a file of this command"
-        return f"{where}: no space is left where it is written; free some, or write to another place"
+        return f"{where}: no space is left on its device; free some, or write to another place"
     if e.filename is None:
         return f"the system refused an operation: {e.strerror or e}"
     return f"{e.filename}: {e.strerror or e}; make it readable and writable for this user"
 
 
 def _goes_on(ctx: click.Context) -> str:
-    """What an interrupted command has left, with the command that goes on with it. ctx.obj: the file that holds its
-    state, and that command."""
+    """How to continue an interrupted command; empty if it left nothing. ctx.obj: (the file that holds its state, the
+    command that continues it)."""
     if ctx.obj is not None and ctx.obj[0].is_file():
         return f"; nothing is lost, `{ctx.obj[1]}` continues"
     return ""
 
 
 def again(verb: str, run: Path, options: Mapping[str, Any]) -> str:
-    """The command that goes on with a run, complete: with the referee and the flags that it needs again."""
+    """The complete command that continues a run, with the referee and the flags that it needs again."""
     from toprope.plugins import is_target
 
     words = ["toprope", verb, str(run)]
@@ -181,17 +181,17 @@ def again(verb: str, run: Path, options: Mapping[str, Any]) -> str:
     if verb == "resume" and options.get("executor") not in (None, "local"):
         words += ["--executor", options["executor"]]
     if verb == "resume" and is_target(options.get("climber") or ""):
-        words += ["--climber", options["climber"]]  # code of one's own, which a run directory does not load
+        words += ["--climber", options["climber"]]  # a run directory never causes code to be loaded
     words += ["--unseal"] * (verb == "resume" and bool(options.get("unseal")))
     return shlex.join(words + ["--report"] * bool(options.get("report")))
 
 
 def complain(message: str) -> None:
-    """One line on stderr, whatever the message was made of."""
+    """Prints one line on stderr, cleaned of control characters and shortened in the middle to LINE_MAX."""
     from toprope.view.text import clean
 
     line = "toprope: " + clean(" ".join(message.split()))
-    if len(line) > LINE_MAX:  # somebody's value, quoted: what was expected and the remedy stand at the end
+    if len(line) > LINE_MAX:  # a long quoted value: what was expected and the remedy stand at the end
         line = f"{line[: LINE_MAX // 2]} … {line[-LINE_MAX // 2 :]}"
     click.echo(line, err=True)
 
@@ -200,7 +200,7 @@ def complain(message: str) -> None:
 @click.version_option(__version__, prog_name="toprope")
 @click.pass_context
 def main(ctx: click.Context) -> None:
-    """Climb alignment problems with very many cheap experiments, and keep the score worth believing."""
+    """Climb alignment problems with very many cheap experiments and a score that stays trustworthy."""
     if ctx.invoked_subcommand not in SERVERS:
         signal.signal(signal.SIGTERM, _terminated)
     if os.environ.get("TOPROPE_TASKS"):
@@ -210,18 +210,18 @@ def main(ctx: click.Context) -> None:
             complain(f"warning: {line}")
 
 
-SERVERS = ("mcp", "referee")  # their loops end on their own terms
+SERVERS = ("mcp", "referee")  # their loops handle SIGTERM themselves
 
 
 def _terminated(*_: object) -> None:
-    """As Ctrl-C, once: what is being put away then is not disturbed."""
+    """SIGTERM acts like Ctrl-C, once: a second one does not disturb the clean-up."""
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
 def emit(result: Any, as_json: bool, lines: Callable[[Any], str]) -> None:
-    """The result on stdout: JSON for programs, or text for people. lines: makes the text; every string that it is
-    given is clean, because what ledgers, candidates, tasks, services and providers wrote comes through here alone."""
+    """Prints the result on stdout: JSON for programs, or text for people. lines: makes the text. Every string is
+    cleaned first, because all that ledgers, candidates, tasks, services and providers wrote passes through here."""
     from toprope.view.text import clean_all, printable
 
     if as_json:
@@ -231,10 +231,10 @@ def emit(result: Any, as_json: bool, lines: Callable[[Any], str]) -> None:
 
 
 def proven(trust: bool, wish: str | None) -> Any:
-    """Proves the tier that is wished for, or the best one; "none" for who trusts the candidates."""
+    """Self-tests and returns the tier that the user wishes, or the best one; "none" if the user trusts candidates."""
     from toprope.sandbox import ulimits
-    from toprope.sandbox.selftest import Choice, best_tier
 
-    ulimits.require()
+    ulimits.require()  # before NumPy is loaded, which crashes if memory is too small for it
+    from toprope.sandbox.selftest import Choice, best_tier
 
     return Choice("none") if trust else best_tier(wish)

@@ -35,10 +35,10 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
 
 @main.command(short_help="Measure TASK's baselines, or tune them.")
 @click.argument("task")
-@click.option("--draws", type=click.IntRange(2, 10**6), default=200, show_default=True, help="Of each split.")
-@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=2026, show_default=True, help="Of the draws.")
-@click.option("--add", multiple=True, metavar="NAME=FILE", help="A point of the space to add: its params.json.")
-@click.option("--against", default="starter", show_default=True, help="The row that others are compared with.")
+@click.option("--draws", type=click.IntRange(2, 10**6), default=200, show_default=True, help="Draws of each split.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=2026, show_default=True, help="Seed of the draws.")
+@click.option("--add", multiple=True, metavar="NAME=FILE", help="Add a row NAME with the parameters in FILE.")
+@click.option("--against", default="starter", show_default=True, help="The row that the others are compared with.")
 @click.option("--tune", type=click.IntRange(1, 10**6), metavar="POINTS", help="Write tuned.json beside TASK instead.")
 @click.option("--spread", type=int, metavar="POINTS", help="Measure metric.spread instead.")
 @workers_option
@@ -56,8 +56,8 @@ def reference(
 ) -> None:
     """Measure TASK's starter and baselines on practice and hidden draws, in the sandbox.
 
-    --tune gives every baseline that names dimensions of its own so many random points of them, and keeps the best by
-    dev in tuned.json beside TASK. --spread draws so many random points of TASK's space and measures metric.spread.
+    --tune tries POINTS random values of the dimensions that each baseline names as its own, and writes the best by dev
+    to tuned.json beside TASK. --spread measures metric.spread on POINTS random points of TASK's space.
     """
     from toprope.assay import reference as measured
     from toprope.tasks import registry
@@ -75,14 +75,14 @@ def reference(
             emit(measured.table(loaded, pool, draws, more, against), as_json, text.reference)
 
 
-@main.command(short_help="Let every known cheat loose on TASK.")
+@main.command(short_help="Run every known cheat on TASK.")
 @click.argument("task")
 @click.option("--only", help="Ids or classes, separated by commas.")
 @click.option("--corpus", type=click.Path(path_type=Path), help="A folder of cheats of your own, one file each.")
 @tier_option
 @as_json
 def redteam(task: str, only: str | None, corpus: Path | None, tier: str | None, as_json: bool) -> None:
-    """Let every known cheat loose on TASK. Exit code 1 if one pays or an honest twin is harmed."""
+    """Run every known cheat on TASK. Exit code 1 if a cheat pays off or an honest twin is harmed."""
     from toprope.assay.redteam import engine
     from toprope.assay.redteam.corpus import LAYERS
     from toprope.tasks import registry

@@ -20,10 +20,10 @@ from toprope.cli.group import (
 )
 
 
-@main.command(short_help="Prove this machine's protection; show paths.")
+@main.command(short_help="Self-test this machine's protection; show paths.")
 @as_json
 def doctor(as_json: bool) -> None:
-    """Prove this machine's protection and say how to mend what is missing."""
+    """Self-test this machine's protection and say how to repair what is missing."""
     from toprope.run import upkeep
     from toprope.sandbox.selftest import diagnose
     from toprope.view import text
@@ -40,7 +40,7 @@ def doctor(as_json: bool) -> None:
 @tier_option
 @as_json
 def bench(quick: bool, tier: str | None, as_json: bool) -> None:
-    """Measure what an experiment costs here, as ratios taken side by side."""
+    """Measure what an experiment costs on this machine, as ratios measured side by side."""
     from toprope.assay.bench import run as measure
     from toprope.view import text
 
@@ -69,7 +69,7 @@ def referee(
 ) -> None:
     """Serve as the referee of other users' runs, under a user of its own, until stopped.
 
-    `toprope climb TASK --referee ADDRESS` uses it; an agent that runs as another user than this one is then confined.
+    `toprope climb TASK --referee ADDRESS` uses it. An agent that runs as a different user cannot read its vault.
     """
     from toprope import paths
     from toprope.models.messages import SCRIPTED
@@ -92,9 +92,9 @@ def referee(
     service.run()
 
 
-@main.group(short_help="What the referee keeps: private secrets of tasks.")
+@main.group(short_help="Manage the private secrets of tasks.")
 def vault() -> None:
-    """The referee's durable state: private secrets of tasks in place of the public ones that they ship."""
+    """Manage the referee's durable state: private secrets of tasks, which replace the public ones that they ship."""
 
 
 vault.prefix = "vault."  # type: ignore[attr-defined]
@@ -105,9 +105,10 @@ vault.prefix = "vault."  # type: ignore[attr-defined]
 @click.option("--seed", type=int, help="Make it from this seed, where TASK allows one [random].")
 @as_json
 def vault_make(task: str, seed: int | None, as_json: bool) -> None:
-    """Make a private secret for TASK in this vault: its hidden draws are made of it from then on.
+    """Make a private secret for TASK in this vault. TASK's hidden draws are made with it from then on.
 
-    TASK says what it is: hidden weights, a dialect. A vault keeps the one it has, or its runs could not be verified.
+    TASK defines what the secret is: hidden weights, a dialect. An existing secret is never replaced, because the
+    vault's runs could not be verified without it.
     """
     from toprope import paths
     from toprope.tasks import registry, secrets

@@ -36,7 +36,7 @@ def report(run: Path, task: Path | None, output: Path | None, as_json: bool) -> 
 def verify(
     run: Path, task: Path | None, report_file: Path | None, workers: int | None, trust: bool, as_json: bool
 ) -> None:
-    """Check RUN: chain, secret, and everything that can be run again from its files. Exit 1 if anything differs."""
+    """Check RUN's chain and secret, and run again all that its files allow. Exit 1 if anything differs."""
     import msgspec
 
     from toprope import api
@@ -56,7 +56,7 @@ def verify(
 @click.argument("what", metavar="RUN|TASK")
 @click.argument("directory", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
 @click.option("--to", type=click.Choice(["inspect"]), help="Write TASK as a task of this framework into the new DIR.")
-@click.option("-o", "--output", type=click.Path(path_type=Path), help="Of a run: file to write [stdout].")
+@click.option("-o", "--output", type=click.Path(path_type=Path), help="For a RUN: file to write [stdout].")
 def export(what: str, directory: Path | None, to: str | None, output: Path | None) -> None:
     """Write everything RUN decided, without times, as JSON; with --to inspect, TASK as a folder for `inspect eval`."""
     if to is None:

@@ -1,4 +1,4 @@
-"""Commands about runs that are there: ls, show, clean."""
+"""Commands about existing runs: ls, show, clean."""
 
 from __future__ import annotations
 
@@ -46,10 +46,10 @@ def show(run: Path, champion: Path | None, as_json: bool) -> None:
 
 @main.command(short_help="List what toprope keeps on this machine; remove caches.")
 @folder
-@click.option("--caches", is_flag=True, help="Remove the caches; they are made anew when they are needed.")
+@click.option("--caches", is_flag=True, help="Remove the caches; they are made again when needed.")
 @as_json
 def clean(folder: Path, caches: bool, as_json: bool) -> None:
-    """List caches, the vault and the runs in FOLDER [runs] with their sizes. Nothing but caches is ever removed."""
+    """List caches, the vault and the runs in FOLDER [runs] with their sizes. Only caches are ever removed."""
     from toprope.run import upkeep
     from toprope.view import text
 

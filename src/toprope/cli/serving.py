@@ -1,4 +1,4 @@
-"""What `toprope mcp` does: answers its client at once, starts the run behind that, and ends when the client does."""
+"""What `toprope mcp` does: it answers its client at once, starts the run meanwhile, and ends when the client ends."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ from toprope.run.session import Session
 from toprope.tasks import registry
 from toprope.view import terminal
 
-CODE_ENDED = 143  # exit status of who was told to end
+CODE_ENDED = 143  # exit status of a process that SIGTERM ended
 
 
 def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
-    """Raises TopropeError if the run does not start, after its client has been told and has hung up."""
-    wires = Wires() if options["http"] is None else None  # before anything is loaded or started that could print
+    """Serves until the client ends, then leaves the process. If the run does not start, the client is told first."""
+    wires = Wires() if options["http"] is None else None  # before any code is loaded that could print
     tokens = server.read_tokens(options["tokens"]) if options["tokens"] is not None else {}
     wish = RunSpec.from_keywords(
         named, "external", **among({**options, "tokens": None, "researchers": max(1, len(tokens))})
@@ -46,10 +46,10 @@ def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
             complain(str(e))
             agents.fail(" ".join(str(e).split()))
             if options["http"] is None:
-                over.wait()  # a client over stdio asks why
+                over.wait()  # a client over stdio may still ask why
             _leave(e.exit_code if isinstance(e, TopropeError) else 2)
         except KeyboardInterrupt:
-            complain(f"interrupted; nothing is lost, `toprope mcp {named} --run {directory}` goes on")
+            complain(f"interrupted; nothing is lost, `toprope mcp {named} --run {directory}` continues")
             _leave(130)
         finally:
             hang_up()
@@ -61,7 +61,7 @@ def _climbed(
     agents: server.Agents, over: threading.Event, wish: RunSpec, directory: Path, names: list[str],
     options: dict[str, Any], link: Any,
 ) -> None:  # fmt: skip
-    """One sitting, until `over`."""
+    """One session, until `over`."""
 
     def tier(before: str | None) -> Any:
         return proven(False, options["tier"] if before is None else before)
@@ -71,7 +71,10 @@ def _climbed(
     with Session(directory, ask, tier, workers, terminal.PlainScreen(), link, cap) as session:
         o = session.opening.spec
         if o.task != wish.task or not isinstance(o.climber, External):
-            raise UsageError(f"run {directory} is a climb of {o.task} by {o.climber.label}; name another --run")
+            raise UsageError(
+                f"run {directory} is a climb of {o.task} by {o.climber.label}; expected {wish.task} by agents of your "
+                "own; name another --run"
+            )
         submissions = session.submissions(Quota.of(o.plan))
         agents.begin(server.boxes(submissions, session.task, directory, o.seed, names))
         session.screen.say(f"run {directory}: ready")
@@ -80,11 +83,13 @@ def _climbed(
         if options["unseal"]:
             _unsealed(session, submissions, directory)
         elif waiting := submissions.waiting:
-            session.screen.say(f"{waiting} attempts wait at the gate; `toprope mcp --run {directory}` asks again")
+            session.screen.say(
+                f"{waiting} attempts wait at the gate; `toprope mcp {o.task} --run {directory}` asks again"
+            )
 
 
 def _unsealed(session: Session, submissions: Any, directory: Path) -> None:
-    """Whatever ends us in the middle, it has been said how to go on; an opening that has begun is not counted twice."""
+    """Says first how to continue if the process is ended meanwhile; an opening that has begun is not counted twice."""
     session.screen.say(
         f"run {directory}: opening the sealed test; if this is ended before it is done, `toprope unseal {directory}` "
         "finishes it"
@@ -97,8 +102,8 @@ def _unsealed(session: Session, submissions: Any, directory: Path) -> None:
 def _serving(
     agents: server.Agents, named: str, quota: Quota, tokens: dict[str, str], by: Wires | int, over: threading.Event
 ) -> Callable[[], None]:
-    """by: a client's wires, or a port for several. Starts to serve in a thread, which sets `over` when the client hangs
-    up. Returns what ends it."""
+    """Starts to serve in a thread, which sets `over` when the client hangs up, and returns a function that ends it.
+    by: the wires of one client, or a port for several."""
     task = registry.load(named)
     if isinstance(by, Wires):
 
@@ -124,7 +129,7 @@ def _serving(
 
 @contextlib.contextmanager
 def _told_to_end(over: threading.Event) -> Iterator[list[int]]:
-    """SIGTERM is a client that hangs up; a second one changes nothing, so that what has begun can end."""
+    """SIGTERM acts like a client that hangs up; a second one changes nothing, so that work in progress can end."""
     told: list[int] = []
 
     def hang_up(number: int, _: Any) -> None:
@@ -139,6 +144,7 @@ def _told_to_end(over: threading.Event) -> Iterator[list[int]]:
 
 
 def _leave(code: int) -> None:
-    """At once: a thread that waits for a client's next line, or for a command in a room, would keep us."""
+    """Ends the process at once: a thread that waits for a client's next line, or for a command in a workspace, would
+    keep it alive."""
     sys.stderr.flush()
     os._exit(code)

@@ -18,5 +18,5 @@ def named(name: str) -> MakeExecutor:
     plugin = plugins.find(plugins.EXECUTORS, name)
     if plugin is None:
         there = ", ".join(plugins.registered(plugins.EXECUTORS))
-        raise UsageError(f"executor {name!r} is unknown; choose one of {there}, or MODULE:CLASS")
+        raise UsageError(f"--executor {name!r} is unknown; choose one of {there}, or MODULE:CLASS")
     return cast(MakeExecutor, plugin.load())

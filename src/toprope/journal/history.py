@@ -158,7 +158,7 @@ class RunHistory(msgspec.Struct):
 
     @property
     def gap(self) -> Incident | None:
-        """Whether the champion's dev scores lie above its test scores by more than luck: overfit, which is no cheat."""
+        """Whether the champion's dev scores lie above its test scores by more than luck: overfit is not cheating."""
         dev = self._champion_per_draw()
         if self.test is None or dev is None or self.opening.dev_partial_credit:
             return None

@@ -76,7 +76,7 @@ class Author(msgspec.Struct, frozen=True):
 
 class BlockRecord(msgspec.Struct, frozen=True):
     """kind "block": experiments' scores on dev draws lo..hi-1, exactly once per id. rows only in the first rung.
-    author: of a block of one whose candidate is no point of the run's space; its row then says nothing."""
+    author: of a block of one whose candidate is not in the run's space; its row then has no meaning."""
 
     id: str
     experiments: NDArray[np.uint32]

@@ -14,33 +14,16 @@ import sys
 import threading
 import time
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, NamedTuple
+from typing import Any
 
 from toprope.errors import ModelSpent, NoAnswer, NoReply, RunError
 from toprope.models.limits import key, size
-from toprope.models.messages import SCRIPTED, Message, Question, Reply
+from toprope.models.messages import SCRIPTED, Message, Provider, Question, Rejected, Reply, Told
 from toprope.protocols import ModelUse, Task, has_script
 
 LARGEST = 10**12  # tokens or dollars of one reply
 TOKEN = 64  # characters that one token of a reply is believed to hold; what goes beyond is cut
 PLAIN = Question([Message("user", "Yes?")])  # what every model takes
-
-
-class Told(NamedTuple):
-    """What a provider said. tokens: in and out, by its own count. dollars: by its price list, 0 without one."""
-
-    text: str
-    tokens: int
-    dollars: float = 0.0
-    refused: bool = False
-
-
-class Rejected(Exception):
-    """A provider's word that it does not take this question: too long, against its rules, of a form that it has not."""
-
-
-Provider = Callable[[Question, int], Awaitable[Told]]
-"""(question, most tokens of a reply) -> what was said. Raises Rejected, or whatever it likes for an outage."""
 
 
 def report_to_operator(words: str) -> None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from collections.abc import Awaitable, Callable
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -33,3 +34,20 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
     tokens: int
     dollars: float = 0.0
     refused: bool = False
+
+
+class Told(NamedTuple):
+    """What a provider said. tokens: in and out, by its own count. dollars: by its price list, 0 without one."""
+
+    text: str
+    tokens: int
+    dollars: float = 0.0
+    refused: bool = False
+
+
+class Rejected(Exception):
+    """A provider's word that it does not take this question: too long, against its rules, of a form that it has not."""
+
+
+Provider = Callable[[Question, int], Awaitable[Told]]
+"""(question, most tokens of a reply) -> what was said. Raises Rejected, or whatever it likes for an outage."""

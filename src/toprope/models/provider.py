@@ -4,13 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from toprope.errors import UsageError
-
-if TYPE_CHECKING:
-    from toprope.models.broker import Provider
-    from toprope.models.messages import Question
+from toprope.models.messages import Provider, Question, Rejected, Told
 
 RETRIES = 5
 PATIENCE_S = 120  # with a provider that answers, but not the question
@@ -64,8 +61,6 @@ def bill(usage: Any) -> tuple[int, float]:
 
 def inspect_model(name: str) -> Provider:
     from inspect_ai.model import ChatMessageAssistant, ChatMessageSystem, ChatMessageUser, GenerateConfig
-
-    from toprope.models.broker import Rejected, Told
 
     model = get("--candidate-model", name)
     kinds: dict[str, Any] = {

@@ -58,7 +58,7 @@ class ReferenceProcess:
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
 
-    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[ProgramReply, Cost]:
+    def query(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[ProgramReply, Cost]:
         """The answer, or why there was none. Raises RunError if the process does not start."""
         if self._process is None:
             self._start()
@@ -174,7 +174,7 @@ def _answer(task: Any, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes
     most = math.ceil(used.ru_utime + used.ru_stime) + CPU_S
     resource.setrlimit(resource.RLIMIT_CPU, (most, resource.RLIM_INFINITY))
     try:
-        out, err, code = task.ask(argv, stdin, files)
+        out, err, code = task.run_program(argv, stdin, files)
     except MemoryError:
         return ProgramReply(ended=f"more than {MEMORY >> 20} MiB of memory")
     except Exception as e:  # a fault of the program's is an answer too

@@ -214,7 +214,7 @@ class Vault:
         that is continued from either number, so no kill locks the original out. Raises RunError for a copy.
         """
         if self._notices_copies:
-            self._sit_alone(run)
+            self._lock_session(run)
         try:
             with self._read(), self._write():
                 row = self._db.execute("SELECT seen, acknowledged FROM sittings WHERE run=?", (run,)).fetchone()
@@ -253,7 +253,7 @@ class Vault:
                 "UPDATE sittings SET acknowledged=? WHERE run=? AND seen=?", (session_number, run, session_number)
             )
 
-    def _sit_alone(self, run: str) -> None:
+    def _lock_session(self, run: str) -> None:
         """A lock on the run that goes with this process: one byte of one file, at a place that the run's name gives."""
         place = int.from_bytes(hashlib.sha256(run.encode()).digest()[:8], "big") >> 2
         self._lock = os.open(self._path.with_name("sittings.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)

@@ -123,7 +123,7 @@ def _first(spec: TaskSpec, quota: Quota, hacks: Sequence[str]) -> str:
     )
 
 
-def alone(task: Task, experiments: int) -> str:
+def without_gate(task: Task, experiments: int) -> str:
     """The system prompt of one who works alone and has no gate (`export.py`). experiments: how often it may score."""
     rules = ALONE.format(**_common(task), experiments=experiments)
     return f"You are a researcher working alone.\n\n{_problem(task.spec)}\n{rules}"

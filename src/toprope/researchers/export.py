@@ -120,7 +120,7 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
         )
     without_aliases()
     task = registry.load(registry.find(name))
-    system = briefing.alone(task, experiments)
+    system = briefing.without_gate(task, experiments)
     tools = [bash(timeout=COMMAND_S), _evaluate(task, experiments, seed)]
     if imitation(task):
         tools.append(_oracle(task))

@@ -1,4 +1,4 @@
-"""What authors may ask for, what they have said to each other, and what their work has cost."""
+"""Quotas of authors, the findings that they share, and what their work has cost."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from toprope.journal.records import Ended, Finding, Queried, Spent, record
 from toprope.journal.spec import Plan
 from toprope.protocols import Ledger
 
-FINDINGS = 200  # that one author may share
+FINDINGS = 200  # at most, per author
 
 
 class Quota(NamedTuple):
-    """What one author may ask. experiments: of its own. attempts: at the gate. apart: its own experiments between two
-    attempts, so that an attempt is a choice among several. seconds: of scorers, over its experiments. gate_s: until the
-    first moment at which an answer of the gate can leave."""
+    """What one author may use. experiments: of its own. attempts: at the gate. min_experiments_between: its own
+    experiments between two attempts, so that an attempt is a choice among several. seconds: of scorers, over its
+    experiments. gate_s: the longest wait for the gate's first possible answer, in seconds."""
 
     experiments: int = 1000
     attempts: int = 8
@@ -36,8 +36,8 @@ class Quota(NamedTuple):
 class Accounts:
     """Findings, bills and questions of a run's authors, each in the ledger before it counts here.
 
-    lock: guards what is known. refuse_closed: raises UsageError where nothing new may begin. elapsed: gives the seconds
-    of work on the run, over all sessions.
+    lock: guards the lists below. refuse_closed: raises UsageError if the session accepts no new work. elapsed: returns
+    the seconds of work on the run, over all sessions.
     """
 
     def __init__(
@@ -53,11 +53,12 @@ class Accounts:
         self.queried: list[Queried] = list(map(record, ledger.read("query")))
 
     def note(self, finding: Finding) -> Finding:
-        """Raises UsageError for an author who has shared as many as it may: each lies in everybody's workspace."""
+        """Records a finding under the next number. Raises UsageError for an author that has reached FINDINGS, because
+        every finding is copied into every workspace."""
         with self._lock:
             self._refuse_closed()
             if sum(f.author == finding.author for f in self.findings) >= FINDINGS:
-                raise UsageError(f"author {finding.author} has shared {FINDINGS} findings, which is all it may")
+                raise UsageError(f"author {finding.author} has shared {FINDINGS} findings, the most that it may")
             finding = msgspec.structs.replace(finding, number=len(self.findings) + 1)
             self._ledger.append(finding)
             self.findings.append(finding)

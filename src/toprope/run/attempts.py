@@ -1,9 +1,9 @@
-"""Attempts at the gate: what every candidate goes through that a climber or an author sends.
+"""Attempts at the gate: the steps that every candidate sent by a climber or an author goes through.
 
-It is re-run by itself first; the record of that stands in the ledger before anything is sent. What changed its scores
-then, or what a certain tripwire saw, keeps it from the gate. Its answer leaves on a schedule that follows from what the
-re-run cost. A promoted candidate is audited once. When to send what is the business of `policy.py` for a climb and of
-`submissions.py` for authors.
+The candidate is first re-run in isolation, and the ledger holds the record of that before anything is sent. A candidate
+whose scores changed in the re-run, or that has a certain incident, is not sent to the gate. The answer leaves on a
+schedule that follows from the cost of the re-run. A promoted candidate is audited once. `policy.py` decides for a climb
+when to send which candidate, `submissions.py` for authors.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ from toprope.stats.leak import RELEASE_SLOTS
 from toprope.types import Candidate, Incident
 
 SAME = 1e-6  # scores that differ by less are equal
-CROWD = 2.0  # times longer that hidden work takes while other work goes on beside it
+CROWD = 2.0  # factor by which hidden work takes longer while other work goes on beside it
 
 
 class TooSlow(UsageError):
-    """The gate could answer only after longer than the run allows."""
+    """The gate's first possible answer would come later than the run allows."""
 
 
 class Practised(NamedTuple):
-    """A candidate with its experiment on dev. value: normalised. scores: (draws,). incidents: what its experiment adds
-    to those of the re-run. author: who sends it, "" in a climb. run_experiments: of the run by now."""
+    """A candidate with its experiment on dev. value: normalised. scores: (draws,). incidents: of the experiment, added
+    to those of the re-run. author: the sender, "" in a climb. run_experiments: number in the whole run so far."""
 
     candidate: Candidate
     experiment: int
@@ -48,8 +48,8 @@ class Practised(NamedTuple):
 
 
 class Attempts:
-    """A run's dealings with the gate, as the ledger holds them. `lock` guards what is known; it is not held while a
-    candidate or the gate works."""
+    """All attempts and answers of a run, as the ledger holds them. `lock` guards them; it is not held while a candidate
+    or the gate works."""
 
     def __init__(self, ledger: Ledger, hub: HubClient, isolated: Isolated, splits: Splits) -> None:
         self._ledger, self._hub, self._isolated, self._splits = ledger, hub, isolated, splits
@@ -59,9 +59,9 @@ class Attempts:
         self._audited = {r.candidate for r in map(record, ledger.read("audit"))}
 
     def consider(self, sent: Practised, crowd: float = CROWD, most_s: float = math.inf) -> AttemptRecord:
-        """The re-run and its record; the recorded one where the candidate was considered before. crowd: times longer
-        that hidden work takes than the re-run. Raises TooSlow, and records nothing, where the first moment at which an
-        answer can leave is later than `most_s` seconds."""
+        """Re-runs a candidate in isolation and records the attempt; returns the existing record if the candidate was
+        considered before. crowd: factor by which hidden work takes longer than the re-run. Raises TooSlow, and records
+        nothing, if the first release slot is later than `most_s` seconds."""
         if (past := self.asked.get(sent.candidate.id)) is not None:
             return past
         draws = len(sent.scores)
@@ -78,26 +78,27 @@ class Attempts:
         return asked
 
     def delay(self, candidate: str, seconds: float, draws: int, crowd: float, most_s: float) -> int:
-        """The schedule's exponent for a candidate that took so many seconds on so many draws: candidate and champion
-        meet every draw of a slice. Raises TooSlow where its first moment is later than `most_s`."""
+        """The base delay exponent for a candidate that took `seconds` on `draws` draws. It covers candidate and
+        champion on every draw of a slice. Raises TooSlow if the first release slot is later than `most_s` seconds."""
         exponent = base_delay_exponent(seconds / draws * 2 * self._splits.val_slice * crowd, self._splits.tick_s)
         if (first := self.first_s(exponent)) > most_s:
             raise TooSlow(
                 f"candidate {candidate[:12]} took {seconds:.1f} s on {draws} practice draws, so the gate would answer "
-                f"after {first:.0f} s at the earliest, and {most_s:.0f} s are all that this run allows; make it faster"
+                f"after {first:.0f} s at the earliest; this run allows {most_s:.0f} s; make it faster"
             )
         return exponent
 
     def first_s(self, exponent: int) -> float:
-        """Seconds from the question to the first moment at which its answer can leave."""
+        """Seconds from the question to the first release slot."""
         return self._splits.tick_s * float(2**exponent)
 
     def send(self, asked: AttemptRecord, release_slots: int = RELEASE_SLOTS) -> None:
-        """To the gate, which counts it. ticks: moments at which the answer may leave."""
+        """Sends to the gate, which counts the attempt. release_slots: number of moments at which the answer may
+        leave."""
         self._hub.submit(asked.candidate, asked.base_delay_exponent, release_slots)
 
     def hear(self) -> Answer:
-        """Waits for the answer of what was sent, and records it."""
+        """Waits for the answer to what was sent, and records it."""
         answer = self._hub.answer()
         with self.lock:
             self._ledger.append(answer)
@@ -105,8 +106,8 @@ class Attempts:
         return answer
 
     def audit(self, candidate: Candidate, scores: NDArray[np.floating]) -> None:
-        """Other seeds and a look at the files, once for each promotion; it changes nothing, the report tells it.
-        scores: (draws,) of its experiment on dev."""
+        """Audits a promoted candidate once: re-runs with other seeds, and a search of its files for tables. Only the
+        report shows the result. scores: (draws,) of its experiment on dev."""
         if candidate.id in self._audited:
             return
         again = [self._isolated.run(candidate, len(scores), r).scores for r in range(1, audit.REPLICATES + 1)]

@@ -1,6 +1,6 @@
-"""Audits of a promoted candidate: would it have scored the same with other luck, and does it carry a table?
+"""Audits of a promoted candidate: do its scores depend on the seed, and does it contain a lookup table?
 
-Both are advisory. They see dev draws only, so what they find may be told; what hidden draws show stays with the hub.
+Both are advisory. They use dev draws only, so the result may be shown; results on hidden draws stay with the hub.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ TABLE = 2048  # constants in one literal, or characters in one string: a lookup 
 
 
 def luck(recorded: Floats, others: Floats) -> list[Incident]:
-    """Whether dev scores owe something to their seed. recorded: (n,), others: (r, n), NaN where it failed."""
+    """An incident if the dev scores depend on their seed. recorded: (n,) scores; others: (r, n) scores with r other
+    seeds, NaN where the candidate failed."""
     gain = recorded - others.mean(axis=0)
     if np.isnan(gain).any():
         return [Incident("seed", "advisory", f"fails on {int(np.isnan(gain).sum())} dev draws with another seed")]
@@ -30,7 +31,7 @@ def luck(recorded: Floats, others: Floats) -> list[Incident]:
 
 
 def tables(files: Mapping[str, bytes]) -> list[Incident]:
-    """Literals that hold more than a method needs: candidates for a look, not proof of anything."""
+    """An incident if files hold literals larger than a method needs. It asks for a look and proves nothing."""
     found = []
     for name, data in files.items():
         if not name.endswith(".py"):
@@ -40,14 +41,14 @@ def tables(files: Mapping[str, bytes]) -> list[Incident]:
         try:
             size = max((_weight(node) for node in ast.walk(ast.parse(data))), default=0)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            continue  # what Python cannot read it cannot run either
+            continue  # Python cannot run what it cannot parse
         if size > TABLE:
             found.append(f"{name}: a literal of {size} constants or characters")
     return [Incident("table", "advisory", "; ".join(found))] if found else []
 
 
 def _weight(node: ast.AST) -> int:
-    """Constants in a literal collection, or characters in a string; docstrings are short beside a table."""
+    """Constants in a literal collection, or characters in a string. Docstrings count, but are shorter than a table."""
     if isinstance(node, ast.Constant):
         return len(node.value) if isinstance(node.value, str | bytes) else 1
     if isinstance(node, ast.List | ast.Tuple | ast.Set):

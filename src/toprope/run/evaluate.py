@@ -1,6 +1,6 @@
-"""Blocks to scorers and into the ledger: executed at least once, recorded exactly once.
+"""Sends blocks to scorers and writes the results to the ledger: executed at least once, recorded exactly once.
 
-A block that the ledger already holds is not run again; that is all that resuming needs.
+A block that the ledger already holds is not run again. Resuming needs nothing else.
 """
 
 from __future__ import annotations
@@ -21,13 +21,14 @@ from toprope.types import Block, Outcome, Tree, certain
 
 
 class Evaluator:
-    """race.Evaluate over the dev scorers of an executor."""
+    """Implements `race.Evaluate` with the dev scorers of an executor. Raises RunError if the ledger holds other
+    candidates under a block's name."""
 
     def __init__(self, ledger: Ledger, executor: Executor, tree: Tree, space: Space) -> None:
         self._ledger, self._executor = ledger, executor
         self._tree, self._space = executor.load(tree, space)
         self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
-        self.quarantined: set[int] = set()  # experiments with a certain incident: no attempt follows, the scores stand
+        self.quarantined: set[int] = set()  # experiments with a certain incident: never sent to the gate
 
     def __call__(self, pieces: list[Piece]) -> Iterable[Scored]:
         records: dict[str, BlockRecord] = {}

@@ -1,4 +1,4 @@
-"""One author's experiment: the pieces that the scorers shared, put together into one record of the ledger."""
+"""One author's experiment: joins the pieces that the scorers shared into one record of the ledger."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from toprope.types import Candidate, Outcome, merged
 
 
 def size(candidate: Candidate) -> int:
-    """Bytes of its files: between equal values the shorter wins."""
+    """Bytes of its files. The leaderboard prefers the smaller of two candidates with equal values."""
     return sum(map(len, candidate.tree.files.values()))
 
 
 def joined(number: int, draws: int, parts: list[Done], opening: Opening, author: Author | None) -> BlockRecord:
-    """The first piece that failed decides how the experiment ended. wall_s: of all scorers together, which is what an
-    author's time is counted in."""
+    """The record of experiment `number` on `draws` draws. The first piece that failed decides the outcome. wall_s is
+    summed over all scorers, because quotas count an author's time that way."""
     failed = next((d for d in parts if d.result.outcomes[0] is not Outcome.OK), None)
     scores = np.concatenate([d.result.scores[0] for d in parts]).astype(np.float32)
     seen = merged(i for d in parts for i in d.result.incidents.get(0, []))

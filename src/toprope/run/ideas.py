@@ -1,11 +1,11 @@
 """How different a run's ideas are: families of candidates by their code, their entropy over time, complexity.
 
-A candidate's words are the names, numbers and signs of its Python; it belongs to the first family whose founder shares
-enough of them (Jaccard), else it founds one. Crude, cheap and the same for everybody: a measure of whether a team
-repeats itself, not of who had an idea.
+A candidate's words are the names, numbers and signs of its Python. It joins the first family whose founder shares
+enough of them (Jaccard index); otherwise it founds a family. The method is crude, cheap and deterministic: it measures
+whether a team repeats itself, not which author had an idea.
 
-The text is an opponent's. It is read by one pattern in one pass, never by Python's parser, whose time and memory a text
-can choose; only so much of it is read, and only so many words are kept.
+The text is hostile. One pattern reads it in one pass; Python's parser is not used, because a text can make its time and
+memory grow. At most READ bytes are read, and at most KEPT words are kept.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from toprope.types import Candidate
 
 ALIKE = 0.7  # share of words in common from which two candidates are one idea
 WINDOW = 16  # experiments over which entropy is taken
-READ = 256 << 10  # bytes of a candidate's Python that are looked at
-KEPT = 128  # words of a candidate that are compared: those of the smallest hashes
-FAMILIES = 500  # that are told apart; what is like none of them is one more
+READ = 256 << 10  # bytes of a candidate's Python that are read
+KEPT = 128  # words of a candidate that are compared: those with the smallest hashes
+FAMILIES = 500  # that can found; candidates like none of these all share one more number
 
-# Every branch matches wherever it begins, to the end of the text if need be, so that nothing is read twice.
+# Every branch matches once it has begun, to the end of the text if necessary, so that no byte is read twice.
 TOKEN = re.compile(
     rb"(?P<gap>\s+|#[^\n]*)"
     rb"|(?P<text>\"\"\"(?:[^\"\\]|\\.|\"(?!\"\"))*+(?:\"\"\")?|'''(?:[^'\\]|\\.|'(?!''))*+(?:''')?"
@@ -36,15 +36,15 @@ TOKEN = re.compile(
 
 
 class Idea(NamedTuple):
-    """What is known of a candidate's code. words: hashes of some of its words, the same ones for equal code.
-    complexity: number of its tokens, texts and comments left out."""
+    """A summary of a candidate's code. words: hashes of some of its words, the same ones for equal code. complexity:
+    number of its tokens, without strings and comments."""
 
     words: frozenset[int]
     complexity: int
 
 
 def idea(candidate: Candidate) -> Idea:
-    """Read once for each candidate; parameters count with their values."""
+    """The summary of one candidate. Each parameter counts as a word together with its value."""
     found = {f"{k}={v!r}".encode() for k, v in candidate.params.items()}
     tokens = 0
     for word in _tokens(_python(candidate)):
@@ -54,7 +54,7 @@ def idea(candidate: Candidate) -> Idea:
 
 
 def families(ideas: Sequence[Idea]) -> list[int]:
-    """Number of each one's family, in order of appearance."""
+    """The family number of each idea, counted from 0 in order of appearance."""
     founders: list[frozenset[int]] = []
     known: dict[frozenset[int], int] = {}
     for words, _ in ideas:
@@ -76,10 +76,11 @@ def _bits(some: Sequence[int]) -> float:
 
 
 def _alike(a: frozenset[int], b: frozenset[int]) -> bool:
-    """Is Jaccard's index large? Estimated from the smallest hashes of both (Broder 1997), exact for few words."""
+    """Whether the Jaccard index is at least ALIKE: estimated from the smallest hashes (Broder 1997), exact for few
+    words."""
     both = a & b
     of = min(KEPT, len(a) + len(b) - len(both))
-    if len(both) < ALIKE * of:  # nearly always: no need to look which are the smallest
+    if len(both) < ALIKE * of:  # nearly always, and then the sort is not needed
         return False
     return sum(h in both for h in sorted(a | b)[:of]) >= ALIKE * of
 

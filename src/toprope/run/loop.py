@@ -1,4 +1,4 @@
-"""One climb, on one screen: ask, race, tell, and now and then an attempt at the gate.
+"""One climb, on one screen: ask, race, tell, and sometimes an attempt at the gate.
 
 Resuming is the same loop: blocks, attempts and answers that the ledger already holds are read instead of run.
 """
@@ -17,7 +17,8 @@ from toprope.run.stopping import Stop
 
 
 class Budget:
-    """Experiments are exact and reproducible; minutes count climbing time over all sittings, looked at at barriers."""
+    """Experiments are exact and reproducible; minutes count climbing time over all sessions and are checked at
+    barriers."""
 
     def __init__(self, spec: RunSpec, ledger: Ledger) -> None:
         self._experiments, self._minutes = spec.experiments, spec.minutes
@@ -26,7 +27,7 @@ class Budget:
         self._start = time.monotonic()
 
     def elapsed(self, generation: int) -> float:
-        """Seconds of climbing at this barrier: as recorded, or counted on from the last record."""
+        """Seconds of climbing at this barrier: the recorded value, or measured from the last record."""
         if generation < len(self._past):
             return float(self._past[generation])
         return self._before + time.monotonic() - self._start
@@ -35,7 +36,7 @@ class Budget:
         return generation < len(self._past)
 
     def left(self, experiments: int, generation: int) -> int:
-        """Experiments that may still be asked for after `generation`; 0 ends the climb."""
+        """Experiments that the climber may still be asked for after `generation`; 0 ends the climb."""
         if (
             self._minutes is not None
             and not self.recorded(generation + 1)
@@ -55,13 +56,14 @@ def climb(
     points: int,
     stop: Stop,
 ) -> None:
-    """Climbs until the budget is spent, all `points` of the space are known, or `stop` says so. The first proposal of
-    every climber is the unmodified starter. Raises RunError where nothing but the starter runs."""
+    """Climbs until the budget is spent, all `points` of the space have been tried, or `stop` ends it. size: proposals
+    per generation. The first proposal of every climber is the unmodified starter. Raises RunError if nothing but the
+    starter runs."""
     number, ask = 0, 1
     while ask > 0:
         rows = climber.ask(ask)
         if not len(rows):
-            break  # a replay has come to its end
+            break  # a replay has reached the end of its file
         results = race.run(rows)
         climber.tell(results)
         attempts.barrier(number)
@@ -69,7 +71,7 @@ def climb(
         if not budget.recorded(number):
             ledger.append(generation)
         if why := race.hopeless:
-            raise RunError(f"{why}; mend the task or its space, and begin a new run")
+            raise RunError(f"{why}; repair the task or its space, and begin a new run")
         known = race.experiments - race.cached
         ask = min(size, budget.left(race.experiments, number)) if known < points else 0
         best = race.best.value if race.best else None

@@ -1,8 +1,8 @@
 """When a climb makes an attempt at the gate, with which candidate, and when it hears the answer.
 
-A policy, not a whim: at most one attempt per so many experiments, always the best untried candidate that dev has not
-shown to be worse than the champion. The answer is heard a fixed number of generations later whether or not it was ready
-sooner, so the climb does not depend on how fast the hub is, and the hub's time stays invisible.
+The rule is fixed: at most one attempt per `attempt_every` experiments, always with the best untried candidate that dev
+has not shown to be worse than the champion. The answer is used LAG generations later even if it was ready sooner, so
+that the climb does not depend on the speed of the hub and does not reveal it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from toprope.run.race import Finalist, Race
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
-LAG = 3  # generations between an attempt and its answer: about as long as the schedule lets it wait
-TRIES = 8  # candidates re-run by themselves before an attempt is given up
+LAG = 3  # generations between an attempt and its answer: about as long as the release schedule takes
+TRIES = 8  # candidates re-run in isolation before an attempt is given up
 
 
 class AttemptPolicy:
-    """Which finalists are sent. `champion`: the last promoted finalist, or the starter."""
+    """Decides which finalists are sent. `champion`: the last promoted finalist, or the starter."""
 
     def __init__(
         self,
@@ -36,40 +36,40 @@ class AttemptPolicy:
         spread: float,
         on_wait: Callable[[float | None], None] = lambda _: None,
     ) -> None:
-        """spread: root mean square difference between good candidates, in the unit of a draw's score. on_wait: hears
-        how many seconds the climb must wait for an answer that is due, and None when it is there."""
+        """spread: root mean square difference between good candidates, in the unit of a draw's score. on_wait: called
+        with the seconds that the climb must wait for an answer that is due, and with None when it has come."""
         self._attempts, self._race, self._evaluator = attempts, race, evaluator
         self._tree, self._space = candidate_of
         self._splits, self._spread = splits, spread
-        self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the first moment of what is pending
+        self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the pending answer's first release slot
         self._tried: set[int] = set()
         self._refused: list[Finalist] = []
-        self._next_at = splits.attempt_every  # an early champion would only burn a slice
+        self._next_at = splits.attempt_every  # an attempt before that would waste a slice on an early champion
         self._pending: tuple[int, Finalist, Candidate] | None = None
         self.champion: Finalist | None = None
         self.promotions = 0
         self.measured: float | None = None  # of the champion
 
     def barrier(self, generation: int) -> None:
-        """At the end of a generation: hear an answer that is due, then perhaps ask again."""
+        """At the end of a generation: uses an answer that is due, then makes an attempt if one is due."""
         if self._pending is not None and generation >= self._pending[0] + LAG:
             self._hear()
         if self._race.experiments >= self._next_at:
             self._ask(generation)
 
     def finish(self) -> None:
-        """After the last generation: hear what is pending, then one last attempt."""
+        """After the last generation: uses the pending answer, then makes one last attempt."""
         self.hear()
         self._ask(-LAG)
         self.hear()
 
     def hear(self) -> None:
-        """Waits for the answer that is pending, if one is."""
+        """Waits for the pending answer, if an attempt is pending."""
         if self._pending is not None:
             self._hear()
 
     def _ask(self, generation: int) -> None:
-        """Sends the next candidate that holds up when it runs alone, of the first few."""
+        """Sends the first of the next TRIES candidates that passes its re-run in isolation."""
         for _ in range(TRIES):
             finalist = self._next()
             if self._pending is not None or finalist is None:
@@ -92,10 +92,10 @@ class AttemptPolicy:
     def _next(self) -> Finalist | None:
         """The best untried finalist that dev has not shown to be worse than the champion.
 
-        Not only those above it: dev is practice data, and what is level there may differ on hidden draws. But a
-        candidate that behaves like one just refused would waste an attempt.
+        It need not lie above the champion: dev is practice data, and candidates that are equal there may differ on
+        hidden draws. But a candidate that behaves like one that was refused would waste an attempt.
         """
-        if self.champion is None:  # the starter, if it is sound
+        if self.champion is None:  # the starter, if it ran on all of dev
             self.champion = next((f for f in self._race.finalists if f.experiment == 0), None)
         for finalist in self._race.finalists:
             if finalist.experiment in self._tried | self._evaluator.quarantined or self._worse(finalist):
@@ -105,7 +105,8 @@ class AttemptPolicy:
         return None
 
     def _worse(self, finalist: Finalist) -> bool:
-        """More than one standard error below the champion, paired by dev draw."""
+        """Whether it is the champion, scores equally on every draw, or lies more than one standard error below it,
+        paired by dev draw."""
         if self.champion is None:
             return False
         if self.champion.experiment == finalist.experiment:
@@ -114,7 +115,7 @@ class AttemptPolicy:
         return bool(gain.mean() + gain.std() / np.sqrt(len(gain)) < 0 or not gain.any())
 
     def _alike(self, a: Finalist, b: Finalist) -> bool:
-        """Differ by less than a third of the spread between good candidates, root mean square over dev draws."""
+        """Whether they differ by less than a third of `spread`, as a root mean square over dev draws."""
         return bool(np.sqrt(np.mean((a.scores - b.scores).astype(np.float64) ** 2)) < self._spread / 3)
 
     def _hear(self) -> None:

@@ -1,4 +1,4 @@
-"""What authors' candidates did on practice draws, as the ledger's blocks say."""
+"""Results of authors' candidates on practice draws, read from the ledger's blocks."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ STARTER = "starter"  # the author of experiment 0
 
 
 class PracticeResult(NamedTuple):
-    """One experiment. id: of its candidate. value: normalised, NaN if not ok. message: what went wrong, as the
-    candidate's own error text says. seconds: of scorers."""
+    """One experiment. id: of its candidate. parent: id of the candidate it was made from, or "". value: normalised, NaN
+    if not ok. scores: (draws,). message: the candidate's own error text. seconds: of scorers."""
 
     experiment: int
     author: str
@@ -34,7 +34,7 @@ class PracticeResult(NamedTuple):
 
 
 class Practice:
-    """Every experiment of a run with authors, in order. lock: guards `judged`."""
+    """Every experiment of a run with authors, in order. lock: guards `judged`, which callers of `add` must hold."""
 
     def __init__(self, opening: Opening, lock: AbstractContextManager[object]) -> None:
         self._opening, self._lock = opening, lock
@@ -82,14 +82,14 @@ class Practice:
             return since
 
     def error(self, judged: PracticeResult) -> float:
-        """Standard error of its value over dev draws, as everywhere; 0 for one draw, which has none."""
+        """Standard error of its value over dev draws; 0 if there is only one draw."""
         if judged.id not in self._errors:
             known = len(judged.scores) > 1
             self._errors[judged.id] = ratio(judged.scores, *self.anchors).se if known else 0.0
         return self._errors[judged.id]
 
     def leaderboard(self) -> list[PracticeResult]:
-        """Every distinct candidate that ran on all of dev, best first; equal values: less code, then the earlier."""
+        """Every distinct candidate that ran on all of dev, best first; ties: less code first, then the earlier one."""
         best: dict[str, PracticeResult] = {}
         with self._lock:
             for j in self.judged:
@@ -98,7 +98,8 @@ class Practice:
         return sorted(best.values(), key=lambda j: (-j.value, size(j.candidate), j.experiment))
 
     def find(self, name: str) -> PracticeResult:
-        """By candidate id, or the beginning of one. Raises UsageError if it names none, or several."""
+        """The first experiment with the candidate of this id, or of an id that begins so. Raises UsageError for fewer
+        than 6 characters, and if no candidate or several match."""
         with self._lock:
             found = {j.id: j for j in self.judged if j.id.startswith(name)} if len(name) >= 6 else {}
         if len(found) != 1:

@@ -1,8 +1,8 @@
-"""Racing: few draws first, the rest only while an optimistic bound can still win, and only for the best quarter.
+"""Racing: few draws first, more only for the best quarter and only while an optimistic bound can still win.
 
-Decisions are taken at barriers, in proposal order, against the incumbent as it stood when the generation was asked for,
-so they are the same on one worker or eight. Scores from different numbers of draws are never compared raw: a candidate
-stopped after j draws is worth the incumbent's value plus its paired difference on those j draws.
+Decisions are taken at barriers, in proposal order, against the incumbent at the start of the generation, so they do not
+depend on the number of workers. Scores on different numbers of draws are never compared directly: the value of a
+candidate stopped after j draws is the incumbent's value plus its paired difference on those j draws.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from toprope.protocols import Results
 from toprope.types import Anchors, Codes, Floats, Outcome
 
 OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has seen
-QUARTER = 4  # at most one in so many goes on past each rung (successive halving, Jamieson & Talwalkar 2016)
-SLACK = 0.02  # and this much in the metric's unit, so that a lucky small spread does not end it
+QUARTER = 4  # at most one in four continues past each rung (successive halving, Jamieson & Talwalkar 2016)
+SLACK = 0.02  # granted in addition, in the metric's unit, so that a small spread by chance does not stop a candidate
 BLOCKS = 8  # a rung is cut into about this many blocks, by candidates and then by draws, on any number of workers
-SOME = 32  # different candidates, from which a climb in which only the starter runs is ended
-KEEP = 64  # finalists remembered with their per-draw scores: those an attempt at the gate may choose from
+SOME = 32  # different candidates after which a climb is ended if only the starter runs
+KEEP = 64  # finalists kept with their scores per draw; attempts at the gate choose among them
 
 
 class Finalist(NamedTuple):
@@ -35,7 +35,7 @@ class Finalist(NamedTuple):
 
 
 class RowResult(NamedTuple):
-    """What the run remembers of a row, so that a duplicate costs nothing."""
+    """The stored result of a row, so that a duplicate costs nothing."""
 
     value: float
     draws: int
@@ -43,7 +43,7 @@ class RowResult(NamedTuple):
 
 
 class Scored(NamedTuple):
-    """One block's answer: (k, draws of the rung) scores and k outcomes."""
+    """The result of one block: (k, draws of the rung) scores, NaN where not ok, and k outcomes."""
 
     scores: NDArray[np.float32]
     outcomes: list[Outcome]
@@ -75,7 +75,7 @@ class Race:
         self.failed: dict[Outcome, int] = {}
 
     def run(self, rows: Codes) -> Results:
-        """(n, p) rows -> what the climber is told, in order."""
+        """(n, p) rows -> their results for the climber, in order."""
         n = len(rows)
         keys = [row.tobytes() for row in rows]
         first = {k: i for i, k in zip(range(n - 1, -1, -1), reversed(keys), strict=True) if k not in self._seen}
@@ -112,7 +112,7 @@ class Race:
     def _rung(
         self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes], lo: int, hi: int
     ) -> NDArray[np.int64]:
-        """Scores the rung's draws in place; returns who is still ok."""
+        """Writes the scores of the rung's draws into `scores`; returns the candidates that are still ok."""
         if not len(alive):
             return alive
         cuts = np.array_split(alive, min(BLOCKS, len(alive)))
@@ -141,14 +141,14 @@ class Race:
         return np.asarray(bound.round(6) >= 0)
 
     def _among_best(self, scores: NDArray[np.float32], most: int) -> NDArray[np.bool_]:
-        """Who is among the `most` best on the draws seen so far; ties go to the earlier proposal."""
+        """(m,) whether each is among the `most` best on the draws seen so far; ties go to the earlier proposal."""
         order = np.argsort(-self.anchors.value(scores.astype(np.float64)), kind="stable")
         among = np.zeros(len(scores), dtype=bool)
         among[order[:most]] = True
         return among
 
     def _estimates(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> Floats:
-        """Values of those stopped after j draws, (m, j) scores."""
+        """(m,) values of candidates stopped after j draws, from their (m, j) scores."""
         own = self.anchors.value(scores.astype(np.float64))
         if incumbent is None:
             return own
@@ -156,7 +156,8 @@ class Race:
         return np.asarray((incumbent.value + own - same_draws).round(6))
 
     def _finish(self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes]) -> None:
-        """Those who saw all of dev get their value; the best are remembered whole. Ties: the earlier stays ahead."""
+        """Stores the values of candidates that saw all of dev, and keeps the best as finalists. In a tie the earlier
+        proposal stays ahead."""
         values = self.anchors.value(scores[alive].astype(np.float64))
         for i, value in zip(alive.tolist(), values.tolist(), strict=True):
             self._seen[keys[i]] = RowResult(value, scores.shape[1], Outcome.OK)
@@ -168,7 +169,7 @@ class Race:
 
     @property
     def hopeless(self) -> str:
-        """Why a climb makes no sense: of the first SOME candidates only the starter ran to its end. Else empty."""
+        """Why the climb is pointless: of at least SOME different candidates only the starter ran. Otherwise empty."""
         failed, distinct = sum(self.failed.values()), self.experiments - self.cached
         if distinct < SOME or failed < distinct - 1:
             return ""

@@ -1,4 +1,4 @@
-"""Runs a candidate again by itself: no neighbour in its block could then have helped it, or can be blamed for it."""
+"""Runs a candidate again in isolation, so that no neighbour in its block can have helped or harmed it."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ STEP = 8  # dev draws that one child meets
 
 
 class Rerun(NamedTuple):
-    """scores: (draws,) float32, NaN where the candidate failed. incidents: what tripwires and honeypots saw, each kind
-    once. seconds: what it took, and what its questions to a model would have taken if they had been new."""
+    """scores: (draws,) float32, NaN where the candidate failed. incidents: of tripwires and honeypots, each kind and
+    severity once. seconds: wall time, plus the time that its questions to a model take when no reply is known yet."""
 
     scores: NDArray[np.float32]
     incidents: list[Incident]
@@ -31,13 +31,13 @@ class Isolated:
     """Re-runs on the dev scorers of an executor."""
 
     def __init__(self, executor: Executor, broker: Broker | None, single_child: bool) -> None:
-        """broker: of the model that candidates may ask. single_child: all draws meet the candidate in one child, for a
-        task that judges what only many draws together show."""
+        """broker: of the model that candidates may ask, or None. single_child: run all draws in one child, for a task
+        with a tally over draws."""
         self._executor, self._broker, self._single_child = executor, broker, single_child
 
     def run(self, candidate: Candidate, draws: int, replicate: int = 0) -> Rerun:
-        """On the first `draws` dev draws, in fresh children. replicate: other seeds for the candidate's own generator
-        on the same draws; 0 repeats the experiment."""
+        """Runs on the first `draws` dev draws, in fresh children. replicate: selects other seeds for the candidate's
+        own generator on the same draws; 0 repeats the experiment."""
         start, asked = time.monotonic(), self._asked
         space, rows = several([candidate.params])
         names = self._executor.load(candidate.tree, space)

@@ -56,7 +56,8 @@ Tier = Callable[[str | None], Choice]
 
 
 class Screen(Observer, Protocol):
-    """An observer that is told besides what no record holds: words, progress, and how long the climb waits."""
+    """An observer that also shows what is not in any record: messages, progress in [0, 1], and how many seconds the
+    climb waits (None: no longer)."""
 
     def say(self, line: str) -> None: ...
     def progress(self, what: str, done: float) -> None: ...
@@ -64,7 +65,7 @@ class Screen(Observer, Protocol):
 
 
 class Session:
-    """One sitting of one run: its ledger, hub and dev scorers. A context manager."""
+    """One session of one run: its ledger, hub and dev scorers. A context manager."""
 
     def __init__(
         self,
@@ -80,11 +81,12 @@ class Session:
         vault: Path | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        """spec: of a new run, which is named here; None resumes the run in `directory`. tier: proves one; asked when it
-        is needed. connect: to a hub of our own or to a service. tokens: a new cap on what candidates ask their model.
-        make_executor: of the dev scorers. climber: of a run that goes on, as the user names it again; needed for code
-        of their own (`spec.Imported`). vault: where the hub keeps its state and tasks find their secrets; None: this
-        user's. observers: hear every record, as the screen does."""
+        """spec: of a new run, which is named here; None resumes the run in `directory`. tier: called when a tier is
+        needed. connect: to our own hub or to a service. tokens: a new cap on the tokens that candidates use.
+        make_executor: makes the dev scorers. climber: of a resumed run, named again by the user; required for a climber
+        of their own (`spec.Imported`). vault: where the hub keeps its state and the task finds its secret; None: this
+        user's. observers: hear every record, as the screen does. Raises UsageError or RunError if the run cannot begin
+        or continue."""
         self._make_executor = make_executor
         self._vault = vault.resolve() if vault is not None else None
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
@@ -109,14 +111,14 @@ class Session:
                 places.remember(self.vault, self.spec.run, self.spec.task.removesuffix(registry.NULL), folder)
             history = self._history()
             past = history.opening if history is not None else None
-            self._earlier = self.ledger.length if history is not None else 0  # entries of the sittings before
+            self._earlier = self.ledger.length if history is not None else 0  # entries of earlier sessions
             if past is not None and self.tested is None and past.tier != tier(past.tier).tier:
                 how = "with" if past.tier == "none" else "without"
                 raise RunError(
                     f"run {directory} was begun under protection {past.tier!r} and cannot change it; "
                     f"continue it {how} --i-trust-the-candidates"
                 )
-            if past is None or self.tested is None:  # a run that has opened its test has no work left
+            if past is None or self.tested is None:  # after the test is open, no work is left
                 choice = tier(None) if past is None else Choice(past.tier)
                 self._start_workers(choice.tier, history)
             self.opening: Opening = past if past is not None else self._open(choice)
@@ -129,7 +131,7 @@ class Session:
     # ------------------------------------------------------------ starting
 
     def _spec(self) -> RunSpec:
-        """Of the run's first entry."""
+        """The spec in the run's first entry."""
         first = next(self.ledger.read("ask"), None)
         if first is None:
             raise RunError(f"run {self.directory} ended before it began; start it again with `toprope climb`")
@@ -137,19 +139,19 @@ class Session:
         return spec
 
     def _history(self) -> RunHistory | None:
-        """Of a run that goes on; None for one that is new. Raises RunError for records that do not fit together."""
+        """The history of a resumed run; None for a new one. Raises RunError for records that contradict each other."""
         if next(self.ledger.read("open"), None) is None:
             return None
         return from_entries(str(self.directory), self.ledger.read())
 
     def _replay(self) -> None:
-        """Observers hear what earlier sittings recorded after the opening, before anything new."""
+        """Passes what earlier sessions recorded after the opening to observers, before anything new."""
         for entry in itertools.islice(self.ledger.read(), self._earlier):
             if entry.kind != "open":
                 self.ledger.tell(record(entry))
 
     def _start_workers(self, tier: str, past: RunHistory | None) -> None:
-        """A run that goes on shows that its task is the same before the hub, who counts, is there."""
+        """For a resumed run, the check that its task is the same comes before the hub starts and counts a session."""
         spec = self.spec
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
         model = (spec.candidate_model or CandidateModel()).model
@@ -168,7 +170,7 @@ class Session:
         )
         if past is None:  # both start at the same time
             self._hub = HubClient(hub, self.screen.progress, self._begin, self._connect)
-        honeypots = secrets.token_bytes(16)  # of this sitting, known to its scorers only
+        honeypots = secrets.token_bytes(16)  # of this session, known to its scorers only
         named = str(self._vault) if self._vault is not None else ""  # a scorer on another machine has its own
         config = ScorerConfig(spec.task, {"dev": seeding.dev_secret(spec.seed)}, tier, honeypots, True, named)
         known = [record(e) for e in self.ledger.read("reply")]
@@ -181,27 +183,30 @@ class Session:
         assert self._hub is not None
         self._hub.wait_ready()
         if self._hub.ready.code not in ("", self.mark[mark.CODE]):
-            self.screen.say(f"the referee's copy of {spec.task} has other code than the one here; it judges by its own")
+            self.screen.say(
+                f"the referee's copy of {spec.task} differs in code from the one here; the referee uses its own"
+            )
         here, there = self.task.secret, self._hub.ready.secret
         if here is not None and here.shared and (there is None or there.name != here.name):
             raise RunError(
-                f"practice draws here are of the {here.label}, the referee's are of the "
-                f"{there.label if there is not None else 'task alone'}; {spec.task} needs one and the same: copy the "
+                f"practice draws here are made with the {here.label}, the referee's with "
+                f"{f'the {there.label}' if there is not None else 'no secret'}; {spec.task} needs the same: copy the "
                 f"referee's {here.kind} into vault {self.vault}, or climb without --referee"
             )
 
     def _same_task(self, history: RunHistory, executor: Executor) -> None:
-        """Raises RunError for a task that does something else than when the run began: draws, anchors, scores. Other
-        code that does the same is said, and its digest stands in the sitting's entry."""
+        """Raises RunError if the task's draws, anchors or scores differ from those when the run began. Changed code
+        that does the same is reported, and its digest is in the session's entry."""
         past = history.opening
         then = past.mark or {"starter": past.tree.digest, "search space": past.space.digest}
         if why := mark.changed(then, self.mark, past.spec.task) or self._otherwise(history, executor):
             raise RunError(f"run {self.directory}: {why}")
         if then.get(mark.CODE, "") not in ("", self.mark[mark.CODE]):
-            self.screen.say("the task's code was changed since the run began; what it does was not, so the run goes on")
+            self.screen.say("the task's code has changed since the run began, what it does has not; the run continues")
 
     def _otherwise(self, history: RunHistory, executor: Executor) -> str:
-        """What the scores of the starter, and of the last that ran alone, say of the task on the first dev draws."""
+        """Why the task differs, judged by the scores of the starter and of the last pure attempts on the first dev
+        draws; empty if it does not."""
         o = history.opening
         n = min(mark.DRAWS, len(o.floors))
         sent = [(a.experiment, a.candidate) for a in history.asked if a.pure][-3:]
@@ -214,8 +219,8 @@ class Session:
                 pairs.append((done.result.scores[0], past))
             if not all(np.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs):
                 return (
-                    f"task {o.spec.task} is not what the run was begun on: candidates score otherwise on its dev "
-                    "draws; put back what was there then, or begin a new run"
+                    f"task {o.spec.task} has changed since the run began: candidates score differently on its dev "
+                    "draws; restore the old version, or begin a new run"
                 )
         return ""
 
@@ -226,12 +231,12 @@ class Session:
 
     @property
     def tokens(self) -> int | None:
-        """The cap on what candidates ask their model: this sitting's, or the run's."""
+        """The cap on the tokens that candidates use: this session's, or else the run's."""
         of_run = self.spec.candidate_model
         return self._tokens if self._tokens is not None or of_run is None else of_run.tokens
 
     def _begin(self, session_number: int) -> None:
-        """The ledger holds the number before the hub works."""
+        """Records the session's number before the hub does any work."""
         self.ledger.append(SessionRecord(session_number, __version__, mark.of_task(self.task)[mark.CODE]), safe=True)
 
     def _open(self, choice: Choice) -> Opening:
@@ -273,7 +278,7 @@ class Session:
         return record(entry) if entry is not None else None
 
     def climb(self) -> None:
-        """Climbs until the budget is spent; a run that has committed to a candidate has nothing left to climb."""
+        """Climbs until the budget is spent. Does nothing if the run has already committed to its champion."""
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
             return
         assert self._executor is not None
@@ -305,14 +310,16 @@ class Session:
             )
             if stop.why:
                 self.screen.say(f"the climb is over: {stop.why}")
-        except ModelSpent as e:  # as any other budget: what is promoted stands
+        except ModelSpent as e:  # a budget like any other: promotions stand
             self.screen.say(str(e))
             policy.hear()
 
     def submissions(self, quota: Quota) -> Submissions:
-        """Where authors bring candidates to this run, in place of `climb`. Raises RunError if it is over."""
+        """For authors, in place of `climb`: where they submit candidates. Raises RunError if the run is over."""
         if self._hub is None or next(self.ledger.read("commit"), None) is not None:
-            raise RunError(f"run {self.directory} has committed to its champion; there is nothing left to climb")
+            raise RunError(
+                f"run {self.directory} has committed to its champion and takes no candidates; begin a new run"
+            )
         assert self._executor is not None
         self._replay()
         return Submissions(
@@ -335,7 +342,8 @@ class Session:
     def unseal(self, beacon: str | None = None) -> Opened | None:
         """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run.
 
-        A run that named a beacon round only commits at first (None), and opens its test with the value of that round.
+        A run that named a beacon round only commits in the first call and returns None; a call with the value of that
+        round opens the test. Raises UsageError for a value that cannot be used, and RunError if nothing can be tested.
         """
         past = self.tested
         if past is not None:
@@ -344,7 +352,7 @@ class Session:
         if self.opening.spec.plan is not None and not any(record(b).author for b in self.ledger.read("block")):
             raise RunError(
                 f"run {self.directory}: no author has made an experiment, so there is nothing to test; the sealed test "
-                "stays closed and nothing is spent"
+                "stays closed; make experiments first"
             )
         champion, committed = self.champion(), next(self.ledger.read("commit"), None)
         _check_beacon(self.directory, self.opening.spec.beacon_round, beacon, committed is not None)
@@ -360,7 +368,7 @@ class Session:
         return opened
 
     def _commit(self, champion: Candidate) -> str:
-        """The ledger's head with the commitment to the champion."""
+        """Appends the commitment to the champion, and returns the ledger's head."""
         return self.ledger.append(Committed(champion.id), safe=True).hash
 
     def champion(self) -> Candidate:
@@ -369,7 +377,7 @@ class Session:
         return champion(self.opening, asked, answers)
 
     def close(self) -> None:
-        with contextlib.ExitStack() as each:  # one that cannot be closed keeps no other from it
+        with contextlib.ExitStack() as each:  # all are closed, even if one fails
             each.callback(self.ledger.close)
             if self._executor is not None:
                 each.callback(self._executor.close)
@@ -388,27 +396,28 @@ def _check_beacon(directory: Path, round_: str | None, value: str | None, commit
         return
     if round_ is None:
         raise UsageError(
-            f"run {directory} named no beacon round before its commitment, so a value proves nothing now; "
-            "name one when the climb begins: `toprope climb TASK --beacon-round ROUND`"
+            f"run {directory} named no beacon round when it began, so --beacon {value[:80]!r} proves nothing; leave it "
+            "out, and next time begin with `toprope climb TASK --beacon-round ROUND`"
         )
     if not committed:
         raise UsageError(
             f"run {directory} has not committed to a candidate yet; `toprope unseal {directory}` without --beacon "
-            f"commits, and the value of {round_} that comes out after that opens the test"
+            f"commits, and the value of {round_} published after that opens the test"
         )
     if not (value.strip() == value and value.isprintable() and 8 <= len(value) <= 1024):
         raise UsageError(f"--beacon {value!r}; expected the value as published, 8 to 1024 printable characters")
 
 
 def _new_ledger(directory: Path, spec: RunSpec) -> SqliteLedger:
-    """A ledger with its first entry. It is made under another name, so that a run killed at any moment either has no
-    ledger or one that can be resumed. A ledger without entries counts as new."""
+    """A ledger with its first entry. It is made under a temporary name, so that a run killed at any moment has either
+    no ledger or one that can be resumed. A ledger without entries counts as new. Raises UsageError if the directory
+    cannot be made or already holds a run."""
     path, making = directory / "ledger.db", directory / "ledger.db.new"
     try:
         directory.mkdir(parents=True, exist_ok=True)
     except OSError as e:
         raise UsageError(
-            f"cannot make run directory {directory}: {e.strerror}; name one you can write with --run"
+            f"cannot make run directory {directory}: {e.strerror}; name one that you can write with --run"
         ) from e
     if not path.exists():
         for left in directory.glob(f"{making.name}*"):
@@ -416,10 +425,10 @@ def _new_ledger(directory: Path, spec: RunSpec) -> SqliteLedger:
         with contextlib.closing(SqliteLedger(making, create=True)) as ledger:
             ledger.append(spec)
         try:
-            os.link(making, path)  # unlike a rename it replaces nothing
+            os.link(making, path)  # unlike a rename, it fails if the file exists
             making.unlink()
             return SqliteLedger(path)
-        except FileExistsError:  # another climb was quicker
+        except FileExistsError:  # another climb was faster
             making.unlink()
         except OSError:  # a file system without links
             making.rename(path)
@@ -436,22 +445,22 @@ def _new_ledger(directory: Path, spec: RunSpec) -> SqliteLedger:
 
 def _space(task: Task) -> Space:
     if task.space is None:
-        raise UsageError(f"task {task.spec.id} has no search space; it can be climbed with own code only")
+        raise UsageError(f"task {task.spec.id} has no search space; climb it with --climber llm or `toprope mcp`")
     return task.space
 
 
 def _climber(who: Climbing, task: Task, seed: int) -> Climber:
-    """A replay reads its file now. A search may begin with what is published already."""
+    """The climber of a run. A replay reads its file here. A search may begin with the published baselines."""
     if isinstance(who, Replay):
         return climbers.make("replay", _space(task), seed, path=who.file)
     if isinstance(who, Imported):
         return climbers.imported(who.target, _space(task), seed, _published(task))
-    assert isinstance(who, Search), "authors are not asked for rows"
+    assert isinstance(who, Search), "authors do not propose rows"
     return climbers.make(who.name, _space(task), seed, _published(task))
 
 
 def _published(task: Task) -> Codes:
-    """(m, p) the task's baselines that are points of its space, at their defaults: tuning is the climb's own work."""
+    """(m, p) rows of the task's untuned baselines that are points of its space: tuning is left to the climb."""
     space, rows = _space(task), []
     for baseline in task.baselines().values():
         if not baseline.tuned and baseline.tree.digest == task.starter().digest:
@@ -461,13 +470,13 @@ def _published(task: Task) -> Codes:
 
 
 def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block:
-    """A block of one, on the first draws."""
+    """A block of one candidate, on the first `draws` draws."""
     space, rows = several([candidate.params])
     return Block(*executor.load(candidate.tree, space), rows, tuple(range(draws)))
 
 
 def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
-    """Its recorded scores on the first n dev draws, if it had some in one block."""
+    """The recorded scores (n,) of an experiment on the first n dev draws, if one block holds them."""
     for b in s.blocks:
         at = np.flatnonzero(b.experiments == experiment)
         if b.lo == 0 and b.hi >= n and len(at) and int(at[0]) not in b.outcomes:
@@ -476,7 +485,8 @@ def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
 
 
 def _anchors(task: str, executor: Executor, tree: Tree, space: Space, draws: int) -> Anchors:
-    """Floor and ceiling of every dev draw, learned by scoring the starter once."""
+    """Floor and ceiling of every dev draw, obtained by scoring the starter once. Raises UsageError if the starter fails
+    or the gap is too small."""
     tree_digest, space_digest = executor.load(tree, space)
     cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
     rows = space.default()[None, :]
@@ -486,13 +496,13 @@ def _anchors(task: str, executor: Executor, tree: Tree, space: Space, draws: int
         if (outcome := done.result.outcomes[0]) is not Outcome.OK:
             raise UsageError(
                 f"the starter of task {task} fails on dev, {outcome}: {done.result.messages.get(0, 'no message')}; "
-                f"every climb begins with it: mend it, and try it with `toprope submit {task} DIR`"
+                f"every climb begins with it: repair it, and try it with `toprope submit {task} DIR`"
             )
         floors[list(cuts[done.id])], ceilings[list(cuts[done.id])] = done.floors, done.ceilings
     gap = float((ceilings - floors).mean())
     if not gap >= LEAST_GAP:
         raise UsageError(
-            f"task {task}: its ceilings lie {gap:g} above its floors in the mean over dev, expected {LEAST_GAP:g} or "
-            "more; without a gap a score has no normalised value: mend floor and ceiling in generate()"
+            f"task {task}: its ceilings lie {gap:g} above its floors on average over dev, expected {LEAST_GAP:g} or "
+            "more; without a gap a score has no normalised value: repair floor and ceiling in generate()"
         )
     return Anchors(floors, ceilings)

@@ -1,6 +1,6 @@
-"""When a climb has come as far as its user asked: `--until` and `--patience`.
+"""When a climb ends early because its user asked for it: `--until` and `--patience`.
 
-Decided at barriers, from what the ledger holds there, so that a resumed climb stops where it would have stopped.
+This is decided at barriers from what the ledger holds, so that a resumed climb stops where it would have stopped.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from toprope.journal.spec import RunSpec
 
 
 class Stop:
-    """For a climb that goes barrier by barrier."""
+    """The rule for a climb, checked at each barrier. `why`: the reason once it says stop, "" before."""
 
     def __init__(self, spec: RunSpec) -> None:
         self._spec = spec
@@ -17,7 +17,8 @@ class Stop:
         self.why = ""
 
     def barrier(self, experiments: int, best: float | None, promotions: int, measured: float | None) -> bool:
-        """best: dev value so far. promotions: so far. measured: value of the champion, if one was promoted."""
+        """Whether to stop. experiments, promotions: number so far. best: dev value so far. measured: value of the
+        champion, if one was promoted."""
         if (best is not None and best > self._best) or promotions > self._promotions:
             self._since = experiments
         self._best, self._promotions = max(self._best, best if best is not None else self._best), promotions
@@ -26,7 +27,7 @@ class Stop:
 
 
 def reason(spec: RunSpec, experiments: int, since: int, measured: float | None) -> str:
-    """Why the climb is over, empty while it is not. since: experiments when something last became better."""
+    """Why the climb is over; empty while it is not. since: number of experiments at the last improvement."""
     if spec.until is not None and measured is not None and measured >= spec.until:
         return f"the champion's measured value {measured:.4f} has reached --until {spec.until:g}"
     if spec.patience is not None and experiments - since >= spec.patience:

@@ -1,10 +1,10 @@
 """Where authors (language models, agents, people) submit candidates of their own to a run.
 
-The same run, ledger, referee and sandbox as a climb without a model. What an author gets is what a climber gets: dev
-scores in full, one bit an attempt, a measurement with a PROMOTE. What an author claims counts nowhere; every figure of
-a leaderboard is the ledger's. Experiments run one after the other, each on all cores: authors think longer
-than candidates run. Authors who wait for the scorers, or for the gate, take turns (`turns.py`); nothing else waits for
-either. Safe to call from several threads.
+Run, ledger, referee and sandbox are the same as in a climb without a model. An author gets what a climber gets: full
+dev scores, one bit per attempt, and a measurement with a PROMOTE. Claims of an author count nowhere; every number of
+the leaderboard comes from the ledger. Experiments run one after another, each on all cores, because authors think
+longer than candidates run. Authors that wait for the scorers or the gate take turns (`turns.py`); nothing else waits
+for these. Safe to call from several threads.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from toprope.errors import RunError, UsageError, WorkerDied
 from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Work
+from toprope.journal.history import champion
 from toprope.journal.records import AttemptRecord, Author, Generation, Opening, record
 from toprope.protocols import Ledger, TaskSpec
 from toprope.referee.recorded import Answer
@@ -34,14 +35,14 @@ from toprope.run.turns import Turns
 from toprope.space import several
 from toprope.types import Block, Candidate, Incident, Outcome
 
-AUTHOR_SLOTS = 2  # ticks at which an answer may leave; until the last one, everybody waits
+AUTHOR_SLOTS = 2  # release slots of an answer; all authors wait until it has left
 CUTS = 8  # pieces of dev that an experiment is cut into, for the scorers to share
 
 QUARANTINED = Incident("quarantine", "certain", "a certain incident in its dev experiment")
 
 
 class Submissions:
-    """One session's dealings with authors. Everything it knows it has read from the ledger, or writes there first."""
+    """The submissions of one session. Its whole state is read from the ledger or written there first."""
 
     def __init__(
         self,
@@ -54,17 +55,17 @@ class Submissions:
         single_child: bool,
         vault: Path,
     ) -> None:
-        """single_child: experiments meet all draws in one child, for a task whose tallies need them. vault: where
+        """single_child: run all draws of an experiment in one child, for a task with a tally over draws. vault: where
         questions to the task's oracle are counted."""
         self.vault = vault
         self.opening, self.spec, self.quota, self._single_child = opening, spec, quota, single_child
         self._ledger, self._executor, self._attempts = ledger, executor, attempts
-        self._lock = attempts.lock  # over what is known here; never held while a candidate or the gate works
+        self._lock = attempts.lock  # guards this object's state; never held while a candidate or the gate works
         self._scorers, self._gate = Turns(), Turns()
-        self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> of an attempt that has no answer yet
+        self._sent: dict[str, Future[Answer | None]] = {}  # candidate -> its attempt, while it has no answer
         self.workspaces: list[
             Callable[[], contextlib.AbstractContextManager[None]]
-        ] = []  # each makes a room stand still
+        ] = []  # each stops all processes of a workspace
         self._closed = False
         self._slow: dict[str, str] = {}  # candidate -> why it is too slow for the gate
         self.practice = Practice(opening, self._lock)
@@ -77,7 +78,7 @@ class Submissions:
     # ------------------------------------------------------------ what has been
 
     def _replay(self) -> None:
-        """Everything the ledger holds, then what a killed sitting had begun: a barrier, the starter, an answer."""
+        """Reads the ledger, then finishes what a killed session had begun: a barrier, the starter, an answer."""
         for block in map(record, self._ledger.read("block")):
             self.practice.add(block)
             if len(self.practice.judged) > self._generations:
@@ -101,7 +102,7 @@ class Submissions:
 
     @property
     def elapsed(self) -> float:
-        """Seconds of work on this run, over all sittings."""
+        """Seconds of work on this run, over all sessions."""
         return self._before + time.monotonic() - self._start
 
     @property
@@ -120,15 +121,14 @@ class Submissions:
             return stopping.reason(self.opening.spec, len(self.practice.judged), since, measured)
 
     def free(self, author: str) -> bool:
-        """May the author make another experiment, as far as numbers go?"""
+        """Whether the numbers of experiments of the run and of the author allow another one."""
         with self._lock:
             return self.left > 0 and sum(j.author == author for j in self.practice.judged) < self.quota.experiments
 
     @property
     def champion(self) -> Candidate:
-        with self._lock:  # an answer may come while somebody looks
-            promoted = [a.candidate for a in self.answers.values() if a.promoted]
-            return self.asked[promoted[-1]].candidate if promoted else self.practice.judged[0].candidate
+        with self._lock:  # an answer may come meanwhile
+            return champion(self.opening, self.asked.values(), self.answers.values())
 
     # ------------------------------------------------------------ experiments
 
@@ -137,11 +137,11 @@ class Submissions:
         if (again := self._known(candidate, author)) is not None:
             return again
         with self._scorers.turn(author):
-            again = self._known(candidate, author)  # others have worked while this one waited
+            again = self._known(candidate, author)  # another author may have run it meanwhile
             return again if again is not None else self._run(Author(author, candidate, parent))
 
     def _known(self, candidate: Candidate, author: str) -> PracticeResult | None:
-        """What the run knows of the candidate already. Raises UsageError where nothing new may be made."""
+        """The candidate's result if the run has one. Raises UsageError if the author may not make a new experiment."""
         with self._lock:
             self._refuse_closed()
             own = self.practice.of(author)
@@ -153,13 +153,13 @@ class Submissions:
                     if self.left
                     else f"this run has made {len(self.practice.judged)}"
                 )
-                raise UsageError(f"no experiments left: {whose}, which is all it may")
+                raise UsageError(f"no experiments left: {whose}, the most that it may")
             if (again := self.practice.known(candidate.id)) is not None:
                 return again
             if (used := sum(j.seconds for j in own)) >= self.quota.seconds:
                 raise UsageError(
-                    f"no time left: the experiments of author {author} have taken {used:.0f} s of scorers, and "
-                    f"{self.quota.seconds:.0f} s are all it may"
+                    f"no time left: the experiments of author {author} have taken {used:.0f} s of scorers, of at most "
+                    f"{self.quota.seconds:.0f} s"
                 )
             return None
 
@@ -181,7 +181,7 @@ class Submissions:
             return judged
 
     def _barrier(self) -> None:
-        """One generation an experiment: the ledger's record of how far the run is."""
+        """Records the progress of the run: one generation per experiment."""
         done = self.practice.judged[: self._generations + 1]
         ok = [j for j in done if j.outcome is Outcome.OK]
         best = min(ok, key=lambda j: (-j.value, j.experiment)) if ok else None
@@ -200,20 +200,20 @@ class Submissions:
     # ------------------------------------------------------------ the gate
 
     def attempts(self, author: str) -> int:
-        """How many candidates the author sent to the gate, its own or another's."""
+        """How many candidates the author has sent to the gate, its own or other authors'."""
         with self._lock:
             return sum(a.author == author for a in self.asked.values())
 
     def attempt(self, name: str, author: str) -> Answer | None:
-        """Sends a candidate and waits for the answer, as `send` tells it."""
+        """Sends a candidate and waits for the answer; returns and raises what the future of `send` does."""
         return self.send(name, author).result()
 
     def send(self, name: str, author: str) -> Future[Answer | None]:
         """Sends a candidate of the run to the gate; the same candidate gets the same answer.
 
-        None, told as a NOT YET: it was not sent, because its dev scores changed when it ran alone, or for what was seen
-        of it. Raises UsageError, here or with the answer, for a candidate that did not run well or is too slow, or an
-        author with no attempt left, too few new experiments, or an attempt that still waits.
+        None, which authors see as NOT YET: it was not sent, because its dev scores changed in isolation or because of a
+        certain incident. Raises UsageError, here or from the future, for a candidate that failed on dev or is too slow,
+        and for an author that has no attempt left, too few new experiments, or an attempt that still waits.
         """
         with self._lock:
             judged = self.practice.find(name)
@@ -221,7 +221,7 @@ class Submissions:
                 return self._sent[judged.id]
             future: Future[Answer | None] = Future()
             if judged.id in self.asked and (judged.id in self.answers or not self.asked[judged.id].clean):
-                future.set_result(self.answers.get(judged.id))  # at once, and without a reason
+                future.set_result(self.answers.get(judged.id))  # repeated answers come at once and never say why
                 return future
             self._refuse_closed()
             self._may_ask(judged, author)
@@ -231,17 +231,17 @@ class Submissions:
         return future
 
     def waits(self, candidate: str) -> bool:
-        """Has it been sent to the gate, and not been answered?"""
+        """Whether it was sent to the gate and has no answer yet."""
         with self._lock:
             owed = candidate in self.asked and self.asked[candidate].clean and candidate not in self.answers
             return candidate in self._sent or owed
 
     def _sending(self, judged: PracticeResult, author: str, future: Future[Answer | None]) -> None:
-        """One attempt from the end of the queue to its answer. All it raises is the future's."""
+        """Waits for the author's turn and makes one attempt. Every exception goes to the future."""
         try:
             with self._gate.turn(author):
                 answer = self._tried(judged, author)
-        except BaseException as e:  # of whatever kind: somebody waits
+        except BaseException as e:  # of every kind: somebody waits for the future
             self._answered(judged.id)
             future.set_exception(e)
         else:
@@ -255,36 +255,36 @@ class Submissions:
     def _tried(self, judged: PracticeResult, author: str) -> Answer | None:
         with self._scorers.turn(author):
             with self._lock:
-                self._may_ask(judged, author)  # others have been promoted while this one waited
+                self._may_ask(judged, author)  # another candidate may have been promoted meanwhile
             asked = self._considered(judged, author)
         if not asked.clean:
             time.sleep(
                 self._attempts.first_s(asked.base_delay_exponent)
-            )  # as long as a clean one waits: timing reveals no honeypot
+            )  # delay as a real attempt would, so that timing does not reveal a honeypot
             return None
         try:
             return self._hear(asked)
-        except WorkerDied:  # more often than a hub is started again; experiments may go on
+        except WorkerDied:  # the hub died more often than it is restarted; experiments may go on
             raise UsageError(f"{_unanswered(judged.id)}; the run asks again when it is resumed") from None
 
     @property
     def waiting(self) -> int:
-        """Attempts that have no answer."""
+        """Number of attempts that have no answer yet."""
         with self._lock:
             return len({c for c in {*self.asked, *self._sent} if self.waits(c)})
 
     def close(self) -> None:
-        """Nothing new is begun from now on; what is under way goes on."""
+        """Refuses new work from now on; work in progress continues."""
         with self._lock:
             self._closed = True
 
     def _refuse_closed(self) -> None:
         if self._closed:
-            raise UsageError("this sitting of the run is over; nothing new is begun")
+            raise UsageError("this session of the run is over; it takes no new work")
 
     def settled(self) -> None:
-        """At the end of a sitting: waits for the attempts that are under way. Raises RunError if the gate owes an
-        answer that no hub lived to give."""
+        """At the end of a session: waits for attempts in progress. Raises RunError if the hub died before it gave an
+        answer."""
         with self._lock:
             under_way = list(self._sent.values())
         for future in under_way:
@@ -295,7 +295,7 @@ class Submissions:
             raise RunError(f"{owed}; resume the run, which asks again")
 
     def _owed(self) -> str:
-        """Of an attempt whose answer nobody waits for any more; empty if there is none."""
+        """A message about an attempt that was sent and will get no answer in this session; empty without one."""
         with self._lock:
             settled = {*self.answers, *self._sent}
             owed = [c for c, asked in self.asked.items() if asked.clean and c not in settled]
@@ -303,9 +303,9 @@ class Submissions:
 
     def _may_ask(self, judged: PracticeResult, author: str) -> None:
         if judged.outcome is not Outcome.OK:
-            raise UsageError(f"candidate {judged.id[:12]} ended as {judged.outcome} on dev; only one that runs is sent")
+            raise UsageError(f"candidate {judged.id[:12]} ended as {judged.outcome} on dev; send one that runs")
         if judged.id == self.champion.id:
-            raise UsageError(f"candidate {judged.id[:12]} is the champion already")
+            raise UsageError(f"candidate {judged.id[:12]} is already the champion")
         if judged.id in self._slow:
             raise UsageError(self._slow[judged.id])
         for other, future in self._sent.items():
@@ -315,21 +315,21 @@ class Submissions:
             raise UsageError(f"{owed}; nothing is sent before the run is resumed")
         sent = [a.run_experiments for a in self.asked.values() if a.author == author]
         if len(sent) >= self.quota.attempts:
-            raise UsageError(f"author {author} has made {len(sent)} attempts, which is all it may")
+            raise UsageError(f"author {author} has made {len(sent)} attempts, the most that it may")
         since = sum(j.author == author and j.experiment >= max(sent, default=0) for j in self.practice.judged)
         if since < self.quota.min_experiments_between:
             raise UsageError(
                 f"author {author} has {since} experiments since its last attempt; "
-                f"{self.quota.min_experiments_between} are asked for, so that what is sent is the best of several"
+                f"{self.quota.min_experiments_between} are required, so that what is sent is the best of several"
             )
 
     def _considered(self, judged: PracticeResult, author: str) -> AttemptRecord:
-        """Raises UsageError where one attempt would keep the gate from everybody for too long."""
+        """The record of the attempt. Raises TooSlow if it would block the gate for too long."""
         incidents = (QUARANTINED,) if judged.quarantined else ()
         made = len(self.practice.judged)
         sent = Practised(judged.candidate, judged.experiment, judged.value, judged.scores, incidents, author, made)
         try:
-            spent = judged.seconds / self._executor.slots / 2  # practice beside others may take longer
+            spent = judged.seconds / self._executor.slots / 2  # halved: it ran beside other work
             self._attempts.delay(judged.id, spent, len(judged.scores), CROWD, self.quota.gate_s)
             asked = self._attempts.consider(sent, CROWD, self.quota.gate_s)
         except TooSlow as e:
@@ -338,8 +338,8 @@ class Submissions:
         return asked
 
     def _hear(self, asked: AttemptRecord) -> Answer:
-        """While hidden work runs, nothing of an author's does: no experiment, and no process in a room, could otherwise
-        help hearing what the candidate does with the machine. It goes on when the answer has left, on its schedule."""
+        """While hidden work runs, nothing of an author's may run: an experiment, or a process in a workspace, could
+        measure how the candidate loads the machine. Both continue when the answer has left, on its schedule."""
         with self._scorers.turn(asked.author), contextlib.ExitStack() as still:
             for workspace in self.workspaces:
                 still.enter_context(workspace())
@@ -347,7 +347,7 @@ class Submissions:
             answer = self._attempts.hear()
         if answer.promoted:
             judged = self.practice.known(asked.candidate.id)
-            assert judged is not None, "what is sent was practised"
+            assert judged is not None, "only candidates with an experiment are sent"
             with self._scorers.turn(asked.author):
                 self._attempts.audit(asked.candidate, judged.scores)
         return answer

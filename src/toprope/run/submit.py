@@ -83,7 +83,7 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
 def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Candidate:
     """Files and parameters of a candidate directory. Raises UsageError naming what is wrong with it."""
     if not directory.is_dir():
-        raise UsageError(f"candidate {directory} is no directory; expected one that holds solution.py")
+        raise UsageError(f"candidate {directory} is not a directory; expected one that holds solution.py")
     if not (directory / "solution.py").is_file():
         raise UsageError(f"candidate {directory} holds no solution.py; it must define one of {', '.join(spec.entries)}")
     try:
@@ -93,13 +93,14 @@ def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Cand
     own = directory / "params.json"
     if params is None and not os.path.lexists(own):
         return Candidate(Tree(files), {})
-    if params is None and own.is_symlink():  # it may lead to where only who reads it here may look
+    if params is None and own.is_symlink():  # it may lead to a file that only this user may read
         raise UsageError(f"candidate file {own} is a symbolic link; a candidate is plain files only")
     return Candidate(Tree(files), _read_params(params or own, spec.max_tree_bytes))
 
 
 def _read_files(directory: Path, spec: TaskSpec) -> dict[str, bytes]:
-    """Stops at the first byte too many, so that a wrong directory, however large, is refused at once."""
+    """path -> contents. Stops at the first byte too many, so that a wrong directory is refused at once, however large
+    it is."""
     files: dict[str, bytes] = {}
     size = 0
     for number, path in enumerate(_plain(directory)):
@@ -118,7 +119,8 @@ def _read_files(directory: Path, spec: TaskSpec) -> dict[str, bytes]:
 
 
 def _plain(directory: Path, depth: int = 0) -> Iterator[Path]:
-    """Files and folders, each folder before what is in it."""
+    """Files and folders, each folder before its contents. Raises UsageError for anything but plain files and
+    folders."""
     if depth > MAX_FOLDERS:
         raise UsageError(f"candidate folder {directory} lies more than {MAX_FOLDERS} folders deep")
     for path in sorted(directory.iterdir()):
@@ -137,8 +139,8 @@ def _plain(directory: Path, depth: int = 0) -> Iterator[Path]:
 
 def _read_params(path: Path, most: int) -> dict[str, Any]:
     expected = f"expected a JSON object of names and values in a plain file of at most {most} bytes"
-    if path.exists() and not path.is_file():  # a pipe would have no end, or no beginning
-        raise UsageError(f"parameters {path} are no file that can be read; {expected}")
+    if path.exists() and not path.is_file():  # reading a pipe might never end
+        raise UsageError(f"parameters {path} are not in a plain file; {expected}")
     try:
         with path.open("rb") as f:
             data = f.read(most + 1)
@@ -159,8 +161,8 @@ def _read_params(path: Path, most: int) -> dict[str, Any]:
 
 
 def _check_names(candidate: Candidate, task: Task) -> None:
-    """Raises UsageError for a parameter that nothing reads: neither the task's space nor a file of the candidate names
-    it. Code that takes all parameters together may read any, and a task without a space names none."""
+    """Raises UsageError for a parameter that neither the task's space nor a file of the candidate names. Not checked if
+    the code takes all parameters together, or the task has no space."""
     code = b"\n".join(candidate.tree.files.values())
     if task.space is None or ANY_NAME.search(code):
         return
@@ -178,12 +180,12 @@ def _check_names(candidate: Candidate, task: Task) -> None:
 def _no_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     found = dict(pairs)
     if len(found) < len(pairs):
-        raise ValueError("one name stands there twice")
+        raise ValueError("one name occurs twice")
     return found
 
 
 def _no_constant(name: str) -> float:
-    raise ValueError(f"{name} is no finite number")
+    raise ValueError(f"{name} is not a finite number")
 
 
 def submit(
@@ -196,9 +198,10 @@ def submit(
     asks: CandidateModel | None = None,
     vault: Path | None = None,
 ) -> Submission:
-    """submitted: a candidate, or its directory, with its parameters in it or in `params`. tier: proves one, once
-    the candidate can be read. asks: the model it may ask, where the task allows one. vault: whose secret the task uses;
-    None: this user's. Raises UsageError for a candidate that no scorer would take."""
+    """Scores one candidate. submitted: a candidate, or its directory, with its parameters in it or in `params`. tier:
+    self-tests and returns a tier; called after the candidate has been read. asks: the model that the candidate may ask,
+    if the task allows one. vault: whose secret the task uses; None: this user's. Raises UsageError for a directory that
+    does not hold a valid candidate, and for a candidate that breaks a limit of the task."""
     task = registry.load(task_id, vault)
     if isinstance(submitted, Candidate):
         candidate = submitted
@@ -244,5 +247,5 @@ def _judged(done: Done, answer_kinds: list[str]) -> dict[str, Any]:
         dev = {"value": round(e.value, 4), "se": round(e.se, 4), "draws": len(done.floors)}
     said: str | None = verdict(((i["kind"], i["severity"]) for i in incidents), answer_kinds)
     if said == "clean" and outcome is not Outcome.OK:
-        said = None  # it did nothing that could be judged
+        said = None  # a candidate that did not run has no verdict
     return {"outcome": str(outcome), "message": message, "dev": dev, "incidents": incidents, "verdict": said}

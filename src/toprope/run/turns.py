@@ -1,7 +1,7 @@
-"""Turns at something that serves one at a time: the scorers, the gate. Authors who wait are served in rotation.
+"""Turns at something that serves one author at a time (scorers, gate). Waiting authors are served in rotation.
 
-First come, first served would let one author with many slow requests keep everybody else waiting for all of them. Here
-an author who has just been served stands behind every other who waits.
+In a plain queue, one author with many slow requests would make everybody else wait for all of them. Here an author that
+has just been served moves behind all others that wait.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Turns:
 
     @contextlib.contextmanager
     def turn(self, author: str) -> Iterator[None]:
-        """Waits for the author's turn, and holds it for as long as the block runs."""
+        """Waits for the author's turn, and holds it until the `with` block ends."""
         self._wait(author)
         try:
             yield
@@ -32,7 +32,7 @@ class Turns:
                 self._changed.notify_all()
 
     def waiting(self) -> int:
-        """How many wait."""
+        """Number of requests that wait."""
         with self._changed:
             return sum(map(len, self._waiting.values()))
 
@@ -44,7 +44,7 @@ class Turns:
                 while self._busy or self._next() is not ticket:
                     self._changed.wait()
                 self._busy = True
-            finally:  # served, or interrupted: both stand in the queue no more
+            finally:  # served or interrupted: the ticket leaves the queue
                 self._leave(author, ticket)
 
     def _next(self) -> object:

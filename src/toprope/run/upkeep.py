@@ -1,4 +1,4 @@
-"""What lies where on this machine: the runs of a folder, caches, the vault; and a champion's files written out."""
+"""What toprope keeps on this machine: runs, caches, the vault. Also writes a champion's files to a folder."""
 
 from __future__ import annotations
 
@@ -17,14 +17,14 @@ from toprope.types import Candidate
 
 
 def caches() -> list[Path]:
-    """Folders that are made anew when they are missing."""
+    """Folders whose contents are made again when they are missing."""
     families = sorted({task_id.split("/")[0] for task_id in registry.installed()})
     elsewhere = [states for states in map(paths.states, families) if not states.is_relative_to(paths.cache())]
     return [paths.cache(), *(states for states in elsewhere if states.is_dir())]
 
 
 def locations() -> dict[str, str]:
-    """Where things lie, by what they are."""
+    """name -> path of the vault, the runs, the caches and the user's tasks."""
     here = {"vault": str(paths.vault()), "runs": str(paths.RUNS.resolve())}
     return {**here, "caches": os.pathsep.join(map(str, caches())), "tasks": os.environ.get("TOPROPE_TASKS", "")}
 
@@ -35,14 +35,14 @@ def size(path: Path) -> int:
 
 
 def listed(folder: Path) -> list[dict[str, Any]]:
-    """{"path", "bytes", "what"} of the caches, the vault and the runs in a folder, those that are there."""
+    """{"path", "bytes", "what"} of each existing cache, the vault and the runs in a folder."""
     found = [("cache", path) for path in caches()] + [("vault", paths.vault())]
     found += [("run", path) for path in run_folders(folder)]
     return [{"what": what, "path": str(path), "bytes": size(path)} for what, path in found if path.is_dir()]
 
 
 def remove_caches() -> int:
-    """Bytes that are free now."""
+    """Removes the caches, and returns the number of bytes freed."""
     freed = 0
     for path in caches():
         if path.is_dir() and not path.is_symlink():
@@ -59,7 +59,7 @@ def run_folders(folder: Path) -> list[Path]:
 
 
 def runs(folder: Path) -> list[dict[str, Any]]:
-    """One row for each run in the folder, newest first; one that cannot be read says why."""
+    """One row per run in the folder, newest first; the row of an unreadable run says why."""
     rows = [_row(path) for path in run_folders(folder)]
     return sorted(rows, key=lambda r: -r["started"])
 
@@ -84,7 +84,8 @@ def _row(path: Path) -> dict[str, Any]:
 
 
 def state(path: Path, s: RunHistory) -> str:
-    """climbing: a process holds it. stopped: `resume` goes on. committed: waits for a beacon. unsealed: over."""
+    """climbing: a process holds it. stopped: `toprope resume` continues it. committed: its test is not open yet.
+    unsealed: the run is over."""
     if s.test is not None:
         return "unsealed"
     if _held(path / "lock"):
@@ -93,7 +94,7 @@ def state(path: Path, s: RunHistory) -> str:
 
 
 def _held(lock: Path) -> bool:
-    """Whether a process holds the lock; looked up, because trying it would be in a climb's way."""
+    """Whether a process holds the lock. It is looked up, because trying to take it could disturb a climb."""
     try:
         inode = lock.stat().st_ino
         return any(line.split()[5].endswith(f":{inode}") for line in Path("/proc/locks").read_text().splitlines())
@@ -105,11 +106,12 @@ def _held(lock: Path) -> bool:
 
 
 def write_candidate(candidate: Candidate, folder: Path) -> list[str]:
-    """Writes files and params.json into a new or empty folder, as `toprope submit` takes them. The names come from a
-    ledger, perhaps a stranger's: one that leads elsewhere is refused, and nothing is written."""
+    """Writes files and params.json into a new or empty folder, in the form that `toprope submit` takes; returns the
+    names. They come from a ledger, which may be hostile. Raises RunError, and writes nothing, for a name that leads
+    out of the folder."""
     for name in candidate.tree.files:
         if not _inside(name):
-            raise RunError(f"the champion has a file with the name {name!r}, which is not one of a candidate")
+            raise RunError(f"the champion has a file named {name!r}; expected a plain relative path")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise UsageError(f"{folder} is not empty; name a new folder for the champion")
     files = dict(candidate.tree.files)

@@ -20,9 +20,9 @@ class QuestionRefused(Exception):
     """What a candidate hears instead of a model's reply."""
 
 
-Asking = Callable[[bytes, int], str]
+AnswerQuestion = Callable[[bytes, int], str]
 """A model's reply to a question as a child sent it, anything at all, up to MAX_QUESTION bytes, and the variant that
-asks, by the child's word. Raises Refused."""
+asks, by the child's word. Raises QuestionRefused."""
 
 MAX_QUESTION = 1 << 20
 
@@ -41,7 +41,7 @@ class Job(NamedTuple):
     entries: Sequence[str]
     detail: bool = False
     decoys: dict[str, Any] | None = None
-    ask: Asking | None = None
+    ask: AnswerQuestion | None = None
 
 
 class Case(NamedTuple):

@@ -19,7 +19,7 @@ import secrets
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,11 +30,8 @@ from toprope.sandbox import frames
 from toprope.sandbox.inside.candidate import FIRST, OK, TEXT_MAX
 from toprope.sandbox.job import MAX_QUESTION, Case, Job, QuestionRefused, job_message, round_message
 from toprope.sandbox.patience import TICK_S, Gone, Patience
-from toprope.sandbox.process import SLOTS, Child, ChildEnded
-from toprope.types import Incident, Outcome, Round, merged
-
-if TYPE_CHECKING:
-    from toprope.sandbox.box import Sandbox
+from toprope.sandbox.process import SLOTS, Child, ChildEnded, Zygote
+from toprope.types import Incident, Limits, Outcome, Round, merged
 
 LOAD_S = 1.0  # loading gets this on top of the wall limit: a fork on a crowded machine is nobody's fault
 DECOYS = {
@@ -47,10 +44,20 @@ FORBIDDEN = "a forbidden system call (SIGSYS)"
 NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
 
 
+class Host(Protocol):
+    """What a job is played in: `box.Sandbox`. off: layers that are switched off."""
+
+    limits: Limits
+    off: frozenset[str]
+    zygote: Zygote
+
+    def restart(self) -> None: ...
+
+
 class Play:
     """One job being played: who lives, which child is up, what it has been told."""
 
-    def __init__(self, box: Sandbox, job: Job, cases: Sequence[Case]) -> None:
+    def __init__(self, box: Host, job: Job, cases: Sequence[Case]) -> None:
         k = len(job.rows)
         self.box, self.job, self.cases = box, job, cases
         self.outcomes: list[Outcome | None] = [None] * k

@@ -35,7 +35,7 @@ def load_spec(path: Path) -> TaskSpec:
 
 def _unknown(fields: dict[str, Any], kind: Any) -> Iterator[str]:
     """Misspelt names, in tables too: a default in place of what was meant would be silent."""
-    known = {f.name: f.type for f in msgspec.structs.fields(kind)}
+    known = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
     for name, value in fields.items():
         if name not in known:
             yield f"unknown field {name[:80]!r}; known are {', '.join(known)}"

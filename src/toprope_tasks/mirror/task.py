@@ -158,7 +158,7 @@ class Mirror(FolderTask):
         public = self._own.secret == instance.DEMO  # what is tuned for one dialect says nothing of another
         return with_tuned(self._folder, self.spec.id, found) if public else found
 
-    def ask(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> ProgramAnswer:
+    def run_program(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> ProgramAnswer:
         """What the reference says."""
         return self.program.run(self.dialect, ProgramCase(tuple(argv), stdin, tuple(files.items())))
 

@@ -49,7 +49,7 @@ class Refusal(Exception):
     """The candidate's answer is not what the schema asks for."""
 
 
-class Message(NamedTuple):
+class ParentMessage(NamedTuple):
     meta: dict[str, Any]
     blob: bytes
     fd: int
@@ -62,13 +62,13 @@ class ParentChannel:
         self.fd = fd
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM, 0, fileno=fd)
 
-    def receive(self) -> Message:
+    def receive(self) -> ParentMessage:
         head, extra, _, _ = self.socket.recvmsg(LENGTHS.size, socket.CMSG_SPACE(4))
         if not head:
             os._exit(0)
         fd = array.array("i", extra[0][2])[0] if extra else -1
         n_json, n_blob = LENGTHS.unpack(head + self.exactly(LENGTHS.size - len(head)))
-        return Message(json.loads(self.exactly(n_json)), self.exactly(n_blob), fd)
+        return ParentMessage(json.loads(self.exactly(n_json)), self.exactly(n_blob), fd)
 
     def exactly(self, n: int) -> bytes:
         data = bytearray()
@@ -85,14 +85,14 @@ class ParentChannel:
             data = data[os.write(self.fd, data) :]
 
 
-def mapped(job: Message) -> mmap.mmap:
+def mapped(job: ParentMessage) -> mmap.mmap:
     """The memory for answers that came with the job."""
     slots = mmap.mmap(job.fd, job.meta["slots"])
     os.close(job.fd)
     return slots
 
 
-def converse(channel: ParentChannel, job: Message, slots: mmap.mmap) -> None:
+def converse(channel: ParentChannel, job: ParentMessage, slots: mmap.mmap) -> None:
     """Hello, then cases and rounds until the scorer hangs up."""
     try:
         session = ChildSession(channel, job, slots)
@@ -113,7 +113,7 @@ def converse(channel: ParentChannel, job: Message, slots: mmap.mmap) -> None:
 class ChildSession:
     """One candidate in one child: its modules, its variants' parameters, and what `keep` keeps for this case."""
 
-    def __init__(self, channel: ParentChannel, job: Message, slots: mmap.mmap) -> None:
+    def __init__(self, channel: ParentChannel, job: ParentMessage, slots: mmap.mmap) -> None:
         meta, blob = job.meta, job.blob
         self.channel, self.detail, self.model = channel, meta["detail"], meta["model"]
         self.slots = slots
@@ -132,7 +132,7 @@ class ChildSession:
         sys.meta_path.insert(0, finder)
         self.solution = finder.load("solution")
 
-    def open_case(self, message: Message) -> None:
+    def open_case(self, message: ParentMessage) -> None:
         """Map this case's public arrays, read-only, and forget what was kept for the last one."""
         memory = mmap.mmap(message.fd, message.meta["size"], prot=mmap.PROT_READ)
         os.close(message.fd)
@@ -148,7 +148,7 @@ class ChildSession:
                 values[i] = json.loads(json.dumps(values[i]))
         return dict(zip(self.names, values, strict=True))
 
-    def play(self, message: Message) -> None:
+    def play(self, message: ParentMessage) -> None:
         """All calls of one round on each variant in turn. The counter moves only after a frame is whole."""
         meta, blob, n = message.meta, message.blob, message.meta["n"]
         variants = np.frombuffer(blob, "<u4", n).tolist()

@@ -4,10 +4,7 @@ the child's one socket; whoever scores checks, counts and answers it. No network
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from .candidate import ParentChannel
+from typing import Any
 
 PART_MAX = 32768  # bytes of one note
 
@@ -15,7 +12,8 @@ PART_MAX = 32768  # bytes of one note
 class Model:
     """One variant's way to the model."""
 
-    def __init__(self, channel: ParentChannel, variant: int) -> None:
+    def __init__(self, channel: Any, variant: int) -> None:
+        """channel: the child's socket (`candidate.ParentChannel`)."""
         self._channel, self._variant = channel, variant
 
     def __call__(self, messages: Any, *, sample: int = 0) -> str:
@@ -32,4 +30,5 @@ class Model:
         answer = self._channel.receive()
         if "refused" in answer.meta:
             raise RuntimeError(answer.meta["refused"])
-        return answer.blob.decode()
+        reply: str = answer.blob.decode()
+        return reply

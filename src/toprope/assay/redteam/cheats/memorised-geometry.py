@@ -5,7 +5,6 @@ weights, which a secret transform per draw makes worthless.
 """
 
 import numpy as np
-
 from toprope.assay.redteam.rig import NotHere
 
 CLASS = "C5"

@@ -4,7 +4,6 @@ Source: batched candidates share a process (sandbox research, left open 5).
 """
 
 import numpy as np
-
 from toprope.assay.redteam.rig import NotHere
 
 CLASS = "C1"
