@@ -4,9 +4,9 @@
     history.champion.params, history.measured, history.dev_scores()
 
 A run is a directory, and what is read from it is a `RunHistory`, while it is climbed and afterwards; `summary` gives
-the figures of `--json`. Nothing is printed: observers hear every record, `progress` what takes long, and the logger
-"toprope" the words that a terminal would show. Every error that is not a bug is a `TopropeError`. An exception or
-Ctrl-C in the middle ends the session's processes and loses nothing that was recorded: `resume` goes on.
+the figures of `--json`. Nothing is printed: observers hear every record, `progress` is called during long work, and
+the logger "toprope" gets the lines that a terminal would show. Every expected error is a `TopropeError`. An exception
+or Ctrl-C ends the session's processes and loses nothing that was recorded: `resume` continues the run.
 """
 
 from __future__ import annotations
@@ -196,7 +196,7 @@ def verify(
     task: as in `resume`. report_file: the page to compare; None: RUN/report.html. vault: what it remembers of the run
     is compared, too.
 
-    Raises RunError where there is no run, or one that this version cannot run again.
+    Raises RunError for a directory without a run, and for a run that this version cannot repeat.
     """
     directory, place = Path(run), _path(vault)
     known(directory, task, place)
@@ -278,7 +278,7 @@ def wished(task: str, climber: str | MakeClimber = "evolution", **options: Any) 
     """The spec of a new run, from keywords. task: an id. Raises UsageError as `RunSpec.from_keywords` does."""
     label = climber if isinstance(climber, str) else plugins.target_of(climber)
     if label == "external":
-        raise UsageError(f"agents of your own climb by another command: `toprope mcp {task}`")
+        raise UsageError(f"--climber external is not for this command; for agents of your own use `toprope mcp {task}`")
     if label == "llm" and not options.get("direction"):
         from toprope.researchers import team
 
@@ -287,7 +287,7 @@ def wished(task: str, climber: str | MakeClimber = "evolution", **options: Any) 
 
 
 def able(spec: RunSpec) -> None:
-    """Raises UsageError for models that cannot be had, before a directory or the vault is touched."""
+    """Raises UsageError for models that cannot be used, before a directory or the vault is touched."""
     if spec.candidate_model is not None and spec.candidate_model.model != SCRIPTED:
         provider.get("--candidate-model", spec.candidate_model.model)
     if spec.plan is not None and spec.plan.model:
@@ -298,8 +298,8 @@ def able(spec: RunSpec) -> None:
 
 
 def asks(task: str, model: str | None, tokens: int | None) -> Any:
-    """The model that one candidate may ask; None for a task that allows none. Raises UsageError for a model that
-    cannot be had."""
+    """The model that one candidate may ask; None if the task allows no model. Raises UsageError for a model that cannot
+    be used."""
     given = {"model": model, "tokens": tokens}
     found = model_for(task, {name: value for name, value in given.items() if value is not None})
     if model not in (None, SCRIPTED):
@@ -308,13 +308,13 @@ def asks(task: str, model: str | None, tokens: int | None) -> Any:
 
 
 def connect(address: str | None, token_file: AnyPath | None) -> Connect:
-    """To a hub of our own, or to the service at this address."""
+    """What connects to a hub of our own (address None), or to the service at this address."""
     return own_hub if address is None else reach(parse(address), read_token(_path(token_file)))
 
 
 def known(run: Path, folder: AnyPath | None, vault: Path | None = None) -> RunSpec | None:
-    """Makes the task of a run known, also one in a folder of its own, and returns what was asked for. A directory that
-    holds no readable run is left to the caller, which says what is wrong with it."""
+    """Registers the task of a run, even if it lies in a folder of its own, and returns the run's spec. Returns None for
+    a directory without a readable run; the caller then says what is wrong with it."""
     try:
         spec = spec_of(run)
     except RunError:
@@ -325,14 +325,14 @@ def known(run: Path, folder: AnyPath | None, vault: Path | None = None) -> RunSp
 
 
 def _resumable(run: Path, spec: RunSpec) -> None:
-    """Raises RunError for a run that cannot be gone on with here, before the vault counts a session."""
+    """Raises RunError for a run that cannot be continued here, before the vault counts a session."""
     if spec.plan is None:
         return
     if not spec.plan.model:
         words = shlex.join(["toprope", "mcp", spec.task, "--run", str(run)])
-        raise RunError(f"run {run} is climbed by agents of your own: `{words}` goes on with it")
+        raise RunError(f"run {run} is climbed by agents of your own; continue it with `{words}`")
     if not spec.plan.directions:
-        raise RunError(f"run {run} names no directions for its researchers and cannot go on; begin a new one")
+        raise RunError(f"run {run} names no directions for its researchers and cannot be continued; begin a new run")
 
 
 def _path(given: AnyPath | None) -> Path | None:
@@ -357,7 +357,7 @@ def _choice(trust: bool, tier: str | None) -> Choice:
 
 
 class _Setting(NamedTuple):
-    """With what a session of a run is held, as `climb` documents it. tokens: a new cap. climber: named again."""
+    """The arguments of `climb` that concern a session. tokens: a new cap. climber: the label, named again."""
 
     workers: int | None
     executor: str | MakeExecutor
@@ -381,7 +381,7 @@ def _session(
     beacon: str | None = None,
     report: bool = False,
 ) -> RunHistory:
-    """Climbs, perhaps opens the test, perhaps writes the report; says where the time went."""
+    """One session: climb, unseal and report as the arguments ask. The history says where the time went."""
     _not_both(setting.trust, setting.tier)
     began, spent = time.monotonic(), dict[str, float]()
 
@@ -416,14 +416,14 @@ def _session(
             session.unseal(beacon)
             lap("test_s")
     history = read(directory)
-    if report or (directory / page.NAME).exists():  # a page that is there tells the run as it stands
+    if report or (directory / page.NAME).exists():  # keep an existing page up to date
         page.write(directory)
     history.session_s = {**spent, "total_s": round(time.monotonic() - began, 1)}
     return history
 
 
 def _climbed(session: Session) -> None:
-    """By the climber the run names: one that is asked for rows, or researchers who submit candidates."""
+    """Climbs by the climber that the run names: one that proposes rows, or researchers with submissions."""
     o = session.opening.spec
     if line := _model_forecast(session):
         session.screen.say(line)
@@ -442,7 +442,7 @@ def _climbed(session: Session) -> None:
 
 
 def _model_forecast(session: Session) -> str:
-    """What asking a model may cost at most; empty where none is asked, or a script that costs nothing."""
+    """What asking a model may cost at most; empty where candidates ask no model, or a script, which costs nothing."""
     asked, use, splits = session.opening.spec.candidate_model, session.task.spec.model, session.task.spec.splits
     if asked is None or use is None or asked.model == SCRIPTED:
         return ""

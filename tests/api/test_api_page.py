@@ -8,7 +8,7 @@ from tools.api_docs import MARKER, PAGE, page
 
 
 def test_the_reference_is_up_to_date():
-    """A changed docstring or signature needs the page to be written again."""
+    """A changed docstring or signature needs a new page: run the tool."""
     assert PAGE.read_text() == page(), "docs/api.md is stale; write it with `python tools/api_docs.py`"
 
 

@@ -97,7 +97,8 @@ SETTING = ("workers", "executor", "tier", "trust", "referee", "referee_token_fil
 def _session(
     verb: str, directory: Path, as_json: bool, options: dict[str, Any], do: Callable[..., Any], **more: Any
 ) -> None:
-    """Does it before a screen, and says how it ended. verb: of the command that goes on with it."""
+    """Calls `do` with a terminal's screen, and prints how the session ended. verb: of the command that continues the
+    run."""
     from toprope.journal.export import summary
     from toprope.view import report, terminal, text
 

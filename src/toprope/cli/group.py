@@ -233,8 +233,8 @@ def emit(result: Any, as_json: bool, lines: Callable[[Any], str]) -> None:
 def proven(trust: bool, wish: str | None) -> Any:
     """Self-tests and returns the tier that the user wishes, or the best one; "none" if the user trusts candidates."""
     from toprope.sandbox import ulimits
-    from toprope.sandbox.selftest import Choice, best_tier
 
-    ulimits.require()
+    ulimits.require()  # before NumPy is loaded, which crashes if memory is too small for it
+    from toprope.sandbox.selftest import Choice, best_tier
 
     return Choice("none") if trust else best_tier(wish)

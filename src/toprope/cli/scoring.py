@@ -47,7 +47,7 @@ def tasks(as_json: bool) -> None:
 @trust
 @as_json
 def submit(task: str, directory: Path, params: Path | None, as_json: bool, **options: Any) -> None:
-    """Score one candidate DIRECTORY on TASK's dev draws. Exit 1 if it did not score."""
+    """Score the candidate in DIRECTORY on TASK's dev draws. Exit 1 if it did not score."""
     import msgspec
 
     from toprope import api

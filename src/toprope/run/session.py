@@ -77,11 +77,12 @@ class Session:
         vault: Path | None = None,
         observers: Sequence[Observer] = (),
     ) -> None:
-        """spec: of a new run, which is named here; None resumes the run in `directory`. tier: called when
-        a tier is needed. connect: to our own hub or to a service. tokens: a new cap on the tokens that candidates use.
+        """spec: of a new run, which is named here; None resumes the run in `directory`. tier: called when a tier is
+        needed. connect: to our own hub or to a service. tokens: a new cap on the tokens that candidates use.
         make_executor: makes the dev scorers. climber: of a resumed run, named again by the user; required for a climber
-        of their own (`spec.Imported`). vault: where the hub keeps its state and tasks find their secrets; None: this
-        user's. observers: hear every record, as the screen does."""
+        of their own (`spec.Imported`). vault: where the hub keeps its state and the task finds its secret; None: this
+        user's. observers: hear every record, as the screen does. Raises UsageError or RunError if the run cannot begin
+        or continue."""
         self._make_executor = make_executor
         self._vault = vault.resolve() if vault is not None else None
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect

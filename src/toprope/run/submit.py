@@ -198,9 +198,10 @@ def submit(
     asks: CandidateModel | None = None,
     vault: Path | None = None,
 ) -> Submission:
-    """submitted: a candidate, or its directory, with its parameters in it or in `params`. tier: proves one, once
-    the candidate can be read. asks: the model it may ask, where the task allows one. vault: whose secret the task uses;
-    None: this user's. Raises UsageError for a candidate that no scorer would take."""
+    """Scores one candidate. submitted: a candidate, or its directory, with its parameters in it or in `params`. tier:
+    self-tests and returns a tier; called after the candidate has been read. asks: the model that the candidate may ask,
+    if the task allows one. vault: whose secret the task uses; None: this user's. Raises UsageError for a directory that
+    does not hold a valid candidate, and for a candidate that breaks a limit of the task."""
     task = registry.load(task_id, vault)
     if isinstance(submitted, Candidate):
         candidate = submitted
