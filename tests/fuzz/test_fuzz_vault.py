@@ -13,7 +13,8 @@ from msgspec import to_builtins
 
 from toprope.referee.gate import GateVerdict
 from toprope.referee.recorded import Answer, RevealedVerdict
-from toprope.referee.sealed import SealedRun, Vault, kept_head
+from toprope.referee.vault import SealedRun, Vault
+from toprope.referee.vault_file import kept_head
 from toprope.seeding import commitment
 from toprope.stats.intervals import Estimate
 from toprope.types import Candidate, Incident, Tree
@@ -26,7 +27,7 @@ def good(tmp_path_factory) -> Path:
     """A vault with runs, answers, a champion, an opening and incidents."""
     folder = tmp_path_factory.mktemp("vault")
     vault = Vault(folder)
-    run, session_number = vault.sit("r", "t", None, 0)
+    run, session_number = vault.begin_session("r", "t", None, 0)
     vault.acknowledge("r", session_number)
     vault.open_run("dry", "t", "secret")
     vault.begin_attempt("r", 1, "x")
@@ -69,8 +70,8 @@ def used(folder: Path) -> None:
                 (lambda run=run: vault.seen(run.run), dict),
                 (lambda run=run: vault.begin_attempt(run.run, 1, "x"), tuple),
                 (lambda run=run: vault.begin_attempt(run.run, 2, "z"), tuple),
-                (lambda run=run: vault.told(run.run, 1, 9), float | int),
-                (lambda run=run: vault.sit(run.run, "t", None, 1), tuple),
+                (lambda run=run: vault.disclosed_timing_bits(run.run, 1, 9), float | int),
+                (lambda run=run: vault.begin_session(run.run, "t", None, 1), tuple),
                 (vault.leave, type(None)),
                 (lambda run=run: vault.judged(run.run), list),
                 (lambda run=run: vault.refuse(run.run, 2, 2, GateVerdict(False, 0.5, 3.0, 64), 1), type(None)),

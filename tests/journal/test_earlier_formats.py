@@ -17,7 +17,7 @@ from toprope.journal.reading import read
 from toprope.journal.records import FORMAT, Opening, record
 from toprope.journal.spec import CandidateModel, External, Plan, Replay, Researchers, Search
 from toprope.protocols import Entry
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 
 COIN = "testing/coin-v1"
 FORMATS = [1, 2]  # a ledger of each lies here, made by the version that had it, on testing/coin-v1
@@ -76,7 +76,7 @@ def test_an_old_run_is_gone_on_with(cli, old, tmp_path, kind):
     cut(old, kind)
     if kind == "attempt":
         with closing(Vault(tmp_path / "vault")) as vault:  # knows the run as it was then
-            vault.sit(spec.run, spec.task, spec.rehearsal, 0)
+            vault.begin_session(spec.run, spec.task, spec.rehearsal, 0)
     summary = cli.json("resume", old, "--workers", 1, "--unseal")
     assert summary["test"] is not None
     assert cli.export(old) == before

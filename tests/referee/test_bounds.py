@@ -9,7 +9,7 @@ from toprope.referee.bounds import check_candidate, check_space, check_tree
 from toprope.referee.client import HubClient
 from toprope.referee.hub import Hub
 from toprope.referee.messages import HubConfig
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 from toprope.space import Space, choice
 from toprope.types import Block, Candidate, Codes, Tree
 

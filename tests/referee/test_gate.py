@@ -11,7 +11,7 @@ from toprope.errors import UsageError
 from toprope.referee.gate import Gate
 from toprope.referee.hub import Hub, _ready
 from toprope.referee.panel import HiddenPanel
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 from toprope.tasks import registry
 from toprope.types import Candidate, Tree
 

@@ -13,7 +13,7 @@ from toprope.executors.messages import ScorerConfig
 from toprope.referee.draws import DrawStore
 from toprope.referee.hub import Hub
 from toprope.referee.schedule import MOST_DELAY_EXPONENT, Schedule, base_delay_exponent
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 from toprope.stats.leak import RELEASE_SLOTS, answer_bits, release_bits
 from toprope.stats.spending import attempt_level
 from toprope.types import Candidate, Tree

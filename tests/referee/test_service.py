@@ -20,8 +20,8 @@ from toprope.referee.address import Address, Hello, parse, reach, read_token, re
 from toprope.referee.client import HubClient
 from toprope.referee.messages import Acknowledge, Attempt, HubConfig, HubReady, Unseal
 from toprope.referee.recorded import Answer
-from toprope.referee.sealed import Vault
 from toprope.referee.service import MOST_EACH
+from toprope.referee.vault import Vault
 from toprope.types import Candidate, Tree
 
 COIN = "testing/coin-v1"
@@ -145,7 +145,7 @@ def test_the_service_decides_vault_tier_and_workers(service, tmp_path):
     assert client.ready.protection["tier"] == cells.best()
     assert client.ready.confined is False  # the same user
     client.close()
-    assert Vault(service.vault).sit("terms", COIN, "secret", 1)[1] == 2
+    assert Vault(service.vault).begin_session("terms", COIN, "secret", 1)[1] == 2
     assert "without a sandbox" in turned_away(service, HubConfig("loose", COIN, "none", 1, ""))
 
 

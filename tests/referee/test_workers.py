@@ -17,7 +17,7 @@ from toprope.executors.messages import ScorerConfig, Work
 from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig
 from toprope.referee.recorded import Answer
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 from toprope.sandbox.process import Zygote
 from toprope.types import Block, Candidate, Tree
 

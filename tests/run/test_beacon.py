@@ -6,7 +6,7 @@ import pytest
 
 from toprope.errors import RunError
 from toprope.journal.reading import read
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 
 COIN = "testing/coin-v1"
 ONE, OTHER = "a3f1c4d9e8b7", "77b0c1d2e3f4"

@@ -14,7 +14,7 @@ import pytest
 from toprope.errors import RunError
 from toprope.journal.ledger import read_entries
 from toprope.journal.records import record
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 
 COIN = "testing/coin-v1"
 COUNTED = ("attempts", "champions", "openings", "runs")
@@ -95,7 +95,7 @@ def _kinds(run: Path) -> list[str]:
 
 def sit(vault: Path, presented: int, **options: bool) -> tuple[Vault, int]:
     held = Vault(vault, **options)
-    return held, held.sit("r", "t", None, presented)[1]
+    return held, held.begin_session("r", "t", None, presented)[1]
 
 
 def test_no_kill_locks_the_original_out(tmp_path):

@@ -31,8 +31,8 @@ from toprope.models.messages import SCRIPTED, Reply
 from toprope.protocols import Entry, Task
 from toprope.referee.gate import Gate
 from toprope.referee.recorded import Opened
-from toprope.referee.sealed import kept_head, kept_replies
 from toprope.referee.sealed_test import run_test
+from toprope.referee.vault_file import kept_head, kept_replies
 from toprope.run.same_task import one_candidate
 from toprope.space import Space
 from toprope.stats.intervals import Estimate

@@ -30,8 +30,8 @@ from toprope.referee.gate import Gate, GateVerdict
 from toprope.referee.messages import Acknowledge, Attempt, Commit, HubConfig, HubReady, Noted, ToHub, Unseal
 from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import Schedule
-from toprope.referee.sealed import SealedRun, Vault
 from toprope.referee.sealed_test import run_test
+from toprope.referee.vault import SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
 from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
@@ -155,7 +155,7 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     vault = Vault(Path(config.vault))
     begun = vault.marked(config.run)  # of a known run: its task is checked before a session is counted
     run, session_number = (
-        (vault.open_run(config.run, config.task, config.rehearsal), 0) if begun else _sit(vault, config)
+        (vault.open_run(config.run, config.task, config.rehearsal), 0) if begun else _begin_session(vault, config)
     )
     hidden: dict[Split, bytes] = dict.fromkeys(("val", "measure", "test"), run.secret)
     scorers = ScorerConfig(config.task, hidden, config.tier, secrets.token_bytes(16), True, config.vault)
@@ -176,7 +176,7 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         if why := mark.changed(begun, now, config.task):
             raise UsageError(why)
         if begun:
-            run, session_number = _sit(vault, config)
+            run, session_number = _begin_session(vault, config)
         vault.mark(run.run, now)
         hub = Hub(task, vault, run, pool)
         channel.send(_ready(task, vault, run, pool, session_number))
@@ -198,8 +198,8 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         pool.close()
 
 
-def _sit(vault: Vault, config: HubConfig) -> tuple[SealedRun, int]:
-    return vault.sit(config.run, config.task, config.rehearsal, config.session_number, config.beacon_round)
+def _begin_session(vault: Vault, config: HubConfig) -> tuple[SealedRun, int]:
+    return vault.begin_session(config.run, config.task, config.rehearsal, config.session_number, config.beacon_round)
 
 
 def _ready(task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, session_number: int) -> HubReady:

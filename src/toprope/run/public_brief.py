@@ -17,7 +17,7 @@ from toprope.errors import UsageError
 from toprope.protocols import imitation
 from toprope.referee.draws import practice
 from toprope.referee.program import Cost, ReferenceProcess
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 from toprope.tasks import registry
 
 QUERIES = 2000  # answers of the oracle per task and vault, over all runs

@@ -9,7 +9,7 @@ from toprope.referee import hub
 from toprope.referee.gate import Gate
 from toprope.referee.panel import HiddenPanel
 from toprope.referee.recorded import Answer
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 from toprope.stats.intervals import ratio
 
 

@@ -36,7 +36,7 @@ from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig, HubReady, Unseal
 from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import base_delay_exponent
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 from toprope.run.rerun import Isolated
 from toprope.seeding import derive, run_secret
 from toprope.space import several

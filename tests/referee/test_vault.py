@@ -12,7 +12,7 @@ import pytest
 from toprope.errors import RunError
 from toprope.referee.gate import GateVerdict
 from toprope.referee.recorded import Answer
-from toprope.referee.sealed import Vault
+from toprope.referee.vault import Vault
 from toprope.stats.intervals import Estimate
 from toprope.types import Candidate, Tree
 
