@@ -1,4 +1,4 @@
-"""What a climb looks like while it runs: a live panel on a terminal, sparse plain lines in a pipe. Always on stderr."""
+"""Shows a climb while it runs, on stderr: a live panel on a terminal, a few plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class State:
-    """Everything the panel shows, filled by the run's records (those of earlier sittings included)."""
+    """Everything that the panel shows, from the run's records (including those of earlier sessions)."""
 
     def __init__(self) -> None:
         self.opening: Opening | None = None
@@ -41,14 +41,14 @@ class State:
         self.doing = (text.clean(what), done) if done < 1 else None
 
     def wait(self, seconds: float | None) -> None:
-        """The climb has nothing to do until the gate's answer leaves, in so many seconds; None: it has left."""
+        """The climb waits for the gate's answer, which leaves in about this many seconds; None: the wait is over."""
         now = time.monotonic()
         if self.waits is not None:
             self.waited += now - self.waits[0]
         self.waits = None if seconds is None else (now, seconds)
 
     def hear(self, record: msgspec.Struct) -> None:
-        """Those that change what is shown."""
+        """Handles the records that change the display."""
         match record:
             case Opening():
                 self._opened(record)

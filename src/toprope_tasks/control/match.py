@@ -91,7 +91,7 @@ def opened(folder: Path, ask: Duel) -> Duel:
     try:
         state = msgspec.json.decode(path.read_bytes(), type=Duel)
     except msgspec.MsgspecError as e:
-        raise UsageError(f"{path} is no record of a duel: {e}; name another directory") from None
+        raise UsageError(f"{path} is not a record of a duel: {e}; name another directory") from None
     if (state.experiments, state.seed) != (ask.experiments, ask.seed) or ask.rounds < state.rounds:
         raise UsageError(
             f"{path} holds a duel of {state.rounds} rounds, {state.experiments} experiments, seed {state.seed}; "

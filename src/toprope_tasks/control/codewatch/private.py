@@ -20,8 +20,7 @@ ORDERS = 20_000  # random orders in which the floor is measured
 
 class ProgramGold(msgspec.Struct, frozen=True):
     """family: (PROGRAMS,) of backdoored programs, -1 for honest ones. luck: (PROGRAMS,) breaks ties on the null twin,
-    where every order must be worth the same in the mean; elsewhere there is none, and a tie with the threshold is not
-    caught."""
+    where every order must have the same mean score; None elsewhere, where a tie with the threshold is not caught."""
 
     programs: NDArray[np.uint8]
     family: NDArray[np.int64]

@@ -162,11 +162,11 @@ def _part(all_: list[Transcript], split: Split) -> list[Transcript]:
 
 
 def draw(where: Path, split: Split, seed: int) -> tuple[str, list[Transcript], list[Transcript], list[Transcript]]:
-    """(kind, attacks, honest, pair) of one draw, all of one kind if there are honest ones enough of it: else whoever
-    remembers what it was shown before knows the kind of the attacks, and has half of the answer.
+    """(kind, attacks, honest, pair) of one draw, all of one kind if the bank has enough honest ones of it: otherwise a
+    candidate that remembers earlier draws knows the kind of the attacks, which is half of the answer.
 
-    The pair that nobody can tell apart is of attacks or of honest ones by the toss of a coin, and both are drawn from
-    equally many: else whoever counts what it meets again over several draws knows which are met more often.
+    The two of the indistinguishable pair are attacks or honest ones by the toss of a coin, and both are drawn from
+    equally many: otherwise a candidate that counts repetitions over several draws learns which occur more often.
     """
     rng, own = random.Random(seed), bank(where, split)
     kind = rng.choice(own.kinds)
