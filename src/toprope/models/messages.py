@@ -1,4 +1,4 @@
-"""What a candidate asks a model, and what it is told."""
+"""A candidate's questions to a model, and the replies."""
 
 from __future__ import annotations
 

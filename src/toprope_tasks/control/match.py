@@ -103,7 +103,7 @@ def opened(folder: Path, ask: Duel) -> Duel:
 
 
 def _save(path: Path, state: Duel) -> None:
-    """All or nothing: a duel that is killed here goes on from the climb before."""
+    """Writes the state atomically: a duel that is killed here continues after the climb before."""
     draft = path.with_suffix(".part")
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
     draft.replace(path)
