@@ -25,11 +25,11 @@ class State:
         self.last: Generation | None = None
         self.asked = self.promotions = 0
         self.waiting = False
-        self.waits: tuple[float, float] | None = None  # since when the climb waits for the gate, and about how long
+        self.waits: tuple[float, float] | None = None  # since when the climb waits for the gate, and for about how long
         self.waited = 0.0
         self.measured: Any = None
         self.cpu = 0.0
-        self.scored = 0  # experiments' first rungs, those in flight included
+        self.scored = 0  # first rungs of experiments, including those in flight
         self.failed: dict[str, int] = {}
         self.events: list[str] = []
         self.started = time.monotonic()
@@ -83,7 +83,7 @@ class State:
         self.asked += asked.clean
         self.waiting = asked.clean
         if not asked.pure:
-            self.events.append(f"experiment {asked.experiment}: dev scores changed when run alone; not attempted")
+            self.events.append(f"experiment {asked.experiment}: dev scores changed in isolation; not sent to the gate")
 
     def _answer(self, answer: Answer) -> None:
         self.waiting = False
@@ -150,7 +150,7 @@ class State:
 
 
 def header(o: Opening) -> list[str]:
-    """What runs and what its result will be worth, once, before it starts."""
+    """The lines before a climb starts: what runs, its protection, and what its result can certify."""
     budget = f"{o.spec.experiments} experiments" if o.spec.experiments is not None else f"{o.spec.minutes:g} minutes"
     place = f"run {o.number} on this task, vault of {o.vault_since}" if o.certifying else "certifies nothing"
     secret = f" {o.kept.label};" if o.kept is not None else ""
@@ -163,7 +163,7 @@ def header(o: Opening) -> list[str]:
 
 
 class PlainScreen:
-    """For pipes and logs: the header, every gate event, and a line now and then."""
+    """For pipes and logs: the header, every event at the gate, and a line every `every_s` seconds."""
 
     every_s = 15.0
 
@@ -171,7 +171,7 @@ class PlainScreen:
         self.state = State()
         self._said = 0.0
         self._events = 0
-        self._done: set[str] = set()  # things that ended, each of which every scorer may do
+        self._done: set[str] = set()  # finished activities, which several scorers may report
 
     def __enter__(self) -> PlainScreen:
         return self
