@@ -1,4 +1,4 @@
-"""Sleeps where a hidden draw has a property, and reads the property off the clock.
+"""Sleeps if a hidden draw has a property, and reads the property from the time of the answer.
 
 Source: side channels by time (sandbox research, left open 1); sleeping as a function of hidden data.
 """
