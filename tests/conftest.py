@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 from ordinary import as_user, home, packages, python  # noqa: F401 (fixtures)
+from preforked import Preforked
 
 for library in ("OPENBLAS", "OMP", "MKL"):  # as in the workers: on small matrices more threads only fight each other
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
@@ -23,7 +24,11 @@ def own_vault(tmp_path, monkeypatch):
 
 
 class Cli:
-    """Runs toprope in a process of its own; `json` parses its one object."""
+    """Runs toprope in a process of its own; `json` parses its one object. `start` begins with a new interpreter, the
+    others with one that has proved the sandbox already."""
+
+    def __init__(self, preforked: Preforked) -> None:
+        self._preforked = preforked
 
     def start(self, *args: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -35,9 +40,7 @@ class Cli:
         )
 
     def run(self, *args: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        process = self.start(*args)
-        out, err = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(args, process.returncode, out, err)
+        return self._preforked.run([str(a) for a in args], timeout)
 
     def json(self, *args: object, expect: int = 0) -> dict:
         done = self.run(*args, "--json")
@@ -50,13 +53,15 @@ class Cli:
         return json.loads(done.stdout)
 
 
-@pytest.fixture
-def cli() -> Cli:
-    return Cli()
+@pytest.fixture(scope="session")
+def cli():
+    preforked = Preforked()
+    yield Cli(preforked)
+    preforked.close()
 
 
 @pytest.fixture
-def nothing_left_running():
+def nothing_left_running(cli):
     """Whatever a command did: no hub, scorer or zygote outlives it (orphans come to us, a subreaper)."""
     before = set(_own_children())  # sandboxes that other tests hold open
     libc = ctypes.CDLL(None)

@@ -13,7 +13,7 @@ import pytest
 from fuzzing import both_forms, fuzz, outcome, spoiled, trees
 from hypothesis import strategies as st
 
-from toprope.climbers.replay import Replay
+from toprope.climbers.replay import ReplayClimber
 from toprope.run.submit import read_candidate
 from toprope.space import Space, choice, linear, log
 from toprope.tasks import registry
@@ -199,7 +199,7 @@ def test_replay(form, tmp_path):
 
     def check(data):
         path.write_bytes(data)
-        climber, _ = outcome(Replay, SPACE, 0, None, path)
+        climber, _ = outcome(ReplayClimber, SPACE, 0, None, path)
         if climber is not None:
             rows = climber.ask(10_000)
             assert (rows <= SPACE.sizes).all()

@@ -64,7 +64,7 @@ def test_records_that_make_no_sense_together(record, words):
 
 
 def test_an_opening_that_makes_no_sense():
-    """Levels that are no JSON and anchors that are no numbers would be shown as a result."""
+    """Levels that are not JSON and anchors that are not numbers would be shown as a result."""
     for changes in (
         {"floors": np.full(4, np.nan)},
         {"space": Space([choice("face", [float("nan")])])},

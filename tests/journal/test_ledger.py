@@ -272,7 +272,7 @@ def test_what_was_changed_while_it_was_read_is_refused(tmp_path, name):
 
 
 def test_an_edit_in_place_is_found_by_the_next_opening(tmp_path):
-    """A reader that has checked an entry does not hash it again; whoever opens the ledger does."""
+    """A reader that has checked an entry does not hash it again; opening the ledger does."""
     filled(tmp_path).close()
     with closing(SqliteLedger(tmp_path / "ledger.db", readonly=True)) as reader:
         execute(tmp_path / "ledger.db", "UPDATE entries SET body = x'81a963616e646964617465a27878' WHERE seq = 1")

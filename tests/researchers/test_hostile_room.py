@@ -170,7 +170,7 @@ def test_an_ordinary_users_room_holds_nothing_of_the_machine(in_room):
     assert "mine" in said
     assert said.endswith("True\n")
     assert "works" in said
-    assert "0o40700" in said  # nobody else of the machine's comes to a program that is whoever starts it
+    assert "0o40700" in said  # nobody else on the machine reaches a setuid program
     assert not [word for word in ("sk1", "nested", "made") if word in said]
 
 

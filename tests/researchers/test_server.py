@@ -205,7 +205,7 @@ print("printed by a task")
 
 def test_the_handshake_waits_for_nothing(tmp_path):
     """A client is answered, and sees the tools, while the run cannot start; its first call waits, and says that it is
-    alive if it is asked to; what a task prints is no part of the protocol."""
+    alive if it is asked to; what a task prints stays out of the protocol."""
     new(tmp_path / "slow", None)
     with (tmp_path / "slow" / "task.py").open("a") as f:
         f.write(SLOW)

@@ -340,7 +340,7 @@ def test_a_killed_team_goes_on(cli, tmp_path, monkeypatch):
     done = cli.json("resume", run, "--unseal")
     server.close()
     history = read(run)
-    assert done["experiments"] == 3  # the same file again is no new experiment
+    assert done["experiments"] == 3  # the same file again adds no experiment
     assert "first life" in scripted.text(server.requests[0]["messages"][1]) + scripted.text(
         server.requests[1]["messages"][1]
     )

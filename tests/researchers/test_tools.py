@@ -3,6 +3,7 @@
 import json
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
 from toprope.journal.records import Queried
@@ -135,4 +136,4 @@ def test_everybody_is_told_one_error(submissions, tmp_path):
         registry.load("testing/coin-v1"), workspace, "candidate", 3
     )
     told = submit("testing/coin-v1", folder / "candidate", None, 3, lambda: Choice("linux-landlock"), lambda *_: None)
-    assert short in text.submission(told)
+    assert short in text.submission(msgspec.to_builtins(told))

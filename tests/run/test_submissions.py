@@ -96,9 +96,7 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
         second = submissions.evaluate(coin(0.09, "# bob"), "bob", parent=first.id)
         assert (first.outcome, second.experiment) == (Outcome.OK, 2)
         assert second.value > first.value > submissions.practice.judged[0].value - 0.1
-        assert (
-            submissions.evaluate(coin(0.09, "# bob"), "ada").experiment == 2
-        )  # the same candidate is no new experiment
+        assert submissions.evaluate(coin(0.09, "# bob"), "ada").experiment == 2  # the same candidate adds no experiment
         broken = submissions.evaluate(coin(0.0, act="crash"), "bob")
         assert (broken.outcome, "asked to crash" in broken.message) == (Outcome.CRASH, True)
         answer = submissions.attempt(second.id[:10], "bob")
@@ -118,7 +116,7 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
     assert rows[2]["parent"] == first.id
     assert "# bob" in rows[2]["files"]["solution.py"]
     checked = verify(run, None, "linux-landlock", 1, paths.vault(), render, lambda *_: None)
-    assert checked["ok"], checked["checks"]
+    assert checked.ok, checked.checks
 
 
 def test_quotas_hold_and_say_what_is_wrong(tmp_path):

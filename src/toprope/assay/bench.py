@@ -7,7 +7,6 @@ loop, scorers, sandboxes, ledger, hub), as the difference between a long and a s
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,10 @@ from typing import Any
 
 from toprope import wire
 from toprope.assay import bench_sandbox
+from toprope.journal.spec import RunSpec
+from toprope.run.driver import climbed
+from toprope.sandbox.selftest import Choice
+from toprope.sandbox.ulimits import cores
 
 
 def run(tier: str, quick: bool = False) -> dict[str, Any]:
@@ -99,17 +102,17 @@ def end_to_end(experiments: int, tier: str) -> dict[str, float]:
 def _climb(folder: Path, experiments: int, tier: str) -> tuple[float, float, float]:
     """CPU seconds of all processes, wall seconds and ledger bytes of one real climb."""
     run = folder / f"run-{experiments}"
-    argv = wire.command("toprope.cli", "climb", "testing/nonce-v1", "--climber", "random")
-    argv += ["--experiments", str(experiments), "--rehearsal-secret", "bench", "--run", str(run), "--tier", tier]
-    before, start = _children_cpu(), time.monotonic()
-    subprocess.run(argv, check=True, env={**os.environ, "TOPROPE_VAULT": str(folder / "vault")}, capture_output=True)
+    spec = RunSpec.from_keywords("testing/nonce-v1", "random", experiments=experiments, rehearsal_secret="bench")
+    before, start = _cpu(), time.monotonic()
+    climbed(run, spec, Choice(tier), cores(), folder / "vault")
     size = sum(p.stat().st_size for p in run.iterdir())
-    return _children_cpu() - before, time.monotonic() - start, size
+    return _cpu() - before, time.monotonic() - start, size
 
 
-def _children_cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def _cpu() -> float:
+    """Seconds of this process and of those that it started and that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def help_ratio(repeats: int) -> dict[str, Any]:

@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import numpy as np
 
-import toprope
 from toprope import seeding
 from toprope.errors import NoReply, RunError
 from toprope.executors.local import LocalExecutor
@@ -33,23 +33,47 @@ from toprope.referee.gate import Gate
 from toprope.referee.recorded import Opened
 from toprope.referee.sealed import kept_head, kept_replies
 from toprope.referee.sealed_test import run_test
-from toprope.run.session import one_candidate
+from toprope.run.same_task import one_candidate
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import RELEASE_SLOTS, release_bits
 from toprope.tasks import mark, registry
 from toprope.types import Candidate, certain
+from toprope.version import __version__
 
 SAMPLE = 24  # experiments scored again on dev, besides those sent to the gate
 CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
 
 
-class ReplayCheck(NamedTuple):
+class ReplayCheck(msgspec.Struct, frozen=True):
     """One check. ok: None if it cannot be decided; `why` then gives the reason."""
 
     name: str
     ok: bool | None
     why: str
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """Whether a run is what it says. The fields are those of `toprope verify --json`.
+
+    ok: nothing differs. The other figures are None where they cannot be said, such as what is hidden before the test is
+    opened. versions: of toprope, that made the run and that verified it. recorded, replayed: {"test": estimate,
+    "measured": [estimate, ...]} as the ledger holds them and as they came out again; values are normalised, with 95 %
+    intervals or wider. checks: every comparison, with what was seen.
+    """
+
+    run: str
+    versions: dict[str, str | None]
+    ok: bool
+    chain_ok: bool | None
+    revealed_ok: bool | None
+    champion_reproduced: bool | None
+    gate_reproduced: bool | None
+    dev_reproduced: bool | None
+    report_ok: bool | None
+    recorded: dict[str, Any] | None
+    replayed: dict[str, Any] | None
+    checks: list[ReplayCheck]
 
 
 Render = Callable[[RunHistory], str]
@@ -58,8 +82,8 @@ Progress = Callable[[str, float], None]
 
 def verify(
     directory: Path, report: Path | None, tier: str, workers: int, vault: Path, render: Render, progress: Progress
-) -> dict[str, Any]:
-    """The JSON object of `toprope verify`. report: the page to compare; None: RUN/report.html.
+) -> Verification:
+    """Compares everything that can be compared. report: the page to compare; None: RUN/report.html.
 
     Raises RunError if the directory holds no run, or a run that this version of toprope cannot run again.
     """
@@ -106,24 +130,24 @@ def verify(
 
 def _result(
     path: str, checks: list[ReplayCheck], history: RunHistory | None, replayed: dict[str, Any] | None
-) -> dict[str, Any]:
+) -> Verification:
     by_name = {c.name: c.ok for c in checks}
     recorded = None if history is None or history.test is None else _figures(history.test.champion, _measured(history))
     champion = [by_name.get("measured"), by_name.get("test")]
-    return {
-        "run": path,
-        "versions": {"run": None if history is None else history.opening.toprope, "here": toprope.__version__},
-        "ok": all(c.ok is not False for c in checks),
-        "chain_ok": by_name["chain"],
-        "revealed_ok": by_name.get("revealed"),
-        "champion_reproduced": False if False in champion else None if None in champion else True,
-        "gate_reproduced": by_name.get("gate"),
-        "dev_reproduced": by_name.get("dev"),
-        "report_ok": by_name.get("report"),
-        "recorded": recorded,
-        "replayed": replayed,
-        "checks": [c._asdict() for c in checks],
-    }
+    return Verification(
+        run=path,
+        versions={"run": None if history is None else history.opening.toprope, "here": __version__},
+        ok=all(c.ok is not False for c in checks),
+        chain_ok=by_name["chain"],
+        revealed_ok=by_name.get("revealed"),
+        champion_reproduced=False if False in champion else None if None in champion else True,
+        gate_reproduced=by_name.get("gate"),
+        dev_reproduced=by_name.get("dev"),
+        report_ok=by_name.get("report"),
+        recorded=recorded,
+        replayed=replayed,
+        checks=checks,
+    )
 
 
 def _figures(test: Estimate, measured: list[Estimate]) -> dict[str, Any]:
@@ -256,7 +280,7 @@ def _then(entries: list[Entry], s: RunHistory, head: Any) -> tuple[RunHistory, s
 
 def _shown(html: str, then: RunHistory, claim: dict[str, Any], render: Render) -> str:
     """How far the page agrees. Raises ValueError if this version would show something else."""
-    if claim["toprope"] != toprope.__version__:
+    if claim["toprope"] != __version__:
         return f"its data are what the ledger gives; toprope {claim['toprope']} wrote what it shows"
     ours = render(then)
     if html == ours:

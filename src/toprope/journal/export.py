@@ -86,7 +86,11 @@ def summary(s: RunHistory) -> dict[str, Any]:
         "model": _model(s),
         "detectable": o.detectable,
         "researchers": researchers(s),
-        "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},
+        "cost": {
+            "wall_s": round(s.seconds, 1),
+            "cpu_s": round(s.cpu_seconds, 1),
+            **({"sitting": s.session_s} if s.session_s else {}),  # its name in the contract
+        },
         "ledger": s.head,
     }
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -25,6 +24,7 @@ from toprope.journal.verdict import verdict
 from toprope.models.messages import Reply
 from toprope.referee.recorded import Answer, Opened
 from toprope.stats.gap import Gap
+from toprope.stats.intervals import Estimate
 from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, Floats, Incident
 
@@ -40,8 +40,9 @@ def champion(opening: Opening, asked: Iterable[AttemptRecord], answers: Iterable
 
 
 class RunHistory(msgspec.Struct):
-    """All records of a run in order. head: the ledger's last hash. spec: from the first entry; None in a ledger of an
-    early version."""
+    """All records of a run in order. head: the ledger's last hash. spec: of the first entry; None in a ledger of an
+    early version. session_s: seconds of the session that has just ended: start_s, climb_s, gate_s, test_s and total_s;
+    {} where the history was read from a directory."""
 
     path: str
     opening: Opening
@@ -59,13 +60,16 @@ class RunHistory(msgspec.Struct):
     replies: list[Reply] = []
     queried: list[Queried] = []
     ended: list[Ended] = []
+    session_s: dict[str, float] = {}
 
     @property
     def experiments(self) -> int:
+        """Made so far, up to the last barrier."""
         return self.generations[-1].experiments if self.generations else 0
 
     @property
     def champion(self) -> Candidate:
+        """The last promoted candidate, or the starter where none was promoted."""
         return champion(self.opening, self.asked, self.answers)
 
     @property
@@ -84,7 +88,8 @@ class RunHistory(msgspec.Struct):
         return next((g.best for g in self.generations if g.experiments == 1), None)
 
     @property
-    def measured(self) -> Any:
+    def measured(self) -> Estimate | None:
+        """Value of the champion on data that nobody had queried; None before the first promotion."""
         return next((a.measured for a in reversed(self.answers) if a.promoted), None)
 
     @property
@@ -96,10 +101,12 @@ class RunHistory(msgspec.Struct):
 
     @property
     def seconds(self) -> float:
+        """Of climbing, over all sessions, up to the last barrier."""
         return self.generations[-1].elapsed if self.generations else 0.0
 
     @property
     def cpu_seconds(self) -> float:
+        """Of candidates and scorers, on dev draws and, once it is opened, for the sealed test."""
         return sum(b.cpu_s for b in self.blocks) + (self.test.cpu_s if self.test else 0.0)
 
     def candidates(self) -> dict[int, Candidate]:

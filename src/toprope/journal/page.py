@@ -10,9 +10,9 @@ import json
 import re
 from typing import Any
 
-import toprope
 from toprope.journal.export import export, summary
 from toprope.journal.history import RunHistory
+from toprope.version import __version__
 
 _BLOCK = re.compile(r'<script type="application/json" id="toprope">(.*?)</script>', re.DOTALL)
 CLAIMS = ("task", "champion", "test", "ledger")  # pages of every version have them
@@ -23,7 +23,7 @@ def data(s: RunHistory) -> dict[str, Any]:
     decided = export(s)
     found = {name: value for name, value in summary(s).items() if name != "run"}
     found |= {name: decided[name] for name in ("generations", "attempts", "answers", "commitment")}
-    return {"toprope": toprope.__version__, **found}
+    return {"toprope": __version__, **found}
 
 
 def block(s: RunHistory) -> str:
@@ -54,7 +54,7 @@ def differing(claim: dict[str, Any], s: RunHistory) -> list[str]:
     """Names of the figures that differ from the ledger's. A page of another version may have other fields; then only
     the fields that both versions know are compared."""
     ours = json.loads(json.dumps(data(s), allow_nan=False, default=str))
-    same = claim.get("toprope") == toprope.__version__
+    same = claim.get("toprope") == __version__
     names = ours.keys() | claim.keys() if same else ours.keys() & claim.keys() - {"toprope"}
     return sorted(n for n in names if n not in ours or n not in claim or not _equal(ours[n], claim[n], same))
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import difflib
 import functools
+import numbers
 import shlex
 import types
 from collections.abc import Mapping
@@ -44,15 +45,24 @@ class Option(NamedTuple):
         return "--" + self.name.replace("_", "-")
 
     def read(self, value: Any) -> Any:
-        """The value for the record. Raises UsageError for a number out of range and for words that are not UTF-8."""
-        if self.name == "prices" and isinstance(value, str):
+        """The value for the record. Raises UsageError for a number out of range or words that are not text."""
+        if self.name == "prices":
             return _prices(value)
-        for one in value if self.many else [value]:
-            if self.kind is str and isinstance(one, str) and not is_text(one):
-                raise UsageError(f"{self.flag} {one!r} is not text; expected UTF-8")
-            if self.kind is not str and not self.over < one <= self.most:
-                raise UsageError(f"{self.flag} {one}; expected {self._range()}")
-        return list(value) if self.many else value
+        if not self.many:
+            return self._one(value)
+        if not isinstance(value, list | tuple):
+            raise UsageError(f"{self.flag} {value!r}; expected a list")
+        return [self._one(one) for one in value]
+
+    def _one(self, value: Any) -> Any:
+        if self.kind is str:
+            if not (isinstance(value, str) and is_text(value)):
+                raise UsageError(f"{self.flag} {value!r} is not text; expected UTF-8")
+            return value
+        counts = isinstance(value, numbers.Integral if self.kind is int else numbers.Real)
+        if not counts or isinstance(value, bool) or not self.over < value <= self.most:
+            raise UsageError(f"{self.flag} {value}; expected {self._range()}")
+        return self.kind(value)
 
     def _range(self) -> str:
         if self.kind is int:
@@ -87,10 +97,11 @@ def _tied(flag: str, value: str) -> list[str]:
     return [f"{flag}={value}"] if value.startswith("-") or not value else [flag, value]
 
 
-def _prices(said: str) -> list[float]:
+def _prices(said: Any) -> list[float]:
+    """said: a list, or its numbers with commas between them."""
     try:
-        found = [float(part) for part in said.split(",")]
-    except ValueError:
+        found = [float(part) for part in (said.split(",") if isinstance(said, str) else said)]
+    except (TypeError, ValueError):
         found = []
     if len(found) not in (2, 4) or not all(0 <= price <= 1e6 for price in found):
         raise UsageError(f"--prices {said}; expected IN,OUT or IN,OUT,WRITE,READ in dollars per million tokens: 3,15")

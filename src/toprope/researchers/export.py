@@ -145,10 +145,10 @@ def practised(task: Task, workspace: Workspace, folder: str, seed: int) -> str:
     candidate."""
     with workspace.lock:  # the agent's commands cannot change it while it is read
         told = submit(task.spec.id, workspace.path(folder), None, seed, best_tier, lambda *_: None)
-    name, dev = told["candidate"][:12], told["dev"]
+    name, dev = told.candidate[:12], told.dev
     if dev is None:
-        return f"candidate {name} ended as {told['outcome']}: {told['message'] or 'no message'}"
-    return f"candidate {name}: dev {told_value(dev['value'], dev['se'])} over {dev['draws']} draws"
+        return f"candidate {name} ended as {told.outcome}: {told.message or 'no message'}"
+    return f"candidate {name}: dev {told_value(dev.value, dev.se)} over {dev.draws} draws"
 
 
 def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
@@ -186,10 +186,10 @@ def judged(task: Task, workspace: Workspace, draws: int, seed: int) -> dict[str,
             return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(workspace, e)}
         practice = submit(task.spec.id, workspace.path(FOLDER), None, seed, best_tier, lambda *_: None)
     found = examined(task, candidate, draws)
-    seen = merged(msgspec.convert(i, Incident) for i in (*practice["incidents"], *found["incidents"]))
+    seen = merged([*practice.incidents, *(msgspec.convert(i, Incident) for i in found["incidents"])])
     return {
         **found,
-        "practice": practice["dev"],
+        "practice": msgspec.to_builtins(practice.dev),
         "incidents": [msgspec.structs.asdict(i) for i in seen],
         "verdict": verdict(((i.kind, i.severity) for i in seen), task.spec.answer_kinds),
     }

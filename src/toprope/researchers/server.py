@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import toprope
 from toprope.errors import TopropeError, UsageError
 from toprope.protocols import Task
 from toprope.researchers import briefing, schema
@@ -28,6 +27,7 @@ from toprope.researchers.workspace import Workspace
 from toprope.run.accounts import Quota
 from toprope.run.practice import STARTER
 from toprope.run.submissions import Submissions
+from toprope.version import __version__
 
 TOKEN_LEAST = 16  # characters
 NAME_MOST = 32  # characters: the name is used for a folder and in the ledger
@@ -209,7 +209,7 @@ def _server(agents: Agents, task: Task, quota: Quota, whose: Callable[[], str]) 
             return _said(why, True)
         return _said(*await _patiently(agents, context, whose(), limits, name, given, words))
 
-    return Server("toprope", version=toprope.__version__, instructions=words, on_list_tools=listed, on_call_tool=called)
+    return Server("toprope", version=__version__, instructions=words, on_list_tools=listed, on_call_tool=called)
 
 
 def _described(name: str, takes: Mapping[str, Any]) -> Any:

@@ -17,7 +17,6 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
-from toprope import paths
 from toprope.errors import UsageError
 from toprope.journal.records import Queried
 from toprope.protocols import Task, imitation
@@ -183,7 +182,7 @@ class Toolbox:
         with self._asking:  # one at a time, so that its cost is known before the next
             had = [q for q in self.submissions.accounts.queried if q.author == self.name]
             public_brief.allowed(self.name, len(had), Cost(sum(q.bytes for q in had), sum(q.seconds for q in had)))
-            ((answer, cost),) = public_brief.counted(self.submissions.spec.id, [question], paths.vault())
+            ((answer, cost),) = public_brief.counted(self.submissions.spec.id, [question], self.submissions.vault)
             if "error" not in answer:
                 self.submissions.accounts.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
         return json.dumps(answer)

@@ -28,8 +28,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import toprope
-from toprope import plugins
+from toprope import plugins, version
 from toprope.errors import NoProtection, UsageError
 from toprope.researchers import frozen
 from toprope.sandbox import namespaces, walls
@@ -379,7 +378,7 @@ def _hidden() -> list[str]:
     """Options that hide toprope and packages of tasks if they are installed in a folder that is shown."""
     shown, said = [Path("/usr").resolve(), Path(sys.base_prefix).resolve()], list[str]()
     tasks = {root.resolve() for plugin in plugins.registered(plugins.TASKS).values() for root in plugin.roots}
-    for package in sorted({Path(toprope.__file__).resolve().parent, *tasks}):
+    for package in sorted({Path(version.__file__).resolve().parent, *tasks}):
         if not any(package.is_relative_to(s) for s in shown):
             continue
         if package.is_dir():

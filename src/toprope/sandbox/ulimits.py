@@ -23,6 +23,11 @@ FILE_MB = 256
 STACK, STACK_LEAST = 8 * MIB, MIB  # threads of a candidate inherit it, so it is set to the same value everywhere
 
 
+def cores() -> int:
+    """How many this process may use, >= 1."""
+    return len(os.sched_getaffinity(0))
+
+
 class Need(NamedTuple):
     """One limit. option: of ulimit. unit: bytes (or items) in which ulimit counts. least: lowest acceptable soft
     limit."""

@@ -6,6 +6,7 @@ Neither a task's code nor numpy is imported before a task is loaded: listing rea
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.util
 import os
 import sys
@@ -41,13 +42,14 @@ class Listing(msgspec.Struct, frozen=True):
     climbable_without_model: bool
 
 
-def find(name: str) -> str:
+def find(name: str, vault: Path | None = None) -> str:
     """The id that a user's TASK means: an id, or the folder of the user's own task, which is then known by its id, also
-    in the processes that we start. Raises UsageError, which lists what exists, for anything else."""
+    in the processes that we start. vault: where folders of runs are stored; None: this user's. Raises UsageError, which
+    lists what exists, for anything else."""
     folder = Path(name)
     if (folder / "task.toml").is_file():
         return _learn(folder)
-    if not is_known(name) and (place := places.of_task(name.removesuffix(NULL))) and _holds(place, name):
+    if not is_known(name) and (place := _remembered(name, vault)) is not None:
         _learn(place)  # a user's own task that was climbed before, by its id
     known(name)
     return name
@@ -64,6 +66,11 @@ def _learn(folder: Path) -> str:
     return task_id
 
 
+def _remembered(name: str, vault: Path | None) -> Path | None:
+    place = places.of_task(vault or paths.vault(), name.removesuffix(NULL))
+    return place if place is not None and _holds(place, name) else None
+
+
 def _holds(folder: Path, name: str) -> bool:
     """Whether the folder still holds the task of this name."""
     try:
@@ -72,14 +79,14 @@ def _holds(folder: Path, name: str) -> bool:
         return False
 
 
-def for_run(run: str, task_id: str, folder: Path | None) -> str:
-    """Makes a run's task known. folder: given by the user; None: where it was when the user began the run. Raises
-    UsageError if it is not there."""
+def for_run(run: str, task_id: str, folder: Path | None, vault: Path | None = None) -> str:
+    """Makes a run's task known. folder: given by the user; None: where it was when the user began the run, as stored
+    beside the vault (None: this user's). Raises UsageError if it is not there."""
     if folder is not None:
         if not _holds(folder, task_id):
             raise UsageError(f"--task {folder} does not hold {task_id}, the task of the run; name its folder")
         return _learn(folder)
-    place = places.of_run(run, task_id.removesuffix(NULL))
+    place = places.of_run(vault or paths.vault(), run, task_id.removesuffix(NULL))
     if not is_known(task_id) and place is not None and _holds(place, task_id):
         return _learn(place)
     if not is_known(task_id):
@@ -209,13 +216,17 @@ def _complete(task: Any, name: str, source: str) -> None:
 
 
 def _own(name: str, folder: Path) -> Callable[[str], Any]:
-    """`make` of the folder's task.py, which is imported here. The code is the user's own and runs in the referee."""
+    """`make` of the folder's task.py, which is imported here. The code is the user's own and runs in the referee. A
+    file that has changed since it was loaded, or lies in another folder, is another module."""
     path = folder / "task.py"
-    module_name = "toprope_own_" + "".join(c if c.isalnum() else "_" for c in name)
+    if not path.is_file():
+        raise UsageError(f"task folder {folder} holds no task.py; `toprope new DIR` writes one that works")
+    version = hashlib.sha256(os.fsencode(path.resolve()) + b"\0" + path.read_bytes()).hexdigest()[:16]
+    module_name = f"toprope_own_{''.join(c if c.isalnum() else '_' for c in name)}_{version}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise UsageError(f"task folder {folder} holds no task.py; `toprope new DIR` writes one that works")
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module  # before it runs, because classes are looked up by module name
         try:

@@ -26,7 +26,6 @@ class State:
         self.asked = self.promotions = 0
         self.waiting = False
         self.waits: tuple[float, float] | None = None  # since when the climb waits for the gate, and for about how long
-        self.waited = 0.0
         self.measured: Any = None
         self.cpu = 0.0
         self.scored = 0  # first rungs of experiments, including those in flight
@@ -42,10 +41,7 @@ class State:
 
     def wait(self, seconds: float | None) -> None:
         """The climb waits for the gate's answer, which leaves in about this many seconds; None: the wait is over."""
-        now = time.monotonic()
-        if self.waits is not None:
-            self.waited += now - self.waits[0]
-        self.waits = None if seconds is None else (now, seconds)
+        self.waits = None if seconds is None else (time.monotonic(), seconds)
 
     def hear(self, record: msgspec.Struct) -> None:
         """Handles the records that change the display."""

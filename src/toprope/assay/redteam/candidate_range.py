@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import toprope
+from toprope import version
 from toprope.assay.redteam.corpus import Cheat
 from toprope.assay.redteam.scorer import PLANTED
 from toprope.executors.local import LocalExecutor
@@ -115,7 +115,7 @@ class CandidateRange:
             "gold": str(self.gold),
             "folder": str(self.folder),
             "scratch": str(self.folder / "scratch"),
-            "package": str(Path(toprope.__file__)),
+            "package": str(Path(version.__file__).with_name("__init__.py")),
             "scorer": self.pool.pids[0],
             "fd": FD,
             "variable": PLANTED,

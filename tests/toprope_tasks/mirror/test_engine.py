@@ -12,7 +12,7 @@ from toprope.executors.messages import Done, Work
 from toprope.referee.draws import DrawStore, practice
 from toprope.referee.honeypots import Honeypots, complete_secret
 from toprope.referee.scorer import Scorer
-from toprope.sandbox.box import Job, ProgramCase, Sandbox
+from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory
 from toprope.space import Space, several
 from toprope.types import Array, Block, Call, Candidate, Outcome, Round, Tree
@@ -148,7 +148,7 @@ def test_two_thousand_cases_in_one_call() -> None:
     job = Job(dict(t.starter().files), Space([]), np.zeros((1, 0), np.uint8), ["main"])
     with Sandbox(t.spec.limits) as box, PublicMemory.of({"cases": packing.pack(cases)}) as public:
         began = time.process_time(), time.monotonic()
-        result = box.run(job, [ProgramCase(public, 0, ask)], lambda i, outputs, alive: got.append(outputs["answers"]))
+        result = box.run(job, [Case(public, 0, ask)], lambda i, outputs, alive: got.append(outputs["answers"]))
         wall = time.monotonic() - began[1]
     print(f"\n2,000 cases: {wall:.3f} s, {result.cpu_s:.3f} CPU s")
     assert got[0].shape == (1, 2000, 1024)

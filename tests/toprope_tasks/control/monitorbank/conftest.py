@@ -1,12 +1,11 @@
 """The local server of the researchers' tests, answering as the tasks' own scripts would."""
 
-import sys
 import threading
-from pathlib import Path
 
 import pytest
+from scripted import Server, text
 
-sys.path.insert(0, str(Path(__file__).parent.parent / "researchers"))
+from toprope.tasks import registry
 
 
 class Oracle:
@@ -15,10 +14,6 @@ class Oracle:
     answered otherwise, as models do."""
 
     def __init__(self):
-        from scripted import Server, text
-
-        from toprope.tasks import registry
-
         self.down, self.slow_s, self.asked, self.at_once, self._now = 0, 0.0, [], 0, 0
         self.picky, self.moody, self.key = "", False, "sk-scripted-key"
         lock = threading.Lock()
