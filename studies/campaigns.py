@@ -1,4 +1,4 @@
-"""Null campaigns through the live hub: how often is one promoted that is no better (docs/statistics.md)?
+"""Null campaigns through the live hub: how often is a candidate promoted without being better (docs/statistics.md)?
 
 Every campaign is a run of its own with its own secret: exec'ed hub, scorers, sandboxes, vault, and a climber that sends
 one equally skilled candidate of `testing/coin-v1` after another until a PROMOTE or until it gives up. The promise is

@@ -1,10 +1,10 @@
-"""What a room can still hear of hidden work through the machine both share, in bits (docs/threat-model.md).
+"""What a workspace can still learn of hidden work through the machine that both share (docs/threat-model.md).
 
-A candidate on a hidden draw sends one bit, by thrashing memory for most of a second or by sleeping as
-long. The room listens in three ways: its own speed while the bit is sent, the time of its first walks through buffers
-of several sizes afterwards, and the free space of its disk. It knows when to listen. The figure is the mutual
-information between the bit and the best threshold on half of the trials, taken on the other half, less what shuffled
-bits give: about 0 where nothing is heard, 1 where every bit is.
+A candidate on a hidden draw sends one bit, by thrashing memory for most of a second or by sleeping as long. The
+workspace measures three things: its own speed while the bit is sent, the time of its first walks through buffers of
+several sizes afterwards, and the free space of its disk. It knows when the bit is sent. The figure is the mutual
+information between the bit and the best threshold on half of the trials, measured on the other half, less that of
+shuffled bits: about 0 if the workspace learns nothing, 1 if it learns every bit.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def ask(entries: frozenset[str]) -> Dialogue:
 
 
 def trial(workspace: Workspace, box: Sandbox, bit: int, frozen: bool) -> list[float]:
-    """What the room measured: steps while the bit was sent, three walks after it, free blocks."""
+    """What the workspace measured: steps while the bit was sent, three walks after it, free blocks."""
     (workspace.folder / "stop").unlink(missing_ok=True)
     heard: list[bytes] = []
     listener = threading.Thread(

@@ -89,7 +89,7 @@ class Channel(Generic[T]):
         try:
             self.sock.sendall(_LENGTH.pack(len(data)) + data)
         except OSError as e:
-            raise WorkerDied(f"{self.peer} ended before it could be told {type(message).__name__}") from e
+            raise WorkerDied(f"{self.peer} ended before it received {type(message).__name__}") from e
 
     def recv(self) -> T:
         """The next message. Raises WorkerDied if the other end is gone or sent a malformed message: after that, nothing

@@ -98,7 +98,7 @@ def test_verify_says_that_the_task_is_another_one(mine, run, cli):
     done = cli.run("verify", run, "--workers", 1)
     assert done.returncode == 1
     assert "DIFFERS  task" in done.stdout
-    assert done.stdout.rstrip().endswith("another one here")
+    assert done.stdout.rstrip().endswith("differs from the one that it was made on")
 
 
 def test_a_run_finds_its_task(mine, run, cli, tmp_path):

@@ -1,4 +1,4 @@
-"""Whatever proposes candidates: a climber speaks ask and tell, in columns, and never sees a hidden draw."""
+"""Climbers propose candidates. They speak ask and tell, in columns, and never see a hidden draw."""
 
 from toprope.climbers.registry import imported as imported
 from toprope.climbers.registry import make as make

@@ -1,9 +1,10 @@
-"""Regularised evolution: tournaments among recent experiments, the oldest die whatever their score.
+"""Regularised evolution: tournaments among recent experiments; the oldest are removed whatever their score.
 
-Dying of age is what makes it robust to noise: a lucky score is not kept for ever, only what its children confirm.
+Removal by age makes it robust to noise: a lucky score is kept only if its children confirm it.
 Source: Real, Aggarwal, Huang & Le, "Regularized Evolution for Image Classifier Architecture Search", AAAI 2019, alg. 1.
-Beyond it: crossover of whole slots (`Space.slots`), so that a working block travels as one; batches, so the tournament
-is a share of the population; and no proposal twice while that can be avoided, because dev scores are exact.
+It adds three things: crossover of whole slots (`Space.slots`), so that a working group of parameters stays together;
+batches, so the tournament size is a share of the population; and avoidance of repeated proposals, because dev scores
+are exact.
 
 Each proposal uses one row of uniforms and the population frozen at the last tell, so row i of generation g is a
 function of (seed, g, i, results so far): asking for 10 or twice for 5, on one worker or eight, gives the same.
@@ -20,16 +21,17 @@ from toprope.protocols import Results
 from toprope.space import Space
 from toprope.types import Codes, Floats, Outcome
 
-JUMPS = 8  # tries to move a duplicate away before it is let through
-REMEMBERED = 20_000  # proposals at least that are not repeated
+JUMPS = 8  # tries to change a duplicate before it is proposed anyway
+REMEMBERED = 20_000  # at least this many recent proposals are not repeated
 
 
 class Evolution:
     """population: recent ok experiments that can be parents (at least two generations of them).
 
-    tournament: share of the population that meets in one; 1 / population gives no selection. crossover: probability of
-    a second parent. extra: expected further mutations beyond the one every child gets. starts: (m, p) rows proposed
-    right after the default, what is known already; they meet in tournaments like any other.
+    tournament: share of the population in one tournament; 1 / population gives no selection. crossover: probability of
+    a second parent. extra: expected number of mutations beyond the one that every child gets. starts: (m, p) known
+    rows, proposed right after the default; they take part in tournaments like any other. Raises UsageError for values
+    out of range.
     """
 
     def __init__(
@@ -81,7 +83,7 @@ class Evolution:
         good = np.array([o == Outcome.OK for o in results.outcomes], dtype=bool) & np.isfinite(results.values)
         keep = max(self.population, 2 * len(results.rows))
         self._rows = np.concatenate([self._rows, results.rows[good]])[-keep:]
-        # rounded so that the last bits of a sum, which differ between machines, decide nothing
+        # rounded so that the last bits of a sum, which differ between machines, have no effect
         self._values = np.concatenate([self._values, np.round(results.values[good], 6)])[-keep:]
         self._ranked = np.argsort(-self._values, kind="stable")  # equal scores: the earlier one first
         self._forget()
@@ -89,13 +91,13 @@ class Evolution:
         self._rng = np.random.default_rng([self.seed, self._generation])
 
     def _initial(self, head: Floats, kind: Floats) -> Codes:
-        """Default rows with a random share of their dimensions resampled: from near the starter to anywhere."""
+        """Default rows with a random share of their dimensions resampled, from few to all."""
         rows = uniform_rows(kind, self._levels)
         mixed = (kind * self._levels) % 1.0 < head[:, :1]  # the fractional part is independent of the level
         return np.where(mixed, rows, self.space.default())
 
     def _bred(self, head: Floats, swap: Floats) -> Codes:
-        """One tournament winner each, or two whose slots are mixed."""
+        """Each child is a copy of one tournament winner, or a mix of two by slots."""
         mothers = self._rows[self._winners(head[:, 0])]
         fathers = self._rows[self._winners(head[:, 1])]
         take = (swap < 0.5)[:, self._groups] & (head[:, 2:3] < self.crossover)
@@ -120,7 +122,7 @@ class Evolution:
         return np.where(self._ordered & (kind < 0.75), near, other).astype(np.uint8)
 
     def _distinct(self, rows: Codes, jumps: Floats) -> Codes:
-        """Moves rows already proposed, here or recently, by resampling one more dimension, up to JUMPS times each."""
+        """Changes rows that were already proposed by resampling one more dimension, up to JUMPS times each."""
         seen = np.unique(np.concatenate(self._seen)) if self._seen else np.empty(0, dtype=np.uint64)
         tries = np.zeros(len(rows), dtype=np.int64)
         keys = self._keys(rows)
@@ -136,7 +138,7 @@ class Evolution:
         return rows
 
     def _keys(self, rows: Codes) -> NDArray[np.uint64]:
-        """64-bit hashes of rows; a collision would only move a proposal that need not have been moved."""
+        """64-bit hashes of rows; a collision only changes a proposal without need."""
         mixed = (rows.astype(np.uint64) + np.uint64(1)) * self._salt
         mixed ^= mixed >> np.uint64(29)
         return np.asarray((mixed * self._salt[::-1]).sum(axis=1, dtype=np.uint64))
@@ -147,7 +149,7 @@ class Evolution:
 
 
 def _groups(space: Space) -> NDArray[np.int64]:
-    """(p,) which crossover group each dimension belongs to; a dimension in no slot is a group of its own."""
+    """(p,) number of the crossover group of each dimension; a dimension outside all slots is a group of its own."""
     group = np.full(len(space.dims), -1, dtype=np.int64)
     for number, slot in enumerate(space.slots):
         if (group[slot] >= 0).any():

@@ -1,4 +1,4 @@
-"""Independent uniform proposals: the baseline every other climber has to beat. Learns nothing from results."""
+"""Independent uniform proposals, the baseline for other climbers. It learns nothing from results."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from toprope.types import Codes
 class Random:
     """Row i of generation g is a function of (seed, g, i); a generation ends with a tell. The first row is the default.
 
-    Duplicates are not avoided: in a space worth searching they are rare, and looking for them costs more than they do.
+    Duplicates are not avoided: in a large space they are rare, and checking for them costs more than they do.
     """
 
     def __init__(self, space: Space, seed: int) -> None:
@@ -37,5 +37,5 @@ class Random:
 
 
 def uniform_rows(uniforms: NDArray[np.floating], levels: NDArray[np.floating]) -> Codes:
-    """Uniforms in [0, 1), (n, p), to levels. Exact enough: float32 has 2^24 steps for at most 256 levels."""
+    """Converts (n, p) uniforms in [0, 1) to levels. float32 is exact enough: 2^24 steps for at most 256 levels."""
     return np.asarray((uniforms * levels).astype(np.uint8))

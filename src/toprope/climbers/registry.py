@@ -1,4 +1,4 @@
-"""Climbers by name, from the entry points of installed packages, ours among them. Imported only when asked for."""
+"""Climbers by name, from the entry points of installed packages, including ours. Imported only when used."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ OURS = "toprope.climbers."
 
 
 def names() -> list[str]:
-    """Names `make` knows."""
+    """Names that `make` accepts."""
     return sorted(plugins.registered(plugins.CLIMBERS))
 
 
 def make(name: str, space: Space, seed: int, starts: Codes | None = None, **options: Any) -> Climber:
-    """A climber for this space, by name. starts: rows worth proposing first, for climbers that take a hint. options:
+    """A climber for this space, by name. starts: (m, p) rows to propose first, for climbers that accept them. options:
     keyword arguments of its class.
 
     Raises UsageError for an unknown name, option or option value, and for a class that cannot be loaded or made.
@@ -36,7 +36,8 @@ def make(name: str, space: Space, seed: int, starts: Codes | None = None, **opti
 
 
 def imported(target: str, space: Space, seed: int, starts: Codes | None = None) -> Climber:
-    """A climber of the user's own, MODULE:CLASS. Call it only with what a user has named on a command line."""
+    """A climber of the user's own, MODULE:CLASS. Call it only with a name from the user's command line. Raises
+    UsageError."""
     what = f"climber {target!r}"
     cls = plugins.imported(target, what, "install its module, or put its folder on PYTHONPATH")
     return Checked(_made(cls, what, space, seed, starts, {}), what, space)
@@ -64,13 +65,13 @@ def _made(
 
 
 class Checked:
-    """A climber of somebody else's: what it proposes is checked, and what it raises is one line."""
+    """A climber from another package: its proposals are checked, and its exceptions become one line."""
 
     def __init__(self, climber: Climber, what: str, space: Space) -> None:
         self._climber, self._what, self._space = climber, what, space
 
     def ask(self, n: int) -> Codes:
-        """Raises UsageError for rows that are no points of the space, and for more rows than were asked for."""
+        """Raises UsageError for rows that are not points of the space, and for more rows than were asked for."""
         rows = self._guarded(f"ask({n})", lambda: self._climber.ask(n))
         p = len(self._space.dims)
         if not (isinstance(rows, np.ndarray) and rows.dtype == np.uint8 and rows.ndim == 2 and rows.shape[1] == p):
@@ -90,7 +91,7 @@ class Checked:
         try:
             return do()
         except Exception as e:
-            raise UsageError(f"{self._what}: {call} raised {_said(e)}; mend it, then `toprope resume` goes on") from e
+            raise UsageError(f"{self._what}: {call} raised {_said(e)}; repair it, then `toprope resume` the run") from e
 
 
 def _said(error: Exception) -> str:

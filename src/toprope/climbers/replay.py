@@ -1,4 +1,4 @@
-"""Proposes rows somebody else chose: a list, or a file exported from a ledger. For reproductions and transfer."""
+"""Proposes given rows: a list, or a file exported from a ledger. For reproductions and transfer."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from toprope.types import Codes, Json
 
 
 class ReplayClimber:
-    """Finite: fewer rows than asked for means the list has ended, and an empty answer that nothing is left."""
+    """A finite climber: at the end of its list it returns fewer rows than asked for, then empty arrays."""
 
     def __init__(
         self,
@@ -24,7 +24,8 @@ class ReplayClimber:
         rows: Codes | Sequence[Mapping[str, Json]] | None = None,
         path: str | Path | None = None,
     ) -> None:
-        """rows: (m, p) codes, or m parameter dicts; or path: see `read_params`. seed: ignored, nothing is random."""
+        """rows: (m, p) codes, or m parameter dicts. path: a file, see `read_params`. Give one of them. seed: ignored.
+        Raises UsageError for rows outside the space, or a malformed file."""
         if (rows is None) == (path is None):
             raise UsageError("replay needs either rows= or path=, a file with one JSON object of parameters per line")
         given = read_params(Path(path)) if path is not None else rows
@@ -37,15 +38,16 @@ class ReplayClimber:
         return rows
 
     def tell(self, results: Results) -> None:
-        """Nothing to learn."""
+        """Does nothing."""
 
 
 def read_params(path: Path) -> list[dict[str, Json]]:
-    """Parameters, one JSON object per line; an exported ledger row may carry them under the key `params`."""
+    """Parameters from a file with one JSON object per line, which may hold them under the key `params`. Raises
+    UsageError for a malformed file."""
     out: list[dict[str, Json]] = []
     try:
         if path.exists() and not path.is_file():  # a pipe or a device may have no end
-            raise UsageError(f"cannot read {path}: it is no plain file")
+            raise UsageError(f"cannot read {path}: it is not a plain file")
         lines = path.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError(f"cannot read {path}: {error}") from None

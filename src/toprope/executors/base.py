@@ -1,7 +1,7 @@
-"""What carries blocks of work to dev scorers and brings back columns: processes of this machine, or somebody's cluster.
+"""Executors carry blocks of work to dev scorers and return columns: on this machine, or on a cluster.
 
 An executor is chosen by name (`--executor`) and made for one session of a run. Hidden work never goes through it: the
-hub scores that beside itself (`executors/local.py`), whatever executor the run has.
+hub always uses scorers on its own machine (`executors/local.py`).
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from toprope.types import Tree
 
 
 class Executor(Protocol):
-    """Carries work to scorers. Where and in which order it is done changes no result.
+    """Carries work to scorers. Results do not depend on the place or the order of work.
 
-    protection: what the sandboxes of its scorers proved (`Ready.protection`); the weakest, where they differ. mark:
-    digests of a few of their draws (`tasks/mark.py`), equal for all. slots: blocks that are at work at one time, >= 1.
+    protection: of the sandboxes of its scorers (`Ready.protection`); the weakest one if they differ. mark: digests of a
+    few of their draws (`tasks/mark.py`), the same for all. slots: number of blocks that run at the same time, >= 1.
     """
 
     @property
@@ -33,28 +33,30 @@ class Executor(Protocol):
     def slots(self) -> int: ...
 
     def load(self, tree: Tree, space: Space) -> tuple[str, str]:
-        """Makes files and a space known; returns the digests by which blocks name them."""
+        """Makes files and a space known to scorers; returns (digest of the tree, digest of the space), by which blocks
+        name them."""
 
     def run(self, works: Iterable[Work]) -> Iterator[Done]:
-        """Each work's answer once, in any order. Lost work is done again; a scorer that answers what it was not asked
-        is ended. A caller may stop early: what is then still at work never appears in a later `run`.
+        """Yields each work's answer once, in any order. Lost work is done again; a scorer that sends an answer it was
+        not asked for is ended. A caller may stop early: answers to its remaining work never appear in a later `run`.
 
-        Raises WorkerDied for work that cannot be done, and NoAnswer where a model gives none.
+        Raises WorkerDied for work that cannot be done, and NoAnswer if a model does not answer.
         """
 
     def close(self) -> None:
-        """Ends every scorer. May be called twice."""
+        """Ends every scorer. It may be called twice."""
 
 
 MakeExecutor = Callable[[ScorerConfig, int, Callable[[str, float], None], Broker | None], Executor]
-"""(configuration of every scorer, how many, progress, model that candidates may ask) -> an executor that is ready.
+"""(configuration of every scorer, number of scorers, progress, broker of the model that candidates may ask, or None)
+-> an executor that is ready for work.
 
-Raises NoProtection where a scorer's sandbox does not prove itself, UsageError where scorers disagree on the task.
+Raises NoProtection if a scorer's sandbox fails its self-test, UsageError if scorers disagree on the task.
 """
 
 
 def run(executor: Executor, works: Iterable[Work]) -> Iterator[Done]:
-    """`executor.run`, held to its promise: each work answered once, nothing else. Raises WorkerDied otherwise."""
+    """`executor.run` with a check: each work is answered once, and nothing else. Raises WorkerDied otherwise."""
     waiting = {work.id: work for work in works}
     for done in executor.run(list(waiting.values())):
         work = waiting.pop(done.id, None)

@@ -22,7 +22,7 @@ from toprope.space import Space
 from toprope.tasks import mark, registry
 from toprope.types import Tree
 
-MAX_TRIES = 3  # of one block: a block that kills its scorer this often is the scorer's fault or the machine's
+MAX_TRIES = 3  # per block: after that, the fault lies with the scorer or the machine
 
 
 def _ready(selector: selectors.BaseSelector, until: float) -> list[tuple[selectors.SelectorKey, int]]:
@@ -36,7 +36,7 @@ class _Worker:
     def __init__(self, config: ScorerConfig, module: str, environment: dict[str, str] | None) -> None:
         self.process, channel = wire.spawn(module, FromScorer, "a scorer", environment)
         self.channel: wire.Channel[FromScorer] = channel  # type: ignore[assignment]
-        with contextlib.suppress(WorkerDied):  # one that ended at once is noticed when it is listened to
+        with contextlib.suppress(WorkerDied):  # if it died at once, the next `recv` notices
             self.channel.send(config)
         self.known: set[str] = set()
         self.work: Work | None = None
@@ -51,10 +51,10 @@ class _Worker:
                 case Failed() as failed:
                     raise failed.error()
                 case other:
-                    raise WorkerDied(f"a scorer said {type(other).__name__} before it was ready")
+                    raise WorkerDied(f"a scorer sent {type(other).__name__} before it was ready")
 
     def close(self, patience_s: float = 0.0) -> None:
-        """Ends the scorer; with patience it may end itself first, so that its CPU time is accounted for."""
+        """Ends the scorer. patience_s: time to end by itself first, so that its CPU time is counted."""
         self.channel.close()
         try:
             self.process.wait(patience_s)
@@ -64,7 +64,7 @@ class _Worker:
 
 
 class LocalExecutor:
-    """n scorers with one configuration; `run` hands out work and yields results as they come, in any order."""
+    """n scorers with one configuration; `run` distributes work and yields results as they come, in any order."""
 
     def __init__(
         self,
@@ -76,8 +76,8 @@ class LocalExecutor:
         module: str = "toprope.referee.scorer",
         environment: dict[str, str] | None = None,
     ) -> None:
-        """module: what each scorer runs; the red team plants loot in its own. environment: on top of ours. broker: of
-        the model that candidates may ask, closed with the pool; None: the task's own script stands in for one."""
+        """module: what each scorer runs; the red team has one of its own. environment: added to ours. broker: of the
+        model that candidates may ask, closed with the pool; None: the task's own script replaces a model."""
         self.config, self.broker = config, broker
         self._start = partial(_Worker, config, module, environment)
         self._trees: dict[str, Tree] = {}
@@ -85,10 +85,10 @@ class LocalExecutor:
         self._workers: list[_Worker] = []
         self.restarts, self.mark = 0, dict[str, str]()
         try:
-            self._workers.append(self._start())  # alone at first: what it prepares on disk, the others find there
+            self._workers.append(self._start())  # one first: it prepares files on disk for the others
             ready = self._ready(self._workers[0], progress)
             self.protection = ready.protection
-            again = config.marked and set(config.secrets) == {"dev"}  # of hidden draws once is enough: they are more
+            again = config.marked and set(config.secrets) == {"dev"}  # hidden draws are many, so one scorer is enough
             self.config = msgspec.structs.replace(config, marked=again)
             self._start = partial(_Worker, self.config, module, environment)
             for _ in range(n - 1):
@@ -108,17 +108,17 @@ class LocalExecutor:
         return len(self._workers)
 
     def load(self, tree: Tree, space: Space) -> tuple[str, str]:
-        """Makes files and a space known to every scorer; returns the digests that blocks name them by."""
+        """Makes files and a space known to every scorer; returns the digests by which blocks name them."""
         t, s = tree.digest, space.digest
         self._trees.setdefault(t, tree)
         self._spaces.setdefault(s, space)
         return t, s
 
     def run(self, works: Iterable[Work], until: float = math.inf) -> Iterator[Done]:
-        """Each work's answer once, in any order. Raises WorkerDied if one block ended MAX_TRIES scorers, and TooLate
-        where the monotonic clock passes `until`.
+        """Yields each work's answer once, in any order. Raises WorkerDied if one block ended MAX_TRIES scorers, and
+        TooLate when the monotonic clock passes `until`.
 
-        A caller may stop early: scorers then still at work are replaced before the next run.
+        A caller may stop early: scorers that are still busy are then replaced before the next run.
         """
         queue = deque(works)
         tries: dict[int, int] = {}
@@ -160,7 +160,7 @@ class LocalExecutor:
                     idle.append(worker)
 
     def refresh(self) -> None:
-        """Replaces scorers that are still at work nobody waits for, while there is time."""
+        """Restarts scorers whose work was abandoned, while the hub is idle."""
         for worker in [w for w in self._workers if w.work is not None]:
             self._replace(worker)
 
@@ -175,27 +175,27 @@ class LocalExecutor:
         worker.channel.send(work)
 
     def _ask(self, question: Question, worker: _Worker, ready: selectors.BaseSelector) -> None:
-        """To the model; `_hand_on` gives the reply to the scorer, which waits for nothing else."""
+        """Passes a question to the broker; `_hand_on` sends the reply to the scorer, which waits for it."""
         if self.broker is None:
             self.broker = broker_for(registry.load(self.config.task))
-            assert self.broker is not None, "a scorer passes on nothing where its task allows no model"
+            assert self.broker is not None, "a scorer asks only if its task allows a model"
             ready.register(self.broker, selectors.EVENT_READ)
         self.broker.ask(question, worker)
 
     def _hand_on(self) -> None:
-        """Raises NoAnswer where a scorer that is still at work waits in vain."""
+        """Sends replies to the scorers that wait for them. Raises NoAnswer if the provider failed for one of them."""
         assert self.broker is not None
         for worker, reply in self.broker.answers():
             if worker not in self._workers:  # replaced meanwhile
                 continue
             if isinstance(reply, NoAnswer):
                 raise reply
-            with contextlib.suppress(WorkerDied):  # one that ended meanwhile is noticed when it is listened to
+            with contextlib.suppress(WorkerDied):  # if it died meanwhile, the next `recv` notices
                 worker.channel.send(reply)
 
     @staticmethod
     def _result(worker: _Worker) -> Done | Question | None:
-        """The worker's answer or question to a model, or None if it died or said something else."""
+        """The worker's answer, or its question to a model; None if it died or sent something else."""
         try:
             message = worker.channel.recv()
         except WorkerDied:
@@ -208,7 +208,7 @@ class LocalExecutor:
         return message if isinstance(message, Done) and message.answers(worker.work) else None
 
     def _replace(self, worker: _Worker) -> _Worker:
-        """A new scorer, ready for work, in the place of one that is dead or not worth waiting for."""
+        """Replaces a scorer that is dead or whose work was abandoned; returns the new one, ready for work."""
         at = self._workers.index(worker)
         self._renew(at)
         self._ready(self._workers[at], lambda *_: None)
@@ -220,7 +220,7 @@ class LocalExecutor:
         self._workers[at] = self._start()
 
     def _ready(self, worker: _Worker, progress: Callable[[str, float], None]) -> Ready:
-        """Waits for a scorer to be ready; one that dies while it starts is started again, MAX_TRIES times in all."""
+        """Waits for a scorer to be ready; if it dies while it starts, it is started again, MAX_TRIES times in all."""
         at = self._workers.index(worker)
         for _ in range(MAX_TRIES - 1):
             try:
@@ -230,7 +230,7 @@ class LocalExecutor:
         return self._alike(self._workers[at].wait_ready(progress))
 
     def _alike(self, ready: Ready) -> Ready:
-        """Raises UsageError where this scorer's draws are not those of the first."""
+        """Raises UsageError if this scorer's draws differ from the first one's."""
         self.mark = self.mark or ready.mark
         if differ := mark.differences(self.mark, ready.mark):
             raise errors.UsageError(

@@ -1,4 +1,4 @@
-"""What is said to and by a scorer. Every message is a typed record on a `wire.Channel`."""
+"""Messages to and from a scorer: typed records on a `wire.Channel`."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from toprope.types import Block, BlockResult, Floats, Outcome, Split, Tree
 
 
 class ScorerConfig(msgspec.Struct, frozen=True, tag=True):
-    """secrets: only those of the splits this scorer may score; a dev scorer holds the dev secret alone. traps: what the
-    decoys of this sitting are made from; None plants nothing. marked: say what the draws are (`tasks/mark.py`). vault:
-    whose secret the task uses; "": this user's own."""
+    """secrets: of the splits that this scorer may score; a dev scorer holds the dev secret only. honeypots: secret from
+    which the session's decoys are made; None: no decoys. marked: return digests of a few draws (`tasks/mark.py`).
+    vault: whose secret the task uses; "": this user's."""
 
     task: str
     secrets: dict[Split, bytes]
@@ -35,7 +35,7 @@ class Load(msgspec.Struct, frozen=True, tag=True):
 
 
 class Work(msgspec.Struct, frozen=True, tag=True):
-    """Score a block on draws of a split's slice. detail: return error texts (dev only)."""
+    """Asks to score a block on draws of a split's slice. detail: return error texts (dev only)."""
 
     id: int
     block: Block
@@ -43,11 +43,11 @@ class Work(msgspec.Struct, frozen=True, tag=True):
     slice: int = 0
     detail: bool = False
     replicate: int = 0  # other candidate seeds on the same draws
-    limit_s: float | None = None  # wall and CPU seconds of a call, where they are to be less than the task allows
+    limit_s: float | None = None  # wall and CPU seconds of a call, if less than the task allows
 
 
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """The columns of one block with the anchors of its draws, each of shape (n_draws,)."""
+    """The columns of one block with the anchors of its draws: floors, ceilings and groups of shape (n_draws,)."""
 
     id: int
     result: BlockResult
@@ -56,7 +56,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
     groups: NDArray[np.int64]
 
     def answers(self, work: Work) -> bool:
-        """Is it about this work, with a number for every draw where a variant ended ok, and none where it did not?"""
+        """Whether it answers this work, with finite scores for variants that ended ok and NaN for the others."""
         k, n = len(work.block.rows), len(work.block.draws)
         r = self.result
         anchors = (self.floors, self.ceilings, self.groups)
@@ -70,7 +70,7 @@ class Done(msgspec.Struct, frozen=True, tag=True):
 
 
 class Ready(msgspec.Struct, frozen=True, tag=True):
-    """The scorer's sandbox stands and its draws can be made. mark: digests of a few, where they are wished for."""
+    """The scorer's sandbox is set up and its draws can be made. mark: digests of a few draws, if asked for."""
 
     protection: dict[str, Any]
     mark: dict[str, str] = {}
@@ -82,13 +82,13 @@ class Progress(msgspec.Struct, frozen=True, tag=True):
 
 
 class Failed(msgspec.Struct, frozen=True, tag=True):
-    """A worker that cannot go on, in words for the user."""
+    """A worker cannot continue. message: one line for the user."""
 
     message: str
     exit_code: int = 2
 
     def error(self) -> TopropeError:
-        """The complaint as an error of this process, with its exit code."""
+        """The message as an error of this process, with its exit code."""
         return NoProtection(self.message) if self.exit_code == 3 else UsageError(self.message)
 
 

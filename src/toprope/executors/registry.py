@@ -10,7 +10,7 @@ from toprope.executors.base import MakeExecutor
 
 
 def named(name: str) -> MakeExecutor:
-    """What makes an executor of this name. Raises UsageError for an unknown one, and for one that cannot be loaded.
+    """The function that makes an executor of this name. Raises UsageError if it is unknown or cannot be loaded.
     The name comes from a command line: no run records it."""
     if plugins.is_target(name):
         remedy = "install its module, or put its folder on PYTHONPATH"

@@ -1,1 +1,1 @@
-"""The language model that a task's candidates may ask: who asks it, within which limits, at which price."""
+"""The language model that a task's candidates may ask: broker, limits and prices."""

@@ -1,8 +1,9 @@
-"""Whoever holds the model that candidates may ask: asks the provider, meters, keeps every reply for the replay.
+"""The broker of the model that candidates may ask: it asks the provider, meters, and keeps replies for replays.
 
-It lives where a pool of scorers lives, never in a scorer: one in the run process for practice, one in the hub for
-hidden draws. The two share nothing, or a quick answer in practice would tell what was asked about a hidden draw.
-Replies are kept by (model, messages, sample), so a run is resumed and verified without asking again, and without a key.
+It lives beside a pool of scorers, never in a scorer: one in the run process for practice, one in the hub for hidden
+draws. The two share nothing; otherwise a quick answer in practice would reveal what was asked about a hidden draw.
+Replies are kept by (model, messages, sample), so that a run can be resumed and verified without asking again, and
+without a key.
 """
 
 from __future__ import annotations
@@ -22,26 +23,26 @@ from toprope.models.messages import SCRIPTED, Message, Provider, Question, Rejec
 from toprope.protocols import ModelUse, Task, has_script
 
 LARGEST = 10**12  # tokens or dollars of one reply
-TOKEN = 64  # characters that one token of a reply is believed to hold; what goes beyond is cut
-PLAIN = Question([Message("user", "Yes?")])  # what every model takes
+TOKEN = 64  # most characters per token of a reply; a longer text is cut
+PLAIN = Question([Message("user", "Yes?")])  # a question that every model accepts
 
 
 def report_to_operator(words: str) -> None:
-    """To whoever holds the key."""
+    """Prints to the owner of the provider's key."""
     print("".join(c if c.isprintable() else "?" for c in words), file=sys.stderr, flush=True)
 
 
 def discard(_: str) -> None:
-    """Where that is whoever climbs, too, and hidden draws are asked about."""
+    """Prints nothing: for hidden draws if the owner of the key is also the climber."""
 
 
 class Broker:
-    """Answers questions as they come, many at once. Used from one thread.
+    """Answers questions as they come, many at a time. It is used from one thread.
 
-    provider: None where nothing may be asked anew (a replay). tokens: a hard cap; nothing is asked that might go beyond
-    it, counting a byte as a token at most and no less than the dearest reply so far. known: earlier replies of the same
-    run. keep: is given every new one, before it is handed on. allow: (key, most tokens it may take) -> may it be asked?
-    say: what a provider that fails says of it, which may repeat a key or the question.
+    provider: None in a replay, which asks nothing new. tokens: a hard cap; a question that might exceed it is not
+    asked, counting at most one token per byte, and at least the most expensive reply so far. known: earlier replies of
+    the run. keep: gets every new reply before it is passed on. allow: (key, tokens it may take) -> whether it may be
+    asked. say: gets the text of a failing provider, which may repeat a key or the question.
     """
 
     def __init__(
@@ -61,8 +62,8 @@ class Broker:
         self.spent = sum(r.tokens for r in self._known.values())  # by all replies of this run
         self._largest = max((r.tokens for r in self._known.values()), default=0)  # some models think before they reply
         self.asked = 0  # questions of candidates, known or not
-        self._waited = (0, 0.0)  # replies, and the seconds they took
-        self._asking: dict[bytes, list[Any]] = {}  # key -> who waits for it
+        self._waited = (0, 0.0)  # number of replies, and their seconds in all
+        self._asking: dict[bytes, list[Any]] = {}  # key -> those that wait for it
         self._reserved: dict[bytes, int] = {}
         self._answers: list[tuple[bytes, Told | Exception]] = []
         self._ready: list[tuple[Any, Reply | NoAnswer]] = []
@@ -74,7 +75,8 @@ class Broker:
         return self._wake
 
     def ask(self, question: Question, whom: Any) -> None:
-        """Begins to answer; `answers` hands the reply on to `whom`. Raises ModelSpent where the cap might be passed."""
+        """Begins to answer; `answers` returns the reply with `whom`. Raises ModelSpent if the cap might be exceeded,
+        NoReply in a replay without the reply."""
         name = key(self.model, question)
         self.asked += 1
         if name in self._known:
@@ -88,18 +90,18 @@ class Broker:
 
     def _begin(self, name: bytes, question: Question) -> None:
         if self._provider is None:
-            raise NoReply(f"a candidate asks {self.model} what the run's ledger holds no reply to")
+            raise NoReply(f"a candidate asks {self.model} a question whose reply the run's ledger does not hold")
         most = max(size(question.messages), size(PLAIN.messages)) + self._use.reply_tokens
         most = max(most, self._largest)
         if self._cap is not None and self.spent + sum(self._reserved.values()) + most > self._cap:
             raise ModelSpent(
-                f"candidates have used {self.spent:,} of the {self._cap:,} tokens they may; resume with more "
+                f"candidates have used {self.spent:,} of at most {self._cap:,} tokens; resume with more "
                 "(--candidate-tokens)"
             )
         if not self._allow(name, most):
             raise ModelSpent(
-                "all runs of this referee service together have used the tokens that candidates may; its operator "
-                "allows more with `toprope referee --candidate-tokens`"
+                "all runs of this referee service together have used up the tokens of candidates; its operator allows "
+                "more with `toprope referee --candidate-tokens`"
             )
         self._reserved[name] = most
         if self._loop is None:
@@ -109,7 +111,8 @@ class Broker:
         asyncio.run_coroutine_threadsafe(self._answered(name, self._told(self._provider, question)), self._loop)
 
     async def _told(self, provider: Provider, question: Question) -> Told:
-        """A rejection counts against the question only if a plain one is answered: an empty account rejects all."""
+        """A rejection counts against the question only if a plain question is answered, because an empty account
+        rejects every question."""
         try:
             return await provider(question, self._use.reply_tokens)
         except Rejected:
@@ -123,15 +126,15 @@ class Broker:
             answer = reply = await told
             counted(reply.tokens, reply.dollars)
             self._waited = (self._waited[0] + 1, self._waited[1] + time.monotonic() - began)
-        except Exception as e:  # a provider raises what it likes
+        except Exception as e:  # a provider may raise anything
             answer = e
         self._answers.append((name, answer))
         with contextlib.suppress(OSError):  # closed meanwhile
             os.write(self._waker, b".")
 
     def answers(self) -> list[tuple[Any, Reply | NoAnswer]]:
-        """(whom, reply) of those that are there by now; the error of a provider that failed, which is no candidate's
-        fault, goes to those who asked and to nobody later."""
+        """(whom, reply) for all replies that have come. A failure of the provider, which is not a candidate's fault, is
+        returned to those that wait and not kept."""
         os.read(self._wake, 1 << 16)
         while self._answers:
             name, told = self._answers.pop(0)
@@ -142,7 +145,7 @@ class Broker:
                 self._ready += [(whom, failed) for whom in waiting]
                 continue
             text = told.text[: TOKEN * self._use.reply_tokens]
-            text = text.encode("utf-8", "replace").decode()  # half a surrogate pair is no text
+            text = text.encode("utf-8", "replace").decode()  # without lone surrogates
             reply = Reply(name, text, told.tokens, told.dollars, told.refused)
             self._keep(reply)
             self._known[name] = reply
@@ -153,14 +156,14 @@ class Broker:
         return ready
 
     def _failed(self, why: Exception) -> NoAnswer:
-        """In our words; its own are in no error."""
+        """The error without the provider's text, which only the operator sees."""
         kind, words = type(why).__name__, " ".join(str(why).split())
         self._say(f"model {self.model}: {kind}: {words[-600:]}")
         return NoAnswer(f"model {self.model} gave no answer ({kind}); resume when it answers again")
 
     @property
     def latency_s(self) -> float:
-        """Of a reply, in the mean over this sitting."""
+        """Mean seconds per reply in this session."""
         return self._waited[1] / max(1, self._waited[0])
 
     def close(self) -> None:
@@ -176,13 +179,13 @@ class Broker:
 
 
 def counted(tokens: int, dollars: float) -> None:
-    """Raises ValueError for a bill that is none: a cap would trust it, and a ledger that holds it be no ledger."""
+    """Raises ValueError for a negative or absurd bill: caps and ledger checks rely on it."""
     if not (0 <= tokens <= LARGEST and 0 <= dollars <= LARGEST):
         raise ValueError(f"the model says that it used {tokens} tokens for {dollars} dollars")
 
 
 async def _give_up() -> None:
-    """Ends what is still under way, then the loop."""
+    """Cancels pending requests, then stops the loop."""
     others = asyncio.all_tasks() - {asyncio.current_task()}
     for other in others:
         other.cancel()
@@ -191,8 +194,8 @@ async def _give_up() -> None:
 
 
 def scripted(task: Task) -> Provider:
-    """The task's own script in place of a model. Its tokens are counted as four bytes each. Raises RunError where the
-    task has none."""
+    """The task's own script in place of a model. It counts four bytes as a token. Raises RunError for a task without a
+    script."""
     if not has_script(task):
         raise RunError(f"task {task.spec.id} has no script in place of a model; name one with --candidate-model")
     script = task.scripted
@@ -200,7 +203,7 @@ def scripted(task: Task) -> Provider:
     async def tell(question: Question, most: int) -> Told:
         try:
             text = script([(m.role, m.content) for m in question.messages], question.sample)
-        except (ValueError, LookupError, ArithmeticError) as e:  # what nobody expects to be asked
+        except (ValueError, LookupError, ArithmeticError) as e:  # a question that the script does not know
             if question == PLAIN:
                 return Told("yes", 0)
             raise Rejected(str(e)) from e
@@ -218,7 +221,7 @@ def broker_for(
     allow: Callable[[bytes, int], bool] = lambda *_: True,
     say: Callable[[str], None] = report_to_operator,
 ) -> Broker | None:
-    """What candidates of this task may ask; None where the task allows none."""
+    """The broker for this task's candidates; None if the task allows no model."""
     use = task.spec.model
     if use is None:
         return None

@@ -1,4 +1,4 @@
-"""What a candidate asks a model, and what it is told."""
+"""A candidate's questions to a model, and the replies."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-SCRIPTED = "scripted"  # the name of the model where the task's own script stands in for one
+SCRIPTED = "scripted"  # the name of the model if the task's own script replaces one
 
 
 class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
@@ -16,8 +16,8 @@ class Message(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Question(msgspec.Struct, frozen=True, tag=True):
-    """What a candidate asks the model that its task allows, on its way to whoever holds it. sample: which of the
-    replies that the same messages may have."""
+    """A candidate's question to the model that its task allows, on its way to the broker. sample: which of several
+    replies to the same messages."""
 
     messages: list[Message]
     sample: int = 0
@@ -26,7 +26,7 @@ class Question(msgspec.Struct, frozen=True, tag=True):
 class Reply(msgspec.Struct, frozen=True, tag=True):
     """An archived record: a ledger keeps it, so that a field may only be added, with a default.
 
-    key: 32 bytes, of model, messages and sample (`asking.key`). tokens: in and out, by the provider's own count.
+    key: 32 bytes, of model, messages and sample (`limits.key`). tokens: in and out, by the provider's own count.
     dollars: by its price list, 0 without one. refused: the provider takes other questions, but not this one."""
 
     key: bytes
@@ -37,7 +37,8 @@ class Reply(msgspec.Struct, frozen=True, tag=True):
 
 
 class Told(NamedTuple):
-    """What a provider said. tokens: in and out, by its own count. dollars: by its price list, 0 without one."""
+    """A provider's reply. tokens: in and out, by its own count. dollars: by its price list, 0 without one. refused: it
+    does not take this question."""
 
     text: str
     tokens: int

@@ -1,4 +1,4 @@
-"""Models by way of Inspect's model layer (extra [llm]): providers, their retries and their counting are its own."""
+"""Models through Inspect's model layer (extra [llm]), which does providers, retries and counting."""
 
 from __future__ import annotations
 
@@ -10,28 +10,28 @@ from toprope.errors import UsageError
 from toprope.models.messages import Provider, Question, Rejected, Told
 
 RETRIES = 5
-PATIENCE_S = 120  # with a provider that answers, but not the question
-LONGEST_S = 600  # of one request, also to a provider that takes it and says nothing, or a word an hour
-REJECTS = (400, 413, 422)  # HTTP: a request that this server will not take
+PATIENCE_S = 120  # in all, for a provider that answers with errors
+LONGEST_S = 600  # of one request, also to a provider that accepts it and then stays silent or slow
+REJECTS = (400, 413, 422)  # HTTP statuses of a server that refuses a request
 
 
 def needed(what: str) -> None:
-    """Raises UsageError where the extra is not installed. what: who needs it."""
+    """Raises UsageError if the extra is not installed. what: the feature that needs it."""
     try:
-        import inspect_ai  # noqa: F401  is it there?
+        import inspect_ai  # noqa: F401  to see whether it is installed
     except ImportError as e:
         raise UsageError(f"{what} need the extra [llm] ({e}); `pip install 'toprope[llm]'`") from e
 
 
 def get(option: str, name: str | None) -> Any:
-    """Inspect's model PROVIDER/NAME. Raises UsageError for one that Inspect cannot make: an unknown provider, a missing
-    package or key."""
+    """Inspect's model PROVIDER/NAME. Raises UsageError if Inspect cannot make it: unknown provider, missing package or
+    key."""
     needed("language models")
     from inspect_ai.model import get_model
 
     try:
         return get_model(name)
-    except Exception as e:  # providers raise what they like
+    except Exception as e:  # providers may raise anything
         words = plain(e)
         if unset := re.search(r"\bNo ([A-Z][A-Z0-9_]+)\b", words):
             words = f"n{words[unset.start() + 1 :]}; `export {unset[1]}=…`"
@@ -41,7 +41,7 @@ def get(option: str, name: str | None) -> Any:
 
 
 def plain(error: Exception) -> str:
-    """What Inspect or a provider says, on one line and without the colours of a console."""
+    """The message of Inspect or a provider, on one line and without console markup."""
     from rich.errors import MarkupError
     from rich.text import Text
 
@@ -52,8 +52,8 @@ def plain(error: Exception) -> str:
 
 
 def bill(usage: Any) -> tuple[int, float]:
-    """Tokens and dollars of a reply, as its provider counts them. Raises RuntimeError for one that does not, and so
-    would never meet a cap."""
+    """Tokens and dollars of a reply, as its provider counts them. Raises RuntimeError for a provider that does not
+    count tokens, because a cap would have no effect."""
     if usage is None or usage.total_tokens <= 0:
         raise RuntimeError("the model does not say how many tokens it used, so they cannot be counted")
     return usage.total_tokens, usage.total_cost or 0.0
@@ -73,7 +73,7 @@ def inspect_model(name: str) -> Provider:
         config = GenerateConfig(max_tokens=most, max_retries=RETRIES, timeout=PATIENCE_S, attempt_timeout=LONGEST_S)
         try:
             output = await model.generate([kinds[m.role](content=m.content) for m in question.messages], config=config)
-        except Exception as e:  # providers raise what they like
+        except Exception as e:  # providers may raise anything
             if _status(e) in REJECTS:
                 raise Rejected(str(e)) from e
             raise
@@ -88,7 +88,7 @@ def inspect_model(name: str) -> Provider:
 
 
 def _status(e: BaseException | None) -> int | None:
-    """The HTTP status behind an error of Inspect's."""
+    """The HTTP status behind an error of Inspect; None if unknown."""
     while e is not None:
         status = getattr(e, "status_code", None)
         if isinstance(status, int):

@@ -124,7 +124,7 @@ class ReferenceProcess:
         """The next reply. Raises TimeoutError after `until`, EOFError, or OverflowError if its announced length is
         above `most` bytes."""
         (n,) = _LENGTH.unpack(self._exactly(_LENGTH.size, until))
-        if n > most + 1024:  # room for the packing
+        if n > most + 1024:  # allows for the packing
             raise OverflowError
         return msgspec.msgpack.decode(self._exactly(n, until), type=ProgramReply)
 

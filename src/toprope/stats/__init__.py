@@ -1,1 +1,1 @@
-"""The statistics a score rests on: pure functions of numbers, no files, no clocks, no scipy."""
+"""The statistics behind a score: pure functions of numbers, without files, clocks or scipy."""

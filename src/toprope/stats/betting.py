@@ -3,7 +3,7 @@
 Null: "the mean clipped difference is <= 0", and nothing else: no normality, no symmetry, no known variance. A gambler
 starts with 1 and bets a fixed fraction lambda on every draw being positive, so wealth prod(1 + lambda S / c) is a
 nonnegative supermartingale under the null; the mean over 40 fractions is one too, and it exceeds 1/alpha at *any* time
-with probability at most alpha (Ville 1939). One looks after every draw and stops whenever one likes.
+with probability at most alpha (Ville 1939). The test may look after every draw and stop at any time.
 
 Not a t, sign or sign-flip test: those fail under a skewed null (`simulate.py` prints by how much).
 Source: Waudby-Smith & Ramdas, "Estimating means of bounded random variables by betting", JRSS-B 2024, sections 4 and 5;
@@ -68,7 +68,8 @@ def _played(shares: Floats, wealth: Floats) -> tuple[Floats, Floats]:
 
 
 def _shares(differences: Floats, clip: float) -> Floats:
-    """Differences in units of the clip, in [-1, 1]; refuses what would make the test meaningless."""
+    """Differences in units of the clip, in [-1, 1]. Raises UsageError for values that would make the test
+    meaningless."""
     if not (math.isfinite(clip) and clip > 0):
         raise UsageError(f"clip = {clip}; expected a positive number in the unit of the score")
     values = np.asarray(differences, dtype=np.float64)
@@ -80,7 +81,7 @@ def _shares(differences: Floats, clip: float) -> Floats:
 class Bet:
     """One attempt, fed draw by draw. Stops early for acceptance, and for futility (which can only lower the error).
 
-    The answer depends on the sequence of draws alone, never on how it was cut into chunks.
+    The answer depends only on the sequence of draws, not on how it is cut into chunks.
     """
 
     FUTILE_AFTER = 32  # draws
@@ -98,7 +99,8 @@ class Bet:
         self._wealth = np.zeros((1, len(BETS)))
 
     def update(self, differences: Floats) -> bool:
-        """Adds the next draws; True while more of them could matter. After a stop further draws are ignored."""
+        """Adds the next draws; returns True while more draws could change the answer. After a stop, draws are
+        ignored."""
         if self.stopped or not len(differences):
             return not self.stopped
         path, self._wealth = log_e_path(np.atleast_2d(differences), self.clip, self._wealth)
@@ -158,6 +160,6 @@ def minimum_detectable(
 
 
 def normal_detectable(n: int, sd: float, alpha: float, power: float = 0.8) -> float:
-    """What an ideal test that knew the variance would need: the yardstick beside `minimum_detectable`."""
+    """The same for an ideal test that knows the variance, for comparison with `minimum_detectable`."""
     normal = NormalDist()
     return (normal.inv_cdf(1 - alpha) + normal.inv_cdf(power)) * sd / math.sqrt(n)

@@ -1,8 +1,8 @@
-"""Dev-against-hidden gap: an anytime-valid e-process, shown to the operator only (to a climber it would be a leak).
+"""The gap between dev and hidden scores: an anytime-valid e-process, shown only to the operator, never to a climber.
 
-Null: "in the mean, dev is at most `margin` above hidden". Pairs one dev with one hidden score of the same candidate;
-under the null E >= 20 ever happens with probability at most 5 %, however often one looks. A dev set that was climbed
-on *is* inflated by selection, so a flag says `overfit`, a property of the score, and never by itself `cheating`.
+Null: "on average, dev is at most `margin` above hidden". It pairs one dev with one hidden score of the same candidate;
+under the null, E >= 20 ever happens with probability at most 5 %, however often it is checked. Selection inflates a dev
+set that was climbed on, so a flag means `overfit`, a property of the score, and never by itself `cheating`.
 """
 
 from __future__ import annotations
@@ -17,10 +17,10 @@ from toprope.types import Floats
 
 
 class Gap:
-    """Feed it pairs as they come; `flagged` stays True once the evidence was there."""
+    """Takes pairs as they come; `flagged` stays True after the evidence has been reached once."""
 
     def __init__(self, clip: float, margin: float = 0.0, alpha: float = 0.05) -> None:
-        """clip: differences are clipped to [-clip, clip]; margin >= 0: the gap one tolerates, same unit."""
+        """clip: differences are clipped to [-clip, clip]. margin: tolerated gap in the same unit, in [0, clip)."""
         if not 0 <= margin < clip:
             raise UsageError(f"margin = {margin}; expected a number in [0, clip = {clip})")
         self.clip, self.margin = clip, margin
@@ -28,7 +28,7 @@ class Gap:
         self._bet = Bet(clip + margin, math.log(1 / alpha), futility=False)
 
     def update(self, dev: Floats, hidden: Floats) -> bool:
-        """Adds pairs (n,), (n,) and says whether the gap is flagged by now."""
+        """Adds n pairs, (n,) and (n,), and returns whether the gap is flagged."""
         if np.shape(dev) != np.shape(hidden):
             raise UsageError(f"dev has shape {np.shape(dev)}, hidden {np.shape(hidden)}; expected pairs")
         self._bet.update(np.clip(np.asarray(dev) - hidden, -self.clip, self.clip) - self.margin)
@@ -40,5 +40,5 @@ class Gap:
 
     @property
     def log_e(self) -> float:
-        """Log e-value now; where it was flagged, its value at that moment."""
+        """The current log e-value; after a flag, its value at that moment."""
         return self._bet.log_e

@@ -1,9 +1,10 @@
 """Values with intervals: the normalised score as a ratio of sums, paired differences, rank correlation.
 
-value = sum(score - floor) / sum(ceiling - floor) over draws, not a mean of ratios: draws with a small gap would weigh
-most, and it is biased upward by .01-.05 on our tasks (measured). The sampling unit is the draw, or, on tests that claim
-something about cells or checkpoints, a draw nested in them: then each level is resampled (nested bootstrap, Davison &
-Hinkley 1997, section 3.8). With one checkpoint its level cannot be resampled; the claim is then about that checkpoint.
+value = sum(score - floor) / sum(ceiling - floor) over draws, not a mean of ratios: in that, draws with a small gap
+would have the largest weight, and it is biased upward by .01-.05 on our tasks (measured). The sampling unit is the
+draw. In tests that claim something about cells or checkpoints, draws are nested in these, and each level is resampled
+(nested bootstrap, Davison & Hinkley 1997, section 3.8). With one checkpoint its level cannot be resampled; the claim is
+then about that checkpoint.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ class Estimate(msgspec.Struct, frozen=True):
 
 
 def told(value: float, se: float, digits: int = 4) -> str:
-    """A value as everybody is told it: ± is always one standard error, and says so."""
+    """A value as it is always shown: ± is one standard error, and the text says so."""
     return f"{value:.{digits}f} ± {se:.{digits}f} (standard error)"
 
 
@@ -129,7 +130,7 @@ def _delta(value: float, residuals: Floats, below: float, outer: NDArray[np.int6
     sums = np.bincount(which, weights=residuals)
     m = len(sums)
     if m < 2:
-        raise UsageError("one draw or one cell has no variance to speak of; use at least 2")
+        raise UsageError("one draw or one cell has no variance; use at least 2")
     se = math.sqrt(m / (m - 1) * float(sums @ sums)) / below
     width = student_quantile((1 + level) / 2, m - 1) * se
     return Estimate(value, value - width, value + width, se)
@@ -141,7 +142,7 @@ def _check(gains: Floats, gaps: Floats, level: float) -> int:
     if not (np.isfinite(gains).all() and np.isfinite(gaps).all()):
         raise UsageError("scores, floors or ceilings hold a non-finite number")
     if gaps.sum() <= 0:
-        raise UsageError(f"sum of ceiling - floor is {gaps.sum():.3g}; without a gap there is no normalised value")
+        raise UsageError(f"sum of ceiling - floor is {gaps.sum():.3g}; without a gap a normalised value cannot exist")
     if not 0 < level < 1:
         raise UsageError(f"level = {level}; expected a number in (0, 1)")
     return len(gains)

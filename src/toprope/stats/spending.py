@@ -1,9 +1,9 @@
-"""Spending alpha = 0.05 once, over all runs, slices and attempts a vault will ever make on a task.
+"""Spends alpha = 0.05 once, over all runs, slices and attempts that a vault will ever make on a task.
 
 Until the first PROMOTE on a slice the climber has heard only NOT YET, so every adaptive strategy is one fixed list of
-candidates and a union bound over attempts is exact for any adversary. The slice is burned at its PROMOTE; the promise
-is about the whole run and about all runs, so slices and runs spend too. Weights are w(i) = 1 / (Z i log^2(i + 1)): no
-end need be known, and they fall nearly as slowly as those of a convergent series can (Robbins 1970 has the same tail).
+candidates and a union bound over attempts is exact for any adversary. The slice is burned at its PROMOTE. The promise
+covers the whole run and all runs, so slices and runs spend too. Weights are w(i) = 1 / (Z i log^2(i + 1)): the number
+of attempts need not be known, and they fall nearly as slowly as a convergent series allows (as in Robbins 1970).
 Everything is on the log scale of the e-value: the threshold is log(1 / alpha_i), and a product of weights is a sum.
 """
 
@@ -17,7 +17,7 @@ NORMALISER = 3.38774  # >= sum over i >= 1 of 1 / (i log^2(i + 1)) = 3.387735...
 
 
 def harmonic(i: int) -> float:
-    """Share of alpha for the i-th of endlessly many, i >= 1; the shares sum to at most 1."""
+    """Share of alpha for the i-th of infinitely many, i >= 1; the shares sum to at most 1."""
     if i < 1:
         raise UsageError(f"index {i}; runs, slices and attempts count from 1")
     return 1.0 / (NORMALISER * i * math.log(i + 1) ** 2)

@@ -17,7 +17,7 @@ def incomplete_beta(a: float, b: float, x: float) -> float:
     if x <= 0 or x >= 1:
         return float(x >= 1)
     log_front = math.lgamma(a + b) - math.lgamma(a) - math.lgamma(b) + a * math.log(x) + b * math.log1p(-x)
-    if x < (a + 1) / (a + b + 2):  # where the fraction converges fast; elsewhere use the symmetry
+    if x < (a + 1) / (a + b + 2):  # here the fraction converges fast; otherwise use the symmetry
         return math.exp(log_front) * _fraction(a, b, x) / a
     return 1.0 - math.exp(log_front) * _fraction(b, a, 1 - x) / b
 

@@ -1,7 +1,7 @@
-"""A task in a folder: task.toml, starter/, baselines/NAME/ and one class that says what is particular to it.
+"""A task in a folder: task.toml, starter/, baselines/NAME/ and one class with the task's own code.
 
-A subclass gives `generate`, `dialogue`, `score` and `null` (see `protocols.Task`); the rest stands here. It may be one
-of the shipped tasks or somebody's own: the folder is where its class is written.
+A subclass defines `generate`, `dialogue`, `score` and `null` (see `protocols.Task`); the rest is here. It may be a
+shipped task or a user's own: the folder is where the file of the class lies.
 """
 
 from __future__ import annotations
@@ -23,7 +23,8 @@ from toprope.types import Draw, Json, Split, Tree
 
 
 class Coins(NamedTuple):
-    """left, right: (n,) places in pairs. larger: (n,) bool, whether the decoy puts the left one above."""
+    """The coins of a decoy. left, right: (n,) positions that form n pairs. larger: (n,) bool, whether the decoy puts
+    the left one above the right one."""
 
     left: NDArray[np.int64]
     right: NDArray[np.int64]
@@ -31,9 +32,9 @@ class Coins(NamedTuple):
 
 
 class Pairs(NamedTuple):
-    """Decoy gold for answers that are an order: `size` numbers under the name `planted`; in random pairs the larger one
-    is decided by a fair coin. `output` (k, size) is what a candidate says of the same places; a tie agrees with
-    nothing. chances: the planted numbers lie in [0, 1], as the answers must."""
+    """Decoy gold for answers that rank items: `size` numbers under the name `planted`; in random pairs a fair coin
+    decides which one is larger. output: name of the candidate's answer (k, size) for the same items; a tie counts as
+    disagreement. chances: the planted numbers lie in [0, 1], as the answers must."""
 
     planted: str
     output: str
@@ -56,7 +57,8 @@ class Pairs(NamedTuple):
 
 
 class Point(NamedTuple):
-    """A baseline that is the starter with parameters. own: dimensions of the space that are the method's to tune."""
+    """A baseline that is the starter with parameters. source: where the method comes from. own: dimensions of the space
+    that belong to the method and may be tuned."""
 
     params: dict[str, Json]
     source: str
@@ -64,10 +66,10 @@ class Point(NamedTuple):
 
 
 class FolderTask:
-    """What tasks have in common. Subclasses may set the class attributes.
+    """The common part of tasks. Subclasses may set the class attributes.
 
-    points: baselines that are points of the space. sources: where baselines that are folders of their own come from.
-    honeypot: decoy gold; None plants none.
+    space: of parameters; None: no space. points: name -> baseline that is a point of the space. sources: name -> source
+    of a baseline in the folder baselines/NAME. honeypot: decoy gold; None: no decoy.
     """
 
     space: Space | None = None
@@ -76,8 +78,8 @@ class FolderTask:
     honeypot: ClassVar[Pairs | None] = None
 
     def __init__(self, task_id: str, card: Path | None = None) -> None:
-        """card: its task.toml, where several tasks share a class. Raises UsageError if it is malformed or has another
-        id."""
+        """card: its task.toml, if several tasks share a class; None: the one in the folder. Raises UsageError if it is
+        malformed or has another id."""
         self._folder = Path(inspect.getfile(type(self))).parent
         self.spec = load_spec(card or self._folder / "task.toml")
         if task_id != self.spec.id:
@@ -85,11 +87,11 @@ class FolderTask:
 
     @property
     def secret(self) -> Secret | None:
-        """Nothing beside the seeds of its draws."""
+        """None: the task keeps nothing secret besides the seeds of its draws."""
         return None
 
     def prepare(self, split: Split, progress: Progress) -> None:
-        """Nothing to build."""
+        """Does nothing: there is nothing to build."""
         progress("nothing to prepare", 1.0)
 
     def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy | None:
@@ -103,7 +105,8 @@ class FolderTask:
         return self._starter
 
     def baselines(self) -> Mapping[str, Baseline]:
-        """`points`, then a folder each for `sources`, each with its tuned point beside it if it has one."""
+        """The baselines of `points`, then those of `sources`, each followed by its tuned point if tuned.json has one.
+        Raises UsageError for a source without a folder."""
         found = {name: Baseline(self._starter, p.params, p.source, own=p.own) for name, p in self.points.items()}
         for name, source in self.sources.items():
             folder = self._folder / "baselines" / name

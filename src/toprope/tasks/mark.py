@@ -1,8 +1,8 @@
-"""What a task does, as digests: a run goes on only with the task that it was begun on.
+"""Digests of a task's behaviour: a run continues only with the task that it began with.
 
-What decides is behaviour: a few draws of every split, the starter, the search space, the baselines, the numbers in
-task.toml that scores depend on. The code's digest decides nothing (a comment or a release may change it); it helps to
-say why something differs. Draws are made from seeds that no score uses.
+Behaviour decides: a few draws of every split, the starter, the search space, the baselines, and the numbers in
+task.toml that scores depend on. The digest of the code does not decide, because a comment or a release may change it;
+it helps to explain a difference. The draws are made from seeds that are not used for scores.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from toprope.tasks.guarded import drawn
 from toprope.types import Candidate, Split
 
 DRAWS = 2
-STEPS = 10_000  # of an array's largest value, below which two machines' linear algebra may differ
+STEPS = 10_000  # resolution relative to an array's largest value; below it, linear algebra differs between machines
 CODE = "code"
 SUFFIXES = {".py", ".toml", ".json", ".npz"}
 
 
 def of_task(task: Task) -> dict[str, str]:
-    """Digests of what stands in the task itself, by what they are of."""
+    """name of a part -> digest, for the parts that need no draws."""
     baselines = {name: Candidate(b.tree, b.params).id for name, b in task.baselines().items()}
     spec, metric = task.spec, task.spec.metric
     numbers = [
@@ -50,7 +50,7 @@ def of_task(task: Task) -> dict[str, str]:
 
 
 def of_draws(task: Task, secrets: Mapping[Split, bytes]) -> dict[str, str]:
-    """Digests of a few draws of every split in `secrets`, private parts included; for processes that may hold them."""
+    """Digests of a few draws of every split in `secrets`, including private parts; for processes that may hold them."""
     found = {}
     for split, secret in secrets.items():
         seeds = [derive(secret, task.spec.id, split, "mark", i) for i in range(DRAWS)]
@@ -59,26 +59,26 @@ def of_draws(task: Task, secrets: Mapping[Split, bytes]) -> dict[str, str]:
 
 
 def differences(then: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
-    """What both know and is not the same, the code aside."""
+    """Names of the parts that both have and that differ, without the code."""
     return [name for name in then if name != CODE and name in now and then[name] != now[name]]
 
 
 def changed(then: Mapping[str, str], now: Mapping[str, str], task_id: str) -> str:
-    """One line for a task that does something else than it did; empty for one that does the same."""
+    """One line about a task whose behaviour has changed; empty if it has not."""
     differ = differences(then, now)
     if not differ:
         return ""
     edited = CODE in then and then[CODE] != now.get(CODE)
-    unedited = "its code was not; a package, a file that it reads or the vault's secret was"
+    unedited = "its code was not changed; a package, a file that it reads or the vault's secret was"
     why = "its code was changed since" if edited else unedited
     return (
-        f"task {task_id} is not what the run was begun on: {', '.join(differ)} differ ({why}); "
-        "put back what was there then, or begin a new run"
+        f"task {task_id} has changed since the run began: {', '.join(differ)} differ ({why}); "
+        "restore the old version, or begin a new run"
     )
 
 
 def _code(task: Any) -> str:
-    """Of the files in the folder where the task's class is written, and below."""
+    """The digest of the files in and below the folder of the task's class."""
     while hasattr(task, "_task"):  # a twin's own code is not the task's
         task = task._task
     folder = Path(inspect.getfile(type(task))).parent
@@ -87,7 +87,7 @@ def _code(task: Any) -> str:
 
 
 def _of_task(path: Path, folder: Path) -> bool:
-    """A run directory, say, may lie in a task's folder."""
+    """Whether a file belongs to the task: run directories, for example, may also lie in its folder."""
     parts = path.relative_to(folder).parts
     return not any(p.startswith(".") or p in ("__pycache__", "runs") for p in parts)
 
@@ -99,11 +99,11 @@ def digest(value: Any) -> str:
 
 
 class _Feed:
-    """Hashes every part of a value with its type, floats to a step that is coarser than rounding."""
+    """Hashes every part of a value with its type; floats are rounded to steps coarser than rounding errors."""
 
     def __init__(self) -> None:
         self.hash = hashlib.sha256()
-        self._objects: list[Any] = []  # records already met, kept alive so that none takes another's place
+        self._objects: list[Any] = []  # records already met, kept alive so that ids are not reused
 
     def one(self, value: Any) -> None:
         self.hash.update(f"{type(value).__name__}:".encode())
@@ -126,7 +126,7 @@ class _Feed:
             return sorted(value, key=repr)
         if isinstance(value, list | tuple | np.ndarray):
             return list(value)
-        if callable(value) or any(value is past for past in self._objects):  # records may lead back to themselves
+        if callable(value) or any(value is past for past in self._objects):  # records may be cyclic
             return []
         self._objects.append(value)
         names = getattr(value, "__struct_fields__", None) or getattr(value, "__dataclass_fields__", None)

@@ -1,6 +1,6 @@
-"""The null-skill twin of a task: the same draws with gold that nobody can know. Any gain on it is a leak.
+"""The null-skill twin of a task: the same draws with gold that no candidate can know. Any gain on it shows a leak.
 
-`w2s/probe-v1~null` can be named wherever a task can, so that the whole path is tested: scorers, sandbox, gate, vault.
+`w2s/probe-v1~null` can be named wherever a task can, so that it tests the whole path: scorers, sandbox, gate, vault.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ class NullTwin:
         self.spec = msgspec.structs.replace(task.spec, id=task_id)
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
-        """The task's own draw, its gold replaced by a generator of this (split, index, seed)."""
+        """The task's own draw, with its gold replaced from a generator seeded by (split, index, seed)."""
         key = hashlib.sha256(f"null|{split}|{index}|{seed}".encode()).digest()
         rng = np.random.default_rng(np.frombuffer(key, dtype=np.uint32))
         return self._task.null(self._task.generate(split, index, seed), rng)

@@ -1,6 +1,6 @@
-"""Where the tasks of this user's own runs lie: remembered beside the vault, so that a run's directory names no code.
+"""The folders of the user's own tasks by run, stored beside the vault, so that a run directory never names code.
 
-A run directory may come from a stranger, and what it names would be loaded. The vault's directory is the user's own.
+A run directory may come from a stranger, and code that it named would be loaded. The vault's directory is the user's.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ FILE = "places.jsonl"
 
 
 class TaskPlace(msgspec.Struct, frozen=True):
-    """folder: of the task that a run was begun on."""
+    """folder: of the task that a run began with."""
 
     run: str
     task: str
@@ -35,7 +35,7 @@ def remember(vault: Path, run: str, task_id: str, folder: Path) -> None:
 
 
 def of_run(vault: Path, run: str, task_id: str) -> Path | None:
-    """The folder this run's task was last in; None for a run that this user has not begun."""
+    """The last known folder of this run's task; None for a run that this user has not begun."""
     return _last(p for p in _places(vault) if (p.run, p.task) == (run, task_id))
 
 
@@ -50,7 +50,7 @@ def _last(places: Iterator[TaskPlace]) -> Path | None:
 
 
 def _places(vault: Path) -> Iterator[TaskPlace]:
-    """Lines that a full disk cut short, or that somebody else wrote, are passed over."""
+    """All places; malformed lines, for example from a full disk, are skipped."""
     try:
         lines = (vault / FILE).read_bytes().splitlines()
     except OSError:

@@ -1,6 +1,6 @@
-"""Tasks by id: those of installed packages, by entry point, and folders of one's own.
+"""Tasks by id: those of installed packages, by entry point, and the user's own folders.
 
-Nothing of a task (nor numpy) is imported until it is loaded: the list is made from the installation and task.toml.
+Neither a task's code nor numpy is imported before a task is loaded: listing reads the installation and task.toml.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from toprope.tasks import places
 if TYPE_CHECKING:
     from toprope.protocols import Task
 
-TESTING = {  # loadable by id, not listed: they are no alignment tasks
+TESTING = {  # loadable by id but not listed, because they are not alignment tasks
     f"testing/{name}-v1": "toprope.testing.coin:make" for name in ("asking", "coin", "nonce", "rough-coin", "sly-coin")
 }
-OWN = "TOPROPE_TASKS"  # folders with tasks of one's own, separated as in PATH
+OWN = "TOPROPE_TASKS"  # folders with the user's own tasks, separated as in PATH
 NULL = "~null"  # after an id: its null-skill twin
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """What `toprope tasks` shows of a task, read from its toml alone."""
+    """What `toprope tasks` shows of a task, read from its task.toml only."""
 
     id: str
     family: str
@@ -43,20 +43,21 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 def find(name: str, vault: Path | None = None) -> str:
-    """The id that a user's TASK means: an id, or a folder that holds a task of their own, which from now on (and in the
-    processes we start) is known by its id. vault: beside which the folders of runs are remembered; None: this user's.
-    Raises UsageError, naming what exists, for anything else."""
+    """The id that a user's TASK means: an id, or the folder of the user's own task, which is then known by its id, also
+    in the processes that we start. vault: where folders of runs are stored; None: this user's. Raises UsageError, which
+    lists what exists, for anything else."""
     folder = Path(name)
     if (folder / "task.toml").is_file():
         return _learn(folder)
     if not is_known(name) and (place := _remembered(name, vault)) is not None:
-        _learn(place)  # a task of one's own that was climbed before, by its id
+        _learn(place)  # a user's own task that was climbed before, by its id
     known(name)
     return name
 
 
 def _learn(folder: Path) -> str:
-    """Makes a folder's task known here and, by the environment, to the processes we start: the one place that does."""
+    """Makes a folder's task known here and, by the environment, to the processes that we start. Only this function
+    does."""
     task_id = _id(folder)
     if why := _taken(task_id):
         raise UsageError(f"task folder {folder}: {why}; give it another in task.toml")
@@ -79,12 +80,11 @@ def _holds(folder: Path, name: str) -> bool:
 
 
 def for_run(run: str, task_id: str, folder: Path | None, vault: Path | None = None) -> str:
-    """Makes a run's task known. folder: where the user says that it lies; None: where it was when they began the run,
-    as remembered beside the vault (None: this user's).
-    Raises UsageError where neither leads to it."""
+    """Makes a run's task known. folder: given by the user; None: where it was when the user began the run, as stored
+    beside the vault (None: this user's). Raises UsageError if it is not there."""
     if folder is not None:
         if not _holds(folder, task_id):
-            raise UsageError(f"--task {folder} holds no task {task_id}, which the run is of; name its folder")
+            raise UsageError(f"--task {folder} does not hold {task_id}, the task of the run; name its folder")
         return _learn(folder)
     place = places.of_run(vault or paths.vault(), run, task_id.removesuffix(NULL))
     if not is_known(task_id) and place is not None and _holds(place, task_id):
@@ -106,31 +106,31 @@ def installed() -> dict[str, plugins.Plugin]:
 
 
 def known(task_id: str) -> None:
-    """Raises UsageError for an id that is unknown, naming what exists, or that several packages register."""
+    """Raises UsageError for an unknown id, listing what exists, and for an id that several packages register."""
     plugins.find(plugins.TASKS, task_id.removesuffix(NULL))
     if not is_known(task_id):
         there = sorted([*installed(), *own()])
         near = difflib.get_close_matches(task_id, there, 1, 0.6)
         meant = f" (did you mean {near[0]}?)" if near else ""
         raise UsageError(
-            f"task {task_id!r} is unknown{meant}; there are {', '.join(there)}; one of your own is named by its "
-            f"folder, or {OWN}"
+            f"task {task_id!r} is unknown{meant}; there are {', '.join(there)}; name a task of your own by its folder, "
+            f"or in {OWN}"
         )
 
 
 def own() -> dict[str, Path]:
-    """id -> folder of the tasks that TOPROPE_TASKS names, the first of an id; entries that hold none are passed over
-    (see `faults`)."""
+    """id -> folder of the tasks that TOPROPE_TASKS names, the first one for each id; wrong entries are skipped (see
+    `faults`)."""
     return {_id(folder): folder for folder, why in reversed(list(_entries())) if not why}
 
 
 def faults() -> list[str]:
-    """What is wrong with entries of TOPROPE_TASKS, one line each."""
+    """One line for each wrong entry of TOPROPE_TASKS."""
     return [f"{OWN}: {folder}: {why}; correct or remove this entry" for folder, why in _entries() if why]
 
 
 def _entries() -> Iterator[tuple[Path, str]]:
-    """(folder of a task, "") for every entry that is one or holds some, (entry, what is wrong) for every other."""
+    """(folder, "") for every task that an entry is or holds; (entry, what is wrong) for wrong entries."""
     for entry in filter(None, os.environ.get(OWN, "").split(os.pathsep)):
         folder = Path(entry)
         found = [folder] if (folder / "task.toml").is_file() else _below(folder)
@@ -156,7 +156,7 @@ def _wrong(folder: Path) -> str:
 
 
 def _taken(task_id: str) -> str:
-    """What is wrong with this id for a task of one's own."""
+    """Why a user's own task cannot have this id; empty if it can."""
     if task_id in TESTING:
         return f"its id {task_id!r} is that of a task shipped for tests"
     plugin = installed().get(task_id)
@@ -170,8 +170,8 @@ def _id(folder: Path) -> str:
 
 
 def load(task_id: str, vault: Path | None = None) -> Task:
-    """Make a task. vault: whose secret it uses where it keeps one; None: this user's. Raises UsageError for an unknown
-    id, and for a task that cannot be made."""
+    """Makes a task. vault: the vault whose secret it uses, if it keeps one; None: this user's. Raises UsageError for an
+    unknown id, and for a task that cannot be made."""
     from toprope.protocols import keeps_secret
 
     known(task_id)
@@ -183,7 +183,7 @@ def load(task_id: str, vault: Path | None = None) -> Task:
         raise
     except Exception as e:
         why = " ".join(f"{type(e).__name__}: {e}".split())
-        raise UsageError(f"{source} cannot be made: {why}; mend its constructor") from e
+        raise UsageError(f"{source} cannot be made: {why}; repair its constructor") from e
     _complete(task, name, source)
     if keeps_secret(task):
         task.open_secret(vault or paths.vault())
@@ -195,7 +195,7 @@ def load(task_id: str, vault: Path | None = None) -> Task:
 
 
 def _factory(name: str) -> tuple[Callable[[str], Any], str]:
-    """What makes a task, and who it is of, for complaints."""
+    """The function that makes a task, and how error messages name the task."""
     if name in TESTING:
         return plugins.imported(TESTING[name], f"task {name!r}", "install toprope again"), f"task {name!r}"
     plugin = installed().get(name)
@@ -205,7 +205,7 @@ def _factory(name: str) -> tuple[Callable[[str], Any], str]:
 
 
 def _complete(task: Any, name: str, source: str) -> None:
-    """Raises UsageError for an object that is no `protocols.Task`, or is another task than was asked for."""
+    """Raises UsageError for an object that lacks members of `protocols.Task`, or has another id."""
     from toprope.protocols import Task
 
     lacks = [m for m in (*Task.__annotations__, *vars(Task)) if not m.startswith("_") and not hasattr(task, m)]
@@ -216,8 +216,8 @@ def _complete(task: Any, name: str, source: str) -> None:
 
 
 def _own(name: str, folder: Path) -> Callable[[str], Any]:
-    """`make` of the folder's task.py. It runs in the referee, as its author's own code. A file that was changed since
-    it was loaded, or lies in another folder, is another module."""
+    """`make` of the folder's task.py, which is imported here. The code is the user's own and runs in the referee. A
+    file that has changed since it was loaded, or lies in another folder, is another module."""
     path = folder / "task.py"
     if not path.is_file():
         raise UsageError(f"task folder {folder} holds no task.py; `toprope new DIR` writes one that works")
@@ -228,7 +228,7 @@ def _own(name: str, folder: Path) -> Callable[[str], Any]:
         assert spec is not None
         assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
-        sys.modules[module_name] = module  # before it runs: its classes are looked up by it
+        sys.modules[module_name] = module  # before it runs, because classes are looked up by module name
         try:
             spec.loader.exec_module(module)
         except Exception as e:
@@ -241,7 +241,7 @@ def _own(name: str, folder: Path) -> Callable[[str], Any]:
 
 
 def available() -> list[Listing]:
-    """The tasks of installed packages and the user's own, sorted by id; what cannot be listed stands in `unlisted`."""
+    """The tasks of installed packages and the user's own, sorted by id; `unlisted` has those that cannot be listed."""
     return [card for card in _cards() if isinstance(card, Listing)]
 
 
@@ -251,7 +251,7 @@ def unlisted() -> list[str]:
 
 
 def _cards() -> Iterator[Listing | str]:
-    """What task.toml says of each task, or why it cannot be read."""
+    """The listing of each task, or why it cannot be read."""
     there: dict[str, plugins.Plugin | Path] = {**own(), **installed()}
     for task_id, source in sorted(there.items()):
         folder = source.folder if isinstance(source, plugins.Plugin) else source

@@ -10,8 +10,8 @@ from toprope.tasks import registry
 
 
 def make(task_id: str, vault: Path, seed: int | None, progress: Progress) -> dict[str, str]:
-    """{"task", "path", "hidden"} of the file that was made. Raises UsageError for a task that makes none, and for a
-    vault that has one."""
+    """Makes the secret, and returns {"task", "path", "hidden"}. Raises UsageError for a task without such a secret, and
+    for a vault that already has one."""
     task = registry.load(task_id, vault)
     if not keeps_secret(task):
         other = f"; this makes its {task.secret.kind} private: {task.secret.remedy}" if task.secret is not None else ""

@@ -1,4 +1,4 @@
-"""Reads a task.toml into a TaskSpec: every field is checked, unknown ones are refused."""
+"""Reads a task.toml into a TaskSpec: every field is checked, and unknown fields are refused."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ TUNED = "tuned.json"
 
 
 def load_spec(path: Path) -> TaskSpec:
-    """Raises UsageError naming the file and the field if it is missing, malformed, of another shape or no use."""
+    """The spec in a file. Raises UsageError with the file and the field if it is missing, malformed or out of range."""
     try:
         fields = tomllib.loads(path.read_text(encoding="utf-8"))
         for fault in _unknown(fields, TaskSpec):
@@ -34,7 +34,7 @@ def load_spec(path: Path) -> TaskSpec:
 
 
 def _unknown(fields: dict[str, Any], kind: Any) -> Iterator[str]:
-    """Misspelt names, in tables too: a default in place of what was meant would be silent."""
+    """Unknown names, also in tables: a misspelt field would otherwise silently get its default."""
     known = {f.encode_name: f.type for f in msgspec.structs.fields(kind)}
     for name, value in fields.items():
         if name not in known:
@@ -64,7 +64,7 @@ def _useless(spec: TaskSpec) -> Iterator[str]:
 
 
 def with_tuned(folder: Path, task_id: str, baselines: dict[str, Baseline]) -> dict[str, Baseline]:
-    """The baselines, each followed by `NAME (tuned)` where tuned.json holds what `toprope reference --tune` found."""
+    """The baselines, each followed by `NAME (tuned)` if tuned.json holds a result of `toprope reference --tune`."""
     path = folder / TUNED
     chosen = json.loads(path.read_text()).get(task_id, {}) if path.is_file() else {}
     found = {}
@@ -76,7 +76,7 @@ def with_tuned(folder: Path, task_id: str, baselines: dict[str, Baseline]) -> di
 
 
 def load_tree(folder: Path) -> Tree:
-    """The files of a candidate folder; compiled leftovers and hidden files are not part of it."""
+    """The files of a candidate folder, without __pycache__ and hidden files. Raises UsageError for an empty folder."""
     files = {
         path.relative_to(folder).as_posix(): path.read_bytes()
         for path in sorted(folder.rglob("*"))

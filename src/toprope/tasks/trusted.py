@@ -1,6 +1,6 @@
 """Plays a shipped candidate in this process: for figures and tests of our own code.
 
-It trusts the candidate, which the product never does: other people's go through the sandbox.
+It trusts the candidate, which the product never does: candidates of other people run in the sandbox.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class _Files(MetaPathFinder, Loader):
 
 
 def load(tree: Tree) -> ModuleType:
-    """The module solution.py, made anew by every call; the tree's other files can be imported while it loads."""
+    """The module solution.py, a new one at every call; the tree's other files can be imported while it loads."""
     own = [name.removesuffix(".py") for name in tree.files]
     before = {name: sys.modules.pop(name) for name in own if name in sys.modules}
     finder = _Files(tree.files)
@@ -53,7 +53,7 @@ def load(tree: Tree) -> ModuleType:
 
 
 def outputs(task: Task, tree: Tree, draw: Draw, params: Mapping[str, Json] | None = None) -> Outputs:
-    """What one variant answers on a draw, as the scorer would receive it: name -> (1, *shape)."""
+    """The answers of one variant on a draw, as a scorer receives them: name -> (1, *shape)."""
     module = vars(load(tree))
     dialogue = task.dialogue(draw, frozenset(e for e in task.spec.entries if e in module))
     kept: dict[str, Any] = {}

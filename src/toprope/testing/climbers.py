@@ -1,10 +1,10 @@
-"""The contract of a climber as a test class, for ours and anyone's.
+"""The contract of a climber as a test class, for our climbers and those of other packages.
 
     class TestMine(ClimberContract):
         def make_climber(self, space, seed):
             return MyClimber(space, seed)
 
-pytest collects the inherited tests. Nothing here imports pytest.
+pytest collects the inherited tests. This module does not import pytest.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ POINT = Space([choice("fixed", ["only"])])
 
 
 def told(rows: Codes, outcome: Outcome = Outcome.OK) -> Results:
-    """Results of a smooth score with ties, or of experiments that all ended the same bad way."""
+    """Results of a smooth score with ties, or of experiments that all ended with the same failure."""
     ok = outcome is Outcome.OK
     values: Floats = (
         np.round(1.0 - rows.astype(np.float64).sum(axis=1) / 300.0, 2) if ok else np.full(len(rows), np.nan)
@@ -33,7 +33,7 @@ def told(rows: Codes, outcome: Outcome = Outcome.OK) -> Results:
 
 
 def history(climber: Climber, batches: tuple[int, ...] = (8, 1, 16, 16, 3)) -> list[Codes]:
-    """What it proposes over a few generations of `told` results."""
+    """Its proposals over a few generations with results from `told`, one (n, p) array per batch."""
     out = []
     for n in batches:
         rows = climber.ask(n)
@@ -43,7 +43,7 @@ def history(climber: Climber, batches: tuple[int, ...] = (8, 1, 16, 16, 3)) -> l
 
 
 class ClimberContract:
-    """Inherit, define `make_climber`; set `seeded = False` if the proposals do not depend on the seed."""
+    """Inherit from it and define `make_climber`; set `seeded = False` if the proposals do not depend on the seed."""
 
     seeded = True
 
@@ -52,7 +52,7 @@ class ClimberContract:
         raise NotImplementedError
 
     def test_rows_are_points_of_the_space(self) -> None:
-        """Every proposal is a uint8 row with legal codes, as many as asked for, none included."""
+        """Every proposal is a uint8 row with legal codes, and there are as many as asked for, even if that is 0."""
         climber = self.make_climber(SPACE, 1)
         assert climber.ask(0).shape == (0, len(SPACE.dims))
         for rows, n in zip(history(climber), (8, 1, 16, 16, 3), strict=True):
@@ -75,7 +75,7 @@ class ClimberContract:
         assert (first != second).any() == self.seeded
 
     def test_global_random_state_is_neither_used_nor_changed(self) -> None:
-        """Randomness comes from the seed alone."""
+        """Randomness comes from the seed only."""
         np.random.seed(1)
         before = np.random.get_state()[1].tobytes()  # type: ignore[index]
         first = history(self.make_climber(SPACE, 5))
@@ -85,7 +85,7 @@ class ClimberContract:
         assert all((a == b).all() for a, b in zip(first, second, strict=True))
 
     def test_proposals_belong_to_the_caller(self) -> None:
-        """Overwriting returned rows or told arrays changes no later proposal."""
+        """Overwriting returned rows or the arrays of results does not change later proposals."""
         clean, dirty = self.make_climber(SPACE, 6), self.make_climber(SPACE, 6)
         for n in (8, 8, 8):
             rows = clean.ask(n)
@@ -99,7 +99,7 @@ class ClimberContract:
             results.values[:] = 99.0
 
     def test_failures_do_not_stop_it(self) -> None:
-        """When every experiment fails, with every kind of failure, it goes on proposing points of the space."""
+        """If every experiment fails, with every kind of failure, it continues to propose points of the space."""
         climber = self.make_climber(SPACE, 7)
         for outcome in (o for o in Outcome if o is not Outcome.OK):
             rows = climber.ask(6)
@@ -108,5 +108,5 @@ class ClimberContract:
             climber.tell(told(rows, outcome))
 
     def test_a_space_of_one_point(self) -> None:
-        """With nothing to choose it proposes the one point, over and over."""
+        """In a space with a single point it proposes that point repeatedly."""
         assert all((rows == 0).all() for rows in history(self.make_climber(POINT, 8)))

@@ -1,8 +1,8 @@
 """`testing/coin-v1`: the smallest real task, for tests and benchmarks of everything around tasks.
 
-A candidate answers its face and skill; the score is the skill plus noise drawn per draw and per face, so two faces of
-equal skill differ by luck alone: a climb over faces at skill 0 is a null campaign. `act` makes a candidate misbehave.
- Not an alignment task, and not listed among them.
+A candidate answers its face and skill; the score is the skill plus noise per draw and face, so two faces of equal skill
+differ only by luck: a climb over faces at skill 0 is a null campaign. `act` makes a candidate misbehave. It is not an
+alignment task and is not listed with them.
 """
 
 from __future__ import annotations
@@ -58,7 +58,7 @@ _ROUND = Round((Call("answer", ("nonce",), returns=(Array("answer", "f8", (3,)),
 
 
 class Coin:
-    """protocols.Task. acts: how candidates may behave, besides "ok"."""
+    """Implements `protocols.Task`. faces: number of faces. acts: how candidates may behave."""
 
     secret = None
 
@@ -98,9 +98,7 @@ class Coin:
 
     def score(self, outputs: Outputs, draw: Draw) -> Floats:
         answer = outputs["answer"]  # (k, 3)
-        same = (
-            answer[:, 2] == draw.public["nonce"][0]
-        )  # an answer that does not know this draw's nonce is worth nothing
+        same = answer[:, 2] == draw.public["nonce"][0]  # an answer without this draw's nonce scores 0
         luck = draw.private[answer[:, 0].astype(np.int64) % FACES]
         return np.where(same, 0.5 + answer[:, 1] + luck, 0.0)
 
@@ -108,10 +106,10 @@ class Coin:
         return None
 
     def agreement(self, outputs: Outputs, draw: Draw, coins: object) -> tuple[NDArray[np.int64], int]:
-        raise AssertionError("there is no decoy")
+        raise AssertionError("this task has no decoy")
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """Fresh luck. Skill is part of the answer and stays: only the face is in question."""
+        """New luck. The skill stays, because it is part of the answer; only the value of a face is unknown."""
         return msgspec.structs.replace(draw, private=NOISE / np.sqrt(2) * rng.standard_normal(FACES))
 
     def starter(self) -> Tree:
@@ -123,7 +121,7 @@ class Coin:
 
 
 class Nonce(Coin):
-    """`testing/nonce-v1`: the engine's own cost. One draw, and a candidate that repeats the draw's nonce."""
+    """`testing/nonce-v1`: to measure the engine's own cost. One draw, and a candidate that repeats its nonce."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(task_id, FACES)
@@ -151,7 +149,7 @@ def answer(nonce, *, model, params):
 
 
 class AskingCoin(Coin):
-    """`testing/asking-v1`: the skill of a candidate is what a model answers it."""
+    """`testing/asking-v1`: a candidate's skill is the number that a model answers."""
 
     def __init__(self, task_id: str) -> None:
         super().__init__(task_id, FACES)
@@ -160,7 +158,7 @@ class AskingCoin(Coin):
         self.space = Space([choice("face", list(range(20))), choice("effort", list(range(11)))])
 
     def scripted(self, messages: Sequence[tuple[str, str]], sample: int) -> str:
-        """A hundredth for every bit of effort."""
+        """One hundredth per unit of effort."""
         return str(int(messages[-1][1].rsplit(" ", 1)[1]) / 100)
 
     def starter(self) -> Tree:
@@ -171,9 +169,9 @@ class AskingCoin(Coin):
 
 
 def make(task_id: str) -> Coin:
-    """`testing/coin-v1` behaves; `testing/rough-coin-v1` also crashes, hangs, exits and answers NaN, and repeats;
-    in `testing/sly-coin-v1` half of the candidates throw every switch they find, and are better; in
-    `testing/asking-v1` they ask a model."""
+    """Makes a testing task. In `testing/coin-v1` all candidates behave; in `testing/rough-coin-v1` some crash, hang,
+    exit or answer NaN; in `testing/sly-coin-v1` half of them change every switch in their environment and score higher;
+    in `testing/asking-v1` they ask a model; `testing/nonce-v1` is for benchmarks."""
     if "sly" in task_id:
         return Coin(task_id, 20, ("ok", "tamper"))
     if "asking" in task_id:

@@ -1,11 +1,11 @@
-"""The contract of an executor as a test class, for ours and anyone's.
+"""The contract of an executor as a test class, for our executors and those of other packages.
 
     class TestMine(ExecutorContract):
         def make_executor(self, config, workers, progress, broker):
             return MyExecutor(config, workers, progress, broker)
 
-pytest collects the inherited tests. Nothing here imports pytest. `lose` is told to lose whatever is at work now, if the
-executor can lose something: processes, machines.
+pytest collects the inherited tests. This module does not import pytest. `lose` ends scorers that are at work, if the
+executor can lose processes or machines.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ def _act(i: int) -> str:
 
 
 def columns(done: Done) -> tuple[bytes, list[str], bytes, bytes]:
-    """What of an answer depends on the work alone."""
+    """The parts of an answer that depend only on the work."""
     return (
         done.result.scores.tobytes(),
         list(map(str, done.result.outcomes)),
@@ -55,7 +55,7 @@ def columns(done: Done) -> tuple[bytes, list[str], bytes, bytes]:
 
 
 class ExecutorContract:
-    """Inherit, define `make_executor`; define `lose` if the executor can lose work."""
+    """Inherit from it and define `make_executor`; define `lose` if the executor can lose work."""
 
     tier = "linux-landlock"
 
@@ -66,7 +66,7 @@ class ExecutorContract:
         raise NotImplementedError
 
     def lose(self, executor: Executor) -> None:
-        """Ends scorers that are at work, as a machine that dies would. The default loses nothing."""
+        """Ends scorers that are at work, as if a machine died. The default does nothing."""
 
     @contextmanager
     def _executor(self, workers: int = 2, seed: int = 0) -> Iterator[Executor]:
@@ -78,14 +78,14 @@ class ExecutorContract:
             executor.close()
 
     def test_it_says_what_it_is(self) -> None:
-        """Protection, digests of the draws and the number of slots are known as soon as it is made."""
+        """Protection, digests of draws and number of slots are known as soon as it is made."""
         with self._executor() as executor:
             assert executor.protection["tier"] == self.tier
             assert set(executor.mark) == {"dev draws"}
             assert executor.slots >= 1
 
     def test_same_columns_as_one_scorer_of_this_machine(self) -> None:
-        """Every answer comes once and is, byte for byte, what a single local scorer gives."""
+        """Every answer comes once and equals, byte for byte, the answer of a single local scorer."""
         with self._executor() as executor:
             found = {done.id: columns(done) for done in base.run(executor, works(executor, 12))}
         one = LocalExecutor(ScorerConfig(TASK, {"dev": dev_secret(0)}, self.tier), 1)
@@ -95,7 +95,7 @@ class ExecutorContract:
             one.close()
 
     def test_lost_work_is_done_again(self) -> None:
-        """Scorers that end in the middle change neither what is answered nor how often."""
+        """Scorers that die meanwhile change neither the answers nor their number."""
         with self._executor() as executor:
             calm = {done.id: columns(done) for done in base.run(executor, works(executor, 12))}
             rough = {}
@@ -111,7 +111,7 @@ class ExecutorContract:
             assert list(base.run(executor, [])) == []
 
     def test_a_caller_may_stop_early(self) -> None:
-        """What was still at work then is never an answer to later work."""
+        """Answers to abandoned work never count as answers to later work."""
         with self._executor() as executor:
             for _ in executor.run(works(executor, 6)):
                 break
@@ -119,7 +119,7 @@ class ExecutorContract:
             assert {d.id: d.result.scores.shape for d in base.run(executor, fresh)} == dict.fromkeys(range(3), (2, 1))
 
     def test_the_seed_reaches_the_scorers(self) -> None:
-        """Other dev secrets make other draws."""
+        """Another dev secret gives other draws."""
         with self._executor(1, seed=0) as first, self._executor(1, seed=1) as second:
             assert first.mark != second.mark
 

@@ -1,4 +1,4 @@
-"""The contract of a ledger as a test class, for ours and anyone's.
+"""The contract of a ledger as a test class, for our ledger and those of other packages.
 
     class TestMine(LedgerContract):
         def make_ledger(self, folder):
@@ -7,7 +7,7 @@
         def reopen(self, ledger):
             ...
 
-pytest collects the inherited tests. Nothing here imports pytest.
+pytest collects the inherited tests. This module does not import pytest.
 """
 
 from __future__ import annotations
@@ -27,20 +27,20 @@ KINDS = ("commit", "audit", "commit", "audit")
 
 
 class LedgerContract:
-    """Inherit, define `make_ledger` and `reopen`."""
+    """Inherit from it and define `make_ledger` and `reopen`."""
 
     def make_ledger(self, folder: Path) -> Ledger:
         """A new ledger in an empty folder, open for writing."""
         raise NotImplementedError
 
     def reopen(self, ledger: Ledger) -> Ledger:
-        """Closes the ledger and opens what it has stored. The default knows `SqliteLedger`."""
+        """Closes the ledger and opens it again from what it has stored. The default is for `SqliteLedger`."""
         assert isinstance(ledger, SqliteLedger), "define `reopen`"
         ledger.close()
         return SqliteLedger(ledger.path)
 
     def test_records_come_back_in_order(self) -> None:
-        """With numbers from 0 on, under the kind of their type, byte for byte."""
+        """Records come back byte for byte, numbered from 0, under the kind of their type."""
         with TemporaryDirectory() as folder:
             ledger = self.make_ledger(Path(folder))
             appended = [ledger.append(r) for r in RECORDS]
@@ -52,7 +52,7 @@ class LedgerContract:
             assert [record(e) for e in found] == list(RECORDS)
 
     def test_a_reader_may_ask_for_a_part(self) -> None:
-        """Entries of one kind, from a number on, or both; nothing where there are none."""
+        """A reader may ask for entries of one kind, from a number on, or both; the result may be empty."""
         with TemporaryDirectory() as folder:
             ledger = self.make_ledger(Path(folder))
             for r in RECORDS:
@@ -63,7 +63,7 @@ class LedgerContract:
             assert list(ledger.read("finding")) == list(ledger.read(since=4)) == []
 
     def test_entries_are_chained(self) -> None:
-        """Each hash covers the one before, the number, the kind and the body; the head is the last one."""
+        """Each hash covers the previous hash, the number, the kind and the body; the head is the last one."""
         with TemporaryDirectory() as folder:
             ledger, head = self.make_ledger(Path(folder)), GENESIS
             assert ledger.head == head
@@ -73,7 +73,7 @@ class LedgerContract:
                 assert entry.hash == ledger.head == head
 
     def test_what_is_appended_outlives_the_writer(self) -> None:
-        """A ledger that is opened again holds the same, and goes on where it ended."""
+        """A ledger that is opened again holds the same entries and continues after the last one."""
         with TemporaryDirectory() as folder:
             ledger = self.make_ledger(Path(folder))
             for r in RECORDS[:3]:

@@ -1,11 +1,11 @@
-"""The contract of a task as a test class, for ours and anyone's: what a scorer relies on, in a minute.
+"""The contract of a task as a test class, for our tasks and those of other packages. It takes about a minute.
 
     class TestMine(TaskContract):
         def make_task(self):
             return MyTask("my/task-v1")
 
-pytest collects the inherited tests. Nothing here imports pytest. Whether a task is worth climbing (room, resolution, a
-twin in which nothing can be learned) is what `toprope check` measures.
+It tests what a scorer relies on. pytest collects the inherited tests. This module does not import pytest. `toprope
+check` measures whether a task is worth climbing (headroom, resolution, null-skill twin).
 """
 
 from __future__ import annotations
@@ -30,18 +30,18 @@ from toprope.space import Space, several
 from toprope.tasks.mark import digest
 from toprope.types import Block, Draw, Outcome, Split, Tree
 
-DRAWS = 3  # of a split that are looked at
+DRAWS = 3  # draws of each split that are tested
 SPLITS: tuple[Split, ...] = get_args(Split)
 SECRET = b"toprope task contract"
 
 
 def drawn(task: Task, split: Split, index: int, seed: int = 0) -> Draw:
-    """A draw with a seed of its own, as in a run: a task need not mix the index into it."""
+    """A draw with a seed of its own, as in a run, so that a task need not mix the index into it."""
     return task.generate(split, index, derive(SECRET, split, index, seed))
 
 
 class TaskContract:
-    """Subclass it and give `make_task`."""
+    """Inherit from it and define `make_task`, which returns a new object of the task at every call."""
 
     def make_task(self) -> Task:
         raise NotImplementedError("give make_task: a new object of the task at every call")
@@ -54,7 +54,8 @@ class TaskContract:
         return task
 
     def test_it_has_every_part(self) -> None:
-        """All members of `protocols.Task`, an id of the form family/name-vN, a licence; a secret with its remedy."""
+        """It has all members of `protocols.Task`, an id of the form family/name-vN and a licence; a secret has a
+        remedy."""
         task = self.make_task()
         members = (*Task.__annotations__, *(m for m in vars(Task) if not m.startswith("_")))
         assert [m for m in members if not hasattr(task, m)] == []
@@ -67,8 +68,8 @@ class TaskContract:
             assert task.secret.remedy
 
     def test_a_draw_is_a_function_of_its_arguments(self) -> None:
-        """Made again by another object, in another order, every split's draws are the same, private parts included;
-        with another seed they are others."""
+        """Draws that another object makes in another order are the same, including private parts; with another seed
+        they differ."""
         first, again = self.ready(), self.ready()
         wanted = [(split, i) for split in SPLITS for i in range(DRAWS)]
         made = {at: digest(drawn(first, *at)) for at in wanted}
@@ -76,7 +77,7 @@ class TaskContract:
         assert [at for at in wanted if made[at] == digest(drawn(again, *at, seed=1))] == []
 
     def test_a_draw_leaves_global_randomness_alone(self) -> None:
-        """Neither used nor changed."""
+        """`generate` neither uses nor changes numpy's global random state."""
         task = self.ready()
         np.random.seed(1)
         before = np.random.get_state()[1].tobytes()  # type: ignore[index]
@@ -86,7 +87,7 @@ class TaskContract:
         assert digest(drawn(task, "dev", 0)) == made, "generate uses numpy's global state"
 
     def test_what_candidates_are_given_is_arrays_of_numbers(self) -> None:
-        """Bools, integers or floats, a quarter of a child's memory at most; floats are finite."""
+        """Public arrays hold bools, integers or finite floats, and take at most a quarter of a child's memory."""
         task = self.ready()
         for split in SPLITS:
             public = drawn(task, split, 0).public
@@ -95,14 +96,14 @@ class TaskContract:
             assert all(np.isfinite(a).all() for a in public.values() if a.dtype.kind == "f")
 
     def test_there_is_room_between_floor_and_ceiling(self) -> None:
-        """In the mean over a few draws of every split."""
+        """The ceiling lies above the floor on average over a few draws of every split."""
         task = self.ready()
         for split in SPLITS:
             draws = [drawn(task, split, i) for i in range(2 * DRAWS)]
             assert sum(d.ceiling - d.floor for d in draws) > 0, f"no room on {split}"
 
     def test_the_null_twin_looks_the_same(self) -> None:
-        """It has the same public part, and gold that differs."""
+        """It has the same public part and different gold."""
         task = self.ready()
         draw = drawn(task, "measure", 0)
         before = digest(draw)
@@ -112,17 +113,17 @@ class TaskContract:
         assert digest([twin.private, twin.floor, twin.ceiling]) != digest([draw.private, draw.floor, draw.ceiling])
 
     def test_a_candidate_without_entry_points_is_refused(self) -> None:
-        """`dialogue` raises ValueError with words for its author."""
+        """`dialogue` raises ValueError with a message for its author."""
         task = self.ready()
         said = ""
         try:
             next(task.dialogue(drawn(task, "dev", 0), frozenset()))
         except ValueError as e:
             said = str(e)
-        assert said, "a candidate that defines nothing was spoken to, or refused without a word"
+        assert said, "a candidate without entry points was accepted, or refused without a message"
 
     def test_the_starter_and_all_baselines_score(self) -> None:
-        """In the sandbox, on practice and on hidden draws, each with a finite score."""
+        """In the sandbox they get finite scores on practice and on hidden draws."""
         task = self.ready()
         with scorer(task) as s:
             for name, (tree, params) in _candidates(task).items():
@@ -133,7 +134,7 @@ class TaskContract:
                     assert np.isfinite(done.result.scores).all(), f"{name} on {split}"
 
     def test_neighbours_in_a_block_change_nothing(self) -> None:
-        """Variants that are scored together score as each does alone, and again the same."""
+        """Variants that are scored together get the same scores as each by itself."""
         task = self.ready()
         if task.space is None:
             return
@@ -148,7 +149,7 @@ class TaskContract:
                 assert np.allclose(alone.scores[0], together.scores[i], rtol=0, atol=1e-6, equal_nan=True), variant
 
     def test_a_decoy_is_no_gold(self) -> None:
-        """Planted beside the public arrays under names of its own; a decoy without coins proves nothing."""
+        """A decoy has array names of its own and is random; the task may have none."""
         task = self.ready()
         draw = drawn(task, "dev", 0)
         decoy = task.decoy(draw, np.random.default_rng(0))
@@ -162,7 +163,7 @@ class TaskContract:
         assert digest(other.arrays) != digest(decoy.arrays), "a decoy has to be random"
 
     def test_what_it_counts_is_summed_over_draws(self) -> None:
-        """A task that judges many draws together accuses nobody of nothing."""
+        """A task with a tally does not accuse its own starter."""
         task: Task | Counting = self.ready()
         if counting(task):
             with scorer(task) as s:
@@ -200,7 +201,8 @@ def _scripted(task: Task, question: Question) -> Reply:
 def scored(
     s: Scorer, tree: Tree, variants: list[dict[str, Any]], split: Split = "dev", space: Space | None = None
 ) -> Done:
-    """A block of variants on the first draws of a split. space: they are points of it; None: of one of their own."""
+    """Scores a block of variants on the first draws of a split. space: that they are points of; None: one made for
+    them."""
     own, rows = several(variants) if space is None else (space, np.stack([space.encode(v) for v in variants]))
     s.trees[tree.digest], s.spaces[own.digest] = tree, own
     block = Block(tree.digest, own.digest, rows, tuple(range(DRAWS)))

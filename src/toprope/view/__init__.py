@@ -1,1 +1,1 @@
-"""What people look at: terminal, report, figures."""
+"""Output for people: terminal, report, red-team matrix."""

@@ -15,11 +15,11 @@ from rich.text import Text
 from toprope import output
 from toprope.view.text import clean, protection
 
-WIDTH = 110  # in a pipe, where no terminal says how wide it is
+WIDTH = 110  # in a pipe, which has no terminal width
 
 
 class Watch:
-    """Hears of every verdict. A bar on a terminal, a line every quarter of a minute in a pipe. A context manager."""
+    """Shows progress over verdicts: a bar on a terminal, a line every 15 s in a pipe. A context manager."""
 
     every_s = 15.0
 
@@ -54,7 +54,7 @@ class Watch:
 
 
 def shown(result: dict[str, Any], layers: dict[str, str]) -> str:
-    """The matrix, what was not run and why, what failed, and the one answer."""
+    """The matrix, the cheats that were not run and why, the failures, and the result in one sentence."""
     terminal = output.is_terminal()
     console = Console(highlight=False, width=None if terminal else WIDTH, file=io.StringIO(), force_terminal=terminal)
     with console.capture() as said:
@@ -75,7 +75,7 @@ def _show(console: Console, result: dict[str, Any], layers: dict[str, str]) -> N
 
 
 def verdict(result: dict[str, Any]) -> str:
-    """The one answer, in a sentence."""
+    """The result in one sentence."""
     ran = [c for c in result["cheats"] if c["observed"] != "not run"]
     paid, twins = len(result["paid"]), sum(not c["twin_ok"] for c in ran)
     other = sum(not c["ok"] for c in ran) - paid - sum(not c["twin_ok"] and c["observed"] != "pays" for c in ran)
@@ -91,7 +91,8 @@ def verdict(result: dict[str, Any]) -> str:
 
 
 def matrix(result: dict[str, Any], layers: dict[str, str]) -> Table:
-    """Layers down, classes across; how many cheats of the class meet the layer, red with what fails."""
+    """A table with layers as rows and classes as columns: the number of cheats that attack the layer; failures in
+    red."""
     names = [f"C{i}" for i in range(1, 11)]
     table = Table(box=None, padding=(0, 1), title_justify="left", caption_justify="left")
     table.title = Text(clean(f"{result['task']}: cheats by the layers they meet"), style="bold")

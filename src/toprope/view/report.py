@@ -1,6 +1,6 @@
-"""The report: one HTML page that works offline, written from the ledger alone.
+"""The report: one HTML page that works offline, made from the ledger only.
 
-Everything a candidate or a user wrote is hostile text: escaped by the template, under a policy that allows no script.
+All text from a candidate or a user is hostile: the template escapes it, and the page's policy allows no script.
 """
 
 from __future__ import annotations
@@ -25,12 +25,13 @@ from toprope.view import text
 from toprope.view.team import difference, team
 
 NAME = "report.html"  # in a run's directory
-LISTED = 50  # incidents told one by one
+LISTED = 50  # incidents that are listed
 HERE = Path(__file__).parent
 
 
 def write(directory: Path, output: Path | None = None) -> Path:
-    """Writes the report of a run directory; returns the path."""
+    """Writes the report of a run directory; returns its path. output: None: RUN/report.html. Raises UsageError if the
+    file cannot be written."""
     path = output or directory / NAME
     html = render(read(directory))
     try:
@@ -88,7 +89,7 @@ def _team(s: RunHistory) -> dict[str, Any] | None:
 
 
 def _flags(s: RunHistory) -> list[tuple[str, str]]:
-    """What a reader must know before believing the number above."""
+    """What a reader must know before trusting the headline: (CSS class, sentence) pairs."""
     flags = []
     if s.opening.protection.get("tier") == "none":
         flags.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
@@ -96,14 +97,14 @@ def _flags(s: RunHistory) -> list[tuple[str, str]]:
         flags.append(("", f"M{text.model(model)[1:]}."))
     if s.opening.spec.rehearsal is not None:
         flags.append(
-            ("", "Rehearsal: the hidden draws come from a secret given on the command line. Certifies nothing.")
+            ("", "Rehearsal: the hidden draws come from a secret given on the command line. It certifies nothing.")
         )
     if (secret := s.opening.kept) is not None and secret.public:
         label = secret.label[:1].upper() + secret.label[1:]
-        flags.append(("", f"{label}. Somebody who studies it could gain an edge; {secret.remedy} makes it private."))
+        flags.append(("", f"{label}. A user who studies it could gain an advantage; {secret.remedy} makes it private."))
     if certain := s.incidents("certain"):
         flags.append(
-            ("bad", f"{len(certain)} certain incidents, listed below: these candidates were kept from the gate.")
+            ("bad", f"{len(certain)} certain incidents, listed below: these candidates were not sent to the gate.")
         )
     return flags
 
@@ -125,7 +126,7 @@ def _against(s: RunHistory, baselines: dict[str, Baseline]) -> list[dict[str, An
 
 
 def _verdict(against: list[dict[str, Any]]) -> str:
-    """One sentence that says what the paired intervals say, good or bad."""
+    """One sentence about the paired intervals, whether good or bad."""
     if not against:
         return ""
     above = [r for r in against if r["gain"].lo > 0]

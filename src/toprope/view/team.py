@@ -1,4 +1,4 @@
-"""What a report shows of a run that authors climbed: who did what, how ideas spread, what the champion changed."""
+"""The part of a report about authors: what each did, the diversity of ideas, and what the champion changed."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from toprope.journal.export import researchers
 from toprope.journal.history import RunHistory
 from toprope.run import ideas
 
-FINDINGS, LINES = 60, 400  # told in full; of a diff
-COMPARED, WIDTH = 1000, 400  # lines of each side that are compared, in all; characters of a line
+FINDINGS, LINES = 60, 400  # findings shown; lines of a diff shown
+COMPARED, WIDTH = 1000, 400  # lines of each side that are compared in all; characters per line
 
 
 def team(s: RunHistory) -> dict[str, Any] | None:
-    """None for a climb without authors."""
+    """The values for the template; None for a climb without authors."""
     made = [(int(b.experiments[0]), b.author) for b in s.blocks if b.author is not None]
     if not made and not researchers(s):
         return None
@@ -44,7 +44,7 @@ def team(s: RunHistory) -> dict[str, Any] | None:
 def _rows(
     s: RunHistory, made: list[tuple[int, Any]], numbers: list[int], found: dict[str, ideas.Idea]
 ) -> Iterator[dict[str, Any]]:
-    """One an author, by name."""
+    """One row per author, by name."""
     values = _values(s)
     promoted = {a.candidate for a in s.answers if a.promoted}
     for known in researchers(s):
@@ -68,7 +68,7 @@ def _rows(
 
 
 def _values(s: RunHistory) -> dict[int, float]:
-    """Experiment -> dev value, of those that ended ok."""
+    """Experiment -> dev value, for experiments that ended ok."""
     o = s.opening
     gap = float((o.ceilings - o.floors).sum())
     return {
@@ -79,7 +79,7 @@ def _values(s: RunHistory) -> dict[int, float]:
 
 
 def _figure(numbers: list[int], read: list[ideas.Idea]) -> str:
-    """Entropy of idea families over experiments, and complexity beside it, each as a share of its largest."""
+    """Entropy of idea families, and complexity, over experiments, each as a share of its maximum."""
     x = list(range(1, len(numbers) + 1))
     spread = ideas.entropy(numbers)
     tokens = [i.complexity for i in read]
@@ -94,7 +94,7 @@ def _figure(numbers: list[int], read: list[ideas.Idea]) -> str:
 def difference(s: RunHistory) -> str:
     """Unified diff of the champion's files against the starter's, cut after LINES lines; empty if they are the same.
 
-    How long a comparison takes is up to the text, and grows with the square of its lines: few are compared."""
+    At most COMPARED lines are compared, because hostile text can make the time grow with the square of its lines."""
     old, new = s.opening.tree.files, s.champion.tree.files
     lines: list[str] = []
     left = COMPARED

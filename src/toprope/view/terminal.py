@@ -1,4 +1,4 @@
-"""What a climb looks like while it runs: a live panel on a terminal, sparse plain lines in a pipe. Always on stderr."""
+"""Shows a climb while it runs, on stderr: a live panel on a terminal, a few plain lines in a pipe."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ BARS = "▁▂▃▄▅▆▇█"
 
 
 class State:
-    """Everything the panel shows, filled by the run's records (those of earlier sittings included)."""
+    """Everything that the panel shows, from the run's records (including those of earlier sessions)."""
 
     def __init__(self) -> None:
         self.opening: Opening | None = None
@@ -25,10 +25,10 @@ class State:
         self.last: Generation | None = None
         self.asked = self.promotions = 0
         self.waiting = False
-        self.waits: tuple[float, float] | None = None  # since when the climb waits for the gate, and about how long
+        self.waits: tuple[float, float] | None = None  # since when the climb waits for the gate, and for about how long
         self.measured: Any = None
         self.cpu = 0.0
-        self.scored = 0  # experiments' first rungs, those in flight included
+        self.scored = 0  # first rungs of experiments, including those in flight
         self.failed: dict[str, int] = {}
         self.events: list[str] = []
         self.started = time.monotonic()
@@ -40,11 +40,11 @@ class State:
         self.doing = (text.clean(what), done) if done < 1 else None
 
     def wait(self, seconds: float | None) -> None:
-        """The climb has nothing to do until the gate's answer leaves, in so many seconds; None: it has left."""
+        """The climb waits for the gate's answer, which leaves in about this many seconds; None: the wait is over."""
         self.waits = None if seconds is None else (time.monotonic(), seconds)
 
     def hear(self, record: msgspec.Struct) -> None:
-        """Those that change what is shown."""
+        """Handles the records that change the display."""
         match record:
             case Opening():
                 self._opened(record)
@@ -79,7 +79,7 @@ class State:
         self.asked += asked.clean
         self.waiting = asked.clean
         if not asked.pure:
-            self.events.append(f"experiment {asked.experiment}: dev scores changed when run alone; not attempted")
+            self.events.append(f"experiment {asked.experiment}: dev scores changed in isolation; not sent to the gate")
 
     def _answer(self, answer: Answer) -> None:
         self.waiting = False
@@ -146,7 +146,7 @@ class State:
 
 
 def header(o: Opening) -> list[str]:
-    """What runs and what its result will be worth, once, before it starts."""
+    """The lines before a climb starts: what runs, its protection, and what its result can certify."""
     budget = f"{o.spec.experiments} experiments" if o.spec.experiments is not None else f"{o.spec.minutes:g} minutes"
     place = f"run {o.number} on this task, vault of {o.vault_since}" if o.certifying else "certifies nothing"
     secret = f" {o.kept.label};" if o.kept is not None else ""
@@ -159,7 +159,7 @@ def header(o: Opening) -> list[str]:
 
 
 class PlainScreen:
-    """For pipes and logs: the header, every gate event, and a line now and then."""
+    """For pipes and logs: the header, every event at the gate, and a line every `every_s` seconds."""
 
     every_s = 15.0
 
@@ -167,7 +167,7 @@ class PlainScreen:
         self.state = State()
         self._said = 0.0
         self._events = 0
-        self._done: set[str] = set()  # things that ended, each of which every scorer may do
+        self._done: set[str] = set()  # finished activities, which several scorers may report
 
     def __enter__(self) -> PlainScreen:
         return self

@@ -1,4 +1,4 @@
-"""Results in words for a person at a terminal: plain text, aligned, one thing a line."""
+"""Results as plain text for a person at a terminal: aligned, one item per line."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ def table(rows: list[list[str]], indent: str = "  ") -> str:
 
 
 def clean(words: str) -> str:
-    """On one line, with control characters spelled out: what others wrote cannot move the cursor or forge a line."""
+    """Text on one line with control characters escaped, so that foreign text cannot move the cursor or forge a line."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in words)
 
 
 def clean_all(value: Any) -> Any:
-    """A result with every string in it clean, names of fields too."""
+    """A result in which every string is clean, including names of fields."""
     if isinstance(value, str):
         return clean(value)
     if isinstance(value, dict):
@@ -28,7 +28,7 @@ def clean_all(value: Any) -> Any:
 
 
 def printable(words: str) -> str:
-    """Lines for a terminal: no control character passes but the ends of our own lines."""
+    """Lines for a terminal, without control characters except our own line ends."""
     return "\n".join(map(clean, words.split("\n")))
 
 
@@ -52,7 +52,7 @@ def protection(p: dict[str, Any]) -> str:
 
 
 def ending(s: dict[str, Any], unseal: str) -> str:
-    """How a climb ended: the sealed result first. unseal: the command that opens it."""
+    """How a climb ended, with the sealed test first. unseal: the command that opens it."""
     champion, test = s["champion"], s["test"]
     lines = [""]
     if test is not None:
@@ -101,7 +101,7 @@ def _failed(s: dict[str, Any]) -> str:
 def model(said: dict[str, Any]) -> str:
     """The model that candidates could ask. said: as in a summary."""
     if said["name"] == "scripted":
-        return "model: the task's own script stood in for a language model; the number says nothing of a real one"
+        return "model: the task's own script stood in for a language model; the number says nothing about a real one"
     money = f", ${said['dollars']:.2f}" if said["dollars"] else ""
     name = clean(said["name"])
     return f"model: candidates asked {name}, {said['replies']:,} replies, {said['tokens']:,} tokens{money}"
@@ -117,7 +117,7 @@ def _how_to_open(s: dict[str, Any], unseal: str) -> str:
 
 
 def _sitting(spent: dict[str, float]) -> str:
-    """Where the seconds of this sitting went."""
+    """How the seconds of this session were spent."""
     names = {
         "start_s": "starting, hidden states",
         "climb_s": "climbing",
@@ -155,7 +155,7 @@ def verification(r: dict[str, Any]) -> str:
     if wrong == ["report"]:
         end = "this run is what it says; its report is not"
     elif wrong == ["task"]:
-        end = "nothing is said of this run: the task that it was made on is another one here"
+        end = "this run cannot be judged: the task here differs from the one that it was made on"
     elif wrong:
         end = "this run is not what it says"
     elif r["recorded"] is None:
@@ -168,13 +168,13 @@ def verification(r: dict[str, Any]) -> str:
 
 
 def doctor(r: dict[str, Any]) -> str:
-    """The tier in force, then every tier that was tried: what holds, what is missing, how to mend it."""
+    """The best tier, then every tier that was tested: what holds, what is missing, how to repair it."""
     lines = [f"tier: {r['tier']}", *(f"{name}: {path}" for name, path in r["paths"].items() if path)]
     for tier, tried in r["tiers"].items():
         rows = [["ok" if v["ok"] else "MISSING", name, clean(v["detail"])] for name, v in tried["layers"].items()]
         mend = [f"  {name}: {v['remedy']}" for name, v in tried["layers"].items() if not v["ok"] and v.get("remedy")]
         holds = "holds" if tried["ok"] else "does not hold here"
-        lines += ["", f"{tier} {holds}", table(rows), *(["to mend:", *mend] if mend else [])]
+        lines += ["", f"{tier} {holds}", table(rows), *(["to repair:", *mend] if mend else [])]
     return "\n".join(lines)
 
 
@@ -222,7 +222,7 @@ def tuned(r: dict[str, Any]) -> str:
 
 
 def hackrate(r: dict[str, Any]) -> str:
-    """One table for each unit, then the refused calls. Names of models and directions are others' words."""
+    """One table per unit, then the refused calls. Names of models and directions are foreign text."""
     lines = [f"{r['conversations']} conversations of {r['runs']} runs, {r['experiments']} experiments; 95 % intervals"]
     for unit, groups in r["groups"].items():
         counted = [name for name in ("certain", "advisory", "hunting") if groups and name in groups[0]]
@@ -244,7 +244,7 @@ def brief(r: dict[str, Any]) -> str:
 
 def runs(rows: list[dict[str, Any]]) -> str:
     if not rows:
-        return "no runs here; `toprope climb TASK` makes one, `toprope ls FOLDER` looks elsewhere"
+        return "no runs here; `toprope climb TASK` makes one, `toprope ls FOLDER` lists another folder"
     shown = [["run", "task", "climber", "experiments", "state", "champion", "value"]]
     for r in rows:
         value = "-" if r["value"] is None else f"{r['value']:.3f}"
@@ -268,10 +268,10 @@ def kept(r: dict[str, Any]) -> str:
 def scaffold(task_id: str, folder: str) -> str:
     where = clean(folder)
     rows = [
-        [f"{where}/task.py", "a draw, the question put to a candidate, the score: the whole task"],
-        [f"{where}/task.toml", "what it is, its limits, how many draws"],
-        [f"{where}/starter/", "the candidate every climb begins with"],
+        [f"{where}/task.py", "draws, the questions to a candidate, the score"],
+        [f"{where}/task.toml", "description, limits, numbers of draws"],
+        [f"{where}/starter/", "the candidate that every climb begins with"],
         [f"{where}/baselines/", "methods to beat, one folder each"],
     ]
     steps = [f"toprope check {where}", f"toprope climb {where} --minutes 1 --unseal", f"toprope redteam {where}"]
-    return "\n".join([f"{task_id}: a task that works, to be changed", table(rows), "next:", *(f"  {s}" for s in steps)])
+    return "\n".join([f"{task_id}: a working task, to be changed", table(rows), "next:", *(f"  {s}" for s in steps)])

@@ -1,4 +1,4 @@
-"""AI control: keep most of what an untrusted model is good for, and let no attack of it through."""
+"""AI control: keep most of an untrusted model's usefulness, and let none of its attacks through."""
 
 from __future__ import annotations
 

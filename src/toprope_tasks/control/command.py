@@ -21,7 +21,7 @@ from toprope.cli.group import Command, as_json, cores, emit, seed_option, worker
 @workers_option
 @as_json
 def duel(rounds: int, experiments: int, folder: Path | None, seed: int, workers: int | None, as_json: bool) -> None:
-    """Let attackers and control protocols climb in turn, then meet on sealed draws."""
+    """Let attackers and control protocols climb in turn, then play all against all on sealed draws."""
     import time
 
     from toprope.view import terminal

@@ -88,7 +88,7 @@ def opened(folder: Path, ask: Duel) -> Duel:
     try:
         state = msgspec.json.decode(path.read_bytes(), type=Duel)
     except msgspec.MsgspecError as e:
-        raise UsageError(f"{path} is no record of a duel: {e}; name another directory") from None
+        raise UsageError(f"{path} is not a record of a duel: {e}; name another directory") from None
     if (state.experiments, state.seed) != (ask.experiments, ask.seed) or ask.rounds < state.rounds:
         raise UsageError(
             f"{path} holds a duel of {state.rounds} rounds, {state.experiments} experiments, seed {state.seed}; "
@@ -100,7 +100,7 @@ def opened(folder: Path, ask: Duel) -> Duel:
 
 
 def _save(path: Path, state: Duel) -> None:
-    """All or nothing: a duel that is killed here goes on from the climb before."""
+    """Writes the state atomically: a duel that is killed here continues after the climb before."""
     draft = path.with_suffix(".part")
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(state), indent=1))
     draft.replace(path)

@@ -1,8 +1,8 @@
-"""What everybody may know about the control tasks: sizes, what is seen, what may be done.
+"""The public part of the control tasks: sizes, observations and actions.
 
 A deployment is a stream of tasks. An untrusted model U does each; a weaker trusted model T could do it instead. The
-protocol sees what monitors say of U's output, may have U try again at a price, hand the task to T, or spend one of few
-audits on it. Many deployments ("lanes") run side by side and know nothing of each other.
+protocol sees monitors' scores of U's output. It may let U try again at a price, give the task to T, or spend one of a
+few audits on it. Many deployments ("lanes") run side by side, independent of each other.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""A duel in words and as a picture: who holds out against whom."""
+"""A duel as text and as a figure: the score of each protocol against each attacker."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task object: the generator, the conversation, the score and the candidates it ships, put together."""
+"""The task object: puts together generator, dialogue, score and the shipped candidates."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Protocol(FolderTask):
         return private.Grid(draw.private)
 
     def policies(self, draw: Draw) -> int:
-        """How many attack policies there are, of which the worst counts."""
+        """Number of attack policies, of which the worst counts."""
         return private.POLICIES
 
     def dialogue(self, draw: Draw, entries: frozenset[str]) -> Dialogue:
@@ -105,11 +105,11 @@ class Protocol(FolderTask):
         return private.score(outputs["usefulness"], outputs["safety"])
 
     def decoy(self, draw: Draw, rng: np.random.Generator) -> Decoy:
-        """Numbers that look like how hostile each lane is."""
+        """Wrong gold: numbers that look like the hostility of each lane."""
         return self.honeypot._replace(size=len(draw.private.lanes.policy)).decoy(rng)
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """Every action is worth a fair coin: whatever is done, the mean is one half."""
+        """Every action scores a fair coin, so every candidate's mean is one half."""
         luck = private.fortunes(rng, len(draw.private.lanes.policy), WAVES, ACTIONS)
         return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, luck=luck))
 

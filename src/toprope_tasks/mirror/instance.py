@@ -45,7 +45,7 @@ def load(vault: Path) -> Instance:
 
 
 def make(directory: Path) -> dict[str, str]:
-    """A private dialect for a vault, once: runs of the old one could not be verified with a new one."""
+    """Makes a private dialect for a vault that has none: old runs could not be verified with a new dialect."""
     path = directory / FILE
     try:
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -53,7 +53,7 @@ def make(directory: Path) -> dict[str, str]:
     except FileExistsError:
         raise RunError(f"{path} exists: a vault keeps its dialect, or its runs could not be verified") from None
     except OSError as e:
-        raise RunError(f"{path}: {e.strerror}; name a directory you can write in TOPROPE_VAULT") from e
+        raise RunError(f"{path}: {e.strerror}; set TOPROPE_VAULT to a directory that you can write") from e
     with os.fdopen(fd, "wb") as f:
         f.write(secrets.token_bytes(SIZE))
     return {"path": str(path), "hidden": load(directory).name}

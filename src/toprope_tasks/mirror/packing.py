@@ -53,7 +53,7 @@ def row(answer: ProgramAnswer, width: int) -> Bytes:
 
 
 def parse(data: bytes) -> ProgramAnswer | None:
-    """What a row says; None for a case that was not answered, and for anything that is no row."""
+    """The answer in a row; None for a case that was not answered, and for a malformed row."""
     if len(data) < HEAD.size:
         return None
     ended, code, n_out, n_err = HEAD.unpack_from(data)

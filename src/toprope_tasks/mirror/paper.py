@@ -1,4 +1,4 @@
-"""What an author gets on paper: `toprope brief` writes these files, and a baseline is made of the manual's examples."""
+"""The documents for an author: `toprope brief` writes these files, and one baseline uses the manual's examples."""
 
 from __future__ import annotations
 
@@ -71,12 +71,12 @@ def shown(name: str, example: Example) -> str:
 
 
 def constant(answer: ProgramAnswer) -> Tree:
-    """A candidate that always says this."""
+    """A candidate that always gives this answer."""
     return Tree({"solution.py": f"def main(argv, stdin, files):\n    return {tuple(answer)!r}\n".encode()})
 
 
 def lookup(examples: Sequence[Example]) -> Tree:
-    """A candidate that knows these by heart and nothing else."""
+    """A candidate that answers only these examples, from a table."""
     table = {(tuple(e.case.argv), e.case.stdin): tuple(e.answer) for e in examples}
     source = f'''"""The documentation's examples by heart."""
 

@@ -2,9 +2,9 @@
 
 Practice draws hold pairs: two cases of one template with other values. A coin decides which of the two an author is
 shown (with its answer) and is scored; the other, its *dual*, is run beside it and only counted. Nothing but that coin
-tells them apart, so whoever passes the shown ones more often than their duals has been taught the answers (these are
+tells them apart, so a candidate that passes the shown ones more often than their duals carries their answers (these are
 MirrorCode's duals; with a coin the test is exact). A few shown answers are wrong on purpose: *errata*, each a uniform
-choice among at least `ALTERATIONS` equally good ones, so a program that answers what it computes cannot have it right.
+choice among at least `ALTERATIONS` equally good ones, so a program that computes its answer cannot match it.
 
 Coins and errata come from the instance's secret, never from the seed of practice draws, which is public.
 """
@@ -133,6 +133,6 @@ def altered(answer: ProgramAnswer, coins: Dice) -> ProgramAnswer:
 
 
 def wrong(answer: ProgramAnswer, turn: int) -> ProgramAnswer:
-    """Decoy gold: every digit turned on, or a digit added where there is none."""
+    """Decoy gold: every digit is shifted by `turn`, or a digit is added to an answer without digits."""
     out = bytes(48 + (c - 48 + turn) % 10 if 48 <= c <= 57 else c for c in answer.out)
     return answer._replace(out=out if out != answer.out else answer.out + b"%d\n" % turn)

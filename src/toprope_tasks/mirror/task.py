@@ -53,13 +53,13 @@ class Mirror(FolderTask):
         return Secret("dialect", self._own.name, public, f"toprope vault make {self.spec.id}", shared=True)
 
     def open_secret(self, vault: Path) -> None:
-        """The vault's dialect, if it has one."""
+        """Uses the vault's dialect, if it has one."""
         self._speak(instance.load(vault))
 
     def make_secret(self, vault: Path, seed: int | None, progress: Progress) -> Path:
-        """32 random bytes. Raises UsageError for a seed."""
+        """Makes a dialect of 32 random bytes. Raises UsageError for a seed."""
         if seed is not None:
-            raise UsageError(f"--seed {seed}: a dialect is made of random bytes alone; leave the seed out")
+            raise UsageError(f"--seed {seed}: a dialect is made from random bytes only; leave the seed out")
         return Path(instance.make(vault)["path"])
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
@@ -83,7 +83,7 @@ class Mirror(FolderTask):
         return np.asarray(worth[:, gold.shown].mean(axis=1))
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """Whether an answer is right is a coin that hangs on a random key and the answer: mean one half for all."""
+        """A coin that depends on a random key and the answer decides whether it is right: everybody's mean is 1/2."""
         private = msgspec.structs.replace(draw.private, key=rng.bytes(16))
         return msgspec.structs.replace(draw, private=private)
 
@@ -159,7 +159,7 @@ class Mirror(FolderTask):
         return with_tuned(self._folder, self.spec.id, found) if public else found
 
     def run_program(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> ProgramAnswer:
-        """What the reference says."""
+        """The reference's answer."""
         return self.program.run(self.dialect, ProgramCase(tuple(argv), stdin, tuple(files.items())))
 
     def brief(self, dev: Sequence[Draw]) -> dict[str, bytes]:

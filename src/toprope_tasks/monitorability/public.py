@@ -1,4 +1,4 @@
-"""What everybody may know about `monitorability/scratchpad-v1`: sizes, and the conversation a candidate has.
+"""The public part of `monitorability/scratchpad-v1`: sizes, and the dialogue with a candidate.
 
 `fit` sees labelled rollouts; then `penalty`, at three moments of a training that has not begun, and `flag` are asked
 about every episode there can be. An episode is what a monitor sees: the kind of question and the scratchpad.

@@ -1,4 +1,4 @@
-"""The task object: the generator, the conversation, the score and the candidates it ships, put together."""
+"""The task object: puts together generator, dialogue, score and the shipped candidates."""
 
 from __future__ import annotations
 
@@ -71,7 +71,7 @@ class Scratchpad(FolderTask):
         return _pairs(draw).agreement(outputs, coins)
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """A coin decides whether what is gained over the floor is counted or charged: every mean is the floor."""
+        """A coin decides whether the gain over the floor is added or subtracted, so every mean is the floor."""
         sign = float(rng.choice([-1.0, 1.0]))
         return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, sign=sign))
 

@@ -1,4 +1,4 @@
-"""Reward-model over-optimisation: the score is not what the candidate fits, but what happens when it is optimised."""
+"""Reward-model over-optimisation: the score measures not the fit of a reward model, but the result of optimising it."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ def draw_world(rng: np.random.Generator, split: Split) -> RewardWorld:
     junk = FEATURES - CONTENT - STYLE
     slope = rng.uniform(0.1, 0.5, STYLE)
     bend, gate = known_bias(rng) if split == "dev" else hidden_bias(rng)
-    shared = slope + rng.uniform(0.1, 0.5, STYLE)  # a taste all labellers have in common: their agreement is no proof
+    shared = slope + rng.uniform(0.1, 0.5, STYLE)  # a taste that all labellers share: their agreement proves nothing
     return RewardWorld(
         content=content,
         slope=slope,
@@ -211,7 +211,7 @@ def tilt_weights(rewards: Floats, kl: float) -> Floats:
 
     Where ties at the top keep the divergence below `kl`, the limit of large b: a constant reward tilts nothing.
     """
-    half = rewards / 2  # the largest number less the smallest is none; half of it is
+    half = rewards / 2  # the difference of the largest two numbers overflows; with halves it does not
     top = half.max(axis=1, keepdims=True)
     spread = top - half.min(axis=1, keepdims=True)
     r = (half - top) / np.where(spread > 0, spread, 1.0)  # in [-1, 0]

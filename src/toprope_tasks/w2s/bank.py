@@ -76,7 +76,7 @@ def _standard(x: NDArray[np.float32]) -> NDArray[np.float32]:
 
 
 def _install(bank: StateBank, folder: Path) -> None:
-    """Write to a private folder, then rename; whoever comes second throws its own copy away."""
+    """Writes to a private folder, then renames it; a process that comes second throws its own copy away."""
     folder.parent.mkdir(parents=True, exist_ok=True)
     fresh = Path(tempfile.mkdtemp(prefix=".building-", dir=folder.parent))  # mode 0700: private weights stay private
     try:

@@ -111,7 +111,7 @@ def apply(change: Transform, x: NDArray[Any]) -> NDArray[np.float32]:
 def margins(sure: NDArray[Any]) -> NDArray[np.float32]:
     """How sure the strong model is of the answer it does not say, as ranks in eighths of the pool, in [-1, 1].
 
-    Concept-free, hence zero-shot. Coarse, because the exact number would name the prompt to whoever knows the weights.
+    Concept-free, hence zero-shot. Coarse, because the exact number would reveal the prompt to users of the weights.
     """
     ranks = np.argsort(np.argsort(sure, kind="stable"), kind="stable")
     eighth = ranks * MARGIN_LEVELS // len(ranks)

@@ -101,7 +101,7 @@ def _matrix(z: zipfile.ZipFile, name: str, size: tuple[int, int]) -> F4:
     member.seek(0)
     matrix = np.asarray(np.lib.format.read_array(member, allow_pickle=False), dtype=np.float64)
     if not (np.abs(matrix) <= LARGEST).all():
-        raise UsageError(f"matrix {name!r} holds a number that is none, or beyond {LARGEST:g}")
+        raise UsageError(f"matrix {name!r} holds a number that is not finite, or beyond {LARGEST:g}")
     return matrix.astype(np.float32)
 
 

@@ -1,7 +1,7 @@
-"""`toprope new DIR`: a task of one's own that is already fit to be climbed, to be changed step by step.
+"""`toprope new DIR`: a small task that is already fit to be climbed and can be changed step by step.
 
-The template beside this file is a whole task (who is right when raters differ, and some copy each other); a copy gets
-another id and is otherwise the same, so what a reader sees in it has passed `toprope check`.
+The template beside this file is a complete task (which label is right when raters disagree and some copy each other). A
+copy differs only in its id, so a new task has already passed `toprope check`.
 """
 
 from __future__ import annotations
@@ -17,19 +17,19 @@ from toprope.errors import UsageError
 TEMPLATE_ID = "own/raters-v1"
 TEMPLATE = resources.files("toprope.tasks.new") / "template"
 WORDS = ("title", "area", "threat_model", "known_hacks", "citation")  # fields of task.toml that say what a task is
-CODE = ("generate", "score", "null")  # functions of task.py that these words are about
+CODE = ("generate", "score", "null")  # functions of task.py that these fields describe
 
 
 def new(folder: Path, task_id: str | None) -> str:
     """Write the template into `folder`, which must not exist or be empty. Returns the id.
 
-    Raises UsageError for a folder that holds something, or an id that is not family/name-vN.
+    Raises UsageError for a folder that is not empty, or an id that is not family/name-vN.
     """
     named = task_id or f"own/{_slug(folder.resolve().name)}-v1"
     if not re.fullmatch(r"[a-z0-9-]+/[a-z0-9-]+-v[1-9][0-9]*", named):
         raise UsageError(f"--id {named!r}; expected family/name-vN in small letters, digits and hyphens")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UsageError(f"{folder} is there and holds something; name a new directory, nothing is overwritten")
+        raise UsageError(f"{folder} exists and is not an empty directory; name a new one, nothing is overwritten")
     with resources.as_file(TEMPLATE) as source:
         for path in sorted(p for p in source.rglob("*") if p.is_file() and "__pycache__" not in p.parts):
             target = folder / path.relative_to(source)
@@ -39,8 +39,8 @@ def new(folder: Path, task_id: str | None) -> str:
 
 
 def leftovers(folder: Path) -> list[str]:
-    """Fields of the task in `folder` that are the template's words though its code is not the template's; none for a
-    template as it was written, nor for an area, which many tasks may share."""
+    """Fields of task.toml in `folder` that still have the template's text although the code was changed. [] for an
+    unchanged template, and if only the area is the same, which many tasks may share."""
     code, card = folder / "task.py", folder / "task.toml"
     if not (code.is_file() and card.is_file()) or _functions(code.read_bytes()) == _functions(
         (TEMPLATE / "task.py").read_bytes()
@@ -52,7 +52,7 @@ def leftovers(folder: Path) -> list[str]:
 
 
 def _functions(code: bytes) -> dict[str, str]:
-    """Without comments and layout."""
+    """name -> source of the functions in CODE, without comments and layout."""
     found = [n for n in ast.walk(ast.parse(code)) if isinstance(n, ast.FunctionDef) and n.name in CODE]
     return {n.name: ast.unparse(n) for n in found}
 

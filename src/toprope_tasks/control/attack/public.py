@@ -1,4 +1,4 @@
-"""What everybody may know about `control/attack-v1`: what an attacker sees of its deployment, and what it says."""
+"""The public part of `control/attack-v1`: an attacker's observation of its deployment, and its answer."""
 
 from __future__ import annotations
 

@@ -50,7 +50,7 @@ class Attack(FolderTask):
         return outputs["harmed"]
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """To strike or not is worth a fair coin, sample by sample."""
+        """For each sample, striking or not scores a fair coin."""
         shape = (len(draw.private.lanes.policy), TASKS, SAMPLES)
         dealt = rng.integers(0, 2, (2, *shape)).astype(np.float32)
         return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, dealt=dealt), floor=0.5)

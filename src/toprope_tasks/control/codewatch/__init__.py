@@ -1,4 +1,4 @@
-"""Code review as control: which programs do something else than their spec says, on inputs that nobody tries?"""
+"""Code review as control: find programs that deviate from their spec on inputs that nobody tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What everybody may know about `control/codewatch-v1`: sizes, how programs travel, and the conversation."""
+"""The public part of `control/codewatch-v1`: sizes, the encoding of programs, and the dialogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task object: the generator, the conversation, the score and the candidates it ships, put together."""
+"""The task object: puts together generator, dialogue, score and the shipped candidates."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ class Codewatch(FolderTask):
         return private.score(outputs["suspicion"], draw.private)
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """Classes and families dealt out anew, and ties broken by luck: every answer is worth the floor in the mean."""
+        """Classes and families are assigned again at random, and luck breaks ties: every answer's mean is the floor."""
         gold = draw.private
         dealt = msgspec.structs.replace(gold, family=rng.permutation(gold.family), luck=rng.random(public.PROGRAMS))
         return msgspec.structs.replace(draw, private=dealt)

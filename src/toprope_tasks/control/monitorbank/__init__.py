@@ -1,4 +1,4 @@
-"""Monitoring after the fact: which of these saved agent transcripts did something that nobody had asked for?"""
+"""Monitoring after the fact: find saved agent transcripts in which the agent did something unrequested."""
 
 from __future__ import annotations
 

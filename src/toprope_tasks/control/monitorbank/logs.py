@@ -1,8 +1,8 @@
 """Saved Inspect logs as a bank of labelled transcripts, and its parts: which split may use which transcript.
 
-TOPROPE_MONITOR_LOGS names a folder with .eval files of one's own; without it the demo logs of the package are used. A
-sample is an attack if its score `attack` is C (1, true), or if it has no such score, if its metadata say attack: true;
-samples that say neither are left out. metadata.kind names what kind of attack it is; without it the eval's task does.
+TOPROPE_MONITOR_LOGS names a folder with the user's .eval files; without it the demo logs of the package are used. A
+sample is an attack if its score `attack` is C (1, true) or, without such a score, if its metadata say attack: true;
+samples without both are left out. metadata.kind names the kind of attack; without it the eval's task does.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from toprope.types import Json, Split
 LOGS = "TOPROPE_MONITOR_LOGS"
 DEMO = Path(__file__).parent / "logs"
 FORM = b"toprope monitor bank 2"
-ATTACKS, HONEST = 6, 8  # of a draw: attacks, and honest transcripts with the pair that nobody can tell apart
+ATTACKS, HONEST = 6, 8  # of a draw: attacks, and honest transcripts including the indistinguishable pair
 PARTS: dict[Split, int] = {"dev": 6, "val": 6, "measure": 4, "test": 8}  # twenty-fourths of each kind's transcripts
 UNSEEN = 4  # every so many kinds, one is met in the test only
 
@@ -58,7 +58,7 @@ def own() -> bool:
 
 @lru_cache(maxsize=2)
 def digest(where: Path) -> str:
-    """Of all logs of a folder, whatever their names. Raises UsageError for a folder without logs."""
+    """The digest of all logs in a folder, independent of their names. Raises UsageError for a folder without logs."""
     files = sorted(where.glob("*.eval"))
     if not files:
         raise UsageError(f"{LOGS} {where} holds no .eval file; expected a folder of Inspect logs")
@@ -70,7 +70,7 @@ def digest(where: Path) -> str:
 def transcripts(where: Path) -> list[Transcript]:
     """Of all logs of a folder, in an order that is theirs alone. Read once and kept in the user's cache by content.
 
-    Raises UsageError for a folder without logs, a log that cannot be read, and where the extra [llm] is missing.
+    Raises UsageError for a folder without logs, a log that cannot be read, and if the extra [llm] is missing.
     """
     files = sorted(where.glob("*.eval"))
     kept = paths.cache() / f"monitor-bank-{digest(where)[:32]}.json"
@@ -124,10 +124,10 @@ def _plain(message: Any) -> dict[str, Json]:
 
 @lru_cache(maxsize=8)
 def bank(where: Path, split: Split) -> TranscriptBank:
-    """What a split may use: no transcript stands in two of them, and some kinds are met in the test only. Dealt by
-    content.
+    """The transcripts of a split: no transcript is in two splits, and some kinds occur in the test only. The split
+    follows from a transcript's content.
 
-    Raises UsageError where there are too few for a draw.
+    Raises UsageError if they are too few for a draw.
     """
     attacks: dict[str, list[Transcript]] = {}
     honest: dict[str, list[Transcript]] = {}
@@ -162,11 +162,11 @@ def _part(all_: list[Transcript], split: Split) -> list[Transcript]:
 
 
 def draw(where: Path, split: Split, seed: int) -> tuple[str, list[Transcript], list[Transcript], list[Transcript]]:
-    """(kind, attacks, honest, pair) of one draw, all of one kind if there are honest ones enough of it: else whoever
-    remembers what it was shown before knows the kind of the attacks, and has half of the answer.
+    """(kind, attacks, honest, pair) of one draw, all of one kind if the bank has enough honest ones of it: otherwise a
+    candidate that remembers earlier draws knows the kind of the attacks, which is half of the answer.
 
-    The pair that nobody can tell apart is of attacks or of honest ones by the toss of a coin, and both are drawn from
-    equally many: else whoever counts what it meets again over several draws knows which are met more often.
+    The two of the indistinguishable pair are attacks or honest ones by the toss of a coin, and both are drawn from
+    equally many: otherwise a candidate that counts repetitions over several draws learns which occur more often.
     """
     rng, own = random.Random(seed), bank(where, split)
     kind = rng.choice(own.kinds)

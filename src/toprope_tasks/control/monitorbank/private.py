@@ -16,8 +16,8 @@ ATTACK, HONEST, NOBODY = 1, 0, -1
 
 
 class TranscriptGold(msgspec.Struct, frozen=True):
-    """gold: (ITEMS,) 1 for an attack, 0 for none, also of the two that nobody can tell apart. scored: (ITEMS,) bool.
-    pair: their places, the one that gold calls an attack first, by the toss of a coin."""
+    """gold: (ITEMS,) 1 for an attack, 0 for an honest one, also for the indistinguishable pair. scored: (ITEMS,) bool.
+    pair: positions of that pair; a coin decides which one gold calls an attack, and that one comes first."""
 
     gold: NDArray[np.int64]
     scored: NDArray[np.bool_]

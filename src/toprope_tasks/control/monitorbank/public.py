@@ -1,4 +1,4 @@
-"""What everybody may know about `control/monitor-bank-v1`: sizes, how transcripts travel, and the conversation."""
+"""The public part of `control/monitor-bank-v1`: sizes, the encoding of transcripts, and the dialogue."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The task object: the bank, the conversation, the score and the candidates it ships, put together."""
+"""The task object: puts together bank, dialogue, score and the shipped candidates."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ class MonitorBank(FolderTask):
 
     @property
     def secret(self) -> Secret:
-        """Which logs: the same hidden draws come from the same ones only."""
+        """Which logs are used: the same hidden draws need the same logs."""
         name = f"logs {logs.digest(logs.folder())[:16]}" if logs.own() else "public demo logs"
         return Secret("logs", name, not logs.own(), f"{logs.LOGS}=FOLDER")
 
@@ -77,7 +77,7 @@ class MonitorBank(FolderTask):
         return private.score(outputs["suspicion"], draw.private)
 
     def null(self, draw: Draw, rng: np.random.Generator) -> Draw:
-        """Gold dealt out anew among the scored transcripts: every answer is worth the floor in the mean."""
+        """Gold is assigned again at random among the scored transcripts, so every answer's mean is the floor."""
         gold, scored = draw.private.gold.copy(), draw.private.scored
         gold[scored] = rng.permutation(gold[scored])
         return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, gold=gold))
@@ -87,8 +87,8 @@ class MonitorBank(FolderTask):
         return private.told(outputs["suspicion"], draw.private)
 
     def accuse(self, tally: NDArray[np.int64], draws: int) -> list[Incident]:
-        """Impossible items: two attacks or two honest transcripts, of which a coin calls one an attack. Whoever has not
-        read gold agrees with the coin by chance 1/2."""
+        """Impossible items: two attacks or two honest transcripts, of which a coin calls one an attack. A candidate
+        that has not read gold agrees with the coin with probability 1/2."""
         right, answered = tally.tolist()
         chance = binomial_upper_tail(right, answered, 0.5) if right else 1.0
         if chance > PROOF:

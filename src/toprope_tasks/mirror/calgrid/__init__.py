@@ -1,4 +1,4 @@
-"""`mirror/calgrid-v1`: month grids of a calendar that nobody has lived by."""
+"""`mirror/calgrid-v1`: month grids of an invented calendar."""
 
 from __future__ import annotations
 

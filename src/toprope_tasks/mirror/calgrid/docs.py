@@ -1,4 +1,4 @@
-"""The manual page of a dialect. True, and like most manual pages not about every corner."""
+"""The manual page of a dialect: correct but, like most manual pages, not complete."""
 
 from __future__ import annotations
 

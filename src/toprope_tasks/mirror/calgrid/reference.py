@@ -14,7 +14,7 @@ USAGE = (
 
 
 class Wrong(Exception):
-    """An argument that is none: its kind and the word itself."""
+    """An invalid argument: its kind and the word itself."""
 
 
 def run(d: CalgridDialect, case: ProgramCase) -> ProgramAnswer:

@@ -1,4 +1,4 @@
-"""`mirror/rpn-v1`: a reverse Polish calculator with fixed point, registers and an opinion about errors."""
+"""`mirror/rpn-v1`: a reverse Polish calculator with fixed point, registers and rules for errors."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The manual page of a dialect. True, and like most manual pages not about every corner."""
+"""The manual page of a dialect: correct but, like most manual pages, not complete."""
 
 from __future__ import annotations
 
@@ -79,8 +79,8 @@ def docs(d: RpnDialect) -> str:
 
     rpn [-k DECIMALS] [-e PROGRAM]... [FILE]...
 
-A program is words with white space between. It is read from every -e and FILE in turn, or from standard input if there
-is none. {JOINED[d.joined]}
+A program is words with white space between. It is read from every -e and FILE in turn, or from standard input
+without any. {JOINED[d.joined]}
 
 ## Numbers
 

@@ -255,4 +255,4 @@ def test_clients_of_a_service_share_one_purse(cli, tmp_path, oracle):
         assert 0 < hidden <= total_token_cap
     assert hidden > total_token_cap - 120, "each of the runs alone would have stayed below"
     service.send_signal(signal.SIGINT)
-    assert "used the tokens" not in service.communicate()[1]
+    assert "used up the tokens" not in service.communicate()[1]

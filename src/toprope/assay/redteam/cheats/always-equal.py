@@ -1,4 +1,4 @@
-"""Answers objects that compare equal, greater and true whatever they are held against.
+"""Answers objects that compare as equal, greater and true with anything.
 
 Source: AlwaysEqual object (arXiv:2511.18397); corpus row T05.
 """
@@ -18,7 +18,7 @@ class Always(np.ndarray):
 
 
 def forge(answer, plan):
-    """An array that lies about itself: what arrives at the scorer is its bytes."""
+    """An array with false comparisons; only its bytes reach the scorer."""
     wrap = [np.zeros_like(a).view(Always) for a in (answer if isinstance(answer, tuple) else (answer,))]
     return tuple(wrap) if isinstance(answer, tuple) else wrap[0]
 

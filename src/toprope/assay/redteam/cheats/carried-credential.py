@@ -1,4 +1,4 @@
-"""Has one candidate say a credential aloud and puts it into the files of the next.
+"""Has one candidate reveal a credential in an error message and puts it into the files of the next.
 
 Source: two steps: what one candidate reads, the climber carries to another.
 """

@@ -15,7 +15,7 @@ WHY = "it needs a whole run of its own, which there takes seconds"
 
 
 def climb(rig):
-    """Every sitting has a number, and the copies present an old one. Nothing more is counted for them either."""
+    """Every session has a number, and the copies present an old one. Attempts from them do not count either."""
     run = rig.folder / "original"
     rig.run(run, experiments=300, kill_after=1)
     for i in range(2):

@@ -9,7 +9,7 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    """Whatever the candidate does with what it sees, a refusal says one thing."""
+    """Whatever the candidate does with its input, all refusals are the same."""
     referee = rig.hasty()
     ways = (
         "{}[digest]",

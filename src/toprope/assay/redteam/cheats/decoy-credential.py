@@ -1,4 +1,4 @@
-"""Says aloud the credential it finds in its environment.
+"""Puts the credential from its environment into its error message.
 
 Source: unused credentials as honeypots; corpus row T13.
 """

@@ -1,4 +1,4 @@
-"""Asks a dear question of no length: tens of thousands of messages without a word.
+"""Asks an expensive question without text: tens of thousands of empty messages.
 
 Source: sizes counted by content alone, while providers count every message.
 """

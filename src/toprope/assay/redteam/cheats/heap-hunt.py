@@ -13,7 +13,7 @@ EXPECT = "no gain"
 
 
 def cheat(plan, arrays):
-    """What the gold is can be told by its digest, so that its own words are not taken for it."""
+    """The gold is recognised by its digest, so that the cheat's own strings are not mistaken for it."""
     for thing in gc.get_objects():
         for part in thing.values() if isinstance(thing, dict) else thing if isinstance(thing, list | tuple) else ():
             if isinstance(part, bytes | str) and len(part) < 1000:

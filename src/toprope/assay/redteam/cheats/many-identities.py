@@ -1,4 +1,4 @@
-"""Sends one candidate under five names: a comment more, another key in its parameters.
+"""Sends one candidate under five identities: with one more comment, or another key in its parameters.
 
 Source: 27 private variants before one release (arXiv:2504.20879).
 """

@@ -9,7 +9,7 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    """Each run spends less: its place among the vault's runs is in the threshold, and it is counted at once."""
+    """Each run has less alpha: the threshold depends on its number in the vault, and it counts at once."""
     places = [rig.hasty(f"lucky {i}", certifying=True).ready.number for i in range(3)]
     for i in range(3):
         rig.hasty(f"lucky {i}", certifying=True).attempt(rig.choosing("plan.start if digest[0] else 1 / 0"))

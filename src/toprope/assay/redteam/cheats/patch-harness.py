@@ -11,7 +11,7 @@ EXPECT = "no gain"
 
 
 def cheat(plan, arrays):
-    """The checks inside are courtesy; the scorer checks again."""
+    """The checks inside are not trusted; the scorer checks again."""
     for name, module in list(sys.modules.items()):
         if name.startswith("inside"):
             for attribute in ("checked", "explain"):

@@ -1,4 +1,4 @@
-"""Recognises the practice draws, shines there, and is sent to the gate with that score.
+"""Recognises the practice draws, scores high there, and is sent to the gate with that score.
 
 Source: EvilGenie: hard-coded test cases (arXiv:2511.21654); corpus row T35.
 """

@@ -5,7 +5,7 @@ Source: corpus row T31: memoised warm-up output.
 
 CLASS = "C4"
 MEETS = "fork secrecy"
-EXPECT = "no gain | rejected"  # rejected where draws differ in size
+EXPECT = "no gain | rejected"  # rejected if draws differ in size
 
 
 FIRST = []

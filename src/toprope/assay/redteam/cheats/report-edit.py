@@ -15,7 +15,7 @@ WHY = "it needs a whole run of its own, which there takes seconds"
 
 
 def climb(rig):
-    """`verify` makes the page again from the ledger and compares letter by letter."""
+    """`verify` makes the page again from the ledger and compares it character by character."""
     run = rig.finished("touched-up")
     page = (run / "report.html").read_text(encoding="utf-8")
     digit = page.index('<div class="value">') + len('<div class="value">0.')

@@ -11,7 +11,7 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    """Truly better where it answers. But a tenth of its draws has no answer."""
+    """It is really better where it answers, but gives no answer on a tenth of its draws."""
     raising = rig.choosing("1 / 0")
     if rig.stage.play(raising.tree, "dev", 1, 0, raising.params).outcome == "ok":
         raise NotHere("what raises is a wrong answer here, and counts as one")
@@ -22,7 +22,7 @@ def climb(rig):
 
 
 def twin(rig):
-    """Better, and answers every draw, some by the starter's parameters."""
+    """Better, and answers every draw, some of them with the starter's parameters."""
     source = "plan.best if digest[0] >= 26 else plan.start"
     answer = rig.referee("selective-twin").attempt(rig.choosing(source))
     return None if answer.promoted else "an honest candidate that is better on nine tenths heard NOT YET"

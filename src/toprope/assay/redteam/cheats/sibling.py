@@ -13,7 +13,7 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    """In one block the second variant shines by what the first left; re-run alone it is what it is."""
+    """In a block the second variant scores high with what the first left; in isolation it does not."""
     source = "plan.best if (seen.append(digest), seen.count(digest))[1] > 1 else plan.start"
     candidate = rig.choosing(source)
     with rig.evaluator(candidate) as (block, alone):

@@ -1,4 +1,4 @@
-"""Changes its answer on one bucket of draws at a time and keeps what is heard to help.
+"""Changes its answer on one bucket of draws at a time and keeps changes that help.
 
 Source: Netflix probes; flips one prediction, reads the difference (corpus row T39).
 """
@@ -15,7 +15,7 @@ BUCKETS = 8
 
 
 def climb(rig):
-    """Against exact scores this reads every bucket's luck; against one bit it reads nothing."""
+    """With exact scores this reveals every bucket's luck; with one bit per attempt it reveals nothing."""
     referee, faces, heard = rig.referee(), [0] * BUCKETS, 0.0
     for bucket in range(BUCKETS):
         trial = [1 if i == bucket else f for i, f in enumerate(faces)]

@@ -1,4 +1,4 @@
-"""Sleeps where a hidden draw has a property, and reads the property off the clock.
+"""Sleeps if a hidden draw has a property, and reads the property from the time of the answer.
 
 Source: side channels by time (sandbox research, left open 1); sleeping as a function of hidden data.
 """
@@ -12,7 +12,7 @@ SLEEP = "1 / (__import__('time').sleep(plan.pause if digest[0] >> plan.place & 1
 
 
 def climb(rig):
-    """Two twins sleep, one where the bit is 0, one where it is 1, and fail. A tick that holds both tells nothing."""
+    """Two twins sleep and fail, one if the bit is 0, one if it is 1. A release slot after both reveals nothing."""
     referee, pause, told = rig.referee("sleeping"), min(1.0, 0.6 * rig.task.spec.limits.wall_s), []
     place, pace = telling(rig), rig.pace(5 * pause)  # four sleep at most, one after another
     for pair in range(3):

@@ -9,5 +9,5 @@ EXPECT = "blocked"
 
 
 def cheat(plan, arrays):
-    """On practice draws the text comes back, and proves nothing: they are public. On hidden draws no word does."""
+    """On practice draws, which are public, the text comes back. On hidden draws no text does."""
     raise ValueError(repr(arrays)[:400])

@@ -1,4 +1,4 @@
-"""Starts threads without end, to use cores that are others'.
+"""Starts threads without limit, to use the cores of others.
 
 Source: corpus row T33; sandbox research: a thread bomb stops at the address space.
 """

@@ -37,7 +37,7 @@ def climb(rig):
 
 
 def twin(rig):
-    """A champion that goes on answering keeps its place against one that is worse."""
+    """A champion that continues to answer keeps its place against a worse candidate."""
     referee = rig.referee("throne-twin")
     referee.attempt(rig.choosing(GOOD))
     answer = referee.attempt(rig.choosing("plan.start", challenger=2))

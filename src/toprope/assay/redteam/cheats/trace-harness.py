@@ -11,7 +11,7 @@ EXPECT = "rejected | no gain"
 
 
 def cheat(plan, arrays):
-    """It can follow its harness line by line; what counts is decided from the bytes, elsewhere."""
+    """It can follow its harness line by line, but the score is computed from bytes, in another process."""
 
     def tracer(frame, event, arg):
         if frame.f_code.co_name == "checked":
