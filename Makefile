@@ -4,6 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 COMPILED := PYTHONDONTWRITEBYTECODE=  # tests start hundreds of interpreters: each would compile all modules again
+PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs
 
 .PHONY: climb test test-all check bench independent redteam clean
 
@@ -16,11 +17,12 @@ test: $(VENV)/dev  ## the fast suite
 test-all: $(VENV)/dev  ## with the slower forms
 	@$(COMPILED) $(BIN)/python -m pytest -n 2
 
-check: $(VENV)/dev  ## style, strict types, import contracts
+check: $(VENV)/dev  ## style, strict types, import contracts, plain words
 	@$(BIN)/ruff check src tests tools studies
 	@$(BIN)/ruff format --check src tests tools studies
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@$(BIN)/python tools/plain_words.py $(PROSE)
 
 bench: $(VENV)/run  ## what an experiment costs here, as ratios taken side by side
 	@$(BIN)/toprope bench

@@ -9,7 +9,6 @@ arXiv:2210.10760, show the same with a reward model in place of practice draws).
 from __future__ import annotations
 
 import os
-import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -17,12 +16,10 @@ from pathlib import Path
 
 import numpy as np
 
-from toprope import wire
+import toprope
 from toprope.assay.reference import SEED, columns, pool_of
-from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.journal.history import RunHistory
-from toprope.journal.reading import read
 from toprope.protocols import Task
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
@@ -37,13 +34,14 @@ def budgets(most: int) -> list[int]:
 
 def climb(task: str, seed: int, experiments: int, workers: int, folder: Path) -> RunHistory:
     """One run of the shipped climber in a vault of its own."""
-    argv = wire.command("toprope.cli", "climb", task, "--seed", seed, "--workers", workers)
-    argv += ["--experiments", str(experiments), "--json", "--run", str(folder / f"run-{seed}")]
-    environment = {**os.environ, "TOPROPE_VAULT": str(folder / f"vault-{seed}")}
-    done = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
-    if done.returncode:
-        raise UsageError(f"the climb with seed {seed} failed: {done.stderr.strip()}")
-    return read(folder / f"run-{seed}")
+    return toprope.climb(
+        task,
+        seed=seed,
+        workers=workers,
+        experiments=experiments,
+        run=folder / f"run-{seed}",
+        vault=folder / f"vault-{seed}",
+    )
 
 
 def leaders(history: RunHistory, at: list[int]) -> list[tuple[Candidate, float]]:

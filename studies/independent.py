@@ -7,25 +7,20 @@ and one for all, also where the claim does not hold; writes the rows as JSON to 
 from __future__ import annotations
 
 import json
-import os
-import subprocess
 import tempfile
 from pathlib import Path
 from statistics import mean
 from typing import Any
 
-from toprope import wire
+import toprope
 from toprope.tasks import registry
 
 
 def climb(task: str, seed: int, minutes: float, climber: str, folder: Path) -> dict[str, Any]:
-    """One certifying run of its own in a vault of its own, as `toprope climb --json` tells it."""
-    argv = wire.command("toprope.cli", "climb", task, "--climber", climber, "--seed", seed)
-    argv += ["--minutes", str(minutes), "--unseal", "--json", "--run", str(folder / f"run-{seed}")]
-    environment = {**os.environ, "TOPROPE_VAULT": str(folder / f"vault-{seed}")}
-    done = subprocess.run(argv, check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment)
-    result: dict[str, Any] = json.loads(done.stdout)
-    return result
+    """The figures of one certifying run of its own in a vault of its own."""
+    run, vault = folder / f"run-{seed}", folder / f"vault-{seed}"
+    history = toprope.climb(task, climber=climber, seed=seed, minutes=minutes, unseal=True, run=run, vault=vault)
+    return toprope.summary(history)
 
 
 def row(result: dict[str, Any], tuned: set[str]) -> dict[str, Any]:

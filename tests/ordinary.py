@@ -1,4 +1,4 @@
-"""An ordinary user: nobody where tests run as root, else whoever runs them, with all it needs to read."""
+"""An ordinary user: nobody where tests run as root, else the user who runs them, with all it needs to read."""
 
 import os
 import shutil

@@ -1,4 +1,4 @@
-"""Messages between our processes: what goes in comes out, and what is none is refused without running anything."""
+"""Messages between our processes: what goes in comes out, and anything else is refused without running code."""
 
 import resource
 import socket
@@ -70,7 +70,7 @@ def test_hostile_bytes_raise(data):
 
 
 def test_a_record_of_another_type_is_refused():
-    """A scorer's message is none of the hub's, and a list is no array."""
+    """The hub refuses a scorer's message, and a list in place of an array."""
     with pytest.raises(msgspec.ValidationError):
         wire.decode(wire.encode(Load()), FromHub)
     block = {"type": "Work", "id": 1, "block": {"tree": "", "space": "", "rows": [1], "draws": []}, "split": "dev"}
@@ -79,7 +79,7 @@ def test_a_record_of_another_type_is_refused():
 
 
 def test_what_has_no_encoding_is_not_sent():
-    """An object of ours that is no record cannot slip onto the wire."""
+    """An object of ours that is not a record cannot be sent."""
     with pytest.raises(TypeError, match="cannot send set"):
         wire.encode({"a": object.__new__(type("set", (), {}))})
     with pytest.raises((TypeError, ValueError)):

@@ -39,8 +39,8 @@ def main(roots: list[str]) -> int:
 def files(roots: list[str]) -> Iterator[Path]:
     """The Markdown and Python files of the roots, each folder in the order of its names."""
     for root in map(Path, roots):
-        found = sorted(root.rglob("*")) if root.is_dir() else [root.resolve(strict=True) and root]
-        yield from (path for path in found if path.suffix in {".md", ".py"})
+        root.stat()  # raises for one that does not exist
+        yield from (path for path in (root, *sorted(root.rglob("*"))) if path.suffix in {".md", ".py"})
 
 
 def judge(path: Path) -> list[tuple[int, str]]:
@@ -82,7 +82,8 @@ def markdown_prose(text: str) -> list[str]:
     for line in text.splitlines():
         fence = line.lstrip().startswith("```")
         fenced ^= fence
-        indented = line.startswith("    ") and (indented or not prose or not prose[-1]) or indented and not line.strip()
+        if line.strip():
+            indented = line.startswith("    ") and (indented or not any(prose[-1:]))
         prose.append("" if fence or fenced or indented else line.rstrip())
     return prose
 

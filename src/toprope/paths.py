@@ -3,11 +3,22 @@
 from __future__ import annotations
 
 import os
+import time
 from pathlib import Path
 
 import platformdirs
 
 RUNS = Path("runs")  # where a climb without --run makes its directory, below the working directory
+
+
+def new_run(task: str) -> Path:
+    """A directory for a run of this task, named by the time, that is not there yet."""
+    first = RUNS / f"{task.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    path, n = first, 1
+    while path.exists():
+        n += 1
+        path = first.with_name(f"{first.name}-{n}")
+    return path
 
 
 def vault() -> Path:

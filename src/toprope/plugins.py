@@ -102,6 +102,16 @@ def is_target(text: str) -> bool:
     return _TARGET.fullmatch(text) is not None
 
 
+def target_of(named: Any) -> str:
+    """MODULE:CLASS of a class or function, by which a record can name it. Raises UsageError for one that its module
+    does not hold by its name."""
+    target = f"{getattr(named, '__module__', '')}:{getattr(named, '__qualname__', '')}"
+    remedy = "define it at the top of a module: a run's record names it as MODULE:CLASS"
+    if not is_target(target) or imported(target, repr(named), remedy) is not named:
+        raise UsageError(f"{named!r} cannot be found as {target}; {remedy}")
+    return target
+
+
 def imported(target: str, what: str, remedy: str) -> Any:
     """The object that MODULE:ATTRIBUTE names. what: how the message calls it. Raises UsageError with the reason and the
     remedy if it cannot be loaded."""

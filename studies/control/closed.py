@@ -31,7 +31,7 @@ def noticed(budget: float, separation: float) -> float:
 
 def upfront(rate: float, tasks: int, audits: int) -> float:
     """P(safe) if the first `audits` of `tasks` are audited and each is attacked with chance `rate`: the first attack is
-    in the prefix, or there is none (Greenblatt et al. 2024, arXiv:2312.06942, upfront auditing)."""
+    in the prefix, or nowhere (Greenblatt et al. 2024, arXiv:2312.06942, upfront auditing)."""
     return 1.0 - (1.0 - rate) ** min(audits, tasks) + (1.0 - rate) ** tasks
 
 

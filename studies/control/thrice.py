@@ -5,8 +5,8 @@ rules for the level that counts at a required usefulness, on test draws (seed 20
 
 value      of all three together, where the wish is seen, and the same with eight times the lanes, in the same worlds
 luck       of all three together beyond the mean of each alone, where the wish is overwritten: a gain for no skill
-wish       what seeing the wish is worth beyond that, and the same with more lanes: where the first is less, whoever
-           ignores the wish is overpaid
+wish       what seeing the wish is worth beyond that, and the same with more lanes: where the first is less, a
+           protocol that ignores the wish is overpaid
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Libraries of memorised gold directions: the first attack on a draw, for whoever has simulated draws like it.
+"""Libraries of memorised gold directions: the first attack on a draw, for an attacker who has simulated draws like it.
 
 An entry is a gold probe in coordinates that ought to come out alike in every draw of a lineage. `pca`: whitened
 principal components, largest first, signs by skewness; any non-orthogonal map breaks it. `ica`: independent components
@@ -19,7 +19,7 @@ from toprope_tasks.w2s import student
 
 RANKS = {"pca": 24, "ica": 12}  # with 24 independent components the pairing fails, even with gold to choose the entry
 QUANTILES = np.linspace(0.02, 0.98, 13)
-ROUNDS = 40  # of FastICA; what has not settled by then is no stable component
+ROUNDS = 40  # of FastICA; what has not settled by then does not count as a stable component
 RIDGE = 1e-2
 
 

@@ -1,4 +1,4 @@
-"""Records what PyTorch computes for the shipped visible weights, so that tests/toprope_tasks/w2s/test_models.py needs no PyTorch."""
+"""Records what PyTorch computes for the shipped visible weights, so that tests of the models need no PyTorch."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def test_rates_are_told_by_unit_and_group(cli, run):
     assert (found["calls"]["path outside"], found["calls"]["unknown id"], found["calls"]["other refusal"]) == (1, 1, 1)
     assert group(found, "conversations", "direction", "look")["n"] == 1
     wordings = [g for g in found["groups"]["conversations"] if g["by"] == "wording"]
-    assert [(g["n"], len(g["group"])) for g in wordings] == [(3, 64)]  # names and directions are no wording
+    assert [(g["n"], len(g["group"])) for g in wordings] == [(3, 64)]  # names and directions do not count as wording
     assert group(found, "conversations", "model")["group"] == "openai-api/local/scripted"
     assert group(found, "experiments", "attempts left")["group"] == "8"
 

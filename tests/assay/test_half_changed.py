@@ -93,7 +93,7 @@ def test_a_source_without_a_folder_is_named(tmp_path):
     [
         ("floor=0.5, ceiling=0.5", "the ceiling is the floor on every draw"),
         ("floor=1.0, ceiling=0.5", "below the floor"),
-        ("floor=0.5, ceiling=0.5 + 0.5 * (index > 3)", "4 of 48 draws have none"),
+        ("floor=0.5, ceiling=0.5 + 0.5 * (index > 3)", "4 of 48 draws have no gap"),
     ],
 )
 def test_a_gap_that_is_none_is_told(tmp_path, anchors_, word):

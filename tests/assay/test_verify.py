@@ -50,7 +50,7 @@ def run(honest, tmp_path) -> Path:
 def check(run: Path, vault: bool = False) -> dict[str, Any]:
     """verify without the author's vault, as a stranger would; vault: with it."""
     where = run.parent / ("vault" if vault else "no vault")
-    return verify(run, None, "linux-landlock", 1, where, render, lambda *_: None)
+    return msgspec.to_builtins(verify(run, None, "linux-landlock", 1, where, render, lambda *_: None))
 
 
 def forge(run: Path, change: Change) -> None:
@@ -218,7 +218,7 @@ def test_a_refusal_for_proof_of_cheating_is_no_mismatch(run, severity, ok):
 
 
 def test_candidates_kept_from_the_gate_have_no_answer(run):
-    """Any number of them: whoever is caught when it is re-run alone is recorded and never sent."""
+    """Any number of candidates that are caught in their isolated re-run are recorded and never sent."""
     entries = read_entries(run)
     history = from_entries(str(run), entries)
     caught = [Incident("decoy switch", "certain", "TOPROPE_SKIP_CHECKS was set")]

@@ -175,7 +175,8 @@ def test_a_broken_candidate_is_data(cli, tmp_path, source, outcome, words):
     if outcome == "invalid":  # the others take the same way without a process of their own
         result = cli.json("submit", COIN, directory, expect=1)
     else:
-        result = submit(COIN, directory, None, 0, lambda: Choice("linux-landlock"), lambda *_: None)
+        scored = submit(COIN, directory, None, 0, lambda: Choice("linux-landlock"), lambda *_: None)
+        result = msgspec.to_builtins(scored)
     assert result["outcome"] == outcome
     assert result["dev"] is None
     for word in words:

@@ -55,7 +55,7 @@ def test_a_champion_can_be_submitted(folder, vault, cli, tmp_path):
     "name", ["../out", "/out", "a/../../out", "params.json", "a/./b", "", "a\nb", "x/params.json/y"]
 )
 def test_names_of_a_strangers_champion_lead_nowhere(tmp_path, name):
-    """A ledger names the files; one that is no name inside the folder is refused and nothing is written."""
+    """A ledger names the files; a name that leads out of the folder is refused and nothing is written."""
     with pytest.raises(RunError, match="expected a plain relative path"):
         upkeep.write_candidate(Candidate(Tree({"solution.py": b"", name: b"x"}), {}), tmp_path / "deep" / "best")
     assert list(tmp_path.iterdir()) == []
@@ -116,7 +116,7 @@ def test_an_unknown_parameter_is_named(tmp_path, params, code, refused):
         return submit(COIN, tmp_path, None, 0, lambda: Choice("linux-landlock"), lambda *_: None)
 
     if refused is None:
-        assert score()["outcome"] == "ok"
+        assert score().outcome == "ok"
     else:
         with pytest.raises(UsageError) as e:
             score()
@@ -137,7 +137,7 @@ def test_the_starting_help_cuts_no_line(cli):
     ],
 )
 def test_what_the_system_refuses_is_said_with_its_remedy(error, words):
-    """A full disk is no matter of permissions."""
+    """A full disk is not reported as a matter of permissions."""
     assert words in _refused(error)
 
 

@@ -115,7 +115,7 @@ def test_equal_scores_prefer_the_earlier() -> None:
 
 
 def test_the_old_die_however_good() -> None:
-    """Regularisation: a record score older than the population is no parent any more."""
+    """Regularisation: a record score older than the population stops being a parent."""
     climber = Evolution(SPACE, 0, population=5)
     rows = make("random", SPACE, 0).ask(6)
     for i, value in enumerate([9.0, 0.1, 0.2, 0.3, 0.4, 0.5]):
@@ -151,7 +151,7 @@ def test_replay_reads_an_export(tmp_path: Path) -> None:
     ("line", "message"), [("{", "line 1"), ("[1]", "JSON object"), ('{"nope": 1}', "not in this space")]
 )
 def test_replay_names_a_bad_line(tmp_path: Path, line: str, message: str) -> None:
-    """A line that is no parameter object of this space gives one clear error."""
+    """A line that does not hold parameters of this space gives one clear error."""
     file = tmp_path / "rows.jsonl"
     file.write_text(line)
     with pytest.raises(UsageError, match=message):

@@ -89,7 +89,7 @@ def fuzz(
 
 @contextlib.contextmanager
 def _bounded_memory() -> Iterator[None]:
-    """A reader that believes a declared size ends in MemoryError here, which is no defined end."""
+    """A reader that believes a declared size ends in MemoryError here, which is not a defined end."""
     soft, hard = resource.getrlimit(resource.RLIMIT_AS)
     with open("/proc/self/statm") as f:
         used = int(f.read().split()[0]) * resource.getpagesize()

@@ -38,7 +38,7 @@ def cut(run: Path, kind: str) -> None:
 
 
 def test_there_is_a_ledger_of_every_earlier_format():
-    """Whoever changes the format keeps a ledger of the one before."""
+    """A changed format leaves a ledger of the one before as a fixture."""
     assert list(range(1, FORMAT)) == FORMATS
 
 

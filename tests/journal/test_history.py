@@ -54,7 +54,7 @@ def test_a_killed_run_can_be_exported(blocks, scores):
         (block(0, 2, outcomes={0: "fine"}), "outcome that does not exist"),
         (block(0, 2, scores=np.full((1, 2), np.nan, np.float32)), "not finite"),
         (Generation(0, 1, float("nan"), None, None, 0, 0), "generation 0"),
-        (Answer("c", True, 1, 1), "nobody asked for"),
+        (Answer("c", True, 1, 1), "an answer without an attempt"),
     ],
 )
 def test_records_that_make_no_sense_together(record, words):
@@ -64,12 +64,12 @@ def test_records_that_make_no_sense_together(record, words):
 
 
 def test_an_opening_that_makes_no_sense():
-    """Levels that are no JSON and anchors that are no numbers would be shown as a result."""
+    """Levels that are not JSON and anchors that are not numbers would be shown as a result."""
     for changes in (
         {"floors": np.full(4, np.nan)},
         {"space": Space([choice("face", [float("nan")])])},
         {"space": Space([choice("face", [0], default=3)])},
         {"protection": {"tier": float("inf")}},
     ):
-        with pytest.raises(RunError, match="makes no sense"):
+        with pytest.raises(RunError, match="is inconsistent"):
             history(opening=msgspec.structs.replace(OPENING, **changes))

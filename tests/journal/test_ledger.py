@@ -158,7 +158,7 @@ def test_an_observer_that_raises_loses_no_record(tmp_path, capsys):
         assert [record(e) for e in ledger.read()] == good.heard == [Committed(f"c{i}") for i in range(4)]
     assert bad.heard == good.heard[:2]
     (line,) = capsys.readouterr().err.splitlines()
-    assert line.startswith("toprope: Listener failed at a record of kind 'commit' and hears nothing more")
+    assert line.startswith("toprope: observer Listener failed at a record of kind 'commit' and is removed")
     assert line.isprintable()
 
 
@@ -246,9 +246,9 @@ def execute(path, *statements):
 
 
 CHANGES = {
-    "cut": (["DELETE FROM entries WHERE seq > 0"], "cut or made anew"),
-    "emptied": (["DELETE FROM entries"], "cut or made anew"),
-    "made anew": (["UPDATE entries SET hash = zeroblob(32) WHERE seq = 2"], "cut or made anew"),
+    "cut": (["DELETE FROM entries WHERE seq > 0"], "truncated or replaced"),
+    "emptied": (["DELETE FROM entries"], "truncated or replaced"),
+    "made anew": (["UPDATE entries SET hash = zeroblob(32) WHERE seq = 2"], "truncated or replaced"),
     "a new entry without a hash": (
         ["INSERT INTO entries VALUES (3, 'commit', x'81a963616e646964617465a27878', zeroblob(32))"],
         "damaged or was edited: entry 3",
@@ -272,7 +272,7 @@ def test_what_was_changed_while_it_was_read_is_refused(tmp_path, name):
 
 
 def test_an_edit_in_place_is_found_by_the_next_opening(tmp_path):
-    """A reader that has checked an entry does not hash it again; whoever opens the ledger does."""
+    """A reader that has checked an entry does not hash it again; opening the ledger does."""
     filled(tmp_path).close()
     with closing(SqliteLedger(tmp_path / "ledger.db", readonly=True)) as reader:
         execute(tmp_path / "ledger.db", "UPDATE entries SET body = x'81a963616e646964617465a27878' WHERE seq = 1")

@@ -118,7 +118,7 @@ def test_replies_are_kept_and_heard_before_they_are_handed_on():
         again.ask(question("a", 1), "five")
     other = Broker("p/n", USE, None, known=heard)
     with pytest.raises(NoReply):
-        other.ask(question("a"), "six")  # another model's words are no reply of this one's
+        other.ask(question("a"), "six")  # another model's words do not answer for this one
     for b in (broker, again, other):
         b.close()
         b.close()
@@ -173,7 +173,7 @@ def test_a_providers_words_are_said_to_the_operator_only(capfd):
 
 
 def test_one_outage_is_told_to_who_asked_and_to_nobody_later():
-    """Two scorers ask while the provider is down; whoever asks when it is up again has its answer."""
+    """Two scorers ask while the provider is down; the scorer that asks when it is up again gets its answer."""
     down = [True]
 
     async def provider(asked, most):
@@ -207,7 +207,7 @@ def test_a_question_that_the_provider_rejects_is_the_candidates_own_affair():
     broker.ask(question("bad"), 1)
     ((_, reply),) = collect(broker, 1)
     assert reply.refused
-    assert (reply.text, reply.tokens) == ("", 10)  # it took one plain question to know that it is no outage
+    assert (reply.text, reply.tokens) == ("", 10)  # it took one plain question to rule out an outage
     broker.ask(question("bad"), 2)
     assert collect(broker, 1) == [(2, reply)]
     assert len(calls) == 2

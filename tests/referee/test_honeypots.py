@@ -1,4 +1,4 @@
-"""Honeypots: whoever uses a decoy is proved to have, whoever does not is left alone, and nobody's score moves."""
+"""Honeypots: use of a decoy is proved, honest candidates are not accused, and no score moves."""
 
 import numpy as np
 import pytest

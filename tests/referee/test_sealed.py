@@ -1,4 +1,4 @@
-"""The vault: what it has counted stays counted, whoever dies and whoever else writes."""
+"""The vault: what it has counted stays counted, also when a process dies or another one writes."""
 
 import multiprocessing
 import os
@@ -79,7 +79,7 @@ def test_a_promotion_burns_its_slice(tmp_path):
     vault.begin_attempt("r", 1, "late")
     with pytest.raises(RunError, match="vault"):
         vault.promote("r", 1, 2, CHAMPION, MEASURED, YES, 0)
-    assert vault.begin_attempt("r", 1, "late") == (2, None)  # half a promotion is none
+    assert vault.begin_attempt("r", 1, "late") == (2, None)  # half a promotion does not count
     assert vault.past_answer("other", CHAMPION.id) is None
 
 
@@ -96,7 +96,7 @@ def test_openings_count_over_runs(tmp_path):
 
 
 def test_a_rehearsals_opening_is_not_counted(tmp_path):
-    """Its test is no secret; the run ends all the same."""
+    """Its test is not secret any more; the run ends all the same."""
     vault = Vault(tmp_path)
     dry = vault.open_run("dry", "t", "secret")
     assert vault.open_test(dry, "x") == 1

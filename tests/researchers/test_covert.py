@@ -276,5 +276,5 @@ def test_nothing_of_the_authors_runs_while_the_gate_works(workspace, tmp_path):
     assert [t for t in ticks if seen["sent"] < t < seen["heard"]] == []
     assert [t for t in ticks if t < seen["sent"]]
     assert [t for t in ticks if t > seen["heard"]]
-    assert "your room stood still for" in said[0]
+    assert "your workspace was paused for" in said[0]
     assert other[0][1] > seen["heard"]

@@ -170,7 +170,7 @@ def test_an_ordinary_users_room_holds_nothing_of_the_machine(in_room):
     assert "mine" in said
     assert said.endswith("True\n")
     assert "works" in said
-    assert "0o40700" in said  # nobody else of the machine's comes to a program that is whoever starts it
+    assert "0o40700" in said  # nobody else on the machine reaches a setuid program
     assert not [word for word in ("sk1", "nested", "made") if word in said]
 
 
@@ -180,14 +180,14 @@ def test_an_ordinary_user_cannot_hide_what_fills_its_room(in_room):
     said = in_room(CLOSED)
     before, one, two, three, four, five, six, seven = re.split(r"^\d ", said, flags=re.M)
     assert re.findall(r"Max file size +(\d+)", before) == [str(512 << 20), "0"]  # of bubblewrap, too
-    closed = "the room has folders that cannot be looked into: `chmod -R u+rwX .`"
+    closed = "the workspace has folders that cannot be read: `chmod -R u+rwX .`"
     assert f"the command was ended: {closed}" in one
     assert f"not written: {closed}" in two
     assert "refused" in three
     assert closed in three
     assert "not done" in four
     assert "Permission denied" in four
-    assert "the command was ended: the room holds more than 64 MiB" in five
+    assert "the command was ended: the workspace holds more than 64 MiB" in five
     assert "new" in six
     assert "remember" in seven
     assert "001-bob.md" in seven
@@ -318,9 +318,9 @@ def test_a_room_that_fills_is_stopped(small, how):
     began = time.monotonic()
     said = small.run(FILL[how])
     assert time.monotonic() - began < 8
-    assert "the command was ended: the room holds more than 64 MiB" in said
+    assert "the command was ended: the workspace holds more than 64 MiB" in said
     assert "remove what you do not need" in said
-    assert "not written: the room holds more than" in small.edit("a", "text")
+    assert "not written: the workspace holds more than" in small.edit("a", "text")
     Workspace(small.workspace.folder)  # a resumed run enters it as it is
     small.run("rm -rf * 2>&-")
     assert small.edit("a", "text") == "a: 4 bytes"
@@ -373,7 +373,7 @@ def test_a_full_room_grows_by_no_command(small, monkeypatch):
     for command in GROW:
         said = small.run(command)
         assert "grown" not in said, command
-        assert "the room holds more than 64 MiB" in said
+        assert "the workspace holds more than 64 MiB" in said
         assert small.run("ls -la --time-style=+") == before, command
     monkeypatch.setattr(workspace, "ROOM_MAX", 1 << 40)
     assert all("rror" not in small.run(f"rm -rf new; {command}") for command in GROW)  # they are commands that work

@@ -205,7 +205,7 @@ print("printed by a task")
 
 def test_the_handshake_waits_for_nothing(tmp_path):
     """A client is answered, and sees the tools, while the run cannot start; its first call waits, and says that it is
-    alive if it is asked to; what a task prints is no part of the protocol."""
+    alive if it is asked to; what a task prints stays out of the protocol."""
     new(tmp_path / "slow", None)
     with (tmp_path / "slow" / "task.py").open("a") as f:
         f.write(SLOW)
@@ -252,7 +252,7 @@ def test_every_line_has_an_answer(tmp_path):
                      rb'"arguments":{"text":"\ud800"}}}')  # fmt: skip
         assert server.read() == {
             "jsonrpc": "2.0", "id": 7,
-            "error": {"code": -32602, "message": "it holds half a surrogate pair, which is no text; leave it out"},
+            "error": {"code": -32602, "message": "it holds half a surrogate pair, which is not text; leave it out"},
         }  # fmt: skip
         server.write(b"\xff{")
         assert server.read()["error"]["code"] == -32700
@@ -261,7 +261,7 @@ def test_every_line_has_an_answer(tmp_path):
             (2, "attempt", {}, "argument 'candidate' is missing; attempt takes candidate"),
             (3, "run", {"command": "ls", "timeout_s": "9"}, "argument 'timeout_s' is a str; expected integer"),
             (4, "leaderboard", {"n": 1}, "argument 'n' is unknown; leaderboard takes no arguments"),
-            (5, "finish", {}, "there is no tool 'finish'; there are briefing, run, "),
+            (5, "finish", {}, "tool 'finish' is unknown; expected one of briefing, run, "),
         ]:
             server.call(id_, name, **given)
             answer = server.read()["result"]

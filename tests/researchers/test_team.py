@@ -340,7 +340,7 @@ def test_a_killed_team_goes_on(cli, tmp_path, monkeypatch):
     done = cli.json("resume", run, "--unseal")
     server.close()
     history = read(run)
-    assert done["experiments"] == 3  # the same file again is no new experiment
+    assert done["experiments"] == 3  # the same file again adds no experiment
     assert "first life" in scripted.text(server.requests[0]["messages"][1]) + scripted.text(
         server.requests[1]["messages"][1]
     )
@@ -400,7 +400,7 @@ def test_turns_that_bring_nothing_end_a_researcher(alone):
     author's opens no test, and spends nothing on saying so."""
     done, history, server = alone(["I cannot help with that."] * 50, "--unseal", "--experiments", 20)
     assert len(server.requests) == 8
-    why = "fruitless: 8 turns running without a call of a tool, the last with words"
+    why = "fruitless: 8 turns running without a tool call, the last with words"
     assert f"researcher ada: ended ({why}); 960 tokens, 0 experiments, 0 attempts" in done.stderr
     assert done.returncode == 2
     assert "no author has made an experiment" in done.stderr.splitlines()[-1]
@@ -442,7 +442,7 @@ def test_pages_in_place_of_replies_have_an_end():
                     return str(e)
 
     assert anyio.run(ask) == "words"
-    assert anyio.run(ask) == f"the provider's reply was no JSON of a model (AttributeError), {TRIES} times"
+    assert anyio.run(ask) == f"the provider's reply was not JSON of a model (AttributeError), {TRIES} times"
     assert model.api.should_retry(ValueError()) == "as ever"
 
 

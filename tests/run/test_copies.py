@@ -59,7 +59,7 @@ def test_copies_gain_nothing(cli, tmp_path, copies):
         assert (done.returncode, done.stdout) == (2, "")
         (line,) = done.stderr.splitlines()
         assert "this is a copy of run" in line
-        assert f"its last sitting was {last_sitting(copy)}, the vault has seen {last_sitting(run)}" in line
+        assert f"its last session was {last_sitting(copy)}, the vault has seen {last_sitting(run)}" in line
         assert "resume the original" in line
         assert len(cli.export(copy)["answers"]) <= len(heard)
     assert counted(vault) == before
@@ -84,7 +84,7 @@ def test_copies_side_by_side(cli, tmp_path):
         process.send_signal(signal.SIGINT)
         process.communicate()
     assert done.returncode == 2
-    assert "is at work elsewhere" in done.stderr.splitlines()[-1]
+    assert "is in use elsewhere" in done.stderr.splitlines()[-1]
 
 
 def _kinds(run: Path) -> list[str]:
@@ -122,7 +122,7 @@ def test_only_one_of_those_that_present_a_number_goes_on(tmp_path):
     vault.acknowledge("r", second)
     vault.leave()
     for _ in range(3):
-        with pytest.raises(RunError, match="this is a copy of run r: its last sitting was 1, the vault has seen 2"):
+        with pytest.raises(RunError, match="this is a copy of run r: its last session was 1, the vault has seen 2"):
             sit(tmp_path, first)
 
 

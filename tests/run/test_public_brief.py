@@ -59,7 +59,7 @@ def test_a_brief_overwrites_nothing(tmp_path: Path) -> None:
 
 
 def test_answers_are_counted_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Each question costs one, over several sittings; one that is no question costs none; then there are no more."""
+    """Each question costs one, over several sittings; a malformed one costs nothing; then they are used up."""
     monkeypatch.setattr(public_brief, "QUERIES", 3)
     ask = json.dumps({"argv": ["-k", "2"], "stdin": "1 2 +"})
     first = list(public_brief.oracle(TASK, [ask, "nonsense", "[]", '{"argv": 3}', '{"stdin": "\\u20ac"}'], tmp_path))

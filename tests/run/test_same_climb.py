@@ -42,7 +42,7 @@ def processes() -> tuple[dict[int, int], dict[int, str]]:
 
 
 def victim(process: subprocess.Popen, kind: str, rng: random.Random) -> int | None:
-    """A process of this kind among the run's, or None if there is none at this moment."""
+    """A process of this kind among the run's, or None if it has not started or has ended."""
     if kind == "run":
         return process.pid
     parents, commands = processes()
@@ -53,7 +53,7 @@ def victim(process: subprocess.Popen, kind: str, rng: random.Random) -> int | No
         below |= frontier
     mark = {"hub": "toprope.referee.hub", "scorer": "toprope.referee.scorer", "zygote": " -P -S -B "}[kind]
     found = [p for p in below if mark in commands.get(p, "")]
-    if kind == "zygote":  # its children look the same, but are candidates: whoever kills those kills an experiment
+    if kind == "zygote":  # its children look the same, but are candidates: killing one kills an experiment
         found = [p for p in found if "toprope.referee.scorer" in commands.get(parents[p], "")]
     return rng.choice(sorted(found)) if found else None
 

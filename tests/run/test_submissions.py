@@ -96,9 +96,7 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
         second = submissions.evaluate(coin(0.09, "# bob"), "bob", parent=first.id)
         assert (first.outcome, second.experiment) == (Outcome.OK, 2)
         assert second.value > first.value > submissions.practice.judged[0].value - 0.1
-        assert (
-            submissions.evaluate(coin(0.09, "# bob"), "ada").experiment == 2
-        )  # the same candidate is no new experiment
+        assert submissions.evaluate(coin(0.09, "# bob"), "ada").experiment == 2  # the same candidate adds no experiment
         broken = submissions.evaluate(coin(0.0, act="crash"), "bob")
         assert (broken.outcome, "asked to crash" in broken.message) == (Outcome.CRASH, True)
         answer = submissions.attempt(second.id[:10], "bob")
@@ -118,7 +116,7 @@ def test_authors_climb_and_the_run_is_a_run(tmp_path):
     assert rows[2]["parent"] == first.id
     assert "# bob" in rows[2]["files"]["solution.py"]
     checked = verify(run, None, "linux-landlock", 1, paths.vault(), render, lambda *_: None)
-    assert checked["ok"], checked["checks"]
+    assert checked.ok, checked.checks
 
 
 def test_quotas_hold_and_say_what_is_wrong(tmp_path):
@@ -134,7 +132,7 @@ def test_quotas_hold_and_say_what_is_wrong(tmp_path):
         with pytest.raises(UsageError, match="names 0"):
             submissions.attempt("0" * 20, "ada")
         submissions.attempt(ada[0].id, "ada")
-        with pytest.raises(UsageError, match="all it may"):
+        with pytest.raises(UsageError, match="the most that it may"):
             submissions.attempt(ada[1].id, "ada")
         submissions.evaluate(coin(0.04), "ada")
         submissions.evaluate(coin(0.05), "ada")
@@ -262,7 +260,7 @@ def test_forged_authors_are_noticed(tmp_path):
         history = msgspec.structs.replace(
             honest, opening=msgspec.structs.replace(honest.opening, spec=fewer), spec=None
         )
-        assert "all it may" in " ".join(contradictions(entries, history))
+        assert "may make at most" in " ".join(contradictions(entries, history))
     early = [msgspec.structs.replace(honest.asked[0], run_experiments=1)]
     assert "before" in " ".join(contradictions(entries, msgspec.structs.replace(honest, asked=early)))
 

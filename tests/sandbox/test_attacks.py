@@ -151,7 +151,7 @@ def f(x):
 
 
 def test_nothing_stays_for_the_next_candidate() -> None:
-    """Patching NumPy, builtins and sys.modules changes nothing for whoever comes next."""
+    """Patching NumPy, builtins and sys.modules changes nothing for the next candidate."""
     vandal = """
 import builtins, sys
 import numpy as np

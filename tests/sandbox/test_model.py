@@ -105,10 +105,10 @@ def send(kind, data, variant=0):
 @pytest.mark.parametrize(
     ("body", "answer", "outcome"),
     [
-        ("send(b'Q', b'[]')", None, Outcome.VIOLATION),  # a question where there is no model
+        ("send(b'Q', b'[]')", None, Outcome.VIOLATION),  # a question without a model to ask
         ("for _ in range(64): send(b'P', b'x' * 32768)", "ok", Outcome.OUTPUT),  # a question without an end
         ("send(b'Q', b'x' * 32769)", "ok", Outcome.VIOLATION),
-        ("send(b'Q', b'[]', 7)", "ok", Outcome.VIOLATION),  # in the name of a variant that there is none of
+        ("send(b'Q', b'[]', 7)", "ok", Outcome.VIOLATION),  # in the name of a variant that does not exist
     ],
 )
 def test_notes_a_child_forges(body, answer, outcome):

@@ -187,7 +187,7 @@ class TestBubblewrap:
         shutil.rmtree(place)
 
     def test_one_that_others_can_change_is_refused(self, folder: Path) -> None:
-        """A program that someone else may write to, or whose folder they may, is no wall."""
+        """A program that someone else may write to, or whose folder they may, does not protect."""
         assert namespaces.installed() == str(folder / "bwrap")
         folder.chmod(0o777)
         with pytest.raises(NoProtection, match="could be changed by others"):
@@ -208,7 +208,7 @@ class TestBubblewrap:
     def test_its_own_words_come_through(self, monkeypatch: pytest.MonkeyPatch) -> None:
         """What bubblewrap complains about is in the reason for not starting."""
         if not namespaces.installed():
-            pytest.skip("there is none here to complain")
+            pytest.skip("bubblewrap is not installed here")
         monkeypatch.setattr(namespaces, "arguments", lambda *_: ["--no-such-option"])
         with pytest.raises(NoProtection, match="no-such-option"):
             Sandbox(LIMITS, tier="linux-full")

@@ -190,7 +190,7 @@ def f(*, params):
         ],
     )
     def test_a_file_is_text_where_python_says_so(self, source: bytes, outcome: Outcome, tmp_path: Path) -> None:
-        """A file loads if python itself would run it: bytes that are no text are refused in comments too."""
+        """A file loads if python itself would run it: bytes that are not text are refused in comments too."""
         job = Job({"solution.py": source}, SPACE, np.zeros((1, 1), np.uint8), ["f"], True)
         with PublicMemory.of({"x": X}) as public:
             result = box().run(job, [Case(public, 0, ask)], lambda i, o, a: None)
@@ -404,7 +404,7 @@ class TestLostZygote:
 
 class TestZygote:
     def test_fails_closed_without_a_filter(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        """On an architecture without shipped filters there is no sandbox rather than a weaker one."""
+        """An architecture without shipped filters gets an error instead of a weaker sandbox."""
         monkeypatch.setattr(walls.platform, "machine", lambda: "m68k")
         with pytest.raises(NoProtection, match="m68k"):
             Sandbox(Limits())
@@ -430,7 +430,7 @@ class TestZygote:
 
 class TestIdentity:
     def test_no_capability_is_left(self) -> None:
-        """Whoever starts it, the child has no capability, cannot gain one, and the record names its identity."""
+        """As root and as a user, the child has no capability, cannot gain one, and its identity is recorded."""
         source = """
 def f(x):
     fields = dict(line.split(":", 1) for line in open("/proc/self/status"))

@@ -117,7 +117,7 @@ def test_a_fork_that_fails_is_no_crash(tier: str, monkeypatch: pytest.MonkeyPatc
         with Sandbox(Limits(), tier=tier) as sandbox:
             if sandbox.protection["uid"] == 0:
                 pytest.skip("the kernel does not count root's processes")
-            with pytest.raises(MachineFault, match="makes no process for a candidate"):
+            with pytest.raises(MachineFault, match="cannot start a process for a candidate"):
                 play("def f(x):\n    return [1.0]\n", sandbox=sandbox)
     finally:
         resource.setrlimit(resource.RLIMIT_NPROC, (soft, hard))

@@ -55,7 +55,7 @@ def told(tell: str, tier: str, off: frozenset[str] = frozenset()) -> float:
 @pytest.mark.parametrize("what", TELLS)
 def test_a_child_does_not_learn(what: str, tier: str) -> None:
     """Process numbers, which count the children before it, uptime, load and other processes' CPU time are kept from a
-    candidate: whoever looks finds nothing, and without the filter the same look finds something."""
+    candidate: a look finds nothing, and without the filter the same look finds something."""
     assert told(TELLS[what], tier) == 0.0
     if not (tier == "linux-full" and what in IN_NAMESPACES):
         assert told(TELLS[what], tier, frozenset({"seccomp"})) > 0.0

@@ -101,6 +101,6 @@ def test_minimum_detectable_tracks_the_ideal_test() -> None:
 
 @pytest.mark.parametrize(("differences", "clip"), [([math.nan], 0.1), ([math.inf], 0.1), ([0.0], 0.0), ([0.0], -1.0)])
 def test_refuses_what_would_void_the_promise(differences: list[float], clip: float) -> None:
-    """Non-finite differences and a clip that is no range raise instead of giving evidence."""
+    """Non-finite differences and a clip that is not a range raise instead of giving evidence."""
     with pytest.raises(UsageError):
         log_e_path(np.array([differences]), clip)

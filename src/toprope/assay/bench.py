@@ -1,4 +1,4 @@
-"""What an experiment costs on this machine: ratios measured side by side, CPU beside wall time.
+"""The cost of an experiment on this machine, as ratios measured side by side, in CPU and wall time.
 
 The sandbox's figures come from `bench_sandbox`; the engine's own cost from real climbs through every layer (climber,
 loop, scorers, sandboxes, ledger, hub), as the difference between a long and a short one, so that starting up cancels.
@@ -7,7 +7,6 @@ loop, scorers, sandboxes, ledger, hub), as the difference between a long and a s
 from __future__ import annotations
 
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,10 +17,14 @@ from typing import Any
 
 from toprope import wire
 from toprope.assay import bench_sandbox
+from toprope.journal.spec import RunSpec
+from toprope.run.driver import climbed
+from toprope.sandbox.selftest import Choice
+from toprope.sandbox.ulimits import cores
 
 
 def run(tier: str, quick: bool = False) -> dict[str, Any]:
-    """name -> {value, unit, limit, detail, command}; limit: what the project holds itself to. tier: measured under."""
+    """name -> {value, unit, limit, detail, command}. limit: the project's own target. tier: of the sandbox."""
     sandbox = bench_sandbox.bench(tier)
     fresh, noop, overhead = sandbox["fresh"], sandbox["noop_block"], sandbox["overhead"]
     engine = end_to_end(160_000 if quick else 400_000, tier)
@@ -68,7 +71,7 @@ def run(tier: str, quick: bool = False) -> dict[str, Any]:
 
 
 def _tiers(repeats: int, command: str) -> dict[str, Any]:
-    """What namespaces cost: this tier beside linux-landlock, taken in turns."""
+    """The cost of namespaces: this tier and linux-landlock, measured in turns."""
     both = bench_sandbox.side_by_side(repeats)
     return {
         f"{what}, linux-full": {
@@ -83,7 +86,8 @@ def _tiers(repeats: int, command: str) -> dict[str, Any]:
 
 
 def end_to_end(experiments: int, tier: str) -> dict[str, float]:
-    """CPU and wall microseconds and ledger bytes per recorded no-op experiment, start-up subtracted."""
+    """Per recorded no-op experiment: CPU microseconds, experiments per second of wall time, ledger bytes; start-up is
+    subtracted."""
     with tempfile.TemporaryDirectory() as folder:
         short, long = (_climb(Path(folder), n, tier) for n in (1, experiments))
     cpu, wall, size = (b - a for a, b in zip(short, long, strict=True))
@@ -98,21 +102,21 @@ def end_to_end(experiments: int, tier: str) -> dict[str, float]:
 def _climb(folder: Path, experiments: int, tier: str) -> tuple[float, float, float]:
     """CPU seconds of all processes, wall seconds and ledger bytes of one real climb."""
     run = folder / f"run-{experiments}"
-    argv = wire.command("toprope.cli", "climb", "testing/nonce-v1", "--climber", "random")
-    argv += ["--experiments", str(experiments), "--rehearsal-secret", "bench", "--run", str(run), "--tier", tier]
-    before, start = _children_cpu(), time.monotonic()
-    subprocess.run(argv, check=True, env={**os.environ, "TOPROPE_VAULT": str(folder / "vault")}, capture_output=True)
+    spec = RunSpec.from_keywords("testing/nonce-v1", "random", experiments=experiments, rehearsal_secret="bench")
+    before, start = _cpu(), time.monotonic()
+    climbed(run, spec, Choice(tier), cores(), folder / "vault")
     size = sum(p.stat().st_size for p in run.iterdir())
-    return _children_cpu() - before, time.monotonic() - start, size
+    return _cpu() - before, time.monotonic() - start, size
 
 
-def _children_cpu() -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return usage.ru_utime + usage.ru_stime
+def _cpu() -> float:
+    """Seconds of this process and of those that it started and that have ended."""
+    used = os.times()
+    return used.user + used.system + used.children_user + used.children_system
 
 
 def help_ratio(repeats: int) -> dict[str, Any]:
-    """`toprope --help` beside `python -c pass`, alternating."""
+    """Wall time of `toprope --help` relative to `python -c pass`, measured in turns."""
     commands = {"help": wire.command("toprope.cli", "--help"), "pass": [sys.executable, "-c", "pass"]}
     times: dict[str, list[float]] = {name: [] for name in commands}
     for _ in range(repeats):

@@ -1,7 +1,7 @@
-"""What the sandbox costs: a fresh candidate against a bare fork, a no-op in a block, overhead on real work.
+"""The cost of the sandbox: a fresh candidate relative to a bare fork, a no-op in a block, overhead on real work.
 
-Ratios are of medians, with the two sides measured alternately so that a busy machine burdens both. CPU stands beside
-wall time because on shared machines wall time alone misleads. CPU counts child, zygote and scorer.
+Ratios are of medians, with the two sides measured in turns, so that a busy machine slows both. CPU is given besides
+wall time, because wall time misleads on shared machines. CPU counts child, zygote and scorer.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def f(x):
 
 
 def fresh(sandbox: Sandbox, repeats: int = 100) -> dict[str, float]:
-    """A block of one new candidate (ms, median wall and CPU) beside a bare fork and exit of the same zygote."""
+    """A block of one new candidate, and a bare fork and exit of the same zygote (ms, median wall and CPU)."""
     forks, runs = [], []
     for i in range(repeats):
         forks.append(_measure(lambda: _fork_cpu(sandbox)))
@@ -71,7 +71,7 @@ def overhead(sandbox: Sandbox, repeats: int = 5) -> dict[str, float]:
 
 
 def side_by_side(repeats: int = 9) -> dict[str, float]:
-    """What namespaces add: start of a zygote (ms, median wall) and a fresh candidate in it (ms, median CPU)."""
+    """The cost of namespaces: start of a zygote (ms, median wall) and a fresh candidate in it (ms, median CPU)."""
     starts: list[list[float]] = [[], []]
     costs: list[list[float]] = [[], []]
     for _ in range(repeats):
@@ -94,7 +94,7 @@ def side_by_side(repeats: int = 9) -> dict[str, float]:
 
 
 def bench(tier: str) -> dict[str, Any]:
-    """All three on this machine, with the protection they were measured under."""
+    """All three figures on this machine, and the protection under which they were measured."""
     with Sandbox(Limits(wall_s=10.0), tier=tier) as sandbox:
         _play(sandbox, NOOP, 1)
         return {
@@ -133,7 +133,7 @@ def _cpu(sandbox: Sandbox, source: bytes) -> float:
 
 
 def _play(sandbox: Sandbox, source: bytes, k: int) -> tuple[float, NDArray[np.float64]]:
-    """CPU seconds of child and zygote, and what the variants answered."""
+    """CPU seconds of child and zygote, and the variants' answers."""
     answers: list[NDArray[np.float64]] = []
 
     def on_case(_: int, outputs: Outputs, alive: NDArray[np.bool_]) -> None:
@@ -146,7 +146,7 @@ def _play(sandbox: Sandbox, source: bytes, k: int) -> tuple[float, NDArray[np.fl
 
 @functools.cache
 def _public() -> PublicMemory:
-    """Made once, as a scorer makes it once per draw and shares it among all candidates."""
+    """Made once, as a scorer makes it once per draw for all candidates."""
     return PublicMemory.of({"x": np.ones((64, 64))})
 
 

@@ -1,10 +1,10 @@
-"""`toprope reference TASK`: its starter and baselines on practice and hidden draws, defaults and tuned.
+"""`toprope reference TASK`: measures starter and baselines on practice and hidden draws, default and tuned.
 
-`--tune` gives every baseline that names dimensions of its own (`Baseline.own`) a climb's worth of random points of them
-and writes the best by dev to tuned.json beside the task, where `baselines()` finds it. Points are dropped by successive
-halving (Karnin, Koren & Somekh 2013; Jamieson & Talwalkar 2016, arXiv:1502.07943) along the task's own racing schedule.
-`--spread` prints what `metric.spread` of task.toml stands for: of the eight best of so many random points of the
-task's space, the standard deviation over dev draws of the score difference of two, median over their pairs.
+`--tune` tries random points of the dimensions that a baseline names as its own (`Baseline.own`), and writes the best by
+dev to tuned.json beside the task, where `baselines()` finds it. Points are dropped by successive halving (Karnin, Koren
+& Somekh 2013; Jamieson & Talwalkar 2016, arXiv:1502.07943) along the task's own racing schedule. `--spread` measures
+`metric.spread` of task.toml: among the eight best of random points of the task's space, the standard deviation over dev
+draws of the score difference of two, as the median over all pairs.
 Values are sum(score - floor) / sum(ceiling - floor) with 95 % bootstrap intervals over draws; all run in the sandbox.
 """
 
@@ -32,18 +32,18 @@ from toprope.types import Candidate, Floats, Json, Split
 
 SEED = 2026
 BEST = 8  # of random points, for the spread
-KEEP = 4  # of the points one rung is for, one in so many goes on to the next
+KEEP = 4  # one in four points goes on to the next rung
 SPLITS: tuple[Split, ...] = ("dev", "measure", "test")
 
 
 def pool_of(task: Task, seed: int, workers: int) -> LocalExecutor:
-    """Scorers whose draws come from `seed` alone, hidden splits too: for the operator, and for no run."""
+    """Scorers whose draws, even of hidden splits, depend only on `seed`: for the operator, and never for a run."""
     secret = hashlib.sha256(f"reference {seed}".encode()).digest()
     return LocalExecutor(ScorerConfig(task.spec.id, dict.fromkeys(SPLITS, secret), best_tier().tier), workers)
 
 
 def columns(pool: LocalExecutor, split: Split, candidates: Sequence[Candidate], draws: int) -> list[Column]:
-    """In the order of `candidates`; those of one tree share children."""
+    """The columns of the candidates, in their order; candidates with the same tree share children."""
     groups = by_kind(candidates)
     found = dict(
         zip([c.id for g in groups for c in g], HiddenPanel(pool, split, 0).grouped(groups, draws), strict=True)
@@ -52,14 +52,14 @@ def columns(pool: LocalExecutor, split: Split, candidates: Sequence[Candidate], 
 
 
 def rows(task: Task, more: dict[str, dict[str, Json]]) -> dict[str, Candidate]:
-    """name -> candidate: the starter, every baseline, and points of the task's space, `more`."""
+    """name -> candidate: the starter, every baseline, and the points of the task's space in `more`."""
     found = {"starter": point(task, {})}
     found |= {name: Candidate(b.tree, b.params) for name, b in task.baselines().items()}
     return found | {name: point(task, params) for name, params in more.items()}
 
 
 def added(pairs: Iterable[str]) -> dict[str, dict[str, Json]]:
-    """name -> parameters, of every NAME=FILE. Raises UsageError for one of another form, or without a JSON object."""
+    """name -> parameters, from NAME=FILE pairs. Raises UsageError for another form, or a file without a JSON object."""
     found = {}
     for pair in pairs:
         name, _, path = pair.partition("=")
@@ -71,7 +71,7 @@ def added(pairs: Iterable[str]) -> dict[str, dict[str, Json]]:
 
 
 def point(task: Task, params: dict[str, Json]) -> Candidate:
-    """A point of the task's space, snapped to its levels."""
+    """The starter with these parameters, snapped to the levels of the task's space."""
     full = task.space.decode(task.space.encode(params)) if task.space is not None else params
     return Candidate(task.starter(), full)
 
@@ -80,7 +80,7 @@ def table(
     task: Task, pool: LocalExecutor, draws: int, more: dict[str, dict[str, Json]], against: str = "starter"
 ) -> dict[str, Any]:
     """{"task", "draws", "against", "rows": [{"candidate", split: {"value", "lo", "hi", "failed"}, "gain": {"value",
-    "se"}}]}. gain: on test draws over the row `against`, paired. Raises UsageError if there is no such row."""
+    "se"}}]}. gain: on test draws over the row `against`, paired. Raises UsageError if the row `against` is missing."""
     every = rows(task, more)
     if against not in every:
         raise UsageError(f"--against {against!r} is not in the table; expected one of {', '.join(every)}")
@@ -111,7 +111,7 @@ def _gain(column: Column, base: Column) -> dict[str, float]:
 
 def tune_all(task: Task, pool: LocalExecutor, budget: int, seed: int, progress: Progress) -> dict[str, Any]:
     """Tunes every baseline with dimensions of its own, writes tuned.json beside the task, and returns {"task", "path",
-    "tuned": {name: its record}}. Raises UsageError if there is no such baseline."""
+    "tuned": {name: its record}}. Raises UsageError without such a baseline."""
     module = sys.modules[type(task).__module__].__file__
     assert module is not None
     path = Path(module).parent / TUNED
@@ -128,7 +128,7 @@ def tune_all(task: Task, pool: LocalExecutor, budget: int, seed: int, progress: 
 
 
 def tune(task: Task, baseline: Baseline, pool: LocalExecutor, budget: int, seed: int) -> dict[str, Json]:
-    """The record of tuned.json: the best of `budget` points over the baseline's own dimensions, and its dev value."""
+    """The record for tuned.json: the best of `budget` points over the baseline's own dimensions, and its dev value."""
     candidates = points(task, baseline, budget, seed)
     tried = len(candidates)
     for count in task.spec.splits.rungs:
@@ -145,12 +145,15 @@ def _value(column: Column) -> float:
 
 
 def spread(task: Task, pool: LocalExecutor, budget: int, draws: int, seed: int) -> float:
-    """In units of a draw's score. Raises UsageError without a space, and for less than two points or draws."""
+    """The spread in units of a draw's score. Raises UsageError without a space, and for less than two points or
+    draws."""
     if task.space is None:
-        raise UsageError(f"task {task.spec.id} has no space to draw points from; measure with two candidates of yours")
+        raise UsageError(
+            f"task {task.spec.id} has no space to draw points from; measure it with two candidates of yours"
+        )
     if min(budget, draws) < 2:
         raise UsageError(
-            f"--spread {budget} --draws {draws}; expected at least 2 of either: a spread is of differences"
+            f"--spread {budget} --draws {draws}; expected at least 2 of each, because a spread is of differences"
         )
     whole = Baseline(task.starter(), {}, "", own=tuple(d.name for d in task.space.dims))
     scored = columns(pool, "dev", points(task, whole, budget, seed), draws)
@@ -160,7 +163,8 @@ def spread(task: Task, pool: LocalExecutor, budget: int, draws: int, seed: int) 
 
 
 def points(task: Task, baseline: Baseline, budget: int, seed: int) -> list[Candidate]:
-    """The default and distinct random points of the baseline's own dimensions, `budget` at most."""
+    """The default and distinct random points of the baseline's own dimensions, at most `budget` in all. Raises
+    UsageError for a dimension that the task's space does not have."""
     assert task.space is not None
     levels = {d.name: d.levels for d in task.space.dims}
     if unknown := set(baseline.own) - set(levels):

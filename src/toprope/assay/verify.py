@@ -1,10 +1,10 @@
-"""`toprope verify`: is this run what it says? For anyone, later, from the run directory alone.
+"""`toprope verify`: checks a run from its directory alone, so that anyone can do it later.
 
-The chain is checked; the revealed secret against the commitment; every hidden draw that was used is generated again,
-and gate, measurements and sealed test are run again from the candidates' files; a sample of experiments is scored again
-on dev; the report is made again from the ledger. What needs the revealed secret is left open before the test is opened,
-and said to be. What no replay can show: that the author made no other run (only the vault counts those), and that the
-secret was not known to the climber (that is what walls are for).
+It checks the chain, and the revealed secret against the commitment. It generates every hidden draw that was used again,
+and repeats gate, measurements and sealed test from the candidates' files. It scores a sample of experiments again on
+dev, and makes the report again from the ledger. Checks that need the revealed secret are reported as open before the
+test is opened. A replay cannot show that the user made no other run (only the vault counts runs), nor that the climber
+did not know the secret (the sandbox and the referee's process prevent that).
 """
 
 from __future__ import annotations
@@ -12,11 +12,11 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
+import msgspec
 import numpy as np
 
-import toprope
 from toprope import seeding
 from toprope.errors import NoReply, RunError
 from toprope.executors.local import LocalExecutor
@@ -33,23 +33,47 @@ from toprope.referee.gate import Gate
 from toprope.referee.recorded import Opened
 from toprope.referee.sealed import kept_head, kept_replies
 from toprope.referee.sealed_test import run_test
-from toprope.run.session import one_candidate
+from toprope.run.same_task import one_candidate
 from toprope.space import Space
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import RELEASE_SLOTS, release_bits
 from toprope.tasks import mark, registry
 from toprope.types import Candidate, certain
+from toprope.version import __version__
 
-SAMPLE = 24  # experiments scored again on dev, besides those that were sent to the gate
+SAMPLE = 24  # experiments scored again on dev, besides those sent to the gate
 CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
 
 
-class ReplayCheck(NamedTuple):
-    """ok: None where it cannot be said, and `why` says so."""
+class ReplayCheck(msgspec.Struct, frozen=True):
+    """One check. ok: None if it cannot be decided; `why` then gives the reason."""
 
     name: str
     ok: bool | None
     why: str
+
+
+class Verification(msgspec.Struct, frozen=True):
+    """Whether a run is what it says. The fields are those of `toprope verify --json`.
+
+    ok: nothing differs. The other figures are None where they cannot be said, such as what is hidden before the test is
+    opened. versions: of toprope, that made the run and that verified it. recorded, replayed: {"test": estimate,
+    "measured": [estimate, ...]} as the ledger holds them and as they came out again; values are normalised, with 95 %
+    intervals or wider. checks: every comparison, with what was seen.
+    """
+
+    run: str
+    versions: dict[str, str | None]
+    ok: bool
+    chain_ok: bool | None
+    revealed_ok: bool | None
+    champion_reproduced: bool | None
+    gate_reproduced: bool | None
+    dev_reproduced: bool | None
+    report_ok: bool | None
+    recorded: dict[str, Any] | None
+    replayed: dict[str, Any] | None
+    checks: list[ReplayCheck]
 
 
 Render = Callable[[RunHistory], str]
@@ -58,10 +82,10 @@ Progress = Callable[[str, float], None]
 
 def verify(
     directory: Path, report: Path | None, tier: str, workers: int, vault: Path, render: Render, progress: Progress
-) -> dict[str, Any]:
-    """The JSON object of `toprope verify` (DESIGN section 12). report: the page to compare; default RUN/report.html.
+) -> Verification:
+    """Compares everything that can be compared. report: the page to compare; None: RUN/report.html.
 
-    Raises RunError where there is no run, or one that this version of toprope cannot run again.
+    Raises RunError if the directory holds no run, or a run that this version of toprope cannot run again.
     """
     if not (directory / "ledger.db").is_file():
         read_entries(directory)
@@ -90,7 +114,7 @@ def verify(
                 why = "the test is not opened" if history.test is None else "the secret is not the one committed to"
                 checks += [ReplayCheck(name, None, f"cannot be said: {why}") for name in ("gate", "measured", "test")]
             else:
-                if pool.broker is not None:  # on hidden draws the same question had an answer of its own
+                if pool.broker is not None:  # on hidden draws the same question had other replies
                     pool.broker.close()
                     pool.broker = _model(history, task, history.test.replies)
                 more, replayed = _hidden(history, history.test, task, pool, progress)
@@ -106,24 +130,24 @@ def verify(
 
 def _result(
     path: str, checks: list[ReplayCheck], history: RunHistory | None, replayed: dict[str, Any] | None
-) -> dict[str, Any]:
+) -> Verification:
     by_name = {c.name: c.ok for c in checks}
     recorded = None if history is None or history.test is None else _figures(history.test.champion, _measured(history))
     champion = [by_name.get("measured"), by_name.get("test")]
-    return {
-        "run": path,
-        "versions": {"run": None if history is None else history.opening.toprope, "here": toprope.__version__},
-        "ok": all(c.ok is not False for c in checks),
-        "chain_ok": by_name["chain"],
-        "revealed_ok": by_name.get("revealed"),
-        "champion_reproduced": False if False in champion else None if None in champion else True,
-        "gate_reproduced": by_name.get("gate"),
-        "dev_reproduced": by_name.get("dev"),
-        "report_ok": by_name.get("report"),
-        "recorded": recorded,
-        "replayed": replayed,
-        "checks": [c._asdict() for c in checks],
-    }
+    return Verification(
+        run=path,
+        versions={"run": None if history is None else history.opening.toprope, "here": __version__},
+        ok=all(c.ok is not False for c in checks),
+        chain_ok=by_name["chain"],
+        revealed_ok=by_name.get("revealed"),
+        champion_reproduced=False if False in champion else None if None in champion else True,
+        gate_reproduced=by_name.get("gate"),
+        dev_reproduced=by_name.get("dev"),
+        report_ok=by_name.get("report"),
+        recorded=recorded,
+        replayed=replayed,
+        checks=checks,
+    )
 
 
 def _figures(test: Estimate, measured: list[Estimate]) -> dict[str, Any]:
@@ -148,7 +172,7 @@ def _can_replay(s: RunHistory, vault: Path) -> None:
 
 
 def _model(s: RunHistory, task: Task, replies: list[Reply]) -> Broker | None:
-    """What candidates' model said, from the ledger: no key is needed, and nothing is asked anew."""
+    """The candidates' model, replayed from the ledger: it needs no key and asks no provider."""
     asks, use = s.opening.spec.candidate_model, task.spec.model
     if use is None or asks is None or asks.model == SCRIPTED:
         return None
@@ -156,16 +180,16 @@ def _model(s: RunHistory, task: Task, replies: list[Reply]) -> Broker | None:
 
 
 def _replies(s: RunHistory, vault: Path) -> Iterator[ReplayCheck]:
-    """No provider signs what it said. The vault beside us, if it knows the run, remembers it for hidden draws."""
+    """Providers do not sign replies. If the vault here knows the run, its replies on hidden draws are compared."""
     asks = s.opening.spec.candidate_model
     if asks is None or asks.model == SCRIPTED:
         return
     kept = kept_replies(vault, s.opening.spec.run) if s.test is not None else None
     if kept is None or s.test is None:
-        yield ReplayCheck("model", None, f"cannot be said: what {asks.model} replied is what the ledger says it did")
+        yield ReplayCheck("model", None, f"cannot be said: the replies of {asks.model} are known from the ledger only")
     else:
         same = kept == s.test.replies
-        yield ReplayCheck("model", same, f"the vault remembers {len(kept)} replies of {asks.model} on hidden draws")
+        yield ReplayCheck("model", same, f"the vault holds {len(kept)} replies of {asks.model} on hidden draws")
 
 
 def _secrets(s: RunHistory) -> dict[Any, bytes]:
@@ -183,18 +207,18 @@ def _secrets(s: RunHistory) -> dict[Any, bytes]:
 def _chain(entries: list[Entry], s: RunHistory) -> ReplayCheck:
     try:
         wrong = list(contradictions(entries, s))
-    except (LookupError, ValueError, TypeError) as e:  # a made-up ledger may hold anything of the right types
-        wrong = [f"its records do not fit together ({e})"]
+    except (LookupError, ValueError, TypeError) as e:  # a forged ledger may hold any values of the right types
+        wrong = [f"its records are inconsistent ({e})"]
     return ReplayCheck("chain", not wrong, "; ".join(wrong[:3]) or f"{len(entries)} entries, head {s.head[:16]}")
 
 
 def _vault(entries: list[Entry], s: RunHistory, vault: Path) -> ReplayCheck:
-    """The vault beside us, if it knows the run, remembers the head of its ledger at the commitment."""
+    """If the vault here knows the run, the head of its ledger at the commitment is compared."""
     kept = kept_head(vault, s.opening.spec.run)
     if kept is None:
         return ReplayCheck("vault", None, "cannot be said: the vault here does not know this run's commitment")
     heads = [e.hash for e in entries if e.kind == "commit"]
-    return ReplayCheck("vault", heads == [kept], f"the vault remembers head {kept[:16]} at the commitment")
+    return ReplayCheck("vault", heads == [kept], f"the vault holds head {kept[:16]} at the commitment")
 
 
 def _revealed(s: RunHistory) -> ReplayCheck:
@@ -206,7 +230,7 @@ def _revealed(s: RunHistory) -> ReplayCheck:
     if o.certifying and (o.spec.rehearsal is not None or o.protection.get("tier") == "none"):
         return ReplayCheck("revealed", False, "a rehearsal or unprotected run is recorded as certifying")
     if (o.spec.beacon_round is None) != (test.beacon is None):
-        return ReplayCheck("revealed", False, "a beacon's round was named and no value used, or the other way round")
+        return ReplayCheck("revealed", False, "a beacon's round was named without using a value, or the reverse")
     ok = seeding.commitment(test.secret) == o.commitment
     beacon = (
         f"; compare {o.spec.beacon_round} = {test.beacon} with the beacon's own record" if o.spec.beacon_round else ""
@@ -217,10 +241,10 @@ def _revealed(s: RunHistory) -> ReplayCheck:
 
 
 def _report(entries: list[Entry], s: RunHistory, named: Path | None, path: Path, render: Render) -> ReplayCheck:
-    """The page's data against the ledger as it was when the page was written; what the page shows, where this version
-    wrote it. A page of an earlier entry is stale, and a style sheet may change: neither is a fault of the run."""
+    """Compares the page's data with the ledger as it was when the page was written; if this version wrote the page,
+    also what it shows. A stale page, or another style sheet, is not a fault of the run."""
     if named is None and not path.is_file():
-        return ReplayCheck("report", None, f"cannot be said: there is no {path.name}")
+        return ReplayCheck("report", None, f"cannot be said: {path.name} is missing")
     try:
         html = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as e:
@@ -239,12 +263,13 @@ def _report(entries: list[Entry], s: RunHistory, named: Path | None, path: Path,
         return ReplayCheck("report", True, f"{path}: {_shown(html, then, claim, render)}{stale}")
     except (ValueError, RunError) as e:
         return ReplayCheck(
-            "report", False, f"{path} is not what the ledger gives ({e}); `toprope report` writes it anew"
+            "report", False, f"{path} is not what the ledger gives ({e}); `toprope report` writes it again"
         )
 
 
 def _then(entries: list[Entry], s: RunHistory, head: Any) -> tuple[RunHistory, str]:
-    """The story up to the entry a page was written at, and words for an entry that is not the last."""
+    """The history up to the entry at which a page was written, and a note if that is not the last entry. Raises
+    ValueError for a page of another ledger."""
     at = next((i for i, e in enumerate(entries) if e.hash == head), None)
     if at is None:
         raise ValueError("it was written from another ledger")
@@ -254,8 +279,8 @@ def _then(entries: list[Entry], s: RunHistory, head: Any) -> tuple[RunHistory, s
 
 
 def _shown(html: str, then: RunHistory, claim: dict[str, Any], render: Render) -> str:
-    """How far the page agrees. Raises ValueError where this version would show something else."""
-    if claim["toprope"] != toprope.__version__:
+    """How far the page agrees. Raises ValueError if this version would show something else."""
+    if claim["toprope"] != __version__:
         return f"its data are what the ledger gives; toprope {claim['toprope']} wrote what it shows"
     ours = render(then)
     if html == ours:
@@ -269,7 +294,7 @@ def _shown(html: str, then: RunHistory, claim: dict[str, Any], render: Render) -
 
 
 def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> ReplayCheck:
-    """Starter, space and a sample of experiments, chosen by the ledger's own head."""
+    """Compares starter, space and a sample of experiments, which the ledger's head selects."""
     o = s.opening
     if o.tree != task.starter() or o.space.digest != (task.space or Space([])).digest:
         return ReplayCheck("dev", False, "the ledger's starter or search space is not the task's")
@@ -293,7 +318,7 @@ def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> ReplayChe
 
 
 def _task(s: RunHistory, task: Task, pool: LocalExecutor) -> list[ReplayCheck]:
-    """Whether the task here does what it did when the run began; runs of format 1 do not say what that was."""
+    """Whether the task behaves as it did when the run began; unknown for runs of format 1."""
     if not s.opening.mark:
         return []
     why = mark.changed(s.opening.mark, mark.of_task(task) | pool.mark, task.spec.id)
@@ -303,7 +328,7 @@ def _task(s: RunHistory, task: Task, pool: LocalExecutor) -> list[ReplayCheck]:
 def _hidden(
     s: RunHistory, test: Opened, task: Task, pool: LocalExecutor, progress: Progress
 ) -> tuple[list[ReplayCheck], dict[str, Any]]:
-    """Gate, measurements and sealed test, from the revealed secret."""
+    """Repeats gate, measurements and sealed test with the revealed secret."""
     gate = Gate(task.spec, pool, s.opening.number)
     wrong = list(_verdicts(s, test, gate, progress))
     checks = [
@@ -338,7 +363,7 @@ def _hidden(
 
 
 def _verdicts(s: RunHistory, test: Opened, gate: Gate, progress: Progress) -> Iterator[str]:
-    """What does not fit between the answers in the ledger, the verdicts revealed and those judged again."""
+    """Differences between the answers in the ledger, the revealed verdicts, and the verdicts when judged again."""
     heard = {(a.slice, a.attempt): a for a in s.answers}
     revealed = {(v.slice, v.attempt): v for v in test.gate}
     candidates = {a.candidate.id: a.candidate for a in s.asked}
@@ -363,7 +388,7 @@ def _verdicts(s: RunHistory, test: Opened, gate: Gate, progress: Progress) -> It
             or v.candidate not in candidates
             or not 1 <= v.slice <= len(champions)
         ):
-            yield f"{name}: a verdict about nothing in the ledger"
+            yield f"{name}: its verdict does not belong to a candidate, slice or release slot of the ledger"
             continue
         skipped = v.attempt - 1 - sum(a < v.attempt and b == v.slice for b, a in revealed)
         bits = told.get(v.slice, 0.0) + skipped * release_bits(RELEASE_SLOTS - 1)
@@ -375,13 +400,13 @@ def _verdicts(s: RunHistory, test: Opened, gate: Gate, progress: Progress) -> It
         champion = champions[v.slice - 1]
         patience = gate.patience(paces.get(champion.id))
         again = gate.judge(candidates[v.candidate], champion, v.slice, v.attempt, bits, limit_s=patience)
-        seen = test.incidents.get(v.candidate, [])  # decoys died with the run, and so did the clock it may have read
+        seen = test.incidents.get(v.candidate, [])  # the run's decoys, and a clock it may have read, cannot be repeated
         refused = not v.promoted and (certain(seen) or any(i.kind == "impure" for i in seen))
         promoted = again.promoted and not refused
         if (promoted, again.draws) != (v.promoted, v.draws) or not _same(again.log_e, v.log_e):
             yield f"{name}: judged {again.promoted} at log e {again.log_e:.3f}, recorded {v.promoted} at {v.log_e:.3f}"
         if not _same(again.level, v.level):
-            yield f"{name}: the bar was {v.level:.3f}, it should have been {again.level:.3f}"
+            yield f"{name}: the level was {v.level:.3f}, expected {again.level:.3f}"
 
 
 def _same(a: float, b: float) -> bool:

@@ -17,6 +17,7 @@ import click
 
 from toprope import __version__, output
 from toprope.errors import TopropeError, UsageError
+from toprope.sandbox.ulimits import cores as cores
 
 as_json = click.option("--json", "as_json", is_flag=True, help="Print one JSON object on stdout.")
 trust = click.option(
@@ -229,22 +230,6 @@ def emit(result: Any, as_json: bool, lines: Callable[[Any], str]) -> None:
         output.say(printable(lines(clean_all(result))))
 
 
-def at_home(run: Path, folder: Path | None) -> Any:
-    """Registers the task of a run, even if it lies in a folder of its own, and returns the run's spec. folder: --task.
-    Returns None for a directory without a readable run; the command then says what is wrong with it."""
-    from toprope.errors import RunError
-    from toprope.journal.reading import spec_of
-    from toprope.tasks import registry
-
-    try:
-        spec = spec_of(run)
-    except RunError:
-        return None
-    if spec is not None:
-        registry.for_run(spec.run, spec.task, folder)
-    return spec
-
-
 def proven(trust: bool, wish: str | None) -> Any:
     """Self-tests and returns the tier that the user wishes, or the best one; "none" if the user trusts candidates."""
     from toprope.sandbox import ulimits
@@ -253,29 +238,3 @@ def proven(trust: bool, wish: str | None) -> Any:
     from toprope.sandbox.selftest import Choice, best_tier
 
     return Choice("none") if trust else best_tier(wish)
-
-
-def not_both(trust: bool, tier: str | None) -> None:
-    if trust and tier is not None:
-        raise UsageError(f"--tier {tier} and --i-trust-the-candidates contradict each other; give one of them")
-
-
-def asks(task_id: str, model: str | None, tokens: int | None) -> Any:
-    """The model that one candidate may ask; None if the task allows no model. Raises UsageError for a model that cannot
-    be used."""
-    from toprope.journal.spec import model_for
-    from toprope.models.messages import SCRIPTED
-
-    given = {"model": model, "tokens": tokens}
-    found = model_for(task_id, {name: value for name, value in given.items() if value is not None})
-    if model not in (None, SCRIPTED):
-        from toprope.models.provider import get
-
-        get("--candidate-model", model)
-    return found
-
-
-def cores() -> int:
-    import os
-
-    return len(os.sched_getaffinity(0))

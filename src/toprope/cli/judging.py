@@ -20,13 +20,14 @@ from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, w
 @as_json
 def check(task: str, probes: Path | None, workers: int | None, as_json: bool) -> None:
     """Judge whether TASK is fit to be climbed; exit 1 if it is not."""
-    from toprope.assay.fit.check import check as judge
-    from toprope.tasks import registry
+    import msgspec
+
+    from toprope import api
     from toprope.view import terminal, text
 
-    task = registry.find(task)
     with terminal.screen() as screen:
-        result = judge(task, probes, proven(False, None).tier, workers or cores(), screen.progress)
+        found = api.check(task, probes=probes, workers=workers, progress=screen.progress)
+    result = msgspec.to_builtins(found)
     emit(result, as_json, text.check)
     if not result["admitted"]:
         sys.exit(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from toprope.cli.group import as_json, at_home, cores, emit, main, proven, task_option, trust, workers_option
+from toprope.cli.group import as_json, emit, main, task_option, trust, workers_option
 from toprope.errors import UsageError
 from toprope.output import say
 
@@ -20,10 +20,9 @@ from toprope.output import say
 @as_json
 def report(run: Path, task: Path | None, output: Path | None, as_json: bool) -> None:
     """Write RUN's report: one HTML page that works offline."""
-    from toprope.view.report import write
+    from toprope.api import write_report
 
-    at_home(run, task)
-    path = str(write(run, output))
+    path = str(write_report(run, output, task=task))
     emit(path, as_json, lambda path: f"report: {path}")
 
 
@@ -38,16 +37,16 @@ def verify(
     run: Path, task: Path | None, report_file: Path | None, workers: int | None, trust: bool, as_json: bool
 ) -> None:
     """Check RUN's chain and secret, and run again all that its files allow. Exit 1 if anything differs."""
-    from toprope import paths
-    from toprope.assay.verify import verify as check
-    from toprope.view import terminal, text
-    from toprope.view.report import render
+    import msgspec
 
-    at_home(run, task)
+    from toprope import api
+    from toprope.view import terminal, text
+
     with terminal.screen() as screen:
-        result = check(
-            run, report_file, proven(trust, None).tier, workers or cores(), paths.vault(), render, screen.progress
+        found = api.verify(
+            run, task=task, report_file=report_file, workers=workers, trust=trust, progress=screen.progress
         )
+    result = msgspec.to_builtins(found)
     emit(result, as_json, text.verification)
     if not result["ok"]:
         sys.exit(1)

@@ -10,14 +10,11 @@ import click
 
 from toprope.cli.group import (
     as_json,
-    asks,
     complain,
     emit,
     main,
     model_option,
     model_tokens_option,
-    not_both,
-    proven,
     seed_option,
     tier_option,
     trust,
@@ -51,17 +48,14 @@ def tasks(as_json: bool) -> None:
 @as_json
 def submit(task: str, directory: Path, params: Path | None, as_json: bool, **options: Any) -> None:
     """Score the candidate in DIRECTORY on TASK's dev draws. Exit 1 if it did not score."""
-    from toprope.run.submit import submit as score_one
-    from toprope.tasks import registry
+    import msgspec
+
+    from toprope import api
     from toprope.view import terminal, text
 
-    trust, tier, named = options["trust"], options["tier"], registry.find(task)
-    not_both(trust, tier)
-    wanted = asks(named, options["candidate_model"], options["candidate_tokens"])
     with terminal.screen() as screen:
-        result = score_one(
-            named, directory, params, options["seed"], lambda: proven(trust, tier), screen.progress, wanted
-        )
+        found = api.submit(task, directory, params=params, progress=screen.progress, **options)
+    result = msgspec.to_builtins(found)
     emit(result, as_json, text.submission)
     if result["dev"] is None:
         sys.exit(1)

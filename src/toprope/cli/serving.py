@@ -4,19 +4,15 @@ from __future__ import annotations
 
 import contextlib
 import os
-import secrets
 import signal
 import sys
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import msgspec
-
 from toprope import paths
-from toprope.cli.climbing import able, connect
+from toprope.api import able, connect
 from toprope.cli.group import complain, cores, proven
 from toprope.errors import TopropeError, UsageError
 from toprope.journal.spec import External, RunSpec, among
@@ -39,7 +35,7 @@ def serve(named: str, run_dir: Path | None, options: dict[str, Any]) -> None:
     )
     able(wish)
     names = list(tokens) or [server.ONE]
-    directory = run_dir or paths.RUNS / f"{named.replace('/', '-')}-{time.strftime('%Y%m%d-%H%M%S')}"
+    directory = run_dir or paths.new_run(named)
     link = connect(options["referee"], options["referee_token_file"])
     agents, over = server.Agents(), threading.Event()
     with _told_to_end(over) as told:
@@ -70,8 +66,7 @@ def _climbed(
     def tier(before: str | None) -> Any:
         return proven(False, options["tier"] if before is None else before)
 
-    new = msgspec.structs.replace(wish, run=secrets.token_hex(8))
-    ask = None if (directory / "ledger.db").is_file() else new
+    ask = None if (directory / "ledger.db").is_file() else wish
     workers, cap = options["workers"] or cores(), options["candidate_tokens"]
     with Session(directory, ask, tier, workers, terminal.PlainScreen(), link, cap) as session:
         o = session.opening.spec

@@ -1,1 +1,1 @@
-"""The record of a run: what was asked for, the entries of its ledger, and what they say together."""
+"""The record of a run: its spec, the entries of its ledger, and its history."""

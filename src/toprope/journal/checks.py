@@ -1,11 +1,11 @@
-"""Do a ledger's records make sense together? The chain shows that nobody edited it; anybody can chain nonsense.
+"""Checks that a ledger's records are consistent. The hash chain cannot show this: anybody can chain nonsense.
 
-`faults` are looked for whenever a run is read: a stranger's run is shown by `report` and `export` without being run
-again, so every number that is shown must be finite and every reference must lead somewhere. What a killed run lacks is
-not a fault: blocks may be missing.
+`faults` runs whenever a run is read: `report` and `export` show a stranger's run without running it again, so every
+number that is shown must be finite and every reference must exist. Records that a killed run lacks are not a fault:
+blocks may be missing.
 
-`contradictions` are for `verify`. They tie the entries of a run without faults to each other, so that one figure cannot
-be changed alone by somebody who makes the whole chain anew; running the candidates again ties them to what they score.
+`contradictions` is for `verify`. It ties the entries of a run without faults to each other, so that a forger who makes
+a new chain cannot change a single figure; running the candidates again ties the entries to what they really score.
 """
 
 from __future__ import annotations
@@ -32,12 +32,12 @@ FAILED = {str(o) for o in Outcome if o is not Outcome.OK}
 
 
 def faults(s: RunHistory) -> Iterator[str]:
-    """Why the records cannot be read as a run; empty for a run that toprope wrote, killed at any moment."""
+    """One line for each fault; empty for a run that toprope wrote, even if it was killed."""
     yield from _opening(s.opening)
     names: set[str] = set()
     for block in s.blocks:
         if block.id in names:
-            yield f"block {block.id!r} stands there twice"
+            yield f"block {block.id!r} occurs twice"
         names.add(block.id)
         yield from _block(block, s.opening)
     for i, g in enumerate(s.generations):
@@ -48,13 +48,13 @@ def faults(s: RunHistory) -> Iterator[str]:
             yield f"finding {i + 1} has a wrong number or a name that cannot be printed"
     for spent in s.spent:
         if not _named(spent.author) or not _number(spent.tokens, spent.dollars, spent.elapsed):
-            yield f"what {spent.author[:64]!r} spent is negative or not finite"
+            yield f"the bill of author {spent.author[:64]!r} is negative or not finite"
     for ended in s.ended:
         if not _named(ended.author) or len(ended.why) > 1000:
             yield f"the end of author {ended.author[:64]!r} has an unknown reason or a number that is not finite"
     for q in s.queried:
         if not _named(q.author) or not _number(q.bytes, q.seconds):
-            yield f"what {q.author[:64]!r} asked the oracle has a number that is negative or not finite"
+            yield f"the oracle's bill of author {q.author[:64]!r} is negative or not finite"
     if not all(len(r.key) == 32 and _number(r.tokens, r.dollars) for r in s.replies):
         yield "a reply of a model has a wrong key or a figure that is negative or not finite"
     yield from _gate(s)
@@ -64,7 +64,7 @@ def faults(s: RunHistory) -> Iterator[str]:
 def _opening(o: Opening) -> Iterator[str]:
     draws = o.floors.shape
     if len(draws) != 1 or not draws[0] or o.ceilings.shape != draws:
-        yield f"floors and ceilings of shapes {draws} and {o.ceilings.shape}"
+        yield f"floors and ceilings have shapes {draws} and {o.ceilings.shape}, expected two equal (draws,)"
     elif not (_finite(o.floors) and _finite(o.ceilings)):
         yield "a floor or ceiling is not finite"
     if not _number(o.started, o.detectable, o.spec.seed, o.number):
@@ -79,7 +79,7 @@ def _opening(o: Opening) -> Iterator[str]:
 
 def _space(space: Space) -> Iterator[str]:
     if len({d.name for d in space.dims}) != len(space.dims):
-        yield "two parameters of one name"
+        yield "two parameters have the same name"
     for d in space.dims:
         if not (0 < len(d.levels) <= MAX_LEVELS and 0 <= d.default < len(d.levels)):
             yield f"parameter {d.name[:80]!r} has no default among its levels"
@@ -90,11 +90,11 @@ def _space(space: Space) -> Iterator[str]:
 def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
     k, sizes = b.experiments.size, o.space.sizes
     if b.experiments.shape != (k,) or not k or not 0 <= b.lo < b.hi <= len(o.floors):
-        yield f"block {b.id[:80]!r} is about no draws or no experiments"
+        yield f"block {b.id[:80]!r} has no experiments, or draws out of range"
         return
     rows = (k if b.lo == 0 else 0, len(sizes))
     if b.scores.shape != (k, b.hi - b.lo) or b.rows.shape != rows or (b.rows > sizes).any():
-        yield f"block {b.id[:80]!r} has scores or rows of other shapes"
+        yield f"block {b.id[:80]!r} has scores or rows of a wrong shape or value"
         return
     if (
         not set(b.outcomes) | set(b.messages) | set(b.incidents) <= set(range(k))
@@ -102,10 +102,10 @@ def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
     ):
         yield f"block {b.id[:80]!r} has an outcome that does not exist or belongs to no variant"
     if (a := b.author) is not None and (k > 1 or b.lo or not _named(a.name) or not _writable(a.candidate.params)):
-        yield f"block {b.id[:80]!r} has an author whose name cannot be printed, or who made more than one candidate"
+        yield f"block {b.id[:80]!r} has an author whose name cannot be printed, or more than one candidate of an author"
     ended = np.isin(np.arange(k), list(b.outcomes))
     if not (_finite(b.scores[~ended]) and np.isnan(b.scores[ended]).all() and _number(b.cpu_s, b.wall_s)):
-        yield f"block {b.id[:80]!r} has a score that is not finite, or one of a variant that failed"
+        yield f"block {b.id[:80]!r} has a score that is not finite, or a score of a failed variant"
 
 
 def _gate(s: RunHistory) -> Iterator[str]:
@@ -113,14 +113,14 @@ def _gate(s: RunHistory) -> Iterator[str]:
     for a in s.asked:
         sent = (a.run_experiments, a.experiment) if a.author == "" or _named(a.author) else (-1,)
         if not _writable(a.candidate.params) or not _value(a.dev) or not _number(*sent):
-            yield f"the attempt of experiment {a.experiment} holds no candidate"
+            yield f"the attempt of experiment {a.experiment} has an invalid candidate, value or author"
             return
         if asked.setdefault(a.candidate.id, a) is not a:
             yield f"candidate {a.candidate.id[:12]} was sent to the gate twice"
     answers: set[str] = set()
     for answer in s.answers:
         if answer.candidate not in asked or answer.candidate in answers:
-            yield f"candidate {answer.candidate[:12]!r} has an answer that nobody asked for"
+            yield f"candidate {answer.candidate[:12]!r} has an answer without an attempt, or two answers"
             return
         answers.add(answer.candidate)
         if answer.promoted != (answer.measured is not None) or not _estimates(answer.measured):
@@ -177,7 +177,7 @@ def _named(name: str) -> bool:
 
 
 def contradictions(entries: list[Entry], history: RunHistory) -> Iterator[str]:
-    """One line for everything that does not follow, in a ledger without faults; empty for one that toprope wrote."""
+    """One line for each contradiction in a ledger without faults; empty for a ledger that toprope wrote."""
     yield from _order([e.kind for e in entries])
     yield from _answers(history)
     yield from _authors(history)
@@ -186,32 +186,32 @@ def contradictions(entries: list[Entry], history: RunHistory) -> Iterator[str]:
 
 def _order(kinds: list[str]) -> Iterator[str]:
     if kinds[0] != "ask" or "sitting" not in kinds[: kinds.index("open")]:
-        yield "the run does not begin with what was asked for and a sitting"
+        yield "the run does not begin with its spec and a session"
     if "test" in kinds and (kinds[-1] != "test" or "commit" not in kinds):
-        yield "the test is opened after a commitment, and nothing is recorded after it"
+        yield "the test was opened without a commitment, or entries follow it"
     if "commit" in kinds and set(kinds[kinds.index("commit") + 1 :]) - {"sitting", "test"}:
         yield "the climb went on after its commitment"
 
 
 def _answers(s: RunHistory) -> Iterator[str]:
-    """Every answer has its question, attempts count from 1 on their slice, and a PROMOTE ends the slice."""
+    """Every answer has an attempt, attempts on a slice are numbered from 1, and a PROMOTE ends the slice."""
     asked = {a.candidate.id for a in s.asked if a.clean}
     slice_, number = 1, 0
     for answer in s.answers:
         number += 1
         if answer.candidate not in asked:
-            yield f"the answer about {answer.candidate[:12]} has no question"
+            yield f"the answer about {answer.candidate[:12]} has no attempt that was sent"
         if (answer.slice, answer.attempt) != (slice_, number):
             yield f"attempt {number} on slice {slice_} is recorded as {answer.attempt} on {answer.slice}"
         if answer.promoted:
             slice_, number = slice_ + 1, 0
     unheard = asked - {a.candidate for a in s.answers}
-    if len(unheard) > 1:  # one, if the climb was killed and never resumed
-        yield f"{len(unheard)} questions to the gate have no answer"
+    if len(unheard) > 1:  # a climb that was killed and not resumed has one
+        yield f"{len(unheard)} attempts at the gate have no answer"
 
 
 def _authors(s: RunHistory) -> Iterator[str]:
-    """What a desk would not have written: a candidate made from a later one, more than an author may ask."""
+    """What `Submissions` never writes: a candidate made from a later one, or an author beyond its quota."""
     if all(b.author is None for b in s.blocks):
         return
     plan = s.opening.spec.plan or Plan()
@@ -223,26 +223,26 @@ def _authors(s: RunHistory) -> Iterator[str]:
             continue
         experiments[a.name] = experiments.get(a.name, 0) + 1
         if a.parent and when.get(a.parent, LATE) >= int(b.experiments[0]):
-            yield f"experiment {b.experiments[0]} names a parent that nobody had made"
+            yield f"experiment {b.experiments[0]} names a parent that did not exist then"
     for x in s.asked:
         if x.author:
             attempts[x.author] = attempts.get(x.author, 0) + 1
             if x.run_experiments <= x.experiment:
-                yield f"experiment {x.experiment} went to the gate before it was made"
+                yield f"experiment {x.experiment} was sent to the gate before it was made"
     for what, most, counts in (("experiments", plan.experiments, experiments), ("attempts", plan.attempts, attempts)):
         for name, n in counts.items():
             if n > most:
-                yield f"author {name} made {n} {what}, and {most} are all it may"
+                yield f"author {name} made {n} {what}, and may make at most {most}"
 
 
 def _figures(s: RunHistory) -> Iterator[str]:
-    """What the ledger says of experiments follows from the scores it holds."""
+    """Recorded values of experiments must follow from the scores in the ledger."""
     o = s.opening
     if s.spec is not None and s.spec != o.spec:
-        yield "the run that was opened is not the one that was asked for"
+        yield "the spec in the opening differs from the spec in the first entry"
     scores, failed = s.dev_scores()
     if {e for b in s.blocks if b.lo == 0 for e in b.experiments.tolist()} != set(scores):
-        yield "some block has no candidates"
+        yield "a block holds scores of experiments without candidates"
         return
     anchors, draws = Anchors(o.floors, o.ceilings), len(o.floors)
     whole = {e: float(anchors.value(x)) for e, x in scores.items() if len(x) == draws and e not in failed}

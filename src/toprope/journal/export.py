@@ -15,7 +15,7 @@ def _estimate(e: Any) -> dict[str, float] | None:
 
 
 def _model(s: RunHistory) -> dict[str, Any] | None:
-    """The model that candidates could ask, and what was asked of it; hidden work is known once the test is opened."""
+    """The model that candidates could ask, and how much they asked it, on hidden draws only after the test is open."""
     if s.opening.spec.candidate_model is None:
         return None
     some = [*s.replies, *(s.test.replies if s.test is not None else [])]
@@ -28,8 +28,8 @@ def _model(s: RunHistory) -> dict[str, Any] | None:
 
 
 def researchers(s: RunHistory) -> list[dict[str, Any]]:
-    """Every author by name: why its work ended, what it used, what it made. tokens, dollars: None for an agent of
-    one's own, whose provider tells us nothing."""
+    """Every author by name: why its work ended, what it used, what it made. tokens, dollars: None for an agent of the
+    user's own, whose use of its model is not known."""
     made = [b.author.name for b in s.blocks if b.author is not None]
     sent = [a.author for a in s.asked]
     ended = {e.author: e.why for e in s.ended}
@@ -49,7 +49,7 @@ def researchers(s: RunHistory) -> list[dict[str, Any]]:
 
 
 def summary(s: RunHistory) -> dict[str, Any]:
-    """What `climb`, `resume` and `unseal` print under --json (DESIGN section 12)."""
+    """The JSON object that `climb`, `resume`, `unseal` and `show` print."""
     o, spec, test = s.opening, s.opening.spec, s.test
     return {
         "run": s.path,
@@ -86,13 +86,17 @@ def summary(s: RunHistory) -> dict[str, Any]:
         "model": _model(s),
         "detectable": o.detectable,
         "researchers": researchers(s),
-        "cost": {"wall_s": round(s.seconds, 1), "cpu_s": round(s.cpu_seconds, 1)},
+        "cost": {
+            "wall_s": round(s.seconds, 1),
+            "cpu_s": round(s.cpu_seconds, 1),
+            **({"sitting": s.session_s} if s.session_s else {}),  # its name in the contract
+        },
         "ledger": s.head,
     }
 
 
 def _told(o: Opening, block: BlockRecord, i: int) -> dict[str, Any]:
-    """Who an experiment is: where an author made it, whose it is and the files, too."""
+    """The candidate of an experiment; of an author's experiment also author, parent and files."""
     experiment = int(block.experiments[i])
     if (a := block.author) is None:
         params = o.space.decode(block.rows[i])
@@ -103,7 +107,8 @@ def _told(o: Opening, block: BlockRecord, i: int) -> dict[str, Any]:
 
 
 def export(s: RunHistory) -> dict[str, Any]:
-    """Everything a run decided, without times: equal for equal seed, secret and budget, on any number of workers."""
+    """Everything a run decided, without times: the same for the same seed, secret and budget, on any number of
+    workers."""
     o = s.opening
     rows: dict[int, dict[str, Any]] = {}
     for block in sorted(s.blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
@@ -112,7 +117,7 @@ def export(s: RunHistory) -> dict[str, Any]:
                 rows[experiment] = _told(o, block, i) | {"outcome": "ok", "scores": []}
             row = rows.get(experiment)
             if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
-                continue  # it has failed, or a run that was killed lacks the draws before these
+                continue  # it has failed, or a killed run lacks the draws before these
             if i in block.outcomes:
                 row["outcome"] = block.outcomes[i]
                 row["message"] = block.messages.get(i, "")

@@ -1,9 +1,8 @@
-"""What a run's records say together: champion, measurements, failures, incidents, the verdict."""
+"""The history of a run, from its records: champion, measurements, failures, incidents, the verdict."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -25,14 +24,15 @@ from toprope.journal.verdict import verdict
 from toprope.models.messages import Reply
 from toprope.referee.recorded import Answer, Opened
 from toprope.stats.gap import Gap
+from toprope.stats.intervals import Estimate
 from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, Floats, Incident
 
-GAP = 0.1  # normalised value by which dev may lie above the test before it is called overfit
+GAP = 0.1  # normalised value by which dev may lie above the test before a champion counts as overfit
 
 
 def champion(opening: Opening, asked: Iterable[AttemptRecord], answers: Iterable[Answer]) -> Candidate:
-    """The last promoted candidate, or the starter where none was promoted."""
+    """The last promoted candidate, or the starter if no candidate was promoted."""
     promoted = [a.candidate for a in answers if a.promoted]
     if not promoted:
         return Candidate(opening.tree, opening.space.decode(opening.space.default()))
@@ -41,7 +41,8 @@ def champion(opening: Opening, asked: Iterable[AttemptRecord], answers: Iterable
 
 class RunHistory(msgspec.Struct):
     """All records of a run in order. head: the ledger's last hash. spec: of the first entry; None in a ledger of an
-    early version."""
+    early version. session_s: seconds of the session that has just ended: start_s, climb_s, gate_s, test_s and total_s;
+    {} where the history was read from a directory."""
 
     path: str
     opening: Opening
@@ -59,13 +60,16 @@ class RunHistory(msgspec.Struct):
     replies: list[Reply] = []
     queried: list[Queried] = []
     ended: list[Ended] = []
+    session_s: dict[str, float] = {}
 
     @property
     def experiments(self) -> int:
+        """Made so far, up to the last barrier."""
         return self.generations[-1].experiments if self.generations else 0
 
     @property
     def champion(self) -> Candidate:
+        """The last promoted candidate, or the starter where none was promoted."""
         return champion(self.opening, self.asked, self.answers)
 
     @property
@@ -84,21 +88,25 @@ class RunHistory(msgspec.Struct):
         return next((g.best for g in self.generations if g.experiments == 1), None)
 
     @property
-    def measured(self) -> Any:
+    def measured(self) -> Estimate | None:
+        """Value of the champion on data that nobody had queried; None before the first promotion."""
         return next((a.measured for a in reversed(self.answers) if a.promoted), None)
 
     @property
     def disclosed(self) -> dict[str, float]:
-        """bits that the gate disclosed about val, by what its answers said and when; late: off the first tick."""
+        """bits: information that the gate disclosed about val, by the content and the time of its answers. late: number
+        of answers that missed their first release slot."""
         bits = sum(answer_bits(a.promoted, a.release_slot) for a in self.answers)
         return {"bits": round(bits, 3), "late": sum(a.release_slot > 0 for a in self.answers)}
 
     @property
     def seconds(self) -> float:
+        """Of climbing, over all sessions, up to the last barrier."""
         return self.generations[-1].elapsed if self.generations else 0.0
 
     @property
     def cpu_seconds(self) -> float:
+        """Of candidates and scorers, on dev draws and, once it is opened, for the sealed test."""
         return sum(b.cpu_s for b in self.blocks) + (self.test.cpu_s if self.test else 0.0)
 
     def candidates(self) -> dict[int, Candidate]:
@@ -112,7 +120,7 @@ class RunHistory(msgspec.Struct):
         return found
 
     def dev_scores(self) -> tuple[dict[int, Floats], set[int]]:
-        """Experiment -> its scores on dev draws 0, 1, ... in order, and the experiments that did not end ok."""
+        """Experiment -> its scores on dev draws 0, 1, ... in order; and the set of experiments that did not end ok."""
         scores: dict[int, Floats] = {}
         failed: set[int] = set()
         for block in sorted(self.blocks, key=lambda b: b.lo):
@@ -124,23 +132,24 @@ class RunHistory(msgspec.Struct):
         return scores, failed
 
     def incidents(self, severity: str) -> list[tuple[int, Incident]]:
-        """(experiment, what was seen), each kind once per experiment. Other dev scores in a lone re-run are one."""
+        """(experiment, incident) pairs, each kind once per experiment. Dev scores that change in isolation are an
+        incident too."""
         found: dict[tuple[int, str], Incident] = {}
         for experiment, incident in self._seen():
             past = found.get((experiment, incident.kind))
-            if past is None or past.severity == "advisory":  # what was seen in company may be proved when alone
+            if past is None or past.severity == "advisory":  # a suspicion in a block may become proof in isolation
                 found[experiment, incident.kind] = incident
         return [(experiment, i) for (experiment, _), i in sorted(found.items()) if i.severity == severity]
 
     def _seen(self) -> Iterator[tuple[int, Incident]]:
-        """On dev, in lone re-runs, and, once the run is over, on hidden draws."""
+        """Incidents on dev, in re-runs in isolation and, once the run is over, on hidden draws."""
         for block in self.blocks:
             for i, seen in block.incidents.items():
                 yield from ((int(block.experiments[i]), incident) for incident in seen)
         for asked in self.asked:
             yield from ((asked.experiment, incident) for incident in asked.incidents)
             if not asked.pure:
-                yield asked.experiment, Incident("impure", "advisory", "its dev scores changed when it ran alone")
+                yield asked.experiment, Incident("impure", "advisory", "its dev scores changed in isolation")
         sent = {asked.candidate.id: asked.experiment for asked in self.asked}
         for audited in self.audits:
             yield from ((sent.get(audited.candidate, -1), incident) for incident in audited.incidents)
@@ -151,7 +160,8 @@ class RunHistory(msgspec.Struct):
 
     @property
     def gap(self) -> Incident | None:
-        """Whether the champion's dev scores lie above its test scores by more than luck: overfit, which is no cheat."""
+        """The incident "overfit" if the champion's dev scores exceed its test scores by more than GAP and chance. It is
+        advisory: overfitting is not cheating."""
         dev = self._champion_per_draw()
         if self.test is None or dev is None or self.opening.dev_partial_credit:
             return None
@@ -163,7 +173,7 @@ class RunHistory(msgspec.Struct):
         return Incident("overfit", "advisory", said)
 
     def _champion_per_draw(self) -> Floats | None:
-        """(n,) normalised dev gains of the champion, if it saw all of dev."""
+        """(n,) normalised dev scores of the champion per draw; None if it did not see all of dev."""
         experiment, o = self.champion_experiment, self.opening
         scores = np.full(len(o.floors), np.nan)
         for b in self.blocks:
@@ -176,7 +186,7 @@ class RunHistory(msgspec.Struct):
 
     @property
     def verdict(self) -> str | None:
-        """On the champion, once the test is opened (`verdict.py`)."""
+        """The verdict on the champion (`verdict.py`); None before the test is open."""
         if self.test is None:
             return None
         experiment = self.champion_experiment

@@ -1,7 +1,7 @@
 """The run's record: append-only, hash-chained rows in SQLite (WAL, one writer).
 
-One row per block, not per experiment. State is what replaying the rows gives, so a run that was killed continues by
-reading them. The chain is checked whenever a ledger is opened; its head stands in the report and in the sealed state.
+There is one row per block, not per experiment. The state of a run is what replaying the rows gives, so a killed run
+continues by reading them. Opening a ledger checks the chain; reports and the vault hold its head.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from toprope.protocols import Entry, Observer
 
 READS = (1, 2, FORMAT)
 SCHEMA = "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT"
-LEAST = -(2**63)  # no number of an entry is smaller
+LEAST = -(2**63)  # SQLite's smallest integer: a lower bound of entry numbers
 GENESIS = hashlib.sha256(b"toprope ledger 1").hexdigest()
 
 
@@ -63,7 +63,7 @@ class SqliteLedger:
             raise
 
     def _create(self) -> None:
-        """Makes the table in one step; one that an earlier start left behind is kept."""
+        """Makes the table in one transaction; keeps a table that an earlier start left behind."""
         self._db.execute("PRAGMA journal_mode=WAL")
         self._db.execute("PRAGMA synchronous=NORMAL")
         if self._db.execute("SELECT count(*) FROM sqlite_master").fetchone() != (0,):
@@ -81,25 +81,25 @@ class SqliteLedger:
                 "use the version that made it"
             )
         tables = self._db.execute("SELECT sql FROM sqlite_master").fetchmany(2)
-        if tables != [(SCHEMA,)]:  # a stranger's view or trigger could do anything, or have no end
-            raise RunError(f"{self.path} is no ledger of toprope: it holds other tables; restore it from a copy")
+        if tables != [(SCHEMA,)]:  # a stranger's view or trigger could do anything, or never end
+            raise RunError(f"{self.path} is not a toprope ledger: it holds other tables; restore it from a copy")
         length, head = 0, GENESIS
         for entry in self._checked(length, head):
             length, head = entry.seq + 1, entry.hash
         return length, head
 
     def _checked(self, known: int, head: str) -> Iterator[Entry]:
-        """Entries after the first `known` ones, of which the last has the hash `head`, as the chain is followed."""
+        """Yields the entries after the first `known` ones, checking the chain. head: hash of the last known entry."""
         query = "SELECT seq, kind, body, hash FROM entries WHERE seq >= ? ORDER BY seq"
         rows = self._db.execute(query, (known - 1 if known else LEAST,))
         if known and ((last := rows.fetchone()) is None or (last[0], last[3]) != (known - 1, bytes.fromhex(head))):
             raise RunError(
-                f"{self.path} was cut or made anew while it was read: entry {known - 1} is not the one that was there; "
+                f"{self.path} was truncated or replaced while it was read: entry {known - 1} has changed; "
                 "restore the file from a copy"
             )
         for expected, (seq, kind, body, digest) in enumerate(rows, known):
             if not isinstance(kind, str) or not isinstance(body, bytes):
-                raise RunError(f"{self.path} is no ledger of toprope: entry {expected} has columns of other types")
+                raise RunError(f"{self.path} is not a toprope ledger: entry {expected} has columns of other types")
             head = entry_hash(head, expected, kind, body)
             if seq != expected or bytes.fromhex(head) != digest:
                 raise RunError(
@@ -109,8 +109,8 @@ class SqliteLedger:
             yield Entry(seq, kind, body, head)
 
     def append(self, record: msgspec.Struct, *, safe: bool = False) -> Entry:
-        """Its kind is its type's (`records.KINDS`). When this returns it is recorded, and the observers have heard it.
-        safe: on disk, also if the power fails; otherwise only a kill loses nothing."""
+        """Appends a record under the kind of its type (`records.KINDS`), then tells the observers. safe: it survives a
+        power failure; otherwise it survives only a killed process. Raises RunError if the disk is full."""
         kind, data = kind_of(record), wire.encode(record)
         with self._writing:
             with self._errors():
@@ -124,23 +124,23 @@ class SqliteLedger:
         return entry
 
     def tell(self, record: msgspec.Struct) -> None:
-        """Observers hear a record that the ledger holds, in the ledger's order. One that raises hears nothing more: it
-        is a guest, and the run goes on."""
+        """Passes a record that the ledger holds to the observers, in the ledger's order. An observer that raises is
+        removed, and the run goes on."""
         with self._writing:
             for observer in list(self.observers):
                 try:
                     observer.hear(record)
                 except Exception as e:
                     self.observers.remove(observer)
-                    self._say(f"{type(observer).__name__} failed at a record of kind {kind_of(record)!r} and hears "
-                              f"nothing more; the record stands and the run goes on: {e!r}")  # fmt: skip
+                    self._say(f"observer {type(observer).__name__} failed at a record of kind {kind_of(record)!r} and "
+                              f"is removed; the record is kept and the run goes on: {e!r}")  # fmt: skip
 
     def _say(self, words: str) -> None:
         with contextlib.suppress(OSError):
             print(f"toprope: {words}", file=sys.stderr, flush=True)
 
     def read(self, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
-        """Entries in order, of one kind or of all, from number `since` on. Nothing is hashed anew."""
+        """Entries in order, of one kind or of all, from number `since` on. Their hashes are not checked again."""
         where, args = ("", ()) if kind is None else (" AND kind=?", (kind,))
         query = f"SELECT seq, kind, body, hash FROM entries WHERE seq >= ?{where} ORDER BY seq"
         with self._errors():
@@ -150,10 +150,10 @@ class SqliteLedger:
     def follow(self) -> list[Entry]:
         """What a writer, in another process perhaps, has appended since this ledger was opened or followed last.
 
-        Only these entries are hashed, on from the last one known, whose stored hash must still be the same. Raises
-        RunError for a ledger that was cut or whose chain was made anew meanwhile. An entry that was checked before and
-        edited in place since then is found by the next opening. Where nothing may be written beside the file, it is
-        read as it was when it was opened.
+        Only these entries are hashed, starting from the last known one, whose stored hash must be unchanged. Raises
+        RunError for a ledger that was truncated, or whose chain was replaced, meanwhile. An entry that was edited in
+        place after its check is found when the ledger is opened next. If no file can be written beside the ledger, new
+        entries are not seen.
         """
         with self._writing, self._errors():
             fresh = list(self._checked(self.length, self.head))
@@ -173,8 +173,8 @@ class SqliteLedger:
 
 
 def _uri(path: Path, readonly: bool) -> str:
-    """The file for sqlite, its name quoted. A finished run in a directory we cannot write is read as it lies: readers
-    of a WAL file need to write beside it, and where no log lies there is nothing in it to miss."""
+    """The URI of the file for SQLite, with its name quoted. A finished run in a read-only directory is opened as
+    immutable: readers of a WAL database must write beside it, and without a log file no entry can be missed."""
     uri = f"file:{quote(os.fsencode(path))}"  # names need not be text
     if not readonly:
         return uri
@@ -183,7 +183,7 @@ def _uri(path: Path, readonly: bool) -> str:
 
 
 class _Errors:
-    """SQLite's errors in words a user can act on."""
+    """Turns SQLite's errors into RunError with a remedy."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -201,11 +201,12 @@ class _Errors:
                 f"cannot open {self.path}: {e}; the directory and the file must be yours to read and write"
             ) from e
         if isinstance(e, sqlite3.Error | msgspec.DecodeError | UnicodeDecodeError):  # it quotes damaged names
-            raise RunError(f"cannot read {self.path}: {e}; it is damaged or no ledger, restore it from a copy") from e
+            raise RunError(f"cannot read {self.path}: {e}; it is damaged or no ledger; restore it from a copy") from e
 
 
 def _take_lock(path: Path) -> int:
-    """One process per run. The lock goes with the process, also when it is killed."""
+    """Takes the lock that admits one process per run. It is released when the process ends, even by a kill. Raises
+    RunError if another process holds it."""
     try:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     except OSError as e:
@@ -221,7 +222,7 @@ def _take_lock(path: Path) -> int:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """All entries of a run directory's ledger, chain checked, without taking the lock."""
+    """All entries of a run directory's ledger, with the chain checked, without taking the lock. Raises RunError."""
     ledger = SqliteLedger(path / "ledger.db", readonly=True)
     try:
         return list(ledger.read())

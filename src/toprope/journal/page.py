@@ -1,7 +1,7 @@
-"""The data of a report page: what it claims, as JSON beside what it shows, so that a machine can check the claim.
+"""The data of a report page, as JSON inside the page, so that `verify` can check what the page claims.
 
-The page may be older than the ledger's end and may be written by another version; the data name the entry they were
-read at, so they are compared with the ledger as it was then.
+The page may be older than the last entry of the ledger, and may come from another version. The data name the head of
+the ledger at the time, and are compared with the ledger as it was then.
 """
 
 from __future__ import annotations
@@ -10,24 +10,24 @@ import json
 import re
 from typing import Any
 
-import toprope
 from toprope.journal.export import export, summary
 from toprope.journal.history import RunHistory
+from toprope.version import __version__
 
 _BLOCK = re.compile(r'<script type="application/json" id="toprope">(.*?)</script>', re.DOTALL)
-CLAIMS = ("task", "champion", "test", "ledger")  # no page of any version lacks them
+CLAIMS = ("task", "champion", "test", "ledger")  # pages of every version have them
 
 
 def data(s: RunHistory) -> dict[str, Any]:
-    """Every figure of a run that a page shows. The run's path is not one: a directory may be moved."""
+    """Every figure of a run that a page shows, without the run's path, because a directory may be moved."""
     decided = export(s)
     found = {name: value for name, value in summary(s).items() if name != "run"}
     found |= {name: decided[name] for name in ("generations", "attempts", "answers", "commitment")}
-    return {"toprope": toprope.__version__, **found}
+    return {"toprope": __version__, **found}
 
 
 def block(s: RunHistory) -> str:
-    """The element that holds the data. Text in it cannot end it: what HTML could read as a tag is escaped."""
+    """The HTML element that holds the data. <, > and & are escaped, so that no text can end the element."""
     words = json.dumps(data(s), allow_nan=False, default=str)
     for c in "<>&":
         words = words.replace(c, f"\\u{ord(c):04x}")
@@ -35,12 +35,12 @@ def block(s: RunHistory) -> str:
 
 
 def claimed(page: str) -> dict[str, Any] | None:
-    """The data of a page; None for a page without any. Raises ValueError for data that are not readable."""
+    """The data in a page; None for a page without data. Raises ValueError for data that cannot be read."""
     blocks = _BLOCK.findall(page)
     if not blocks:
         return None
     if len(blocks) > 1:
-        raise ValueError("it holds data twice")
+        raise ValueError("it holds its data twice")
     try:
         found = json.loads(blocks[0])
     except RecursionError:
@@ -51,10 +51,10 @@ def claimed(page: str) -> dict[str, Any] | None:
 
 
 def differing(claim: dict[str, Any], s: RunHistory) -> list[str]:
-    """Names of the figures that are not what the ledger gives. A page of another version may have other fields: those
-    that both know are compared."""
+    """Names of the figures that differ from the ledger's. A page of another version may have other fields; then only
+    the fields that both versions know are compared."""
     ours = json.loads(json.dumps(data(s), allow_nan=False, default=str))
-    same = claim.get("toprope") == toprope.__version__
+    same = claim.get("toprope") == __version__
     names = ours.keys() | claim.keys() if same else ours.keys() & claim.keys() - {"toprope"}
     return sorted(n for n in names if n not in ours or n not in claim or not _equal(ours[n], claim[n], same))
 
@@ -66,7 +66,7 @@ def _equal(ours: Any, theirs: Any, same: bool) -> bool:
 
 
 def shown(page: str) -> str:
-    """What a page shows, without its data and its style."""
+    """The page without its data and its style."""
     return re.sub(r"<style>.*?</style>", "", _BLOCK.sub("", page), flags=re.DOTALL)
 
 

@@ -1,12 +1,13 @@
-"""Records of earlier ledger formats, read as today's. A run stays readable for as long as its form stands here.
+"""Reads records of earlier ledger formats as today's. Every format that is described here stays readable.
 
-Format 1 (until November 2026): a climber was a word ("evolution", "replay:FILE", "llm:MODEL", "external"), and what
-authors may do stood beside it as `plan`. Its opening does not hold the format, nor which of its task's incidents prove
-that a candidate carries answers: those of all tasks are `ANSWER_KINDS`.
-Format 2 (November 2026): an opening repeated the fields of what was asked for beside its own, and the model that
-candidates may ask was called `asks`.
+Format 1 (until November 2026): a climber was a word ("evolution", "replay:FILE", "llm:MODEL", "external"), and the
+quotas of authors were a field `plan` beside it. The opening holds neither the format nor the incident kinds that prove
+that a candidate carries answers; `ANSWER_KINDS` holds those of all tasks of that time.
+Format 2 (November 2026): the opening repeated the fields of the spec beside its own, and the model that candidates may
+ask was called `asks`.
 
-The form is told by an entry's own fields, not by the ledger's format: a run of an earlier format goes on in today's.
+The form is recognised by an entry's own fields, not by the ledger's format, because a resumed run of an earlier format
+continues in today's.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ ANSWER_KINDS = ["errata", "dual gap"]
 
 
 def modern(kind: str, body: bytes) -> bytes:
-    """The entry's body in today's form. Raises what `wire.decode` raises for a body of no form."""
+    """The entry's body in today's form. Raises what `wire.decode` raises for a body in an unknown form."""
     if kind not in ("ask", "open"):
         return body
     fields: Fields = wire.decode(body, dict[str, msgspec.Raw])

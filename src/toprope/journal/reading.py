@@ -1,4 +1,4 @@
-"""From a run directory, or from entries, to a history whose records fit together."""
+"""Reads a run directory, or entries, into a history and checks that its records are consistent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def read(directory: Path) -> RunHistory:
 
 
 def spec_of(directory: Path) -> RunSpec | None:
-    """What a run's first entry asks for; None where there is none. Raises RunError for a file that is not a ledger."""
+    """The spec in a run's first entry; None if the ledger has no such entry. Raises RunError for a file that is not a
+    ledger."""
     ledger = SqliteLedger(directory / "ledger.db", readonly=True)
     try:
         first = next(ledger.read("ask"), None)
@@ -35,7 +36,7 @@ def spec_of(directory: Path) -> RunSpec | None:
 
 def from_entries(path: str, entries: Iterable[Entry]) -> RunHistory:
     """path: the run directory, for messages. Raises RunError for entries that this version cannot read, that hold no
-    opening, or that do not fit together (`checks.faults`)."""
+    opening, or that are inconsistent (`checks.faults`)."""
     by_kind: dict[str, list[Any]] = {}
     head = ""
     for entry in entries:
@@ -47,7 +48,7 @@ def from_entries(path: str, entries: Iterable[Entry]) -> RunHistory:
     for kind in ONCE:
         if len(by_kind.get(kind, [])) > 1:
             raise RunError(
-                f"run {path}: its ledger makes no sense, it holds two entries {kind!r}; restore it from a copy"
+                f"run {path}: its ledger is inconsistent: it holds two entries {kind!r}; restore it from a copy"
             )
 
     def one(kind: str) -> Any:
@@ -72,5 +73,5 @@ def from_entries(path: str, entries: Iterable[Entry]) -> RunHistory:
         ended=by_kind.get("ended", []),
     )
     for fault in checks.faults(history):
-        raise RunError(f"run {path}: its ledger makes no sense, {fault}; restore it from a copy")
+        raise RunError(f"run {path}: its ledger is inconsistent: {fault}; restore it from a copy")
     return history

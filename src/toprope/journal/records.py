@@ -1,4 +1,4 @@
-"""What stands in a ledger: one typed record per kind of entry. Everything a run tells later is read from these."""
+"""The records in a ledger: one type per kind of entry. All later output about a run is computed from them."""
 
 from __future__ import annotations
 
@@ -22,8 +22,10 @@ FORMAT = 3  # of the records in a ledger; `past.py` reads the earlier ones
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
-    """kind "open", before anything is climbed: what was asked for, and what the run found when it began, with the
-    referee's commitment. detectable: normalised gain that the gate resolves. started: seconds since the epoch."""
+    """kind "open", before the climb: the spec, and facts from the start of the run. toprope: version. tier: of the
+    sandbox. commitment: of the referee to its secret. number: of the certifying run. hidden: name of the task's secret.
+    detectable: normalised gain that the gate resolves. floors, ceilings: (dev draws,). started: seconds since the
+    epoch. confined: the referee runs as another user."""
 
     spec: RunSpec
     toprope: str
@@ -42,14 +44,14 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     started: float
     confined: bool = False
     dev_partial_credit: bool = msgspec.field(default=False, name="partial")  # hidden scores give none
-    secret: Secret | None = None  # what `hidden` names; None if nothing, and in runs that are older than this field
-    answer_kinds: list[str] = []  # as its task declares them (`TaskSpec`)
-    mark: dict[str, str] = {}  # what the task did then (`tasks/mark.py`); {} before format 2
-    format: int = FORMAT  # of the ledger's records; the version that wrote them is told, and decides nothing
+    secret: Secret | None = None  # the task's secret; None if it has none, and in runs older than this field
+    answer_kinds: list[str] = []  # declared by the task (`TaskSpec`)
+    mark: dict[str, str] = {}  # digests of the task's behaviour (`tasks/mark.py`); {} before format 2
+    format: int = FORMAT  # of the ledger's records; reading depends on it, never on the version of toprope
 
     @property
     def kept(self) -> Secret | None:
-        """What the task kept to itself; of a run that is older than `secret`, as far as its name tells."""
+        """The task's secret; for a run older than the field `secret`, made from the secret's name."""
         if self.secret is not None or not self.hidden:
             return self.secret
         remedy = f"toprope vault make {self.spec.task}"
@@ -57,8 +59,8 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class SessionRecord(msgspec.Struct, frozen=True):
-    """kind "sitting": the number the vault gave to this sitting. A directory whose last number is old is a copy.
-    toprope, code: the version and the digest of the task's code that worked in it."""
+    """kind "sitting": the number that the vault gave to this session. A directory whose last number is too old is a
+    copy. toprope, code: version of toprope and digest of the task's code in this session."""
 
     number: int
     toprope: str = ""
@@ -66,8 +68,8 @@ class SessionRecord(msgspec.Struct, frozen=True):
 
 
 class Author(msgspec.Struct, frozen=True):
-    """Whose experiment it is, where candidates come from authors and not from the run's space. parent: id of the
-    candidate it was made from, "" if none is named."""
+    """The author of an experiment whose candidate does not come from the run's space. parent: id of the candidate it
+    was made from, "" if the author names no parent."""
 
     name: str
     candidate: Candidate
@@ -75,8 +77,9 @@ class Author(msgspec.Struct, frozen=True):
 
 
 class BlockRecord(msgspec.Struct, frozen=True):
-    """kind "block": experiments' scores on dev draws lo..hi-1, exactly once per id. rows only in the first rung.
-    author: of a block of one whose candidate is no point of the run's space; its row then says nothing."""
+    """kind "block": scores (k, hi - lo) of k experiments on dev draws lo..hi-1, exactly once per id. rows: (k, p) in
+    the first rung, else (0, p). author: of a block of one whose candidate is not a point of the run's space; its row
+    is then meaningless."""
 
     id: str
     experiments: NDArray[np.uint32]
@@ -88,12 +91,13 @@ class BlockRecord(msgspec.Struct, frozen=True):
     messages: dict[int, str]
     cpu_s: float
     wall_s: float
-    incidents: dict[int, list[Incident]] = {}  # position in the block -> what tripwires and honeypots saw
+    incidents: dict[int, list[Incident]] = {}  # position in the block -> of tripwires and honeypots
     author: Author | None = None
 
 
 class Generation(msgspec.Struct, frozen=True):
-    """kind "generation": a barrier. elapsed: seconds of climbing so far, over all sittings."""
+    """kind "generation": a barrier. experiments: number so far. elapsed: seconds of climbing so far, over all sessions.
+    best: highest dev value so far. pruned: experiments stopped early. cached: proposals seen before."""
 
     number: int
     experiments: int
@@ -105,9 +109,9 @@ class Generation(msgspec.Struct, frozen=True):
 
 
 class AttemptRecord(msgspec.Struct, frozen=True):
-    """kind "attempt": sent to the gate, if clean. pure: a lone re-run in fresh children gave the same dev scores.
-    pace: of the schedule its answer leaves on, chosen from the re-run's cost. incidents: seen in the re-run. author:
-    who sent it, "" in a climb without authors. run_experiments: experiments of the run at that time."""
+    """kind "attempt": sent to the gate, if clean. pure: a re-run in isolation gave the same dev scores.
+    base_delay_exponent: of the release schedule, chosen from the re-run's cost. incidents: of the re-run. author: the
+    sender, "" in a climb without authors. run_experiments: experiments of the run at that time."""
 
     candidate: Candidate
     experiment: int
@@ -124,15 +128,15 @@ class AttemptRecord(msgspec.Struct, frozen=True):
 
 
 class Audited(msgspec.Struct, frozen=True):
-    """kind "audit": what a promoted candidate's files and dev scores with other seeds gave cause to note."""
+    """kind "audit": advisory incidents from a promoted candidate's files and its dev scores with other seeds."""
 
     candidate: str
     incidents: list[Incident]
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """kind "finding": what an author told the others. text: its own words, hostile to whoever reads them. candidate:
-    id of one of the run's, or ""; its figures are the blocks'."""
+    """kind "finding": what an author told the others. text: its own words, which are hostile text. candidate: id of a
+    candidate of the run, or ""; its figures come from the blocks."""
 
     number: int
     author: str
@@ -142,9 +146,9 @@ class Finding(msgspec.Struct, frozen=True):
 
 
 class Spent(msgspec.Struct, frozen=True):
-    """kind "spent": what an author's conversation has used since its last entry. dollars: by the model's price list,
-    0 where it has none. conversation: name of its transcript. elapsed: seconds of work on the run by then, over all
-    sittings: authors may think for hours between two experiments."""
+    """kind "spent": what an author's conversation has used since its last entry. dollars: by the model's price list, 0
+    without one. conversation: name of its transcript. elapsed: seconds of work on the run by then, over all sessions;
+    authors may think for hours between two experiments."""
 
     author: str
     tokens: int
@@ -154,15 +158,15 @@ class Spent(msgspec.Struct, frozen=True):
 
 
 class Ended(msgspec.Struct, frozen=True):
-    """kind "ended": an author's work is over, for this sitting. why: finished, tokens, dollars, time, experiments,
-    fruitless or error, perhaps with words after a colon: a provider's, hostile to whoever reads them."""
+    """kind "ended": an author's work in this session is over. why: finished, tokens, dollars, time, experiments,
+    fruitless or error. A colon and a provider's words may follow, which are hostile text."""
 
     author: str
     why: str
 
 
 class Queried(msgspec.Struct, frozen=True):
-    """kind "query": an author asked the oracle of a task. bytes, seconds: what the answer took."""
+    """kind "query": an author asked the oracle of a task. bytes: of the answer. seconds: that it took."""
 
     author: str
     bytes: int
@@ -170,7 +174,7 @@ class Queried(msgspec.Struct, frozen=True):
 
 
 class Committed(msgspec.Struct, frozen=True):
-    """kind "commit": the one candidate the sealed test will be opened for, named before it is opened."""
+    """kind "commit": the one candidate that the sealed test will be opened for, recorded before it is opened."""
 
     candidate: str
 
@@ -198,12 +202,13 @@ KIND_OF = {of: kind for kind, of in KINDS.items()}
 
 
 def kind_of(record: msgspec.Struct) -> str:
-    """The word a record's entry carries. Raises KeyError for a type that is not recorded."""
+    """The kind of a record's entry. Raises KeyError for a type that is not recorded."""
     return KIND_OF[type(record)]
 
 
 def record(entry: Entry) -> Any:
-    """The entry's body as the record its kind names. Raises RunError for a kind or form this version does not know."""
+    """The entry's body as a record of its kind's type. Raises RunError for a kind or form that this version does not
+    know."""
     try:
         return wire.decode(past.modern(entry.kind, entry.body), KINDS[entry.kind])
     except (KeyError, ValueError, msgspec.MsgspecError) as e:

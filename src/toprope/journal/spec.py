@@ -1,14 +1,15 @@
-"""What a user asks of a run, as one value: from options of a command, to the ledger's record, and back to a command.
+"""RunSpec: what a user asks of a run, as one value, converted from command-line options, to a record, and back.
 
-An option is one annotated field. `options` finds it, so the command line, `from_keywords`, `keywords` and `argv` know
-it, the ledger holds it and the report prints it. Nothing heavy is imported at the top: `toprope --help` reads this
-module.
+An option is one annotated field. `options` collects these fields, so that the command line, `from_keywords`, `keywords`
+and `argv` know the option, the ledger holds it and the report prints it. Nothing heavy is imported at the top, because
+`toprope --help` imports this module.
 """
 
 from __future__ import annotations
 
 import difflib
 import functools
+import numbers
 import shlex
 import types
 from collections.abc import Mapping
@@ -22,11 +23,11 @@ from toprope.models.messages import SCRIPTED
 
 
 class Option(NamedTuple):
-    """How a field is given by a user. name: as a keyword, "" for the field's own; the flag is made of it. over, most: a
-    number is above the one and at most the other. mcp: an option of `toprope mcp`, too.
+    """How a user gives a field. name: the keyword, from which the flag is made; "" for the field's name. over, most: a
+    number must be above `over` and at most `most`. mcp: also an option of `toprope mcp`.
 
-    at, kind, many: where the value stands in a `RunSpec`, its type, and whether it may be given several times; filled
-    in from the field by `options`.
+    at, kind, many: path of the value in a `RunSpec`, its type, and whether it may be given several times; `options`
+    fills these in from the field.
     """
 
     help: str
@@ -45,14 +46,23 @@ class Option(NamedTuple):
 
     def read(self, value: Any) -> Any:
         """The value for the record. Raises UsageError for a number out of range or words that are not text."""
-        if self.name == "prices" and isinstance(value, str):
+        if self.name == "prices":
             return _prices(value)
-        for one in value if self.many else [value]:
-            if self.kind is str and isinstance(one, str) and not is_text(one):
-                raise UsageError(f"{self.flag} {one!r} is no text; expected UTF-8")
-            if self.kind is not str and not self.over < one <= self.most:
-                raise UsageError(f"{self.flag} {one}; expected {self._range()}")
-        return list(value) if self.many else value
+        if not self.many:
+            return self._one(value)
+        if not isinstance(value, list | tuple):
+            raise UsageError(f"{self.flag} {value!r}; expected a list")
+        return [self._one(one) for one in value]
+
+    def _one(self, value: Any) -> Any:
+        if self.kind is str:
+            if not (isinstance(value, str) and is_text(value)):
+                raise UsageError(f"{self.flag} {value!r} is not text; expected UTF-8")
+            return value
+        counts = isinstance(value, numbers.Integral if self.kind is int else numbers.Real)
+        if not counts or isinstance(value, bool) or not self.over < value <= self.most:
+            raise UsageError(f"{self.flag} {value}; expected {self._range()}")
+        return self.kind(value)
 
     def _range(self) -> str:
         if self.kind is int:
@@ -60,7 +70,7 @@ class Option(NamedTuple):
         return f"a number above {self.over:g} and at most {self.most:g}"
 
     def words(self, value: Any) -> list[str]:
-        """The words of a command line that give this value."""
+        """The command-line words that give this value."""
         if value is None or value == []:
             return []
         if self.name == "prices":
@@ -70,7 +80,7 @@ class Option(NamedTuple):
 
 
 def is_text(value: str) -> bool:
-    """Words from the command line may hold bytes that are not text, as lone surrogates."""
+    """Whether the value is text: words from the command line may hold other bytes, as lone surrogates."""
     try:
         value.encode()
     except UnicodeEncodeError:
@@ -83,17 +93,18 @@ def _number(value: float) -> str:
 
 
 def _tied(flag: str, value: str) -> list[str]:
-    """A value that looks like an option is tied to its flag."""
+    """Flag and value as words; a value that looks like an option is joined to its flag with `=`."""
     return [f"{flag}={value}"] if value.startswith("-") or not value else [flag, value]
 
 
-def _prices(said: str) -> list[float]:
+def _prices(said: Any) -> list[float]:
+    """said: a list, or its numbers with commas between them."""
     try:
-        found = [float(part) for part in said.split(",")]
-    except ValueError:
+        found = [float(part) for part in (said.split(",") if isinstance(said, str) else said)]
+    except (TypeError, ValueError):
         found = []
     if len(found) not in (2, 4) or not all(0 <= price <= 1e6 for price in found):
-        raise UsageError(f"--prices {said}; expected IN,OUT or IN,OUT,WRITE,READ in dollars for a million tokens: 3,15")
+        raise UsageError(f"--prices {said}; expected IN,OUT or IN,OUT,WRITE,READ in dollars per million tokens: 3,15")
     return found
 
 
@@ -104,29 +115,28 @@ LLM = "With --climber llm:"
 
 class Plan(msgspec.Struct, frozen=True):
     """How authors share a run. model: provider/name, or "" for agents that bring their own. experiments, attempts,
-    min_experiments_between: for each author (`accounts.Quota`). tokens, dollars: hard caps for each researcher, over
-    all its conversations; dollars None: no cap. prices: dollars for a million tokens, of input, of output, and perhaps
-    of input written to and read from a cache. directions: one for each researcher, in turn. seconds, gate_s: as in a
-    quota."""
+    min_experiments_between, seconds, gate_s: per author (`accounts.Quota`). tokens, dollars: hard caps per researcher,
+    over all its conversations; dollars None: no cap. prices: dollars per million tokens of input, of output, and
+    optionally of input written to and read from a cache. directions: one per researcher, in turn."""
 
     model: Annotated[str, Option(f"{LLM} PROVIDER/NAME, as Inspect names models.")] = ""
-    researchers: Annotated[int, Option(f"{LLM} how many, side by side [1].", most=100)] = 1
-    directions: Annotated[list[str], Option(f"{LLM} of one researcher; may be repeated.", "direction")] = []
-    experiments: Annotated[int, Option(f"{LLM} experiments of each [1000].", "each", mcp=True)] = 1000
-    attempts: Annotated[int, Option(f"{LLM} at the gate, for each [8].", most=10**6, mcp=True)] = 8
+    researchers: Annotated[int, Option(f"{LLM} number of researchers [1].", most=100)] = 1
+    directions: Annotated[list[str], Option(f"{LLM} direction of one researcher; may be repeated.", "direction")] = []
+    experiments: Annotated[int, Option(f"{LLM} experiments per researcher [1000].", "each", mcp=True)] = 1000
+    attempts: Annotated[int, Option(f"{LLM} attempts at the gate per researcher [8].", most=10**6, mcp=True)] = 8
     min_experiments_between: int = msgspec.field(default=4, name="apart")  # stored under its older name
-    tokens: Annotated[int, Option(f"{LLM} cap for each [2,000,000]; the last reply may pass it.", most=10**12)] = (
+    tokens: Annotated[int, Option(f"{LLM} cap per researcher [2,000,000]; one reply may exceed it.", most=10**12)] = (
         2_000_000
     )
-    dollars: Annotated[float | None, Option(f"{LLM} hard cap for each; needs --prices.")] = None
+    dollars: Annotated[float | None, Option(f"{LLM} hard cap per researcher; needs --prices.")] = None
     prices: Annotated[
-        list[float], Option(f"{LLM} dollars for a million tokens [,CACHE WRITE,READ].", metavar="IN,OUT")
+        list[float], Option(f"{LLM} dollars per million tokens [,CACHE WRITE,READ].", metavar="IN,OUT")
     ] = []
-    seconds: Annotated[float, Option(f"{LLM} of scorers, for each [28,800].", mcp=True)] = 28_800.0
+    seconds: Annotated[float, Option(f"{LLM} scorer seconds per researcher [28,800].", mcp=True)] = 28_800.0
     gate_s: Annotated[
         float,
         Option(
-            f"{LLM} until the gate can answer; a slower candidate is refused [600].",
+            f"{LLM} longest wait for the gate's first possible answer; a slower candidate is refused [600].",
             "gate_seconds",
             most=1e6,
             mcp=True,
@@ -135,8 +145,8 @@ class Plan(msgspec.Struct, frozen=True):
 
 
 class CandidateModel(msgspec.Struct, frozen=True):
-    """The model that candidates may ask. tokens: the hard cap on practice, and as much again on hidden draws; None: no
-    cap."""
+    """The model that candidates may ask. tokens: hard cap on practice draws, and the same again on hidden draws; None:
+    no cap."""
 
     model: Annotated[
         str,
@@ -149,7 +159,7 @@ class CandidateModel(msgspec.Struct, frozen=True):
     tokens: Annotated[
         int | None,
         Option(
-            "Hard cap on the tokens that candidates use in practice, and as much again on hidden draws.",
+            "Hard cap on the tokens that candidates use in practice, and again on hidden draws.",
             "candidate_tokens",
             most=10**12,
             mcp=True,
@@ -180,8 +190,8 @@ class Replay(msgspec.Struct, frozen=True, tag="replay"):
 
 
 class Imported(msgspec.Struct, frozen=True, tag="imported"):
-    """A climber of the user's own, MODULE:CLASS. A run directory may be a stranger's, so the class is loaded only where
-    the command line names it again."""
+    """A climber of the user's own, MODULE:CLASS. A run directory may be a stranger's, so the class is loaded only if
+    the command line names it again. Raises ValueError for another form of target."""
 
     target: str
     plan: ClassVar[Plan | None] = None
@@ -219,20 +229,20 @@ Climbing = Search | Replay | Imported | Researchers | External
 
 
 class RunSpec(msgspec.Struct, frozen=True):
-    """kind "ask", the first entry: what a user asks of a new run, so that one killed while starting can be resumed.
-    run: a random name, "" until the run is made. until: measured value of a champion, patience: experiments without
-    anything better, at which the climb ends."""
+    """kind "ask", the first entry: what a user asks of a new run, so that a run killed while starting can be resumed.
+    run: a random name, "" until the run is made. The climb ends when the champion's measured value reaches `until`, or
+    after `patience` experiments without an improvement."""
 
     run: str
     task: str
     climber: Climbing = Search()
     experiments: Annotated[int | None, Option("Budget in experiments; exact and reproducible.", mcp=True)] = None
     minutes: Annotated[float | None, Option("Budget in minutes of climbing [2 if no budget is given].")] = None
-    until: Annotated[
-        float | None, Option("Stop when the measured value of the champion has reached this.", over=-1e9)
-    ] = None
+    until: Annotated[float | None, Option("Stop when the measured value of the champion reaches this.", over=-1e9)] = (
+        None
+    )
     patience: Annotated[
-        int | None, Option("Stop after so many experiments without a better practice value or a promotion.")
+        int | None, Option("Stop after this many experiments without a better practice value or a promotion.")
     ] = None
     seed: Annotated[int, Option("Fixes the climber and the dev draws [0].", over=-1, most=2**63 - 1, mcp=True)] = 0
     rehearsal: Annotated[
@@ -240,7 +250,7 @@ class RunSpec(msgspec.Struct, frozen=True):
         Option("Replace the random run secret; the run then certifies nothing.", "rehearsal_secret"),
     ] = None
     beacon_round: Annotated[
-        str | None, Option("A future round of a public beacon; its value will decide the test draws.")
+        str | None, Option("A future round of a public beacon; its value will help to decide the test draws.")
     ] = None
     candidate_model: CandidateModel | None = None
 
@@ -250,9 +260,8 @@ class RunSpec(msgspec.Struct, frozen=True):
 
     @classmethod
     def from_keywords(cls, task: str, climber: str = "evolution", **values: Any) -> Self:
-        """A spec without its run's name. climber: as on the command line. values: by the options' names; None and an
-        empty sequence count as not given. Raises UsageError for a name that no option has, and for a value that no run
-        can have."""
+        """A spec without a name for its run. climber: as on the command line. values: by the options' names; None and
+        an empty sequence count as not given. Raises UsageError for an unknown name or an invalid value."""
         rows = options(cls)
         if unknown := sorted(values.keys() - {o.name for o in rows}):
             raise UsageError(f"{unknown[0]!r} is not an option of a run; expected {', '.join(o.name for o in rows)}")
@@ -270,12 +279,13 @@ class RunSpec(msgspec.Struct, frozen=True):
         return cls("", task, who, **top, candidate_model=model_for(task, part(MODEL)))
 
     def keywords(self) -> dict[str, Any]:
-        """What `from_keywords` makes the same spec of, but for the run's name."""
+        """The keywords from which `from_keywords` makes the same spec, without the run's name."""
         climber = {"task": self.task, "climber": _climber_word(self.climber)}
         return climber | {o.name: self._value(o.at) for o in options(type(self))}
 
     def argv(self, *, tier: str | None = None, unseal: bool = False, report: bool = False) -> list[str]:
-        """The words of the command that asks for the same. tier: "none" for candidates that are trusted."""
+        """The words of the command that asks for the same run. tier: "none" if candidates are trusted, None to leave it
+        out."""
         own = isinstance(self.climber, External)
         words = ["toprope", "mcp", self.task] if own else ["toprope", "climb", self.task]
         if not own:
@@ -288,20 +298,20 @@ class RunSpec(msgspec.Struct, frozen=True):
         return words + ["--unseal"] * unseal + ["--report"] * (report and not own)
 
     def _value(self, at: str) -> Any:
-        """None where the spec has no such part."""
+        """The value at a path; None if the spec has no such part."""
         value: Any = self
         for name in at.split("."):
             value = getattr(value, name, None)
         return value
 
 
-# ---------------------------------------------------------------- options, and what they may say
+# ---------------------------------------------------------------- options and their values
 
 PLAN, MODEL = "climber.plan.", "candidate_model."
 
 
 def among(values: Mapping[str, Any]) -> dict[str, Any]:
-    """Those of the values that options name: a command has other parameters, too."""
+    """The values that belong to options of a run: a command has other parameters too."""
     return {o.name: values[o.name] for o in options() if o.name in values}
 
 
@@ -317,7 +327,7 @@ def _options(of: type, prefix: str = "") -> list[Option]:
         for o in getattr(hint, "__metadata__", ()):
             kind, *_ = [a for a in _alternatives(hint.__origin__) if a is not types.NoneType]
             many = kind == list[str]
-            kind = str if get_origin(kind) is list else kind  # prices are read from text, too
+            kind = str if get_origin(kind) is list else kind  # prices are also read from text
             found.append(o._replace(name=o.name or name, at=prefix + name, kind=kind, many=many))
     return found
 
@@ -328,7 +338,7 @@ def _alternatives(hint: Any) -> tuple[Any, ...]:
 
 def _climber(climber: str, plan: dict[str, Any]) -> Climbing:
     if not is_text(climber):
-        raise UsageError(f"--climber {climber!r} is no text; expected UTF-8")
+        raise UsageError(f"--climber {climber!r} is not text; expected UTF-8")
     kind, _, file = climber.partition(":")
     if kind == "llm" and file:
         raise UsageError(f"--climber {climber}; expected --climber llm --model {file}")
@@ -365,16 +375,16 @@ def _check_known(climber: str) -> None:
 
 
 def named_again(run: object, who: Climbing, named: str | None) -> None:
-    """Raises UsageError where code of one's own would be loaded that the command line does not name. named: what it
-    does name."""
+    """Raises UsageError if a resumed run would load a climber that the command line does not name, or names another.
+    named: the climber on the command line, or None."""
     own = isinstance(who, Imported)
     if named is not None and named != who.label:
-        raise UsageError(f"run {run} is a climb by {who.label}, not by --climber {named}")
+        raise UsageError(f"run {run} is a climb by {who.label}, not by --climber {named}; leave the option out")
     if own and named is None:
         words = shlex.join(["toprope", "resume", str(run), "--climber", who.label])
         raise UsageError(
-            f"run {run} is a climb by {who.label}, code of somebody's own that no run directory makes us load; if you "
-            f"trust it, `{words}` goes on"
+            f"run {run} is a climb by {who.label}, code that toprope does not load because a run directory names it; "
+            f"if you trust it, continue with `{words}`"
         )
 
 
@@ -383,8 +393,8 @@ def _climber_word(climber: Climbing) -> str:
 
 
 def model_for(task: str, given: Mapping[str, Any]) -> CandidateModel | None:
-    """What a run records of the model that its candidates may ask; None for a task that allows none. Raises UsageError
-    for values that such a task does not take."""
+    """The record of the model that a run's candidates may ask; None if the task allows no model. Raises UsageError for
+    values given to such a task."""
     from toprope.tasks import registry
 
     if registry.load(task).spec.model is not None:

@@ -1,1 +1,1 @@
-"""The hub that holds what is hidden, the scorers that make draws and score, the gate and the vault."""
+"""The hub with the hidden seeds, the scorers that make draws and score them, the gate and the vault."""

@@ -17,17 +17,17 @@ from toprope.referee.client import Connect, Link
 from toprope.referee.messages import FromHub
 
 MIN_TOKEN = 16  # bytes
-PATIENCE_S = 10.0  # to be let in
+PATIENCE_S = 10.0  # for connecting
 
 
 class Hello(msgspec.Struct, frozen=True, tag=True):
-    """The first message of a client. token: what the service's token file holds, "" for a service without one."""
+    """The first message of a client. token: from the service's token file, "" for a service without one."""
 
     token: str = ""
 
 
 class Address(NamedTuple):
-    """path of a Unix socket, or port on the loopback interface."""
+    """The path of a Unix socket, or a port on the loopback interface; the other one is None."""
 
     path: str | None
     port: int | None
@@ -44,7 +44,8 @@ class Address(NamedTuple):
 
 
 def parse(text: str) -> Address:
-    """Raises UsageError for anything but the two forms; a service for other machines belongs behind ssh."""
+    """The address from unix:PATH or tcp:127.0.0.1:PORT. Raises UsageError for other forms; use ssh to reach a service
+    from another machine."""
     kind, _, rest = text.partition(":")
     host, _, port = rest.rpartition(":")
     if kind == "unix" and rest:
@@ -55,13 +56,13 @@ def parse(text: str) -> Address:
 
 
 def read_token(path: Path | None) -> str:
-    """The token in a file that only its owner can read; "" for no file."""
+    """The token in a file that only its owner can read; "" without a file. Raises UsageError for other files."""
     return "" if path is None else _enough(path, _private(path))
 
 
 def read_tokens(path: Path | None) -> dict[str, str]:
-    """name -> token of a service's users, from lines NAME TOKEN; a file that holds one token alone gives it to a user
-    without a name. No file: no tokens."""
+    """name -> token of a service's users, from lines NAME TOKEN; a file with a single token gives it to a user with the
+    name "". Without a file: {}. Raises UsageError for a malformed file, or one that others can read."""
     if path is None:
         return {}
     text = _private(path)
@@ -95,7 +96,7 @@ def _enough(path: Path, token: str) -> str:
 
 
 def reach(address: Address, token: str) -> Connect:
-    """Connects to the service, for as often as the client needs a hub."""
+    """A function that connects to the service; the client calls it each time it needs a hub."""
 
     def connect() -> Link:
         sock = address.socket()

@@ -1,4 +1,4 @@
-"""How large a candidate may be: checked where it is read, and again by scorers and hub."""
+"""Limits on the size of a candidate, checked when it is read, and again by scorers and hub."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from toprope.protocols import TaskSpec
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
-MAX_FILES = 1000  # with folders, where a directory is read
-MAX_FOLDERS = 32  # one inside another
-MAX_LEVELS = 32  # of lists and objects inside each other in parameters: every reader on the way takes these
-SPACES = 32  # a space may be as large as the parameters of so many candidates
+MAX_FILES = 1000  # including folders when a directory is read
+MAX_FOLDERS = 32  # nested inside one another
+MAX_LEVELS = 32  # of nested lists and objects in parameters; every parser on the way accepts this depth
+SPACES = 32  # a space may be as large as the parameters of this many candidates
 
 
 def check_candidate(candidate: Candidate, spec: TaskSpec) -> None:
@@ -30,7 +30,7 @@ def check_tree(tree: Tree, spec: TaskSpec) -> None:
     if size > spec.max_tree_bytes:
         raise UsageError(f"{name} hold {size} bytes; {spec.id} allows {spec.max_tree_bytes}")
     if len(tree.files) > MAX_FILES:
-        raise UsageError(f"{name} are {len(tree.files)} files; at most {MAX_FILES} are allowed")
+        raise UsageError(f"{name} are {len(tree.files)} files; expected at most {MAX_FILES}")
     for path in tree.files:
         parts = PurePosixPath(path).parts
         if not parts or not path.isprintable() or "/".join(parts) != path or {"..", "/"} & set(parts):
@@ -40,13 +40,13 @@ def check_tree(tree: Tree, spec: TaskSpec) -> None:
 
 
 def check_space(space: Space, spec: TaskSpec) -> None:
-    """Raises UsageError for a space that is too large or too deep to be of candidates of this task."""
+    """Raises UsageError for a space that is too large or too deep for candidates of this task."""
     levels = {d.name: d.levels for d in space.dims}
     _check_values(levels, SPACES * spec.max_tree_bytes, f"the space {space.digest[:12]} of candidates", spec, extra=1)
 
 
 def depth(value: Any) -> int:
-    """How many lists and objects lie inside each other."""
+    """The depth of nested lists and objects; 0 for other values."""
     if not isinstance(value, list | dict):
         return 0
     return 1 + max(map(depth, value.values() if isinstance(value, dict) else value), default=0)

@@ -1,4 +1,4 @@
-"""The run process's end of the hub: one attempt in flight; a hub that died is started again and asked the same."""
+"""The run process's client of the hub: one attempt in flight; a hub that died is restarted and asked again."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ from toprope.referee.recorded import Answer, Opened
 from toprope.stats.leak import RELEASE_SLOTS
 from toprope.types import Candidate
 
-MAX_RESTARTS = 3  # over one question
+MAX_RESTARTS = 3  # per question
 
 T = TypeVar("T")
 ShowProgress = Callable[[str, float], None]
 
 
 class Link(NamedTuple):
-    """A way to a hub. process: the hub, where it is our own; None for one behind a service."""
+    """A connection to a hub. process: of our own hub; None for a hub behind a service."""
 
     process: subprocess.Popen[bytes] | None
     channel: wire.Channel[object]
@@ -39,7 +39,7 @@ def own_hub() -> Link:
 
 
 class HubClient:
-    """Asks the hub; the answers to the same questions are the same however often a hub has to be restarted."""
+    """Asks the hub. The answer to a question does not depend on how often a hub has to be restarted."""
 
     def __init__(
         self,
@@ -48,30 +48,30 @@ class HubClient:
         sat: Callable[[int], None] = lambda _: None,
         connect: Connect = own_hub,
     ) -> None:
-        """sat: records the number of every sitting, one for each hub that was started, before the hub works for it."""
+        """sat: records a session's number before its hub does any work; every hub that is started begins a session."""
         self._config, self._progress, self._sat, self._connect = config, progress, sat, connect
         self._asked: Attempt | None = None
         self._over = False
         self._start()
 
     def wait_ready(self) -> None:
-        """The hub starts while others do; this waits for it. `ready` is there afterwards."""
+        """Waits until the hub, which starts in the background, is ready; then `ready` is set."""
         self._patiently(lambda: None)
 
     @property
     def pid(self) -> int:
-        assert self._process is not None, "the hub of a service is its own affair"
+        assert self._process is not None, "the hub of a service is not our process"
         return self._process.pid
 
     def submit(self, candidate: Candidate, base_delay_exponent: int = 0, release_slots: int = RELEASE_SLOTS) -> None:
-        """Starts an attempt; `answer` waits for it. pace, ticks: of the schedule its answer leaves on."""
+        """Starts an attempt; `answer` waits for it. base_delay_exponent, release_slots: of its answer's schedule."""
         assert self._asked is None, "one attempt at a time"
         attempt = Attempt(candidate, base_delay_exponent, release_slots)
         self._patiently(lambda: self._channel.send(attempt))
         self._asked = attempt
 
     def answer(self) -> Answer:
-        """The answer to the one attempt in flight."""
+        """Waits for the answer to the attempt in flight. Raises WorkerDied after MAX_RESTARTS restarts."""
         assert self._asked is not None, "nothing was asked"
         answer = self._patiently(lambda: self._wait(Answer))
         assert answer.candidate == self._asked.candidate.id, "the answer to another attempt"
@@ -79,7 +79,7 @@ class HubClient:
         return answer
 
     def commit(self, candidate: str, head: str) -> None:
-        """Returns when the vault holds it. head: of the ledger that holds the commitment."""
+        """Commits to a candidate; returns when the vault holds it. head: of the ledger with the commitment."""
 
         def tell() -> Noted:
             self._channel.send(Commit(candidate, head))
@@ -97,12 +97,12 @@ class HubClient:
         return self._patiently(ask)
 
     def close(self) -> None:
-        """Ends the hub for good, also for a thread that waits for its answer."""
+        """Ends the hub for good, even if a thread waits for its answer."""
         self._over = True
         self._stop()
 
     def _stop(self) -> None:
-        """An idle hub ends itself, one that starts or is at an attempt (it is counted) is killed."""
+        """An idle hub ends by itself; a hub that is starting, or works on an attempt (already counted), is killed."""
         self._channel.close()
         if self._process is None:
             return
@@ -115,11 +115,11 @@ class HubClient:
     def _start(self) -> None:
         self._process, self._channel = self._connect()
         self._awake = False
-        with contextlib.suppress(WorkerDied):  # one that ended at once is noticed when it is listened to
+        with contextlib.suppress(WorkerDied):  # if it died at once, the next `recv` notices
             self._channel.send(self._config)
 
     def _wake(self) -> None:
-        """A hub that was just started: wait until it is ready, and ask it what the last one still owes."""
+        """Waits until a new hub is ready, and repeats the question that the last one did not answer."""
         if self._awake:
             return
         self.ready = self._wait(HubReady)
@@ -131,7 +131,7 @@ class HubClient:
         self._awake = True
 
     def _patiently(self, do: Callable[[], T]) -> T:
-        """Does it, with up to MAX_RESTARTS new hubs; a hub may die while it starts, too."""
+        """Calls `do`, with up to MAX_RESTARTS new hubs; a hub may also die while it starts."""
         for restarts in itertools.count():
             try:
                 self._wake()

@@ -1,4 +1,4 @@
-"""Draws by name: regenerated from a split's secret when first needed, the public part held as sealed memory."""
+"""Draws by name: regenerated from a split's secret when first needed; the public part is kept in sealed memory."""
 
 from __future__ import annotations
 
@@ -15,18 +15,18 @@ from toprope.types import Draw, Split
 class Held(NamedTuple):
     draw: Draw
     public: PublicMemory
-    coins: Any  # of the decoy gold planted beside the public part; None: there is none
+    coins: Any  # of the decoy gold planted beside the public part; None without a decoy
     rng_seed: int  # of the candidate's rng on this draw: the same for every candidate and on every machine
 
 
 def practice(task: Task, secret: bytes) -> list[Draw]:
-    """All draws of dev, as a scorer would make them; secret: of dev, which is public."""
+    """All draws of dev, as a scorer makes them. secret: of dev, which is public."""
     name = task.spec.id
     return [drawn(task, "dev", i, derive(secret, name, "dev", 0, i)) for i in range(task.spec.splits.rungs[-1])]
 
 
 class DrawStore:
-    """All draws of dev, and of each hidden split those of the slice in use."""
+    """Keeps all draws of dev, and for each hidden split the draws of the slice in use."""
 
     def __init__(self, task: Task, secrets: dict[Split, bytes], honeypots: Honeypots | None = None) -> None:
         self._task, self._secrets, self._traps = task, secrets, honeypots

@@ -1,6 +1,6 @@
-"""The promotion test: may this candidate replace the champion? One bit leaves, and a PROMOTE burns the slice.
+"""The promotion test: may this candidate replace the champion? It discloses one bit; a PROMOTE burns the slice.
 
-Until the first PROMOTE on a slice a climber has heard only NOT YET, so however it adapts, it has sent one fixed list of
+Until the first PROMOTE on a slice a climber has heard only NOT YET, so even an adaptive climber sends one fixed list of
 candidates: a union bound over attempts is exact for any adversary. The statistic is the betting e-process of
 `stats.betting` on clipped paired differences; the level is `stats.spending` over runs, slices and attempts.
 """
@@ -20,12 +20,12 @@ from toprope.stats.intervals import Estimate, ratio
 from toprope.stats.spending import attempt_level
 from toprope.types import Candidate, Floats, Incident, certain
 
-STEP = 32  # draws between looks; the e-process may be looked at at any time
-PATIENCE, LEAST_S = 16, 1.0  # a champion's calls may take so many times what was expected of it, and no less than this
+STEP = 32  # draws between looks; an e-process may be inspected at any time
+PATIENCE, LEAST_S = 16, 1.0  # a champion's call may take this many times the expected time, and at least LEAST_S
 
 
 class GateVerdict(NamedTuple):
-    """What stood behind one bit; hidden until the test is opened. level: log(1 / alpha) that log_e had to reach."""
+    """The evidence behind one bit, hidden until the test is opened. level: log(1 / alpha), which log_e had to reach."""
 
     promoted: bool
     log_e: float
@@ -50,14 +50,15 @@ class Gate:
         until: float = math.inf,
         limit_s: float | None = None,
     ) -> GateVerdict:
-        """slice_, attempt: from 1. A candidate does not pass if it fails on any draw it meets, if a certain incident is
-        seen there (`incidents` has them all), or if it scores otherwise when it runs again.
+        """slice_, attempt: from 1. A candidate does not pass if it fails on any draw that it runs on, if it has a
+        certain incident there (`incidents` has them all), or if its scores differ when it runs again.
 
-        A champion that fails twice on a draw counts as the floor there, so that no failure keeps it in place. limit_s:
-        seconds that a call of the champion may take (`patience`).
+        A champion that fails twice on a draw gets the floor there, so that a failure cannot keep it in place. limit_s:
+        seconds that a call of the champion may take (`patience`); None: the task's limit.
 
-        told: bits that the ticks of earlier answers on this slice disclosed. Weighted by 2^-bits, the union bound over
-        attempts is one over everything a climber can have heard and seen on the clock. until: raises TooLate.
+        timing_bits: disclosed by the release slots of earlier answers on this slice. Weighted by 2^-bits, the union
+        bound over attempts covers all that a climber can have learned from answers and their times. until: monotonic
+        time after which TooLate is raised.
         """
         if slice_ != self._slice:
             self._slice, self._panel = slice_, HiddenPanel(self._pool, "val", slice_)
@@ -82,7 +83,7 @@ class Gate:
         self, candidate: Candidate, champion: Candidate, seen: int, n: int, until: float
     ) -> tuple[Floats, Floats]:
         """(n - seen,) scores of both on draws seen..n-1; NaN where the candidate failed."""
-        if self._panel.mostly_lost(champion):  # failures may be slow, and an attempt has an end
+        if self._panel.mostly_lost(champion):  # failures may be slow, and an attempt must end in time
             (ours,) = self._panel.columns([candidate], n, until=until)
             return ours.scores[seen:], ours.floors[seen:]
         ours, theirs = self._panel.columns([candidate, champion], n, until=until)
@@ -91,8 +92,8 @@ class Gate:
         return ours.scores[seen:], theirs.counted[seen:]
 
     def patience(self, base_delay_exponent: int | None) -> float | None:
-        """Seconds that a call of a champion may take which was promoted on a schedule of this pace; None: the task's
-        limit, for a starter and for champions of earlier versions. All its draws were expected by the first tick."""
+        """Seconds that a call of a champion may take that was promoted on this schedule; None: the task's limit, for a
+        starter and for champions of earlier versions. All its draws were expected to end by the first release slot."""
         splits = self._spec.splits
         return (
             None
@@ -101,14 +102,15 @@ class Gate:
         )
 
     def incidents(self, candidate: Candidate) -> list[Incident]:
-        """What was seen of this candidate on the open slice."""
+        """The incidents of this candidate on the open slice."""
         return self._panel.incidents.get(candidate.id, [])
 
     def level(self, slice_: int, attempt: int, timing_bits: float) -> float:
         return attempt_level(self._run, slice_, attempt) + timing_bits * math.log(2)
 
     def measure(self, champion: Candidate, slice_: int, until: float = math.inf) -> Estimate:
-        """The champion's value on a fresh slice of `measure`, shown once; a draw it fails on counts as the floor."""
+        """The champion's value on a fresh slice of `measure`, which is used once; a draw that it fails on counts as the
+        floor. Raises TooLate after `until`."""
         n = self._spec.splits.measure_slice
         panel = HiddenPanel(self._pool, "measure", slice_)
         panel.columns([champion], n, until=until)

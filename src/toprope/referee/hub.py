@@ -1,8 +1,8 @@
-"""The hub: one exec'ed process per run that holds what is hidden. Seeds, gate, sealed state and the scorers beside it.
+"""The hub: one exec'ed process per run that holds hidden seeds, gate and sealed state, and starts hidden scorers.
 
-The run process gets one bit per attempt, a measurement per promotion, and the test once. The hub's own memory of the
-run is the vault, so a hub that was killed is started again and goes on where it stopped; the same question has the
-same answer and is counted once.
+The run process gets one bit per attempt, a measurement per promotion, and the test once. The hub keeps its state in the
+vault, so a killed hub is restarted and continues where it stopped; a repeated question gets the same answer and is
+counted once.
 """
 
 from __future__ import annotations
@@ -45,15 +45,17 @@ class Hub:
     """Answers attempts and opens the test for one run."""
 
     def __init__(self, task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, on_schedule: bool = True) -> None:
-        """on_schedule: False only in tests that show what the clock tells without it."""
+        """on_schedule: False only in tests that show what timing reveals without the schedule."""
         self._task, self._vault, self._run, self._pool = task, vault, run, pool
         self._on_schedule = on_schedule
         self._gate = Gate(task.spec, pool, run.number)
 
     def attempt(self, candidate: Candidate, base_delay_exponent: int = 0, release_slots: int = RELEASE_SLOTS) -> Answer:
-        """Counted before it is evaluated; leaves at a tick, whatever happened. An error is a NOT YET that counts.
+        """Answers an attempt, which counts before it is evaluated. The answer leaves at a release slot in any case; an
+        error is a NOT YET that counts.
 
-        Raises UsageError, and counts nothing, for a candidate that is larger than the task allows."""
+        Raises UsageError, and counts nothing, for a candidate that is larger than the task allows, and for a run whose
+        test is open."""
         check_candidate(candidate, self._task.spec)
         schedule = Schedule(self._task.spec.splits.tick_s * 2**base_delay_exponent, self._on_schedule, release_slots)
         if self._run.unsealed:
@@ -79,7 +81,7 @@ class Hub:
         try:
             verdict = self._gate.judge(candidate, champion, slice_, number, timing_bits, schedule.end, patience)
             measured = self._gate.measure(candidate, slice_, schedule.end) if verdict.promoted else None
-        except TopropeError as e:  # its draws ended one scorer after the other, or it is late, or the task has a bug
+        except TopropeError as e:  # it killed one scorer after another, it is too late, or the task has a bug
             error = f"{type(e).__name__}: {e}"
         self._vault.saw(run, name, self._gate.incidents(candidate))
         if champions:
@@ -92,7 +94,7 @@ class Hub:
         return Answer(name, measured is not None, number, slice_, measured, release_slot)
 
     def open_test(self, request: Unseal, progress: wire.Channel[HubConfig | ToHub]) -> Opened:
-        """Counts the opening, scores champion and baselines, and reveals everything that was hidden."""
+        """Counts the opening, scores champion and baselines, and reveals all that was hidden."""
         run = self._run
         check_candidate(request.candidate, self._task.spec)
         opening = self._vault.open_test(run, request.candidate.id, request.head, request.beacon)
@@ -123,7 +125,7 @@ class Hub:
 
     @contextlib.contextmanager
     def _examiners(self, beacon: str | None) -> Iterator[LocalExecutor]:
-        """The scorers for the test; those who know its draws exist only once the beacon's value does."""
+        """The scorers for the test. With a beacon they are started only now, because its value decides the draws."""
         if beacon is None or self._run.beacon_round is None:
             yield self._pool
             return
@@ -148,10 +150,10 @@ def _cpu_seconds() -> float:
 def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     config = channel.recv()
     if not isinstance(config, HubConfig):
-        raise UsageError(f"a hub was told {type(config).__name__} before its configuration")
+        raise UsageError(f"a hub received {type(config).__name__}, expected its configuration first")
     task = registry.load(config.task, Path(config.vault))
     vault = Vault(Path(config.vault))
-    begun = vault.marked(config.run)  # known: the task is looked at before anything counts
+    begun = vault.marked(config.run)  # of a known run: its task is checked before a session is counted
     run, session_number = (
         (vault.open_run(config.run, config.task, config.rehearsal), 0) if begun else _sit(vault, config)
     )
@@ -180,7 +182,7 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
         channel.send(_ready(task, vault, run, pool, session_number))
         heard = channel.recv()
         if heard != Acknowledge(session_number):
-            raise UsageError("nothing is done for a sitting that the run's ledger does not hold")
+            raise UsageError(f"the client did not acknowledge session {session_number}; refusing to work")
         vault.acknowledge(run.run, session_number)
         while True:
             message = channel.recv()

@@ -1,7 +1,7 @@
-"""Imports that a task denies, because with them it would be about nothing: hygiene, and no wall.
+"""Imports that a task denies because they would make it trivial. This is hygiene and not a barrier.
 
-Read from the source by `ast`, in the scorer; whoever hides an import (`__import__` of a computed name, say) gets past.
-What a candidate can *reach* is the sandbox's business and does not depend on this.
+The scorer reads them from the source by `ast`. A hidden import, such as `__import__` of a computed name, is not found.
+What a candidate can *reach* is decided by the sandbox and does not depend on this.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ from toprope.types import BlockResult, Floats, Outcome, Tree
 
 
 def denied(tree: Tree, modules: Sequence[str]) -> str:
-    """A line that names the first denied module one of the files imports; empty if none does."""
+    """A line that names the first denied module that a file imports; empty without one."""
     for name, data in sorted(tree.files.items()) if modules else ():
         if not name.endswith(".py"):
             continue
         try:
             found = sorted(set(_imported(ast.parse(data))) & set(modules))
         except (SyntaxError, ValueError):
-            continue  # the child will say what is wrong with it
-        except (RecursionError, MemoryError):  # Python may run what it cannot show us
+            continue  # the child reports what is wrong with it
+        except (RecursionError, MemoryError):  # Python may run code that `ast` cannot parse
             return f"{name} is nested too deep for its imports to be read; this task denies some"
         if found:
             return f"{name} imports {found[0]}, which this task denies ({', '.join(modules)}): write it yourself"
@@ -31,7 +31,7 @@ def denied(tree: Tree, modules: Sequence[str]) -> str:
 
 
 def _imported(module: ast.AST) -> Iterator[str]:
-    """Top-level names of everything imported, `__import__` and `import_module` of a literal included."""
+    """Top-level names of all imports, including `__import__` and `import_module` of a literal."""
     for node in ast.walk(module):
         if isinstance(node, ast.Import):
             yield from (alias.name.partition(".")[0] for alias in node.names)
@@ -40,12 +40,13 @@ def _imported(module: ast.AST) -> Iterator[str]:
         elif isinstance(node, ast.Call) and node.args and isinstance(node.args[0], ast.Constant):
             called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
             if called in ("__import__", "import_module"):
-                name = node.args[0].value  # a number of many digits cannot even be printed
+                name = node.args[0].value  # not str(): a number of many digits cannot be printed
                 yield name.partition(".")[0] if isinstance(name, str) else ""
 
 
 def invalid(scores: Floats, why: str) -> BlockResult:
-    """The result of a block that is not run: every variant invalid, and why, where that may be told."""
+    """The result of a block that is not run: every variant is invalid. scores: only its shape (k, n) is used. why: the
+    message, "" on hidden draws."""
     k = len(scores)
     messages = dict.fromkeys(range(k), why) if why else {}
     return BlockResult(np.full(scores.shape, np.nan), [Outcome.INVALID] * k, messages, 0.0, 0.0)

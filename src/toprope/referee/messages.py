@@ -1,6 +1,6 @@
-"""What the run process and the hub say to each other. Every message is a typed record on a `wire.Channel`.
+"""Messages between the run process and the hub: typed records on a `wire.Channel`.
 
-What a ledger or a vault keeps besides stands in `recorded.py`; everything here is forgotten when it has been read.
+Messages that a ledger or a vault also stores are in `recorded.py`; the messages here are never stored.
 """
 
 from __future__ import annotations
@@ -18,10 +18,11 @@ from toprope.types import Candidate
 
 
 class HubConfig(msgspec.Struct, frozen=True, tag=True):
-    """rehearsal: replaces the random run secret; such a run certifies nothing. sitting: the last one that the run's
-    ledger records, 0 for none; what is older than the vault's memory is a copy. beacon_round: the public beacon's
-    round whose value will decide the test draws, named before anything is climbed. model: that candidates may ask on
-    hidden draws; tokens: the hard cap on that, None for no cap; purse: of all runs of the vault together.
+    """rehearsal: replaces the random run secret; such a run certifies nothing. session_number: the last one that the
+    run's ledger records, 0 without one; a number older than the vault's shows that the ledger is a copy. beacon_round:
+    round of a public beacon whose value will help to decide the test draws, named before the climb. model: that
+    candidates may ask on hidden draws. tokens: hard cap on that, None: no cap. total_token_cap: hard cap over all runs
+    of the vault, None: no cap.
     """
 
     run: str
@@ -38,10 +39,10 @@ class HubConfig(msgspec.Struct, frozen=True, tag=True):
 
 
 class HubReady(msgspec.Struct, frozen=True, tag=True):
-    """sitting: this one's number, to be recorded and acknowledged. number: this run's place among the vault's runs on
-    the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
-    attempt, between candidates of the task's usual spread. secret: what hidden draws are made of beside their seeds.
-    confined: the referee is another user. code: digest of its copy of the task.
+    """session_number: of this session, to be recorded and acknowledged. number: this run's place among the vault's runs
+    on the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
+    attempt, between candidates of the task's usual spread. secret: what hidden draws depend on besides their seeds.
+    confined: the referee runs as another user. code: digest of its copy of the task.
     """
 
     commitment: str
@@ -57,14 +58,15 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
 
 
 class Acknowledge(msgspec.Struct, frozen=True, tag=True):
-    """The run's ledger holds the number of this sitting: who presents an older one is a copy."""
+    """The run's ledger holds this session's number; a directory that presents an older one later is a copy."""
 
     session_number: int
 
 
 class Attempt(msgspec.Struct, frozen=True, tag=True):
-    """Candidate against champion on the open slice of val. pace: the answer's first tick is at tick_s * 2^pace. ticks:
-    moments at which it may leave; work that misses the last one is ended."""
+    """Candidate against champion on the open slice of val. base_delay_exponent: the first release slot of the answer is
+    at tick_s * 2^base_delay_exponent seconds. release_slots: number of moments at which it may leave; work that misses
+    the last one is ended."""
 
     candidate: Candidate
     base_delay_exponent: Annotated[int, msgspec.Meta(ge=0, le=12)] = 0
@@ -72,7 +74,8 @@ class Attempt(msgspec.Struct, frozen=True, tag=True):
 
 
 class Commit(msgspec.Struct, frozen=True, tag=True):
-    """The one candidate the test will be opened for, before the beacon's round. head: of the ledger that holds it."""
+    """The one candidate that the test will be opened for, named before the beacon's round. head: of the ledger that
+    holds it."""
 
     candidate: str
     head: str
@@ -83,8 +86,8 @@ class Noted(msgspec.Struct, frozen=True, tag=True):
 
 
 class Unseal(msgspec.Struct, frozen=True, tag=True):
-    """Open the test for the champion the ledger has committed to. head: of the ledger with the commitment, kept by the
-    vault. beacon: the value of the round that the run named.
+    """Opens the test for the champion that the ledger has committed to. head: of the ledger with the commitment, kept
+    by the vault. beacon: the value of the round that the run named, or None.
     """
 
     candidate: Candidate

@@ -1,4 +1,4 @@
-"""Scores of candidates on hidden draws, remembered for the slice in use. Runs inside the hub only."""
+"""Scores of candidates on hidden draws, kept for the slice in use. It runs inside the hub only."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from toprope.space import several
 from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split
 
 CHUNK = 8  # draws per block: small enough to spread over scorers and to stop early, large enough to amortise a child
-GROUP = 16  # trusted candidates to a child
-GIVE_UP = 8  # draws on which a champion failed twice, from which it may be given up on the rest of a slice
+GROUP = 16  # trusted candidates per child
+GIVE_UP = 8  # draws that a champion must fail twice before it may be given up on the rest of a slice
 SAME = 1e-6  # in units of a score
 UNSTEADY = "on the same hidden draws it had other scores when it ran again"
 
 
 class Column(NamedTuple):
-    """One candidate on the first n draws of a slice; scores are NaN where it failed."""
+    """One candidate on the first n draws of a slice, each field of shape (n,); scores are NaN where it failed."""
 
     scores: Floats
     floors: Floats
@@ -31,21 +31,21 @@ class Column(NamedTuple):
 
     @property
     def counted(self) -> Floats:
-        """Scores with the floor where the candidate failed: for a measurement that has to give a number."""
+        """Scores with the floor where the candidate failed, for measurements that must return a number."""
         return np.where(np.isnan(self.scores), self.floors, self.scores)
 
 
 class HiddenPanel:
-    """Evaluates named candidates on draws 0..n-1 of one (split, slice) and keeps what it has seen."""
+    """Evaluates candidates on draws 0..n-1 of one (split, slice) and keeps their scores and incidents."""
 
     def __init__(self, pool: LocalExecutor, split: Split, slice_: int) -> None:
         self._pool, self._split, self._slice = pool, split, slice_
         self._scores: dict[str, dict[int, float]] = {}
         self._anchors: dict[int, tuple[float, float, int]] = {}
-        self.incidents: dict[str, list[Incident]] = {}  # candidate -> what was seen
+        self.incidents: dict[str, list[Incident]] = {}  # candidate -> its incidents
         self.failures: dict[str, Outcome] = {}  # candidate -> how it first failed
-        self.limits: dict[str, float] = {}  # candidate -> seconds of a call, where they are less than the task's
-        self._retried: dict[str, set[int]] = {}  # candidate -> draws on which it failed and was run once more
+        self.limits: dict[str, float] = {}  # candidate -> seconds of a call, if below the task's limit
+        self._retried: dict[str, set[int]] = {}  # candidate -> draws on which it failed and was run again
 
     def columns(
         self,
@@ -54,7 +54,7 @@ class HiddenPanel:
         progress: Callable[[float], None] = lambda _: None,
         until: float = math.inf,
     ) -> list[Column]:
-        """Every candidate in children of its own. Raises TooLate where the clock passes `until`."""
+        """Runs every candidate in children of its own. Raises TooLate when the monotonic clock passes `until`."""
         return self.grouped([[c] for c in candidates], n, progress, until)
 
     def grouped(
@@ -65,7 +65,8 @@ class HiddenPanel:
         until: float = math.inf,
         chunk: int = CHUNK,
     ) -> list[Column]:
-        """Candidates of one group share tree, parameter names and children: cheaper, and only for code we trust."""
+        """Runs the candidates of a group, which have the same tree and parameter names, in shared children. This is
+        cheaper, and only for trusted code."""
         works, owner = self._missing(groups, n, chunk)
         for count, done in enumerate(self._pool.run(works, until), 1):
             group, draws = owner[done.id]
@@ -82,8 +83,8 @@ class HiddenPanel:
         return [self._column(c.id, n) for group in groups for c in group]
 
     def second_chance(self, candidate: Candidate, n: int, until: float = math.inf) -> Column:
-        """Its column, after it was run once more, alone, on every draw on which it had failed: a failure ends a block,
-        and only the draw that fails again is one that it fails on."""
+        """Runs the candidate again, in isolation, on every draw on which it failed, and returns its column. A failure
+        ends a block of several draws, so only a draw that fails again counts as failed."""
         scores, retried = self._scores[candidate.id], self._retried.setdefault(candidate.id, set())
         if failed := [i for i in range(n) if math.isnan(scores[i]) and i not in retried]:
             for i in failed:
@@ -93,16 +94,18 @@ class HiddenPanel:
         return self._column(candidate.id, n)
 
     def lost(self, candidate: Candidate) -> int:
-        """Draws on which it failed twice."""
+        """Number of draws on which it failed twice."""
         return sum(math.isnan(self._scores[candidate.id][i]) for i in self._retried.get(candidate.id, ()))
 
     def mostly_lost(self, candidate: Candidate) -> bool:
-        """Has it failed twice on so many draws, and on half of all it saw, that more of them would show nothing new?"""
+        """Whether it failed twice on at least GIVE_UP draws and on half of all its draws, so that more draws would show
+        nothing new."""
         lost = self.lost(candidate)
         return lost >= GIVE_UP and 2 * lost >= len(self._scores[candidate.id])
 
     def steady(self, candidate: Candidate, n: int, until: float = math.inf) -> bool:
-        """Has it the same scores on the first n draws when it runs on them again? Others are noted as an incident."""
+        """Whether it has the same scores when it runs on the first n draws again. A difference is kept as an
+        incident."""
         fresh = HiddenPanel(self._pool, self._split, self._slice)
         (again,) = fresh.columns([candidate], n, until=until)
         self.incidents.setdefault(candidate.id, []).extend(fresh.incidents.get(candidate.id, []))
@@ -114,7 +117,8 @@ class HiddenPanel:
     def _missing(
         self, groups: Sequence[Sequence[Candidate]], n: int, chunk: int
     ) -> tuple[list[Work], dict[int, tuple[Sequence[Candidate], list[int]]]]:
-        """What has to be scored, a few draws at a time; draw-major, so that a draw is made once while all need it."""
+        """The work that is still missing, a few draws at a time, ordered by draw, so that a draw is made once for all
+        candidates."""
         works: list[Work] = []
         owner: dict[int, tuple[Sequence[Candidate], list[int]]] = {}
         for start in range(0, n, chunk):
@@ -138,7 +142,8 @@ class HiddenPanel:
 
 
 def by_kind(candidates: Sequence[Candidate]) -> list[list[Candidate]]:
-    """Candidates that may share a block: same files, same parameter names; at most 16 each, so that cores share."""
+    """Groups of candidates that may share a block: same files and parameter names, at most GROUP each, so that cores
+    share the work."""
     kinds: dict[tuple[str, ...], list[list[Candidate]]] = {}
     for candidate in candidates:
         groups = kinds.setdefault((candidate.tree.digest, *sorted(candidate.params)), [[]])

@@ -1,8 +1,8 @@
-"""A process that runs the program a task imitates, within limits: `python -m toprope.referee.program FD TASK [VAULT]`.
+"""A process with limits that runs the program a task imitates: `python -m toprope.referee.program FD TASK [VAULT]`.
 
-The program is our code and its questions are anybody's: a few kilobytes of question can ask for minutes of work and
-gigabytes of answer. So it runs in a process of its own, which a question can end and which is then started anew. What
-meets a limit has an answer that names the limit.
+The program is our code, but its questions are hostile: a few kilobytes can demand minutes of work and gigabytes of
+output. So it runs in a process of its own, which is restarted after a question has ended it. A question that reaches a
+limit gets an answer that names the limit.
 """
 
 from __future__ import annotations
@@ -26,15 +26,15 @@ from toprope import wire
 from toprope.errors import RunError
 
 CPU_S = 4  # seconds of processor time for one question
-WALL_S = 30.0  # seconds for one question, waiting included
+WALL_S = 30.0  # seconds for one question, including waiting
 START_S = 120.0  # seconds until the process is ready: it loads the task
-MEMORY = 512 << 20  # bytes of address space on top of what the process begins with
-ANSWER_BYTES = 16 << 10  # of stdout and stderr together; the widest answer of a case has 1 KiB
+MEMORY = 512 << 20  # bytes of address space in addition to that of the idle process
+ANSWER_BYTES = 16 << 10  # of stdout and stderr together; the longest answer of a case has 1 KiB
 _LENGTH = struct.Struct("<I")
 
 
 class ProgramReply(msgspec.Struct, frozen=True):
-    """One answer. ended: why the program was ended in place of an answer, "" if it was not."""
+    """One answer. ended: why the program was ended before it answered, "" if it answered."""
 
     out: bytes = b""
     err: bytes = b""
@@ -43,23 +43,24 @@ class ProgramReply(msgspec.Struct, frozen=True):
 
 
 class Cost(NamedTuple):
-    """What an answer took: bytes of it, and seconds of the machine."""
+    """The cost of an answer: its bytes, and seconds of wall time."""
 
     bytes: int
     seconds: float
 
 
 class ReferenceProcess:
-    """The process, started when it is first needed. A context manager; not for several threads."""
+    """The process, started at the first question. A context manager; not for use by several threads."""
 
     def __init__(self, task: str, vault: Path | None = None) -> None:
-        """vault: whose secret the program is made of; None: this user's."""
+        """vault: whose secret the program depends on; None: this user's."""
         self._task, self._vault = task, vault
         self._process: subprocess.Popen[bytes] | None = None
         self._sock: socket.socket | None = None
 
     def query(self, argv: Sequence[bytes], stdin: bytes, files: Mapping[bytes, bytes]) -> tuple[ProgramReply, Cost]:
-        """The answer, or why there was none. Raises RunError if the process does not start."""
+        """The answer, or why the program was ended before it answered. Raises RunError if the process does not
+        start."""
         if self._process is None:
             self._start()
         began = time.monotonic()
@@ -73,7 +74,7 @@ class ReferenceProcess:
         self.close()
 
     def close(self) -> int | None:
-        """Ends the process; its exit status, None if there was no process."""
+        """Ends the process; returns its exit status, or None if it was not running."""
         if self._process is None or self._sock is None:
             return None
         self._sock.close()
@@ -120,9 +121,10 @@ class ReferenceProcess:
             )
 
     def _received(self, until: float, most: int) -> ProgramReply:
-        """Raises TimeoutError, EOFError, or OverflowError as soon as more is announced than an answer may have."""
+        """The next reply. Raises TimeoutError after `until`, EOFError, or OverflowError if its announced length is
+        above `most` bytes."""
         (n,) = _LENGTH.unpack(self._exactly(_LENGTH.size, until))
-        if n > most + 1024:  # and how it is packed
+        if n > most + 1024:  # room for the packing
             raise OverflowError
         return msgspec.msgpack.decode(self._exactly(n, until), type=ProgramReply)
 
@@ -150,7 +152,7 @@ def main() -> None:
 
         task = registry.load(sys.argv[2], *map(Path, sys.argv[3:]))
         assert imitation(task)
-    except Exception as e:  # whatever a task's own code raises: the other end puts it into one line
+    except Exception as e:  # a task's own code may raise anything; the other end reports it in one line
         _send(sock, ProgramReply(ended=" ".join(f"{type(e).__name__}: {e}".split())[:400]))
         return
     _bound()
@@ -161,7 +163,7 @@ def main() -> None:
 
 
 def _bound() -> None:
-    """Limits that hold for all questions; processor time is set anew for each."""
+    """Sets limits for all questions; the limit on processor time is set for each question."""
     pages = int(open("/proc/self/statm").read().split()[0])  # noqa: SIM115
     most = pages * os.sysconf("SC_PAGE_SIZE") + MEMORY
     resource.setrlimit(resource.RLIMIT_AS, (most, most))
@@ -177,7 +179,7 @@ def _answer(task: Any, argv: list[bytes], stdin: bytes, files: dict[bytes, bytes
         out, err, code = task.run_program(argv, stdin, files)
     except MemoryError:
         return ProgramReply(ended=f"more than {MEMORY >> 20} MiB of memory")
-    except Exception as e:  # a fault of the program's is an answer too
+    except Exception as e:  # an error of the program is an answer too
         return ProgramReply(ended=f"{type(e).__name__}, an error of its own")
     if len(out) + len(err) > ANSWER_BYTES:
         return ProgramReply(ended=f"more than {ANSWER_BYTES} bytes of output")

@@ -1,8 +1,8 @@
-"""Writes the public part of a few dev draws to files, for whoever works on candidates by hand.
+"""Writes the public part of a few dev draws to files, for people and researchers who write candidates.
 
-It is a process of its own, so that no other one ever holds the private parts. `python -m toprope.referee.public_draws
-TASK SEED N FOLDER` writes FOLDER/draw-0.npz and so on, the arrays that candidates are given on these draws, and below
-FOLDER/brief what the task itself has to say to authors.
+It runs in a process of its own, so that the caller never holds the private parts. `python -m
+toprope.referee.public_draws TASK SEED N FOLDER` writes FOLDER/draw-0.npz and so on, the arrays that candidates get on
+these draws, and below FOLDER/brief the task's own documents for authors.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from toprope.tasks import registry
 
 
 def hand_out(task_id: str, seed: int, draws: int, folder: Path) -> None:
-    """Runs this module. Raises RunError if it fails."""
+    """Runs this module in a new process. Raises RunError if it fails."""
     argv = wire.command("toprope.referee.public_draws", task_id, seed, draws, folder)
     done = subprocess.run(argv, capture_output=True, text=True, env=wire.child_environment(), check=False)
     if done.returncode:

@@ -1,4 +1,4 @@
-"""What the referee says and a run's ledger or the vault keeps: answers, the opened test. (`models.messages.Reply` too.)
+"""Messages of the referee that a ledger or the vault stores: answers, the opened test (and `models.messages.Reply`).
 
 These records are archived. A field may be added with a default; any other change needs a new format of the ledger and a
 way to read the old one (`journal/past.py`), or a message of its own in `messages.py`. A test holds their bytes.
@@ -14,7 +14,8 @@ from toprope.types import Floats, Incident
 
 
 class Answer(msgspec.Struct, frozen=True, tag=True):
-    """One bit. measured comes with a PROMOTE only, from a slice nobody had queried. tick: when it left."""
+    """One bit. measured: only with a PROMOTE, from a slice that was never queried before. release_slot: number of the
+    slot at which the answer left."""
 
     candidate: str
     promoted: bool
@@ -25,8 +26,8 @@ class Answer(msgspec.Struct, frozen=True, tag=True):
 
 
 class RevealedVerdict(msgspec.Struct, frozen=True):
-    """What stood behind one answer of the gate, revealed with the test: promoted where log_e reached level after so
-    many draws. error: what ended the hidden work before that."""
+    """The evidence behind one answer of the gate, revealed with the test: promoted if log_e reached level after `draws`
+    draws. error: what ended the hidden work before that, or ""."""
 
     slice: int
     attempt: int
@@ -40,9 +41,9 @@ class RevealedVerdict(msgspec.Struct, frozen=True):
 
 
 class Opened(msgspec.Struct, frozen=True, tag=True):
-    """The sealed result, the paired differences champion - baseline, the revealed run secret and verdicts, and what
-    tripwires and honeypots saw of candidates on hidden draws, told now that the run is over: candidate -> incidents.
-    replies: of the model that candidates asked on hidden draws."""
+    """The result of the sealed test. gains: the paired differences champion - baseline. opening: number of openings of
+    this test by the vault's runs. secret, gate: the revealed run secret and verdicts. incidents: candidate -> incidents
+    on hidden draws, revealed now that the run is over. replies: of the model that candidates asked on hidden draws."""
 
     champion: Estimate
     baselines: dict[str, Estimate]

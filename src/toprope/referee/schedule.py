@@ -1,9 +1,9 @@
-"""When answers of the gate leave: at ticks of a public schedule, never when the work happens to be done.
+"""When answers of the gate leave: at release slots of a public schedule, independent of when the work is done.
 
-How long hidden work takes is a function of hidden data: a hopeless candidate is stopped early, a candidate can sleep
-where it meets a certain label, a scorer can die. An answer leaves at the first tick after its work: 1, 2, 4, ... times
-a first tick that was fixed in public beforehand. Which tick it was is all the clock can tell; `stats.leak` counts it
-and the gate charges it. Work that misses the last tick is ended, and the answer is NOT YET.
+The duration of hidden work depends on hidden data: a hopeless candidate is stopped early, a candidate can sleep when it
+sees a certain label, a scorer can die. An answer leaves at the first slot after its work: 1, 2, 4, ... times a delay
+that was fixed in public beforehand. Timing can reveal only the number of the slot; `stats.leak` counts that and the
+gate charges it. Work that misses the last slot is ended, and the answer is NOT YET.
 """
 
 from __future__ import annotations
@@ -13,26 +13,26 @@ import time
 
 from toprope.stats.leak import RELEASE_SLOTS
 
-SLACK_S = 0.05  # to write the answer down and send it
+SLACK_S = 0.05  # for storing and sending the answer
 MOST_DELAY_EXPONENT = 12
 
 
 class Schedule:
-    """The ticks of one question, from the moment it was asked."""
+    """The release slots of one question, counted from the moment it is asked."""
 
     def __init__(self, first_s: float, enforced: bool = True, release_slots: int = RELEASE_SLOTS) -> None:
-        """first_s: seconds from the question to the first tick. ticks: how many there are. enforced: False only in
+        """first_s: seconds from the question to the first slot. release_slots: number of slots. enforced: False only in
         tests that show what leaks."""
         self._start, self._first, self._enforced, self._last = time.monotonic(), first_s, enforced, release_slots - 1
         self.end = self._at(self._last) - SLACK_S if enforced else math.inf
 
     def release_slot(self) -> int:
-        """The next tick from now on, the last one at most."""
+        """The number of the next slot, at most the last one."""
         now = time.monotonic() + SLACK_S
         return next((k for k in range(self._last) if now <= self._at(k)), self._last)
 
     def wait(self, release_slot: int) -> None:
-        """Until the tick; not at all if it has passed."""
+        """Waits until the slot; returns at once if it has passed."""
         if self._enforced:
             time.sleep(max(0.0, self._at(release_slot) - time.monotonic()))
 
@@ -41,5 +41,6 @@ class Schedule:
 
 
 def base_delay_exponent(expected_s: float, tick_s: float) -> int:
-    """The smallest power of two times tick_s that is no less than what is expected, from public work; at most MOST."""
+    """The smallest k with tick_s * 2**k >= expected_s, at most MOST_DELAY_EXPONENT. expected_s: estimated from public
+    work."""
     return next((k for k in range(MOST_DELAY_EXPONENT) if tick_s * 2**k >= expected_s), MOST_DELAY_EXPONENT)

@@ -1,7 +1,8 @@
-"""A scorer: one process, one core. Regenerates draws, talks to candidates in its sandbox, returns columns of scores.
+"""A scorer: one process, one core. It makes draws, talks to candidates in its sandbox, and returns columns of scores.
 
-Started by exec with a socket, never by fork, so it shares no memory with the climber. Gold lives in this process only;
-candidate code runs in the zygote's children only; what comes back is checked bytes. The zygote starts before any gold.
+It is started by exec with a socket, never by fork, so it shares no memory with the climber. Gold exists in this process
+only; candidate code runs in the zygote's children only and returns bytes, which are checked. The zygote starts before
+any gold exists.
 """
 
 from __future__ import annotations
@@ -35,7 +36,7 @@ from toprope.types import Block, BlockResult, Incident, Outcome, Tree
 
 
 class Scorer:
-    """The state of one scorer: its sandbox, its draws, the trees and spaces it was told."""
+    """The state of one scorer: its sandbox, its draws, the trees and spaces that it received."""
 
     def __init__(
         self,
@@ -45,15 +46,15 @@ class Scorer:
         honeypots: Honeypots | None = None,
         pass_on: Callable[[Question], Reply] | None = None,
     ) -> None:
-        """pass_on: to whoever holds the model that candidates may ask."""
+        """pass_on: sends a candidate's question to the process that holds the model, and returns the reply."""
         self.task, self.box, self.store, self.honeypots, self.pass_on = task, box, store, honeypots, pass_on
         self.trees: dict[str, Tree] = {}
         self.spaces: dict[str, Space] = {}
-        self._imports: dict[str, str] = {}  # tree -> what it imports and may not
-        self._known: dict[tuple[str, str], list[Incident]] = {}  # (tree, space) -> what stands in them
+        self._imports: dict[str, str] = {}  # tree -> message about a denied import, or ""
+        self._known: dict[tuple[str, str], list[Incident]] = {}  # (tree, space) -> incidents in them
 
     def load(self, message: Load) -> None:
-        """Raises UsageError for a tree or space that is larger than the task allows."""
+        """Keeps a tree or space. Raises UsageError if it is larger than the task allows."""
         if message.tree is not None:
             check_tree(message.tree, self.task.spec)
             self.trees[message.tree.digest] = message.tree
@@ -62,7 +63,8 @@ class Scorer:
             self.spaces[message.space.digest] = message.space
 
     def score(self, work: Work) -> Done:
-        """Where the task's own code fails on the answers, every variant alone: the others keep their scores."""
+        """Scores a block. If the task's own code fails on the answers, the variants are scored one by one, so that the
+        others keep their scores."""
         self._check(work)
         try:
             return self._score(work)
@@ -110,7 +112,7 @@ class Scorer:
         cpu = done.cpu_s + time.process_time() - before
         for variant, text in faults.items():
             if done.outcomes[variant] is not Outcome.OK:
-                continue  # how it ended later says more than a score
+                continue  # its later end says more than a faulty score
             done.outcomes[variant] = Outcome.INVALID
             if work.detail:
                 done.messages[variant] = text
@@ -135,18 +137,19 @@ class Scorer:
         )
 
     def _check(self, work: Work) -> None:
-        """Raises UsageError for work that names what this scorer was not told, or rows that are no points."""
+        """Raises UsageError for work on a tree, space or split that this scorer does not have, and for rows outside
+        their space."""
         block, space = work.block, self.spaces.get(work.block.space)
         if block.tree not in self.trees or space is None or not self.store.knows(work.split):
-            raise UsageError(f"a scorer was given work on a tree, space or split ({work.split}) that it was not told")
+            raise UsageError(f"a scorer got work on a tree, space or split ({work.split}) that it does not have")
         points = (*block.rows.shape[:1], len(space.dims))
         if block.rows.shape != points or not points[0] or (block.rows > space.sizes).any():
-            raise UsageError(f"a scorer was given rows of shape {block.rows.shape} that are no points of their space")
+            raise UsageError(f"a scorer got rows of shape {block.rows.shape} outside their space; expected {points}")
         if not block.draws or not all(0 <= i < 2**31 for i in block.draws):
-            raise UsageError(f"a scorer was given work on no draw, or on one that does not exist: {block.draws[:4]}")
+            raise UsageError(f"a scorer got work without draws, or on a draw that does not exist: {block.draws[:4]}")
 
     def _incidents(self, done: JobResult, block: Block, shown: dict[int, list[Incident]]) -> dict[int, list[Incident]]:
-        """What the sandbox saw, what decoys and tallies show."""
+        """By variant: incidents of the sandbox, and those that decoys and tallies show."""
         found = {variant: list(seen) for variant, seen in done.incidents.items()}
         for variant, incidents in shown.items():
             if incidents:
@@ -181,7 +184,7 @@ class Scorer:
 
 
 def joined(parts: list[Done]) -> Done:
-    """The answers about one variant each, on the same draws, as one about all of them."""
+    """One result from the results of single variants on the same draws."""
     results = [done.result for done in parts]
     whole = BlockResult(
         np.concatenate([r.scores for r in results]),
@@ -197,7 +200,7 @@ def joined(parts: list[Done]) -> Done:
 def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
     config = channel.recv()
     if not isinstance(config, ScorerConfig):
-        raise UsageError(f"a scorer was told {type(config).__name__} before its configuration")
+        raise UsageError(f"a scorer received {type(config).__name__}, expected its configuration first")
     task = registry.load(config.task, Path(config.vault) if config.vault else None)
     hidden = any(split != "dev" for split in config.secrets)
     with Sandbox(task.spec.limits, profile=task.spec.profile, tier=config.tier, private=hidden) as box:
@@ -209,7 +212,7 @@ def serve(channel: wire.Channel[ScorerConfig | ToScorer]) -> None:
             channel.send(question)
             reply = channel.recv()
             if not isinstance(reply, Reply):
-                raise WorkerDied(f"a scorer that had asked a model was told {type(reply).__name__}")
+                raise WorkerDied(f"a scorer that asked a model received {type(reply).__name__}, expected a reply")
             return reply
 
         scorer = Scorer(task, box, DrawStore(task, config.secrets, honeypots), honeypots, pass_on)
@@ -231,7 +234,7 @@ def main() -> None:
     try:
         serve(channel)
     except WorkerDied:
-        return  # the other end is gone: nothing left to do
+        return  # the other end is gone
     except TopropeError as e:
         with contextlib.suppress(WorkerDied):
             channel.send(Failed(str(e).encode("utf-8", "replace").decode(), e.exit_code))

@@ -1,7 +1,7 @@
-"""The vault: the referee's durable memory for a user, outside every run directory, readable by nobody else.
+"""The vault: the referee's durable state for a user, outside every run directory, readable by this user only.
 
-Holds run secrets, attempts, champions and test openings over all runs. Everything is written *before* it is acted on
-(synchronous=FULL): a crash never refunds an attempt or an opening.
+It holds run secrets, attempts, champions and test openings over all runs. Each is written *before* it takes effect
+(synchronous=FULL), so a crash never refunds an attempt or an opening.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ CREATE TABLE IF NOT EXISTS incidents (run TEXT, candidate TEXT, kind TEXT, sever
 
 
 class SealedRun(NamedTuple):
-    """number: place among this vault's certifying runs on the task, which alpha is spent over; 1 for a rehearsal."""
+    """The vault's record of a run. number: place among its certifying runs on the task, over which alpha is spent; 1
+    for a rehearsal."""
 
     run: str
     task: str
@@ -70,16 +71,16 @@ def _outdated(run: str, presented: int, seen: int, vault: Path) -> str:
     if presented > seen:
         known = f"has seen only {seen}" if seen else "has never seen it"
         return (
-            f"run {run} is at sitting {presented}, and the vault {vault} {known}; "
-            "set TOPROPE_VAULT to the one that it was begun with (an older copy will not do), or name its --referee"
+            f"run {run} is at session {presented}, and the vault {vault} {known}; "
+            "set TOPROPE_VAULT to the vault that the run began with (not an older copy), or name its --referee"
         )
     return (
-        f"this is a copy of run {run}: its last sitting was {presented}, the vault has seen {seen}; resume the original"
+        f"this is a copy of run {run}: its last session was {presented}, the vault has seen {seen}; resume the original"
     )
 
 
 def _columns(db: sqlite3.Connection) -> dict[str, list[Any]]:
-    """Table -> its columns. Raises sqlite3.DatabaseError for a vault in which something acts by itself."""
+    """Table -> its columns. Raises sqlite3.DatabaseError for a vault with triggers or views, which run code."""
     (acting,) = db.execute("SELECT count(*) FROM sqlite_master WHERE type IN ('trigger', 'view')").fetchone()
     if acting:
         raise sqlite3.DatabaseError("it holds triggers or views")
@@ -89,7 +90,7 @@ def _columns(db: sqlite3.Connection) -> dict[str, list[Any]]:
 
 
 def _check_tables(db: sqlite3.Connection) -> None:
-    """Raises sqlite3.DatabaseError unless every table of ours has our columns; others may lie beside them."""
+    """Raises sqlite3.DatabaseError unless every table of ours has our columns; other tables are allowed."""
     with contextlib.closing(sqlite3.connect(":memory:")) as model:
         model.executescript(_SCHEMA)
         wanted, found = _columns(model), _columns(db)
@@ -99,7 +100,8 @@ def _check_tables(db: sqlite3.Connection) -> None:
 
 
 def _patiently(db: sqlite3.Connection, pragma: str) -> None:
-    """Two runs that make the vault at the same moment: a change of journal does not wait for a lock by itself."""
+    """Retries a pragma when two runs make the vault at the same moment: a change of journal mode does not wait for a
+    lock."""
     for seconds in (0.05, 0.2, 1.0, 5.0):
         try:
             db.execute(pragma)
@@ -113,25 +115,26 @@ class Vault:
     """One SQLite file, mode 0600, shared by all of a user's runs."""
 
     def __init__(self, directory: Path, notices_copies: bool = True) -> None:
-        """notices_copies: False only in tests that show what copies of a run directory would gain."""
+        """directory: made if it is missing. notices_copies: False only in tests that show what copies of a run
+        directory would gain. Raises RunError if the vault cannot be opened."""
         self._notices_copies = notices_copies
         self._lock: int | None = None
         try:
             directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             self._path = directory / "sealed.db"
             self._path.touch(mode=0o600)
-            self._path.chmod(0o600)  # whatever it was copied as
+            self._path.chmod(0o600)  # a copy may have another mode
             self._db = sqlite3.connect(self._path, isolation_level=None, timeout=60)
             self._db.execute("PRAGMA synchronous=FULL")
             _patiently(self._db, "PRAGMA journal_mode=WAL")
             self._db.executescript(_SCHEMA)
             _check_tables(self._db)
-        except (OSError, sqlite3.Error, UnicodeDecodeError) as e:  # SQLite quotes damaged names in its complaints
+        except (OSError, sqlite3.Error, UnicodeDecodeError) as e:  # SQLite quotes damaged names in its messages
             raise RunError(f"vault {directory}: {e}; set TOPROPE_VAULT to a directory you own on a local disk") from e
 
     @contextlib.contextmanager
     def _write(self) -> Iterator[None]:
-        """One transaction, on disk when it ends, or nothing at all."""
+        """One transaction: all of it is on disk at the end, or nothing."""
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
@@ -143,12 +146,13 @@ class Vault:
                 raise
         except (sqlite3.Error, UnicodeDecodeError) as e:
             raise RunError(
-                f"cannot write the vault {self._path}: {e}; nothing is lost: mend that, then `toprope resume` the run"
+                f"cannot write the vault {self._path}: {e}; nothing is lost: repair that, then `toprope resume` the run"
             ) from e
 
     @contextlib.contextmanager
     def _read(self) -> Iterator[None]:
-        """Rows are read and converted to their types inside: a file knows damage that SQLite does not see."""
+        """Inside, rows are read and converted to their types, because SQLite does not notice all damage. Raises
+        RunError."""
         try:
             yield
         except (sqlite3.Error, msgspec.MsgspecError, ValueError, TypeError, OverflowError, OSError) as e:
@@ -157,19 +161,20 @@ class Vault:
             ) from e
 
     def close(self) -> None:
-        """The file, and the sitting if there is one."""
+        """Closes the file and ends the session, if one is open."""
         self.leave()
         self._db.close()
 
     @property
     def since(self) -> str:
-        """Date of the first run the vault knows."""
+        """Date of the vault's first run, YYYY-MM-DD; today if it has no run."""
         with self._read():
             (first,) = self._db.execute("SELECT min(created) FROM runs").fetchone()
             return time.strftime("%Y-%m-%d", time.localtime(first or time.time()))
 
     def open_run(self, run: str, task: str, rehearsal: str | None, beacon_round: str | None = None) -> SealedRun:
-        """The run's sealed record, made on first sight; a beacon's round is named then or never."""
+        """The run's sealed record, made at the first call; only then can a beacon's round be named. Raises RunError for
+        a record that is damaged or of another task."""
         with self._read(), self._write():
             row = self._db.execute("SELECT * FROM runs WHERE run=?", (run,)).fetchone()
             if row is None:
@@ -183,17 +188,18 @@ class Vault:
             found = (*row[:4], bool(row[4]), bool(row[6]), named and named[0])
             known = msgspec.convert(found, SealedRun, builtin_types=(bytes,))
             if known.number < 1 or len(known.secret) != 32 or known.task != task:
-                raise ValueError(f"its record of run {run} is none of task {task}")
+                raise ValueError(f"its record of run {run} is damaged or not of task {task}")
         return known
 
     def commit(self, run: str, candidate: str, head: str) -> None:
-        """The candidate that a beacon's value will test; the first one stays."""
+        """Stores the candidate that the test with the beacon's value will be for; later calls change nothing."""
         with self._write():
             self._db.execute("UPDATE beacons SET candidate=? WHERE run=? AND candidate IS NULL", (candidate, run))
             self._db.execute("INSERT OR IGNORE INTO heads VALUES (?,?)", (run, head))
 
     def _with_beacon(self, run: SealedRun, candidate: str, value: str | None) -> None:
-        """A test by beacon is opened for the candidate committed to, with one value; no second value is tried."""
+        """Checks and stores the beacon's value: a test with a beacon is opened for the candidate committed to, with one
+        value only. Raises RunError otherwise."""
         row = self._db.execute("SELECT candidate, value FROM beacons WHERE run=?", (run.run,)).fetchone()
         if (row is None) != (value is None):
             wanted = "named no beacon round before its commitment" if row is None else "waits for its beacon's value"
@@ -208,10 +214,11 @@ class Vault:
     def sit(
         self, run: str, task: str, rehearsal: str | None, presented: int, beacon_round: str | None = None
     ) -> tuple[SealedRun, int]:
-        """The run's sealed record and the number of a new sitting, after `presented`, the last that its ledger holds.
+        """Begins a session: the run's sealed record and the session's number. presented: the last one in its ledger.
 
-        One sitting at a time. A number counts once `acknowledge` says that the ledger holds it; a sitting killed before
-        that is continued from either number, so no kill locks the original out. Raises RunError for a copy.
+        Only one session is open at a time. A number counts after `acknowledge` confirms that the ledger holds it; a
+        session killed before that is continued from either number, so a kill never locks the original out. Raises
+        RunError for a copy of a run directory.
         """
         if self._notices_copies:
             self._lock_session(run)
@@ -229,36 +236,38 @@ class Vault:
         return self.open_run(run, task, rehearsal, beacon_round), seen + 1
 
     def mark(self, run: str, mark: dict[str, str]) -> None:
-        """What the run's task does (`tasks/mark.py`); the first one stays."""
+        """Stores the digests of the task's behaviour (`tasks/mark.py`); later calls change nothing."""
         with self._write():
             rows = [(run, part, digest) for part, digest in mark.items()]
             self._db.executemany("INSERT OR IGNORE INTO marks VALUES (?,?,?)", rows)
 
     def marked(self, run: str) -> dict[str, str]:
-        """Empty for a run that the vault does not know, or knows from an earlier version."""
+        """The digests that `mark` stored; empty for a run that the vault does not know, or of an earlier version."""
         with self._read():
             rows = self._db.execute("SELECT part, digest FROM marks WHERE run=?", (run,)).fetchall()
             return msgspec.convert(dict(rows), dict[str, str])
 
     def leave(self) -> None:
-        """Ends the sitting; a process that ends has done so anyway."""
+        """Ends the session; the end of the process does the same."""
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
 
     def acknowledge(self, run: str, session_number: int) -> None:
-        """The run's ledger holds the number; only the directory with that ledger can sit again."""
+        """Notes that the run's ledger holds the number; only the directory with that ledger can begin the next
+        session."""
         with self._write():
             self._db.execute(
                 "UPDATE sittings SET acknowledged=? WHERE run=? AND seen=?", (session_number, run, session_number)
             )
 
     def _lock_session(self, run: str) -> None:
-        """A lock on the run that goes with this process: one byte of one file, at a place that the run's name gives."""
+        """Locks the run until this process ends: one byte of one file, at a position computed from the run's name.
+        Raises RunError if another process holds it."""
         place = int.from_bytes(hashlib.sha256(run.encode()).digest()[:8], "big") >> 2
         self._lock = os.open(self._path.with_name("sittings.lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         lock = struct.pack("hhqqi", fcntl.F_WRLCK, os.SEEK_SET, place, 1, 0)
-        for seconds in (0.05, 0.2, 1.0, 4.0, None):  # a hub that was just killed may need a moment to be gone
+        for seconds in (0.05, 0.2, 1.0, 4.0, None):  # a hub that was just killed may need a moment to end
             try:
                 fcntl.fcntl(self._lock, fcntl.F_OFD_SETLK, lock)
                 return
@@ -268,12 +277,13 @@ class Vault:
                 time.sleep(seconds)
         self.leave()
         raise RunError(
-            f"run {run} is at work elsewhere, in another process or from a copy of its directory; "
+            f"run {run} is in use elsewhere, by another process or from a copy of its directory; "
             "wait for that or stop it, then resume the original"
         )
 
     def begin_attempt(self, run: str, slice_: int, candidate: str) -> tuple[int, int | None]:
-        """The attempt's number on the slice, counted now; and the tick of its NOT YET, if the same candidate had it."""
+        """The attempt's number on the slice, which counts from now on; and the release slot of its NOT YET, if the same
+        candidate was refused before."""
         with self._read(), self._write():
             query = (
                 "SELECT a.attempt, a.promoted, coalesce(v.tick, 0) FROM attempts a "
@@ -288,8 +298,8 @@ class Vault:
         return number, None
 
     def disclosed_timing_bits(self, run: str, slice_: int, attempt: int) -> float:
-        """Bits disclosed on the slice by the ticks of the answers before this attempt; of one that was never heard,
-        someone may have seen every tick pass."""
+        """Bits disclosed on the slice by the release slots of answers before this attempt. For an answer that was never
+        heard the last slot is counted, because someone may have seen all slots pass."""
         query = (
             "SELECT v.tick FROM attempts a LEFT JOIN verdicts v USING (run, slice, attempt) "
             "WHERE a.run=? AND a.slice=? AND a.attempt<?"
@@ -300,12 +310,13 @@ class Vault:
                 RELEASE_SLOTS - 1 if release_slot is None else msgspec.convert(release_slot, int)
                 for (release_slot,) in rows
             ]
-            if not all(0 <= release_slot < RELEASE_SLOTS for release_slot in release_slots):
-                raise ValueError(f"an answer of run {run} at a tick that there is none of")
+            if wrong := [s for s in release_slots if not 0 <= s < RELEASE_SLOTS]:
+                last = RELEASE_SLOTS - 1
+                raise ValueError(f"run {run} has an answer at release slot {wrong[0]}; expected 0 to {last}")
             return sum(release_bits(release_slot) for release_slot in release_slots)
 
     def refuse(self, run: str, slice_: int, attempt: int, why: GateVerdict, release_slot: int, error: str = "") -> None:
-        """NOT YET, and what stood behind it. error: what ended the hidden work, for the operator after the run."""
+        """Stores a NOT YET and its evidence. error: what ended the hidden work, for the operator after the run."""
         with self._write():
             self._decide(run, slice_, attempt, why, release_slot, error)
 
@@ -326,8 +337,8 @@ class Vault:
         release_slot: int,
         base_delay_exponent: int = 0,
     ) -> None:
-        """The answer and the new champion in one transaction; the slice is burned by the champion's existence. pace: of
-        the schedule that its attempt was answered on."""
+        """Stores the answer and the new champion in one transaction; a slice with a champion is burned.
+        base_delay_exponent: of the schedule of its attempt."""
         with self._write():
             self._decide(run, slice_, attempt, why, release_slot, "")
             row = (run, slice_, wire.encode(champion), wire.encode(measured))
@@ -335,32 +346,32 @@ class Vault:
             self._db.execute("INSERT INTO paces VALUES (?,?,?)", (run, slice_, base_delay_exponent))
 
     def base_delay_exponent(self, run: str, slice_: int) -> int | None:
-        """Of the schedule on which the champion of this slice was promoted; None where no record of it exists."""
+        """The exponent of the schedule on which the champion of this slice was promoted; None without a record."""
         with self._read():
             row = self._db.execute("SELECT pace FROM paces WHERE run=? AND slice=?", (run, slice_)).fetchone()
             return None if row is None else msgspec.convert(row[0], Annotated[int, msgspec.Meta(ge=0, le=12)])
 
     def saw(self, run: str, candidate: str, incidents: list[Incident]) -> None:
-        """Kept until the run is over; each kind of incident once per candidate."""
+        """Keeps incidents until the run is over; each kind and severity once per candidate."""
         if incidents:
             with self._write():
                 rows = [(run, candidate, i.kind, i.severity, i.evidence) for i in incidents]
                 self._db.executemany("INSERT OR IGNORE INTO incidents VALUES (?,?,?,?,?)", rows)
 
     def reserve_tokens(self, run: str, key: bytes, most: int, total_token_cap: int) -> bool:
-        """May a question that takes up to `most` tokens be asked, when all runs together may use `total_token_cap`?
-        Counted here before it is asked, so that neither hubs side by side nor a killed one spend more."""
+        """Whether a question that may take `most` tokens fits the cap of all runs together. It is counted here before
+        it is asked, so that neither parallel hubs nor a killed one can exceed the cap."""
         with self._read(), self._write():
             query = "SELECT sum(tokens), max(tokens) FROM spending WHERE NOT (run=? AND key=?)"
             spent, largest = self._db.execute(query, (run, key)).fetchone()
-            most = max(most, largest or 0)  # some models think before they reply
+            most = max(most, largest or 0)  # some models use more than `most`, for thinking
             if (spent or 0) + most > total_token_cap:
                 return False
             self._db.execute("INSERT OR REPLACE INTO spending VALUES (?, ?, ?)", (run, key, most))
         return True
 
     def heard(self, run: str, reply: Reply) -> None:
-        """Keeps what the model said to a candidate on a hidden draw, and what it took."""
+        """Keeps the model's reply to a candidate on a hidden draw, and its cost in tokens."""
         with self._write():
             values = (run, reply.key, wire.encode(reply))
             self._db.execute("INSERT OR IGNORE INTO replies VALUES (?, ?, ?)", values)
@@ -372,8 +383,8 @@ class Vault:
             return [wire.decode(body, Reply) for (body,) in rows]
 
     def query(self, task: str, hidden: str, query: bytes, budget: int) -> int:
-        """Counts a question to the task's oracle before it is answered; how many are left. hidden: whose secret it is
-        about. Raises UsageError when none is left."""
+        """Counts a question to the task's oracle before it is answered; returns how many are left. hidden: name of the
+        secret that the oracle uses. budget: questions per task and secret. Raises UsageError when it is used up."""
         with self._read(), self._write():
             row = self._db.execute("SELECT count(*) FROM queries WHERE task=? AND hidden=?", (task, hidden)).fetchone()
             asked = int(row[0])
@@ -381,11 +392,11 @@ class Vault:
                 values = (task, hidden, asked + 1, time.time(), query)
                 self._db.execute("INSERT INTO queries VALUES (?,?,?,?,?)", values)
         if asked >= budget:
-            raise UsageError(f"the oracle of {task} has answered {asked} times, which is all it does for this vault")
+            raise UsageError(f"the oracle of {task} has answered {asked} times, the limit for one vault")
         return budget - asked - 1
 
     def seen(self, run: str) -> dict[str, list[Incident]]:
-        """Candidate -> what was seen of it on hidden draws."""
+        """Candidate -> its incidents on hidden draws."""
         found: dict[str, list[Incident]] = {}
         query = "SELECT candidate, kind, severity, evidence FROM incidents WHERE run=? ORDER BY rowid"
         with self._read():
@@ -395,13 +406,13 @@ class Vault:
         return found
 
     def champions(self, run: str) -> list[tuple[Candidate, Estimate]]:
-        """Promoted candidates in order; slice s was burned by the s-th (from 1)."""
+        """Promoted candidates and their measurements in order; the s-th one (from 1) burned slice s."""
         with self._read():
             rows = self._db.execute("SELECT candidate, measured FROM champions WHERE run=? ORDER BY slice", (run,))
             return [(wire.decode(c, Candidate), wire.decode(m, Estimate)) for c, m in rows]
 
     def past_answer(self, run: str, candidate: str) -> Answer | None:
-        """The PROMOTE a candidate had, so that a run that missed the answer in a crash hears it again."""
+        """The candidate's PROMOTE, for a run that lost the answer in a crash; None if it has none."""
         query = (
             "SELECT a.attempt, a.slice, c.measured, v.tick FROM attempts a JOIN champions c USING (run, slice) "
             "LEFT JOIN verdicts v USING (run, slice, attempt) WHERE a.run=? AND a.candidate=? AND a.promoted=1"
@@ -419,7 +430,7 @@ class Vault:
             return int(n)
 
     def judged(self, run: str) -> list[RevealedVerdict]:
-        """Every verdict of the run, for the day its test is opened."""
+        """Every verdict of the run, revealed when its test is opened."""
         query = (
             "SELECT a.slice, a.attempt, a.candidate, a.promoted, v.tick, v.log_e, v.level, v.draws, v.error "
             "FROM attempts a JOIN verdicts v USING (run, slice, attempt) WHERE run=? ORDER BY a.slice, a.attempt"
@@ -433,9 +444,9 @@ class Vault:
             ]
 
     def open_test(self, run: SealedRun, candidate: str, head: str = "", beacon: str | None = None) -> int:
-        """Counts an opening of the task's test over all runs and ends the run; the same candidate keeps its number.
+        """Counts an opening of the task's test over all runs, and ends the run; the same candidate keeps its number.
 
-        A rehearsal's test is no secret, so its opening is always the first and is not counted.
+        The test of a rehearsal is not secret, so its opening is always number 1 and does not count.
         """
         with self._read(), self._write():
             self._with_beacon(run, candidate, beacon)
@@ -455,13 +466,14 @@ class Vault:
 
 
 def kept_head(directory: Path, run: str) -> str | None:
-    """The ledger's head at the commitment, as the vault in this directory remembers it; None if it does not."""
+    """The ledger's head at the commitment, from the vault in this directory; None if the vault does not have it."""
     rows = _kept(directory, "SELECT head FROM heads WHERE run=?", run)
     return str(rows[0][0]) if rows and rows[0][0] else None
 
 
 def kept_replies(directory: Path, run: str) -> list[Reply] | None:
-    """What candidates' model said on the run's hidden draws; None if the vault in this directory does not know it."""
+    """The replies of the candidates' model on the run's hidden draws; None if the vault in this directory does not know
+    the run."""
     if not _kept(directory, "SELECT run FROM runs WHERE run=?", run):
         return None
     rows = _kept(directory, "SELECT body FROM replies WHERE run=? ORDER BY rowid", run)
@@ -472,7 +484,7 @@ def kept_replies(directory: Path, run: str) -> list[Reply] | None:
 
 
 def _kept(directory: Path, query: str, run: str) -> list[Any] | None:
-    """What the vault in this directory has to say; None for one that is damaged, not ours to read, or older."""
+    """Rows from the vault in this directory; None if it is missing, damaged, unreadable or older."""
     path = directory / "sealed.db"
     try:
         if not path.is_file():

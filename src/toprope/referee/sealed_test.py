@@ -17,7 +17,8 @@ from toprope.types import Candidate, Floats
 
 
 class Examined(NamedTuple):
-    """gains: the paired differences champion - baseline. per_draw: (draws,) the champion's gain over the mean gap."""
+    """gains: the paired differences champion - baseline. per_draw: (draws,) the champion's scores above the floor, over
+    the mean gap."""
 
     champion: Estimate
     baselines: dict[str, Estimate]
@@ -34,7 +35,8 @@ def run_test(
     opening: int,
     progress: Callable[[float], None] = lambda _: None,
 ) -> Examined:
-    """n draws of the test; intervals resample kinds, then draws, at level 1 - .05/m for the m-th opening."""
+    """Scores all candidates on n draws of the test. Intervals resample kinds, then draws, at level 1 - .05/m for the
+    m-th opening."""
     groups = by_kind(list(baselines.values()))
     panel = HiddenPanel(pool, "test", 0)
     panel.grouped([[champion], *groups], n, progress)
@@ -51,5 +53,5 @@ def run_test(
 
 
 def per_draw(scores: Floats, floors: Floats, ceilings: Floats) -> Floats:
-    """(n,) what each draw adds to the ratio of sums: their mean is the value."""
+    """(n,) contribution of each draw to the ratio of sums: their mean is the value."""
     return np.asarray((scores - floors) / (ceilings - floors).mean(), dtype=np.float64)

@@ -1,9 +1,10 @@
-"""The referee as a service under a user of its own: hubs and hidden scorers for anybody's runs.
+"""The referee as a service under a user of its own: hubs and hidden scorers for other users' runs.
 
-Whoever runs as the referee's user can read the vault, so an agent with a shell is confined only where the referee is
-somebody else. One thread and one hub process per connection; the service itself holds no secret. Every byte from a
-client is hostile: a bound on size and time, a schema, an order; who breaks it loses the connection and nothing else.
-What is asked is answered in full even if nobody listens any more, so that leaving early hides no tick and no attempt.
+Every process of the referee's user can read the vault, so an agent with a shell is confined only if the referee runs as
+another user. Each connection has one thread and one hub process; the service itself holds no secret. Every byte from a
+client is hostile: size, time, schema and order of messages are checked, and a client that breaks a rule loses only its
+own connection. A question is processed to the end even if the client has left, so that leaving early hides neither a
+release slot nor an attempt.
 """
 
 from __future__ import annotations
@@ -34,24 +35,24 @@ from toprope.referee.recorded import Answer, Opened
 from toprope.tasks import registry
 
 MAX_FRAME = 4 << 20  # bytes; a candidate's files are far smaller
-FRAME_S = 10.0  # for a whole message, from its first byte; also to be read by the client
-IDLE_S = 3600.0  # between two messages; the client comes back by itself
-MOST = 64  # connections at once of users that are known
+FRAME_S = 10.0  # for a whole message, from its first byte; also for the client to read one
+IDLE_S = 3600.0  # between two messages; the client reconnects by itself
+MOST = 64  # connections at once of known users
 MOST_EACH = 16  # of one user
-STRANGERS = 256  # connections that have not said who they are; beyond that the one that waits longest is dropped
+STRANGERS = 256  # unidentified connections; beyond that the one that has waited longest is dropped
 HELLO_S, HELLO_BYTES = 5.0, 4096  # for the first message
-LAST = (Answer, Noted, Opened, Failed)  # what ends the hub's side of a question
+LAST = (Answer, Noted, Opened, Failed)  # messages that end the hub's answer to a question
 
 
 User = int | str  # a uid; over TCP the name of a token
 
 
 class Terms(NamedTuple):
-    """What the service decides, whatever a client asks for.
+    """Settings that the service decides and a client cannot change.
 
-    tokens: name of a user -> token; empty where the kernel says who connects. model: the only one, besides the tasks'
-    own scripts, that it asks for candidates, at its own cost; purse: the most tokens that all runs together may spend
-    on it, for a client can begin as many as it likes.
+    tokens: name of a user -> token; empty if the kernel identifies clients. model: the only model, besides the tasks'
+    own scripts, that the service asks for candidates, at its own cost. total_token_cap: tokens that all runs together
+    may spend on it, because a client can begin any number of runs.
     """
 
     vault: Path
@@ -63,28 +64,28 @@ class Terms(NamedTuple):
 
 
 class ClientRefused(Exception):
-    """A client that broke the rules; said to the service's operator only."""
+    """A client broke a rule. The message goes to the service's operator only."""
 
 
 class Client:
-    """The hostile end of a connection."""
+    """The service's end of a connection to a hostile client."""
 
     def __init__(self, sock: socket.socket) -> None:
         self._sock, self.gone = sock, False
         self.uid = _peer(sock)
 
     def message(self, kind: object, idle_s: float = IDLE_S, whole_s: float = FRAME_S, most: int = MAX_FRAME) -> object:
-        """The next message. Raises Refused for one of another kind, too long or too slow."""
+        """The next message. Raises ClientRefused for a message of another kind, or one that is too long or too slow."""
         (n,) = struct.unpack("<I", self._exactly(4, idle_s, whole_s))
         if n > most:
             raise ClientRefused(f"a message of {n} bytes")
         try:
             return wire.decode(self._exactly(n, whole_s, whole_s), kind)
         except (msgspec.MsgspecError, ValueError) as e:
-            raise ClientRefused(f"no message: {e}") from None
+            raise ClientRefused(f"malformed message: {e}") from None
 
     def send(self, message: object) -> None:
-        """Says it if somebody listens."""
+        """Sends a message; sets `gone` if the client does not take it."""
         data = wire.encode(message)
         self._sock.settimeout(FRAME_S)
         try:
@@ -109,7 +110,7 @@ class Client:
 
 
 def _peer(sock: socket.socket) -> int | None:
-    """The user at the other end, by the kernel's word; None over TCP, where it gives none."""
+    """The uid of the client, from the kernel; None over TCP, where the kernel does not know it."""
     if sock.family != socket.AF_UNIX:
         return None
     size = struct.calcsize("3i")
@@ -118,7 +119,8 @@ def _peer(sock: socket.socket) -> int | None:
 
 
 def greet(client: Client, terms: Terms) -> User:
-    """Who connects: the user by the kernel's word, over TCP the name of the token. Raises Refused for a wrong token."""
+    """The user that connects: the uid from the kernel, or over TCP the name of the token. Raises ClientRefused for a
+    wrong token."""
     hello = client.message(Hello, HELLO_S, HELLO_S, HELLO_BYTES)
     assert isinstance(hello, Hello)
     names = [name for name, token in (terms.tokens or {"": ""}).items() if _same(hello.token, token)]
@@ -133,7 +135,7 @@ def _same(said: str, token: str) -> bool:
 
 
 def converse(client: Client, terms: Terms) -> None:
-    """One connection of a known user, to its last message."""
+    """Serves one connection of a known user until it ends."""
     asked = client.message(HubConfig, FRAME_S)
     assert isinstance(asked, HubConfig)
     try:
@@ -154,10 +156,10 @@ def _on_our_terms(asked: HubConfig, terms: Terms) -> HubConfig:
     if not (0 < len(asked.run) <= 64 and asked.run.isalnum()):
         raise UsageError(f"run id {asked.run[:80]!r}; expected 1 to 64 letters and digits")
     if asked.tier == "none":
-        raise UsageError("a referee service does not take part in runs without a sandbox")
+        raise UsageError("a referee service does not serve runs without a sandbox; leave out --i-trust-the-candidates")
     if asked.model not in (SCRIPTED, terms.model):
         raise UsageError(
-            f"this referee asks {terms.model} for candidates and no {asked.model[:80]!r}; its operator names another "
+            f"this referee asks {terms.model} for candidates, not {asked.model[:80]!r}; its operator names another "
             "with `toprope referee --candidate-model`"
         )
     return msgspec.structs.replace(
@@ -166,7 +168,7 @@ def _on_our_terms(asked: HubConfig, terms: Terms) -> HubConfig:
 
 
 def _serve(client: Client, hub: wire.Channel[object]) -> None:
-    """Question and answer in turn. Who has asked is answered to the end, whether it stays or not."""
+    """Question and answer in turn. A question is answered to the end even if the client leaves."""
     _pass_on(hub, client, (HubReady, Failed))
     while not client.gone:
         message = client.message(ToHub)
@@ -199,11 +201,11 @@ class Service:
 
     def __init__(self, address: Address, terms: Terms) -> None:
         if address.path is None and not terms.tokens:
-            raise UsageError("a service on TCP needs --token-file: the kernel does not say who connects")
+            raise UsageError("a service on TCP needs --token-file, because the kernel does not identify TCP clients")
         if terms.model != SCRIPTED and terms.total_token_cap is None:
             raise UsageError(f"a service that asks {terms.model} for its clients needs --candidate-tokens: it pays")
         self._terms, self._open = terms, Counter[User]()
-        self._strangers: dict[socket.socket, None] = {}  # the one that waits longest first
+        self._strangers: dict[socket.socket, None] = {}  # in order of arrival
         self._guard = threading.Lock()
         self._socket = address.socket()
         try:
@@ -213,7 +215,7 @@ class Service:
                 self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             self._socket.bind(address.place)
             if address.path is not None:
-                os.chmod(address.path, 0o666)  # who may reach it is the directory's affair
+                os.chmod(address.path, 0o666)  # the directory's mode decides who may reach it
             self._socket.listen(MOST)
         except OSError as e:
             raise UsageError(f"cannot listen at {address}: {e.strerror or e}; name another address") from e
@@ -222,13 +224,14 @@ class Service:
         while True:
             try:
                 sock, _ = self._socket.accept()
-            except OSError:  # no descriptor is left; strangers are dropped in seconds
+            except OSError:  # out of descriptors; unidentified connections are dropped within seconds
                 time.sleep(0.1)
                 continue
             threading.Thread(target=self._one, args=(sock,), daemon=True).start()
 
     def _one(self, sock: socket.socket) -> None:
-        """A connection ends alone, however it ends. A slot is counted once it is known whose it is."""
+        """Serves one connection; its failure does not affect others. It counts as the user's after it is
+        identified."""
         with contextlib.closing(sock):
             client = Client(sock)
             try:
@@ -241,7 +244,7 @@ class Service:
 
     @contextlib.contextmanager
     def _unknown(self, sock: socket.socket) -> Iterator[None]:
-        """A place among the strangers, of which the one that waits longest makes room."""
+        """A place among the unidentified connections; if they are full, the one that has waited longest is dropped."""
         with self._guard:
             if len(self._strangers) >= STRANGERS:
                 oldest = next(iter(self._strangers))
@@ -257,7 +260,7 @@ class Service:
 
     @contextlib.contextmanager
     def _slot(self, client: Client, user: User) -> Iterator[None]:
-        """One of the user's connections. Raises Refused, and tells the client, when it has as many as it may."""
+        """Counts a connection of the user. Raises ClientRefused, and tells the client, if the user has too many."""
         with self._guard:
             own, all_ = self._open[user], self._open.total()
             full = own >= MOST_EACH or all_ >= MOST
@@ -274,7 +277,7 @@ class Service:
 
 
 def _clear(path: str) -> None:
-    """Removes a socket that nobody listens at any more."""
+    """Removes a socket that no process listens at. Raises UsageError if one does."""
     if not os.path.exists(path):
         return
     with socket.socket(socket.AF_UNIX) as probe:
@@ -283,4 +286,4 @@ def _clear(path: str) -> None:
         except ConnectionRefusedError:
             os.unlink(path)
             return
-    raise UsageError(f"a service listens at {path} already; stop it or name another address")
+    raise UsageError(f"a service already listens at {path}; stop it or name another address")

@@ -1,8 +1,8 @@
-"""One researcher's conversations: Inspect's loop over its tools, what each reply costs, and why the work ends.
+"""One researcher's conversations: Inspect's loop over its tools, the cost of each reply, and why the work ends.
 
-A conversation begins anew with the notebook where it has become long, by the provider's count or by the provider's
-refusal to read more. Turns that bring nothing (a refusal, an empty reply, words without a tool) are counted: a model
-that says nothing else would use up its budget unseen.
+A conversation is restarted with the notebook when it has become too long, by the provider's count or because the
+provider refuses to read more. Fruitless turns (a refusal, an empty reply, words without a tool call) are counted,
+because a model that produces nothing else would use up its budget unnoticed.
 """
 
 from __future__ import annotations
@@ -19,38 +19,38 @@ from toprope.models.provider import bill
 from toprope.researchers.tools import Toolbox
 from toprope.run.submissions import Submissions
 
-AGAIN = "You have worked on this before; your conversation begins anew. Your notebook says:\n\n{notebook}\n\nGo on."
+AGAIN = "You have worked on this before; this is a new conversation. Your notebook says:\n\n{notebook}\n\nGo on."
 FINISH = "End your work for good, with a sentence on what you found."
 NUDGE = "Go on with your work; call finish only when you have nothing left to try."
-LONG = 120_000  # tokens of a conversation after which it begins anew
-FRUITLESS = 8  # turns running without a call of a tool, or without experiments left, after which a researcher ends
-OVERFLOW = "error: the context is too long for the model, also for a conversation that begins anew"
+LONG = 120_000  # tokens of a conversation after which it is restarted
+FRUITLESS = 8  # consecutive turns without a tool call, or without experiments left, that end a researcher
+OVERFLOW = "error: the context is too long for the model, even in a restarted conversation"
 
 
 class TurnCounter:
-    """Of one researcher. ended: why its work is over, "" while it is not."""
+    """Counts the turns of one researcher. ended: why its work is over, "" while it is not."""
 
     def __init__(self) -> None:
         self.ended = ""
         self.fruitless = 0
-        self.spent = 0  # turns since there are no experiments left
-        self.new = False  # has nothing been said since the conversation began anew?
+        self.spent = 0  # turns since the last experiment was used up
+        self.new = False  # whether the conversation was restarted and has had no reply since
         self.last = ""
 
     def count(self, output: Any, left: bool) -> None:
-        """left: may experiments still be made?"""
+        """Counts one reply. left: whether the author has experiments left."""
         self.new = False
         idle = output.stop_reason == "content_filter" or not output.message.tool_calls
         self.fruitless = self.fruitless + 1 if idle else 0
         self.spent = 0 if left else self.spent + 1
         self.last = _kind(output)
         if self.fruitless >= FRUITLESS:
-            self.ended = f"fruitless: {self.fruitless} turns running without a call of a tool, the last {self.last}"
+            self.ended = f"fruitless: {self.fruitless} turns running without a tool call, the last {self.last}"
         elif self.spent >= FRUITLESS:
             self.ended = f"experiments: none were left, for {self.spent} turns"
 
     def overflow(self) -> None:
-        """The provider refused to read the conversation."""
+        """Counts a refusal of the provider to read the conversation; a second one running ends the work."""
         if self.new:
             self.ended = OVERFLOW
         self.new = True
@@ -65,7 +65,8 @@ def _kind(output: Any) -> str:
 def researcher(
     box: Toolbox, conversation: str, tools: Sequence[str], listen: Callable[[], None], turns: TurnCounter
 ) -> Any:
-    """Inspect's react loop over the tools of one box, metered to its last reply, however it ends."""
+    """Inspect's react loop over the tools of one researcher, metered up to its last reply, even if it ends by an
+    error."""
     from inspect_ai.agent import AgentSubmit, agent, react
 
     meter = TokenMeter(box.submissions, box.name, conversation)
@@ -85,7 +86,7 @@ def researcher(
                     state = await _until_it_stops(loop, state, box, turns)
                 return state
             finally:
-                meter.read()  # of a reply that spent the budget, finished, or came before an error
+                meter.read()  # also the last reply: before an error, at the end, or beyond the budget
 
         return execute
 
@@ -93,7 +94,7 @@ def researcher(
 
 
 async def _until_it_stops(loop: Any, state: Any, box: Toolbox, turns: TurnCounter) -> Any:
-    """One run of the loop, which Inspect ends for several reasons; the state to go on with."""
+    """Runs the loop once, which Inspect ends for several reasons; returns the state to continue with."""
     from inspect_ai.model import ChatMessageUser
 
     state = await loop(state)
@@ -103,7 +104,7 @@ async def _until_it_stops(loop: Any, state: Any, box: Toolbox, turns: TurnCounte
     if reason == "model_length":
         turns.overflow()
         return await _anew(box, state.messages)
-    if reason == "content_filter":  # Inspect gives up at the third running, which is not counted yet
+    if reason == "content_filter":  # Inspect gives up at the third in a row, which is not counted yet
         turns.count(state.output, True)
         state.messages.append(ChatMessageUser(content=NUDGE))
         return state
@@ -112,7 +113,7 @@ async def _until_it_stops(loop: Any, state: Any, box: Toolbox, turns: TurnCounte
 
 
 async def _anew(box: Toolbox, messages: list[Any]) -> Any:
-    """A new conversation, that begins with the notebook."""
+    """A restarted conversation, which begins with the notebook."""
     import anyio
     from inspect_ai.agent import AgentState
     from inspect_ai.model import ChatMessageUser
@@ -123,12 +124,13 @@ async def _anew(box: Toolbox, messages: list[Any]) -> Any:
 
 
 def going_on(box: Toolbox, meter: TokenMeter, turns: TurnCounter) -> Callable[[Any], Awaitable[Any]]:
-    """After every reply: a word where no tool was called, and a new conversation with the notebook where the last one
-    has become long, by the provider's own count (Inspect's compaction would count with a vocabulary from the network).
-    Raises RuntimeError or ValueError where that is no count, and ends the researcher, whose caps would not hold."""
+    """A function that Inspect calls after every reply: it prompts a model that called no tool, and restarts a
+    conversation that has become too long by the provider's own count (Inspect's compaction would need a vocabulary from
+    the network). It raises RuntimeError or ValueError for an invalid count, which ends the researcher, because its caps
+    could not be kept."""
 
     async def go_on(state: Any) -> Any:
-        meter.read()  # also of a reply that called no tool
+        meter.read()  # also after a reply without a tool call
         usage = state.output.usage
         counted(*bill(usage))
         turns.count(state.output, box.submissions.free(box.name))
@@ -144,8 +146,8 @@ def going_on(box: Toolbox, meter: TokenMeter, turns: TurnCounter) -> Callable[[A
 
 
 class TokenMeter:
-    """Writes into the ledger what a conversation has used since it was last read; never less than nothing, nor more
-    than a ledger may hold."""
+    """Records in the ledger what a conversation has used since the last reading; amounts are clamped to the range that
+    a ledger may hold."""
 
     def __init__(self, submissions: Submissions, author: str, conversation: str) -> None:
         self._desk, self._author, self._conversation = submissions, author, conversation
@@ -164,7 +166,7 @@ class TokenMeter:
 
 
 def as_tool(act: Callable[..., str], meter: TokenMeter | None = None) -> Any:
-    """A bound tool of a `Toolbox` as Inspect's: its signature and docstring, run in a thread."""
+    """A bound tool of a `Toolbox` as a tool of Inspect, with the same signature and docstring, run in a thread."""
     import anyio
     from inspect_ai.tool import ToolDef
 
@@ -178,7 +180,8 @@ def as_tool(act: Callable[..., str], meter: TokenMeter | None = None) -> Any:
 
 
 def described(wrapper: Any, act: Callable[..., str], method: bool = False) -> None:
-    """Gives a wrapper the name, types and words of the tool it calls. method: not bound yet, so `self` is left out."""
+    """Gives a wrapper the name, types and docstring of the tool it calls. method: `act` is unbound, so `self` is left
+    out."""
     bare = inspect.unwrap(act)
     hints = typing.get_type_hints(bare)
     own = list(inspect.signature(act).parameters.values())[int(method) :]

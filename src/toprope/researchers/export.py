@@ -1,8 +1,8 @@
-"""A task of ours as a task of Inspect's: one agent in a room with a shell, scored outside it (`toprope export --to`).
+"""A toprope task as an Inspect task: one agent with a shell in a workspace, scored outside (`toprope export --to`).
 
-What the agent changes is /workspace/candidate. `evaluate` tells exact practice scores, so many times. At the end the
-folder is scored on hidden draws, whose secret is made for that one scoring and thrown away: no log, seed or earlier
-sample says anything about them. There is no gate, no ledger and no sealed test here; for these use `toprope climb`.
+The agent changes /workspace/candidate. `evaluate` returns exact practice scores, a limited number of times. At the end
+the folder is scored on hidden draws, whose secret is made for this one scoring and thrown away: no log, seed or earlier
+sample reveals anything about them. Gate, ledger and sealed test do not exist here; for these use `toprope climb`.
 """
 
 from __future__ import annotations
@@ -36,11 +36,11 @@ from toprope.stats.intervals import told as told_value
 from toprope.tasks import registry
 from toprope.types import Candidate, Incident, Split, merged
 
-FOLDER = "candidate"  # in the room: what is scored at the end
+FOLDER = "candidate"  # in the workspace: what is scored at the end
 EXPERIMENTS, DRAWS, MESSAGES = 100, 64, 500
-BEGIN = "Begin. Read what is in your room, make a plan, and improve the candidate; call finish when it is ready."
+BEGIN = "Begin. Read what is in your workspace, make a plan, and improve the candidate; call finish when it is ready."
 COMMAND_S = 300
-SPENT = "toprope:evaluations"  # in Inspect's store of the sample
+SPENT = "toprope:evaluations"  # key in Inspect's store of the sample
 
 TASK_PY = '''\
 """{title}: the task {id} of toprope for Inspect.
@@ -55,7 +55,7 @@ from toprope.researchers.export import inspect_task
 
 @task
 def {name}(experiments: int = {experiments}, draws: int = {draws}, seed: int = 0) -> Task:
-    """experiments: practice scores the agent may ask for. draws: hidden ones at the end. seed: of practice."""
+    """experiments: practice scores that the agent may ask for. draws: hidden, at the end. seed: of practice."""
     return inspect_task({where!r}, experiments, draws, seed)
 '''
 
@@ -67,23 +67,24 @@ README = """\
     pip install 'toprope[llm]'
     inspect eval task.py --model PROVIDER/NAME
 
-One sample: an agent in a room with a shell, Python and numpy, no network (`sandbox="toprope"`; needs bubblewrap, no
-Docker). It edits `/workspace/candidate`; its tool `evaluate` scores a folder on practice draws. At the end the folder
-is scored outside the room on hidden draws that nobody has seen, made from a secret of that scoring alone.
+One sample: an agent in a workspace with a shell, Python and numpy, without network (`sandbox="toprope"`; it needs
+bubblewrap, but not Docker). The agent edits `/workspace/candidate`; its tool `evaluate` scores a folder on practice
+draws. At the end the folder is scored outside the workspace on hidden draws that nobody has seen, made from a secret
+that only this scoring uses.
 
 `-T experiments=N` practice scores (default {experiments}), `-T draws=N` hidden draws ({draws}), `-T seed=N` other
 practice draws; `--token-limit`, `--message-limit`, `--epochs` and the rest are Inspect's own.
 
 The score is the task's normalised value: 0 at the floor, 1 at the ceiling ({metric}). A candidate that fails on a draw
-counts as the floor there; one that is proved to cheat scores 0. The score's metadata holds value, standard error, 95 %
-interval, draws, failed draws, outcome, practice score, verdict and incidents.
+counts as the floor there; a candidate that is proved to cheat scores 0. The score's metadata holds value, standard
+error, 95 % interval, draws, failed draws, outcome, practice score, verdict and incidents.
 """
 
 
 def write(name: str, folder: Path) -> Path:
-    """task.py and README.md in a new folder. name: an id, or the folder of a task of one's own.
+    """Writes task.py and README.md into a new folder, and returns the path of task.py. name: an id, or a task's folder.
 
-    Raises UsageError for an unknown task, and for a folder that holds something."""
+    Raises UsageError for an unknown task, and for a folder that is not empty."""
     task_id = registry.find(name)
     spec = registry.load(task_id).spec
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
@@ -105,8 +106,8 @@ def write(name: str, folder: Path) -> Path:
 
 
 def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, seed: int = 0) -> Any:
-    """The `inspect_ai.Task`. name: as `write` takes it. experiments: practice scores. draws: hidden, at least 2. seed:
-    of the practice draws. Raises UsageError for an unknown task, numbers out of range, or without the extra."""
+    """The `inspect_ai.Task`. name: as for `write`. experiments: practice scores. draws: hidden, at least 2. seed: of
+    the practice draws. Raises UsageError for an unknown task, numbers out of range, or if the extra is missing."""
     needed("tasks of Inspect")
     from inspect_ai import Task as InspectTask
     from inspect_ai.agent import AgentSubmit, react
@@ -136,22 +137,23 @@ def inspect_task(name: str, experiments: int = EXPERIMENTS, draws: int = DRAWS, 
     )
 
 
-# ---------------------------------------------------------------- what the judge does, without Inspect
+# ---------------------------------------------------------------- scoring, without Inspect
 
 
 def practised(task: Task, workspace: Workspace, folder: str, seed: int) -> str:
-    """What the agent is told of a folder of its room on practice draws. Raises UsageError if it holds no candidate."""
-    with workspace.lock:  # no command of the agent's changes it while it is read
+    """The agent's answer about a folder of its workspace on practice draws. Raises UsageError if it holds no
+    candidate."""
+    with workspace.lock:  # the agent's commands cannot change it while it is read
         told = submit(task.spec.id, workspace.path(folder), None, seed, best_tier, lambda *_: None)
-    name, dev = told["candidate"][:12], told["dev"]
+    name, dev = told.candidate[:12], told.dev
     if dev is None:
-        return f"candidate {name} ended as {told['outcome']}: {told['message'] or 'no message'}"
-    return f"candidate {name}: dev {told_value(dev['value'], dev['se'])} over {dev['draws']} draws"
+        return f"candidate {name} ended as {told.outcome}: {told.message or 'no message'}"
+    return f"candidate {name}: dev {told_value(dev.value, dev.se)} over {dev.draws} draws"
 
 
 def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
-    """value, se and 95 % interval on hidden draws of a fresh secret, how it ended, and what was seen. An interval
-    resamples kinds, then draws, where the draws are of several kinds."""
+    """value, se and 95 % interval of a candidate on hidden draws of a fresh secret, its outcome and its incidents. With
+    several kinds of draws, the interval resamples kinds, then draws."""
     fresh: dict[Split, bytes] = {"measure": secrets.token_bytes(32)}
     pool = LocalExecutor(ScorerConfig(task.spec.id, fresh, best_tier().tier, complete_secret()), 1)
     try:
@@ -175,8 +177,8 @@ def examined(task: Task, candidate: Candidate, draws: int) -> dict[str, Any]:
 
 
 def judged(task: Task, workspace: Workspace, draws: int, seed: int) -> dict[str, Any]:
-    """`examined` for the folder as the agent left it, with its practice score and what practice proves of it; a folder
-    that holds no candidate is worth the floor."""
+    """`examined` for the folder as the agent left it, with its practice score and the incidents of practice. A folder
+    without a candidate has the value of the floor."""
     with workspace.lock:
         try:
             candidate = read_candidate(workspace.path(FOLDER), None, task.spec)
@@ -184,21 +186,21 @@ def judged(task: Task, workspace: Workspace, draws: int, seed: int) -> dict[str,
             return {"value": 0.0, "outcome": "invalid", "verdict": "clean", "message": _inside(workspace, e)}
         practice = submit(task.spec.id, workspace.path(FOLDER), None, seed, best_tier, lambda *_: None)
     found = examined(task, candidate, draws)
-    seen = merged(msgspec.convert(i, Incident) for i in (*practice["incidents"], *found["incidents"]))
+    seen = merged([*practice.incidents, *(msgspec.convert(i, Incident) for i in found["incidents"])])
     return {
         **found,
-        "practice": practice["dev"],
+        "practice": msgspec.to_builtins(practice.dev),
         "incidents": [msgspec.structs.asdict(i) for i in seen],
         "verdict": verdict(((i.kind, i.severity) for i in seen), task.spec.answer_kinds),
     }
 
 
 def _inside(workspace: Workspace, error: UsageError) -> str:
-    """A complaint without a path of this machine."""
+    """The error message without paths of this machine."""
     return str(error).replace(str(workspace.folder), ROOM)
 
 
-# ---------------------------------------------------------------- the same as Inspect's parts
+# ---------------------------------------------------------------- as parts of Inspect
 
 
 def _room() -> Workspace:
@@ -225,18 +227,18 @@ def _furnished(task: Task, seed: int) -> Any:
 
 
 def _evaluate(task: Task, experiments: int, seed: int) -> Any:
-    """The tool. What it has spent stands in the sample's store, and so in the log."""
+    """The tool. The sample's store, and so its log, holds how many scores are spent."""
     from inspect_ai.util import store
 
     async def evaluate(folder: str = FOLDER) -> str:
         """Score a candidate folder on all practice draws.
 
         Args:
-            folder: below your room, with a solution.py and perhaps params.json.
+            folder: below your workspace, with a solution.py and optionally params.json.
         """
         spent = int(store().get(SPENT, 0))
         if spent >= experiments:
-            return f"not done: no practice scores left, {spent} are spent"
+            return f"not done: no practice scores left, all {spent} are spent"
         said = await _answered(lambda workspace: practised(task, workspace, folder, seed))
         if said.startswith("not done"):
             return said
@@ -250,7 +252,7 @@ def _oracle(task: Task) -> Any:
     """The tool for a task with a program to imitate."""
 
     async def ask_oracle(question: str) -> str:
-        """Ask the program to imitate. Answers are counted.
+        """Ask the program that is to be imitated. Answers are counted.
 
         Args:
             question: JSON {"argv": [text], "stdin": text, "files": {name: text}}.
@@ -265,12 +267,12 @@ def _tool(act: Callable[..., Awaitable[str]]) -> Any:
 
     from toprope.researchers.conversation import described
 
-    described(act, act)  # type: ignore[arg-type]  # annotations as types, which Inspect wants
+    described(act, act)  # type: ignore[arg-type]  # annotations as types, which Inspect needs
     return ToolDef(act, parallel=False).as_tool()
 
 
 async def _answered(act: Callable[[Workspace], str]) -> str:
-    """In a thread; a mistake of the agent's is an answer."""
+    """The answer of `act`, run in a thread. A UsageError becomes an answer."""
     import anyio
 
     workspace = _room()

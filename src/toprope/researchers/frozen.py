@@ -1,9 +1,9 @@
-"""Stops every process of a room, and lets it go on: nothing of an author's runs while hidden work does.
+"""Stops and continues every process of a workspace, so that nothing of an author's runs beside hidden work.
 
-A room and the sandbox of hidden work share a machine: its load, its caches, its memory. A process that runs beside
-hidden work hears what candidates do with them, so from the moment a candidate is sent to the gate until the answer
-leaves, on its schedule, rooms stand still. The processes are stopped by SIGSTOP, which none can catch or ignore; one
-that is made while we look is found on the next look, because those that were found make no more.
+A workspace and the sandbox of hidden work share a machine: its load, caches and memory. A process that runs beside
+hidden work could observe what candidates do with these, so workspaces are paused from the moment a candidate is sent to
+the gate until the answer leaves on its schedule. The processes are stopped by SIGSTOP, which they can neither catch nor
+ignore. A process made during a pass is found by the next pass, because stopped processes make no more.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ import time
 from pathlib import Path
 from typing import NamedTuple
 
-STILL = "TtZX"  # states of proc(5): stopped, traced, and those that will never run again
-PATIENCE_S = 10.0  # for a room that makes processes faster than they can be stopped, or one that waits for a disk
+STILL = "TtZX"  # states of proc(5): stopped, traced, zombie and dead
+PATIENCE_S = 10.0  # for a workspace that makes processes faster than they can be stopped, or that waits for a disk
 
 
 class Process(NamedTuple):
-    """One line of /proc/PID/stat. began: in clock ticks since boot; with the number it names one process for good."""
+    """One line of /proc/PID/stat. began: in clock ticks since boot; pid and began together identify one process."""
 
     pid: int
     state: str
@@ -29,7 +29,8 @@ class Process(NamedTuple):
 
 
 def stop(first: int) -> bool:
-    """Stops the process with this number and everything below it. False: it was not possible in time."""
+    """Stops the process with this number and all its descendants. False: not all could be stopped within
+    PATIENCE_S."""
     end = time.monotonic() + PATIENCE_S
     while (running := [p for p in below(first) if p.state not in STILL]) and time.monotonic() < end:
         for process in running:
@@ -39,7 +40,7 @@ def stop(first: int) -> bool:
 
 
 def go_on(first: int) -> None:
-    """Children go on before their parents, so that no parent finds a child that stands still."""
+    """Continues the process and its descendants, children before parents, so that no parent sees a stopped child."""
     for process in reversed(below(first)):
         _signal(process, signal.SIGCONT)
 
@@ -52,7 +53,7 @@ def below(first: int) -> list[Process]:
     for process in known.values():
         children.setdefault(process.parent, []).append(process)
     found = [known[first]] if first in known else []
-    for process in found:  # grows while it is read
+    for process in found:  # the list grows during the loop
         found += children.get(process.pid, [])
     return found
 
@@ -66,7 +67,7 @@ def _look(pid: int) -> Process | None:
 
 
 def _signal(process: Process, number: int) -> None:
-    """Not to another process that was given the number since."""
+    """Sends a signal, but not to another process that got the same number meanwhile."""
     with contextlib.suppress(ProcessLookupError):
         handle = os.pidfd_open(process.pid)
         try:

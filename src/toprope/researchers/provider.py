@@ -1,4 +1,4 @@
-"""The room as an Inspect sandbox, so that any Inspect agent can run in one without Docker: `sandbox="toprope"`.
+"""The workspace as an Inspect sandbox, so that any Inspect agent can run without Docker: `sandbox="toprope"`.
 
 Inspect finds it by the entry point of this package. Limits are Inspect's own: its timeout is kept, output beyond 10 MiB
 is refused, and at most as many commands run at once as the machine has cores.
@@ -29,7 +29,7 @@ FOREVER_S = 24 * 3600.0
 
 
 def _remove(workspace: Workspace) -> None:
-    """From inside first: folders may lie deeper than Python climbs."""
+    """Removes the workspace, first from inside, because folders may be nested deeper than Python can follow."""
     workspace.run(["find", ".", "-mindepth", "1", "-delete"])
     with contextlib.suppress(RecursionError):
         shutil.rmtree(workspace.folder.parent, ignore_errors=True)
@@ -37,7 +37,7 @@ def _remove(workspace: Workspace) -> None:
 
 @sandboxenv(name="toprope")
 class Room(SandboxEnvironment):
-    """One workspace for one sample; removed when the sample ends."""
+    """One workspace for one sample. It is removed when the sample ends."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__()
@@ -77,8 +77,9 @@ class Room(SandboxEnvironment):
         timeout_retry: bool = True,
         concurrency: bool = True,
     ) -> ExecResult[str]:
-        """Raises TimeoutError past `timeout`, OutputLimitExceededError beyond 10 MiB, as Inspect's contract asks. A
-        command that no system takes, a long one say, has failed: an error of ours would end its sample."""
+        """Raises TimeoutError after `timeout` seconds and OutputLimitExceededError beyond 10 MiB, as Inspect's contract
+        demands. A command that the system refuses, for example one that is too long, returns exit status 126, because
+        an exception would end the sample."""
         given = input.encode() if isinstance(input, str) else input or b""
         where = ROOM if cwd is None else cwd if cwd.startswith("/") else f"{ROOM}/{cwd}"
 
@@ -111,7 +112,8 @@ class Room(SandboxEnvironment):
     async def read_file(self, file: str, text: Literal[False]) -> bytes: ...
 
     async def read_file(self, file: str, text: bool = True) -> str | bytes:
-        """Raises FileNotFoundError, PermissionError for a path outside, OutputLimitExceededError for one too long."""
+        """Raises FileNotFoundError, IsADirectoryError, PermissionError for a path outside the workspace, and
+        OutputLimitExceededError beyond 100 MiB."""
 
         def read() -> bytes:
             path = self.workspace.path(file)

@@ -1,6 +1,6 @@
-"""A provider's replies that are no replies: a gateway's page with status 200 is tried again like an error.
+"""Malformed replies of a provider: a gateway's page with status 200 is retried like an error.
 
-The provider's package then raises whatever it stumbled over, which Inspect takes for a fault of ours.
+The provider's package raises an arbitrary exception for such a page, which Inspect would treat as a bug of ours.
 """
 
 from __future__ import annotations
@@ -8,15 +8,15 @@ from __future__ import annotations
 import json
 from typing import Any
 
-TRIES = 5  # of one question whose replies are none
+TRIES = 5  # for one question, while the replies are malformed
 
 
 class FruitlessTurns(RuntimeError):
-    """The provider replied with something that is no reply of a model."""
+    """The provider sent something other than a reply of a model."""
 
 
 def watched(model: Any) -> Any:
-    """The model, whose provider's pages are tried again, TRIES times running."""
+    """The model, changed so that malformed replies are retried, TRIES times in a row."""
     ask, retry = model.api.generate, model.api.should_retry
     failed = 0
 
@@ -29,7 +29,7 @@ def watched(model: Any) -> Any:
                 raise
             failed += 1
             raise FruitlessTurns(
-                f"the provider's reply was no JSON of a model ({type(e).__name__}), {failed} times"
+                f"the provider's reply was not JSON of a model ({type(e).__name__}), {failed} times"
             ) from e
         failed = 0
         return said
@@ -42,5 +42,5 @@ def watched(model: Any) -> Any:
 
 
 def _no_reply(e: Exception) -> bool:
-    """No JSON; or, where a package hands over what is none, an attribute of a model's reply that text has not."""
+    """Whether the reply was not JSON, or the package passed on text and then failed on an attribute of a reply."""
     return isinstance(e, json.JSONDecodeError) or (isinstance(e, AttributeError) and "'str' object" in str(e))

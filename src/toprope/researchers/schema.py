@@ -1,4 +1,4 @@
-"""What a tool takes, from its signature and docstring; and whether given arguments are that."""
+"""The schema of a tool's arguments, from its signature and docstring, and the check of given arguments."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ KINDS: dict[Any, dict[str, Any]] = {
 
 
 def words(act: Callable[..., Any]) -> str:
-    """What the tool does: its docstring above `Args`."""
+    """The description of the tool: its docstring above `Args`."""
     return inspect.cleandoc(inspect.unwrap(act).__doc__ or "").partition("\n\nArgs:")[0]
 
 
 def schema(act: Callable[..., Any]) -> dict[str, Any]:
-    """JSON schema of its arguments; nothing else may be given."""
+    """The JSON schema of its arguments; other arguments are refused."""
     bare = inspect.unwrap(act)
     hints, told = typing.get_type_hints(bare), _told(bare)
     found, needed = {}, []
@@ -34,7 +34,7 @@ def schema(act: Callable[..., Any]) -> dict[str, Any]:
 
 
 def wrong(name: str, takes: Mapping[str, Any], given: Mapping[str, Any]) -> str:
-    """Why the arguments are none of the tool's, in one line; empty where they are."""
+    """Why the arguments do not fit the tool, in one line; empty if they do."""
     known: Mapping[str, Any] = takes["properties"]
     told = f"{name} takes {', '.join(known)}" if known else f"{name} takes no arguments"
     if missing := [n for n in takes["required"] if n not in given]:
@@ -55,7 +55,7 @@ def _is(value: Any, kind: Mapping[str, Any]) -> bool:
 
 
 def _told(bare: Callable[..., Any]) -> dict[str, str]:
-    """Argument -> its words in the docstring."""
+    """Argument -> its description in the docstring."""
     _, _, args = inspect.cleandoc(bare.__doc__ or "").partition("\n\nArgs:\n")
     pairs = (line.strip().partition(": ")[::2] for line in args.splitlines())
     return dict(pairs)

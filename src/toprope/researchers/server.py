@@ -1,10 +1,10 @@
-"""A researcher's tools for any MCP client: Claude Code, Codex, an agent of one's own.
+"""A researcher's tools for any MCP client: Claude Code, Codex, or the user's own agent.
 
-Over stdio for one agent, or over streamable HTTP on loopback for several, each known by a token of its own. The server
-answers before the run has started (that takes up to half a minute, and clients wait less for a handshake): the first
-call of a tool waits for it. Quotas are the desk's, every call stands in the agent's log. Where the agent has a shell as
-the user who runs this, it can reach the vault: only a referee under another user confines it (`toprope referee`), and
-every result says which it was.
+It serves one agent over stdio, or several over streamable HTTP on loopback, each with a token of its own. The server
+answers before the run has started, because starting takes up to half a minute and clients wait less for a handshake;
+the first tool call waits for the run. `Submissions` enforces the quotas, and each agent's log holds all its calls. An
+agent with a shell as the user who runs this can reach the vault: only a referee under another user confines it
+(`toprope referee`). Every result says which was the case.
 """
 
 from __future__ import annotations
@@ -18,7 +18,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-import toprope
 from toprope.errors import TopropeError, UsageError
 from toprope.protocols import Task
 from toprope.researchers import briefing, schema
@@ -28,14 +27,15 @@ from toprope.researchers.workspace import Workspace
 from toprope.run.accounts import Quota
 from toprope.run.practice import STARTER
 from toprope.run.submissions import Submissions
+from toprope.version import __version__
 
 TOKEN_LEAST = 16  # characters
-NAME_MOST = 32  # characters: it is a folder's name and the ledger's
-AT_ONCE = 4  # calls of one agent: what it asks for beyond that waits, and takes nobody else's turn
+NAME_MOST = 32  # characters: the name is used for a folder and in the ledger
+AT_ONCE = 4  # concurrent calls of one agent; more calls wait and do not delay other agents
 ONE = "agent"  # the name of the one agent over stdio
 GATE_S = 45.0  # a call waits for the gate: many clients give up after 60 s
-PROGRESS_S = 10.0  # between two signs of life while a call is worked on
-HINTS = {  # for clients that ask their user before a call: does a tool only read, destroy, change nothing when repeated
+PROGRESS_S = 10.0  # between two progress reports of a call
+HINTS = {  # for clients that ask their user before a call: (only reads, may destroy, repeating changes nothing)
     "briefing": (True, False, True),
     "run": (False, True, False),
     "edit": (False, True, False),
@@ -51,15 +51,15 @@ HINTS = {  # for clients that ask their user before a call: does a tool only rea
 
 
 def needed() -> None:
-    """Raises UsageError where the extra is not installed."""
+    """Raises UsageError if the extra is not installed."""
     try:
-        import mcp.server.lowlevel  # noqa: F401  is it there?
+        import mcp.server.lowlevel  # noqa: F401  to see whether it is installed
     except ImportError as e:
         raise UsageError(f"an MCP server needs the extra [llm] ({e}); `pip install 'toprope[llm]'`") from e
 
 
 def read_tokens(path: Path) -> dict[str, str]:
-    """name -> token, from lines of both. Raises UsageError for a file others can read, or a line that is neither."""
+    """name -> token, from lines NAME TOKEN. Raises UsageError for a file that others can read, and a malformed line."""
     try:
         if path.stat().st_mode & 0o077:
             raise UsageError(f"--tokens {path} can be read by others; `chmod 600 {path}`")
@@ -87,7 +87,7 @@ def _new(name: str, known: Mapping[str, str]) -> bool:
 
 
 def boxes(submissions: Submissions, task: Task, directory: Path, seed: int, names: list[str]) -> dict[str, Toolbox]:
-    """A room and tools for each agent."""
+    """A workspace and tools for each agent, by name."""
     found = {}
     others = [name for name in tools_of(task) if name in (*PLAIN, ORACLE)]
     for name in names:
@@ -101,7 +101,7 @@ def boxes(submissions: Submissions, task: Task, directory: Path, seed: int, name
 
 
 class Agents:
-    """The boxes of a run that is about to start, by name; calls wait for them."""
+    """The toolboxes of a run that is starting, by name; calls wait until they exist."""
 
     def __init__(self) -> None:
         self._known = threading.Event()
@@ -114,7 +114,7 @@ class Agents:
         self._known.set()
 
     def fail(self, why: str) -> None:
-        """No call will be answered with more than this line."""
+        """The run does not start: every call is answered with this line."""
         self._why = why
         self._known.set()
 
@@ -123,14 +123,14 @@ class Agents:
         return self._known.is_set()
 
     def call(self, who: str, tool: str, arguments: Mapping[str, Any], greeting: str) -> tuple[str, bool]:
-        """What the tool answers, and whether that is a fault. The first answer to an agent begins with the rules, which
-        not every client shows its model in another way."""
+        """The tool's answer, and whether it is an error. The first answer to an agent begins with the rules, because
+        not every client shows them to its model in another way."""
         self._known.wait()
         if self._why:
             return f"the run did not start: {self._why}", True
         try:
             said: str = getattr(self._boxes[who], tool)(**arguments)
-        except TopropeError as e:  # the run's own trouble: a scorer that ends again and again, a disk that is full
+        except TopropeError as e:  # a failure of the run: a scorer that keeps dying, a full disk
             return str(e), True
         if who in self._greeted or tool == "briefing":
             greeting = ""
@@ -139,7 +139,7 @@ class Agents:
 
 
 def serve_stdio(agents: Agents, task: Task, quota: Quota, wires: Wires) -> None:
-    """Until the client hangs up."""
+    """Serves until the client hangs up."""
     import anyio
 
     server = _server(agents, task, quota, lambda: ONE)
@@ -154,7 +154,7 @@ def serve_stdio(agents: Agents, task: Task, quota: Quota, wires: Wires) -> None:
 
 
 def listening(port: int) -> socket.socket:
-    """On loopback, from now on. Raises UsageError for a port that cannot be had."""
+    """A listening socket on loopback. Raises UsageError for a port that is not available."""
     try:
         return socket.create_server(("127.0.0.1", port), backlog=64)
     except OSError as e:
@@ -162,7 +162,7 @@ def listening(port: int) -> socket.socket:
 
 
 def serve_http(agents: Agents, task: Task, quota: Quota, tokens: Mapping[str, str], on: socket.socket) -> Any:
-    """A `uvicorn.Server` and the call that runs it. A request without a known token is refused with 401."""
+    """A `uvicorn.Server` and the function that runs it. A request without a known token is refused with 401."""
     import uvicorn
     from mcp.server.auth.middleware.auth_context import get_access_token
     from mcp.server.auth.provider import AccessToken
@@ -178,7 +178,7 @@ def serve_http(agents: Agents, task: Task, quota: Quota, tokens: Mapping[str, st
 
     def whose() -> str:
         token = get_access_token()
-        assert token is not None, "a request that nobody was asked to identify for"
+        assert token is not None, "a request that passed without authentication"
         return token.client_id
 
     here = AnyHttpUrl(f"http://127.0.0.1:{on.getsockname()[1]}")
@@ -189,7 +189,7 @@ def serve_http(agents: Agents, task: Task, quota: Quota, tokens: Mapping[str, st
 
 
 def _server(agents: Agents, task: Task, quota: Quota, whose: Callable[[], str]) -> Any:
-    """The tools under their own names and words. whose: the name of who asks, at the time of asking."""
+    """The MCP server with all tools. whose: called during a request, returns the name of the agent that sent it."""
     import mcp_types as types
     from mcp.server.lowlevel.server import Server
 
@@ -204,12 +204,12 @@ def _server(agents: Agents, task: Task, quota: Quota, whose: Callable[[], str]) 
     async def called(context: Any, asked: Any) -> Any:
         name, given = asked.name, dict(asked.arguments or {})
         if name not in takes:
-            return _said(f"there is no tool {name[:80]!r}; there are {', '.join(names)}", True)
+            return _said(f"tool {name[:80]!r} is unknown; expected one of {', '.join(names)}", True)
         if why := schema.wrong(name, takes[name], given):
             return _said(why, True)
         return _said(*await _patiently(agents, context, whose(), limits, name, given, words))
 
-    return Server("toprope", version=toprope.__version__, instructions=words, on_list_tools=listed, on_call_tool=called)
+    return Server("toprope", version=__version__, instructions=words, on_list_tools=listed, on_call_tool=called)
 
 
 def _described(name: str, takes: Mapping[str, Any]) -> Any:
@@ -232,8 +232,8 @@ def _said(words: str, fault: bool) -> Any:
 async def _patiently(
     agents: Agents, context: Any, who: str, limits: dict[str, Any], name: str, given: dict[str, Any], words: str
 ) -> tuple[str, bool]:
-    """The tool in a thread; meanwhile signs of life for a client that wants them. Who hangs up is not waited for.
-    limits: of each agent, by name; filled here."""
+    """Runs the tool in a thread and reports progress meanwhile. A call whose client hangs up is abandoned, but goes on.
+    limits: of concurrent calls, by agent; filled here."""
     import anyio
 
     limit = limits.setdefault(who, anyio.CapacityLimiter(AT_ONCE))
@@ -243,8 +243,8 @@ async def _patiently(
         while True:
             await anyio.sleep(PROGRESS_S)
             done += 1
-            what = f"{name} is at work" if agents.ready else "the run is starting"
-            with contextlib.suppress(Exception):  # of a client that is gone: its call goes on
+            what = f"{name} is running" if agents.ready else "the run is starting"
+            with contextlib.suppress(Exception):  # the client may be gone; its call goes on
                 await context.session.report_progress(done, None, what)
 
     async with anyio.create_task_group() as beside:

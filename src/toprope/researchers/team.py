@@ -1,8 +1,8 @@
-"""Researchers on Inspect: one task, one agent and one transcript each; models, retries, caching and logs are Inspect's.
+"""Researchers on Inspect: one task, agent and transcript each; Inspect does models, retries, caching and logs.
 
-A researcher ends when it finishes or when its tokens, its money, the run's time or the run's experiments are spent. A
-failing provider ends its own researcher only. Nothing is lost by a kill: experiments, findings and what was spent stand
-in the ledger, and a researcher that is resumed begins a new conversation with its notebook.
+A researcher ends when it finishes, or when its tokens, its money, the run's time or the run's experiments are used up.
+An error of a provider ends only the researcher that it concerns. A kill loses nothing: the ledger holds experiments,
+findings and bills, and a resumed researcher begins a new conversation with its notebook.
 """
 
 from __future__ import annotations
@@ -28,33 +28,34 @@ from toprope.researchers.tools import ORACLE, PLAIN, Toolbox, tools_of
 from toprope.researchers.workspace import Workspace
 from toprope.run.submissions import Submissions
 
-BEGIN = "Begin. Read what is in your room, make a plan, and work until you have nothing left to try; then call finish."
-SILENCE_S = 30.0  # between two lines that say that a model does not reply
+BEGIN = "Begin. Read your workspace, make a plan, and work until you have nothing left to try; then call finish."
+SILENCE_S = 30.0  # between two messages about a model that does not reply
 PEOPLE = ("ada", "blaise", "carl", "daniel", "emmy", "fritz", "grace", "henri", "ida", "jerzy", "karl", "lise")
 
 
 def people(n: int) -> list[str]:
-    """n names, distinct."""
+    """n distinct names."""
     return [PEOPLE[i] if i < len(PEOPLE) else f"{PEOPLE[i % len(PEOPLE)]}-{i // len(PEOPLE) + 1}" for i in range(n)]
 
 
 def directions(spec: TaskSpec, file: Path | None) -> list[str]:
-    """Of a file of one's own, one a line, or those shipped for the family. Raises UsageError for an empty file."""
+    """The lines of the user's file, or the directions shipped for the task's family. Raises UsageError for a file that
+    is empty or cannot be read."""
     if file is None:
         shipped = tomllib.loads((resources.files("toprope.researchers") / "directions.toml").read_text("utf-8"))
         return list(shipped.get(spec.id.partition("/")[0], shipped["any"]))
     try:
         found = [line.strip() for line in file.read_text(encoding="utf-8").splitlines() if line.strip()]
     except (OSError, UnicodeDecodeError) as e:
-        raise UsageError(f"--directions {file}: {getattr(e, 'strerror', None) or e}; expected text, one a line") from e
+        raise UsageError(f"--directions {file}: {getattr(e, 'strerror', None) or e}; expected one a line") from e
     if not found:
-        raise UsageError(f"--directions {file} is empty; expected one direction a line")
+        raise UsageError(f"--directions {file} is empty; expected one direction per line")
     return found
 
 
 def priced(model: str, prices: Sequence[float], dollars: float | None) -> None:
-    """Tells Inspect what tokens cost. prices: as in a `Plan`; what is left out of caches is taken to be dear, so that a
-    cap comes early rather than late. Raises UsageError for a cap on money where no price is known."""
+    """Tells Inspect what tokens cost. prices: as in a `Plan`; missing prices of caches are assumed high, so that a cap
+    is reached early rather than late. Raises UsageError for a cap on money without a known price."""
     from inspect_ai.model import ModelCost, ModelInfo, get_model_info, set_model_info
 
     info = get_model_info(model) or ModelInfo()
@@ -65,13 +66,13 @@ def priced(model: str, prices: Sequence[float], dollars: float | None) -> None:
         set_model_info(model, info.model_copy(update={"cost": cost}))
     elif dollars is not None and info.cost is None:
         raise UsageError(
-            f"--dollars needs the prices of {model}: add --prices IN,OUT in dollars for a million tokens (3,15 say), "
+            f"--dollars needs the prices of {model}: add --prices IN,OUT in dollars per million tokens (such as 3,15), "
             "or cap --tokens instead"
         )
 
 
 def forecast(plan: Plan) -> list[str]:
-    """What the run may cost at most, before it begins."""
+    """Lines that say what the run may cost at most."""
     money = "no cap on money" if plan.dollars is None else f"at most ${plan.dollars * plan.researchers:.2f}"
     return [
         f"{plan.researchers} researchers on {plan.model}: at most {plan.tokens * plan.researchers:,} tokens, {money}",
@@ -89,9 +90,9 @@ def work(
     seconds: float | None,
     say: Callable[[str], None],
 ) -> None:
-    """Runs every researcher to its end. directory: the run's; rooms, transcripts and logs of calls go below it.
+    """Runs every researcher to its end. directory: of the run; workspaces, transcripts and logs of calls go below it.
 
-    Raises RunError if all of them ended by an error, UsageError where a resumed run finds no key any more."""
+    Raises RunError if all of them ended by an error, UsageError if the model's key is missing."""
     model = watched(get("--model", plan.model))
     priced(plan.model, plan.prices, plan.dollars)
     folder = directory / "researchers"
@@ -114,7 +115,7 @@ def work(
 
 
 def _evaluated(tasks: list[Any], model: Any, transcripts: Path) -> list[Any]:
-    """Inspect's logs. Raises RunError where it does not begin."""
+    """Runs the tasks, and returns Inspect's logs. Raises RunError if Inspect fails."""
     from inspect_ai import eval as run_eval
 
     without_aliases()
@@ -130,14 +131,14 @@ def _evaluated(tasks: list[Any], model: Any, transcripts: Path) -> list[Any]:
             fail_on_error=False,
             max_connections=max(10, len(tasks)),
         )
-    except Exception as e:  # Inspect's own hook for these would end the program without a word
-        raise RunError(f"Inspect ended the conversations: {plain(e)}; resume when it is mended") from e
+    except Exception as e:  # Inspect's own hook would end the program without a message
+        raise RunError(f"Inspect ended the conversations: {plain(e)}; remove the cause, then resume") from e
     return [log for log in logs if log is not None]
 
 
 def without_aliases() -> None:
-    """Inspect reads a tool's arguments that are no JSON object as YAML, in the loop that all conversations share; ten
-    short lines of it can stand for more than any memory holds. An alias is an error there, as it is in JSON."""
+    """Makes YAML aliases an error. Inspect parses tool arguments that are not a JSON object as YAML, in the event loop
+    that all conversations share, and ten short lines with aliases can expand beyond all memory."""
     import yaml  # type: ignore[import-untyped]
     from inspect_ai.model import _call_tools
 
@@ -148,12 +149,12 @@ def without_aliases() -> None:
             return super().compose_node(parent, index)
 
     reader = SimpleNamespace(safe_load=lambda text: yaml.load(text, PlainDisplay), error=yaml.error)
-    _call_tools.yaml = reader  # type: ignore[attr-defined]  # there alone: Inspect's own files have aliases
+    _call_tools.yaml = reader  # type: ignore[attr-defined]  # only there: Inspect's own files use aliases
 
 
 def _listen(say: Callable[[str], None]) -> None:
-    """Says that a model does not reply, and why, while Inspect tries again, which it does without end. To be called in
-    a conversation: hooks that are there before the first are announced on stdout, which is the result's."""
+    """Reports that a model does not reply, and why, while Inspect retries, which it does without limit. Call it inside
+    a conversation: earlier hooks are announced on stdout, which is reserved for the result."""
     from inspect_ai.hooks import Hooks, ModelRetry, hooks
 
     class Silence(Hooks):
@@ -169,14 +170,14 @@ def _listen(say: Callable[[str], None]) -> None:
                     f"({why}); the next in {data.wait_time:.0f} s"
                 )
 
-    hooks(name="silence", description="says that a model does not reply")(Silence)
+    hooks(name="silence", description="reports that a model does not reply")(Silence)
 
 
 def _judged(
     submissions: Submissions, logs: list[Any], turns: dict[str, TurnCounter], say: Callable[[str], None]
 ) -> None:
-    """Records and says why each researcher's work ended. Raises RunError if all were ended by an error, or none had an
-    answer of its model: then it is no matter of one researcher."""
+    """Records and prints why each researcher's work ended. Raises RunError if all ended by an error, or no researcher
+    had a reply from its model, because the cause is then common to all."""
     why = {str(log.eval.metadata["researcher"]): _why(log, turns) for log in logs}
     for name, words in why.items():
         submissions.accounts.end(Ended(name, words))
@@ -184,21 +185,21 @@ def _judged(
     errors = [words for words in why.values() if words.startswith("error: ")]
     if len(errors) == len(why):
         first = errors[0].removeprefix("error: ")
-        raise RunError(f"every researcher was ended by an error, {first}; resume when it is mended")
+        raise RunError(f"every researcher was ended by an error, {first}; remove the cause, then resume")
     if not any(spent.tokens for spent in submissions.accounts.spent):
         raise RunError(
             f"no researcher had an answer of its model, {next(iter(why.values()))}; resume when the provider replies"
         )
 
 
-LIMITS = {"token": "tokens", "cost": "dollars", "time": "time"}  # Inspect's names of what was used up
+LIMITS = {"token": "tokens", "cost": "dollars", "time": "time"}  # Inspect's limit -> our word
 
 
 def _why(log: Any, turns: dict[str, TurnCounter]) -> str:
-    """finished, tokens, dollars, time, experiments, fruitless or error, perhaps with words after a colon."""
+    """finished, tokens, dollars, time, experiments, fruitless or error; a colon and more words may follow."""
     errors = [log.error, *(sample.error for sample in log.samples or [])]
     if failed := next((e.message for e in errors if e is not None), None):
-        words = failed.rpartition(r"\n\n")[2]  # what Inspect has put the whole request before, in one repr
+        words = failed.rpartition(r"\n\n")[2]  # Inspect puts the whole request before it, in one repr
         return "error: " + "".join(c for c in " ".join(words.split()) if c.isprintable())[:300]
     if met := next((sample.limit.type for sample in log.samples or [] if sample.limit is not None), None):
         return LIMITS.get(met, str(met))
@@ -206,7 +207,7 @@ def _why(log: Any, turns: dict[str, TurnCounter]) -> str:
 
 
 def told(submissions: Submissions, name: str, why: str) -> str:
-    """The end of a researcher's work in one line."""
+    """One line about the end of a researcher's work."""
     tokens, dollars = _spent(submissions, name)
     made = sum(j.author == name for j in submissions.practice.judged)
     money = f", ${dollars:.2f}" if dollars else ""
@@ -223,7 +224,7 @@ def _task(
     listen: Callable[[], None],
     turns: TurnCounter,
 ) -> Any:
-    """One researcher as an Inspect task, with what is left of its budget; None if nothing is."""
+    """One researcher as an Inspect task with the rest of its budget; None if the budget is used up."""
     from inspect_ai import Task as InspectTask
     from inspect_ai.dataset import Sample
     from inspect_ai.model import ChatMessageSystem, ChatMessageUser

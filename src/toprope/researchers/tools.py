@@ -1,7 +1,7 @@
-"""What a researcher can do, as plain functions that answer in text: one object for each researcher.
+"""A researcher's tools, as plain methods that answer in text: one object per researcher.
 
-Inspect's tools (`team.py`) and an MCP server's (`server.py`) are these and nothing more. A mistake of the researcher's
-is an answer that says what was wrong; it never ends a run.
+The tools for Inspect (`team.py`) and of the MCP server (`server.py`) only wrap these. A mistake of the researcher gets
+an answer that says what was wrong; it never ends a run.
 """
 
 from __future__ import annotations
@@ -17,7 +17,6 @@ from typing import Any, Concatenate, ParamSpec
 
 import numpy as np
 
-from toprope import paths
 from toprope.errors import UsageError
 from toprope.journal.records import Queried
 from toprope.protocols import Task, imitation
@@ -32,11 +31,11 @@ from toprope.run.submit import read_candidate
 from toprope.stats.intervals import told
 
 P = ParamSpec("P")
-SHOWN = 8000  # characters of a command's output that are told
+SHOWN = 8000  # characters of a command's output that are shown
 ROWS = 15  # of the leaderboard
 KEPT = 2000  # characters of each argument and answer in the log
 LINE = 16 << 10  # bytes of a call in the log
-LOG, CALLS = 64 << 20, 50_000  # bytes of one researcher's log, and calls in it, over all sittings
+LOG, CALLS = 64 << 20, 50_000  # bytes of one researcher's log, and calls in it, over all sessions
 NAMES = (
     "run",
     "edit",
@@ -48,17 +47,17 @@ NAMES = (
     "fetch_snapshot",
     "notebook",
 )
-PLAIN = ("share_finding", "read_findings", "leaderboard", "fetch_snapshot", "notebook")  # explained by their names
-ORACLE = "ask_oracle"  # where the task has a program to imitate
+PLAIN = ("share_finding", "read_findings", "leaderboard", "fetch_snapshot", "notebook")  # the names explain them
+ORACLE = "ask_oracle"  # only if the task has a program to imitate
 
 
 def tools_of(task: Task) -> tuple[str, ...]:
-    """Names of the tools that make sense on a task."""
+    """Names of the tools for a task."""
     return (*NAMES, ORACLE) if imitation(task) else NAMES
 
 
 def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[Toolbox, P], str]:
-    """Logged; a UsageError is an answer."""
+    """Makes a method a tool: calls are logged, and a UsageError becomes an answer."""
 
     @functools.wraps(act)
     def answered(self: Toolbox, *args: P.args, **kwargs: P.kwargs) -> str:
@@ -75,12 +74,12 @@ def tool(act: Callable[Concatenate[Toolbox, P], str]) -> Callable[Concatenate[To
         self.log(act.__name__, {**dict(enumerate(args)), **kwargs}, answer, began)
         return answer
 
-    return answered  # type: ignore[return-value]  # functools.wraps forgets that it is a method
+    return answered  # type: ignore[return-value]  # functools.wraps loses the type of a method
 
 
 class Toolbox:
-    """One researcher's tools. room: its workspace. record: file that every call is appended to. gate_s: how long a call
-    waits for the gate; None: until it answers. words: of its briefing."""
+    """One researcher's tools. record: file that every call is appended to. gate_s: seconds that a call waits for the
+    gate; None: until it answers. words: the text of its briefing."""
 
     def __init__(
         self,
@@ -107,7 +106,7 @@ class Toolbox:
 
     @tool
     def run(self, command: str, timeout_s: int = 60) -> str:
-        """Run a shell command in your room.
+        """Run a shell command in your workspace.
 
         Args:
             command: for bash; several lines are fine.
@@ -117,7 +116,7 @@ class Toolbox:
         said = [done.stdout.decode("utf-8", "replace"), done.stderr.decode("utf-8", "replace")]
         end = f"[stopped after {timeout_s} s]" if done.timed_out else f"[exit status {done.code}]"
         if done.still_s >= 0.1:
-            end += f" [your room stood still for {done.still_s:.1f} s while the gate worked]"
+            end += f" [your workspace was paused for {done.still_s:.1f} s while the gate worked]"
         return "\n".join([*(_shortened(s) for s in said if s), end])
 
     @tool
@@ -125,17 +124,17 @@ class Toolbox:
         """Write a file, or replace a passage that occurs exactly once in it.
 
         Args:
-            path: below your room.
+            path: below your workspace.
             content: the whole new file; leave it out to replace a passage.
-            old: the passage as it stands; leave it out to write the whole file.
-            new: what takes its place.
+            old: the passage as it is now; leave it out to write the whole file.
+            new: the text that replaces it.
         """
         if bool(content) == bool(old):
             raise UsageError("edit needs either content, or old and new")
         if old:
             text = self.workspace.read(path).decode("utf-8", "replace")
             if text.count(old) != 1:
-                raise UsageError(f"the passage stands {text.count(old)} times in {path}; it must stand there once")
+                raise UsageError(f"the passage occurs {text.count(old)} times in {path}; it must occur exactly once")
             content = text.replace(old, new)
         self.workspace.write(path, content.encode())
         return f"{path}: {len(content.encode())} bytes"
@@ -145,8 +144,8 @@ class Toolbox:
         """Score a candidate folder on all practice draws.
 
         Args:
-            folder: below your room, with a solution.py and perhaps params.json.
-            parent: id of the candidate it was made from, if it was.
+            folder: below your workspace, with a solution.py and optionally params.json.
+            parent: id of the candidate that it was made from, if any.
         """
         with self.workspace.lock, explained(folder):
             candidate = read_candidate(self.workspace.path(folder), None, self.submissions.spec)
@@ -155,7 +154,7 @@ class Toolbox:
 
     @tool
     def attempt(self, candidate: str) -> str:
-        """Send a candidate you evaluated to the gate, and wait for PROMOTE or NOT YET. Ask again where it says WAITING.
+        """Send a candidate you evaluated to the gate, and wait for PROMOTE or NOT YET. Ask again if it says WAITING.
 
         Args:
             candidate: its id, or the first characters of it.
@@ -173,24 +172,24 @@ class Toolbox:
 
     @tool
     def ask_oracle(self, arguments: list[str], stdin: str = "") -> str:
-        """Ask the program to imitate. Answers are counted: yours, and everybody's together.
+        """Ask the program that is to be imitated. Answers are counted: yours, and those of all together.
 
         Args:
             arguments: its command line, without the program's name.
-            stdin: what it reads.
+            stdin: its standard input.
         """
         question = json.dumps({"argv": arguments, "stdin": stdin})
-        with self._asking:  # one at a time, so that what it took is known before the next
+        with self._asking:  # one at a time, so that its cost is known before the next
             had = [q for q in self.submissions.accounts.queried if q.author == self.name]
             public_brief.allowed(self.name, len(had), Cost(sum(q.bytes for q in had), sum(q.seconds for q in had)))
-            ((answer, cost),) = public_brief.counted(self.submissions.spec.id, [question], paths.vault())
+            ((answer, cost),) = public_brief.counted(self.submissions.spec.id, [question], self.submissions.vault)
             if "error" not in answer:
                 self.submissions.accounts.query(Queried(self.name, cost.bytes, round(cost.seconds, 3)))
         return json.dumps(answer)
 
     @tool
     def share_finding(self, kind: str, text: str, candidate: str = "") -> str:
-        """Tell the other researchers something. Scores need not be told: they are added from the record.
+        """Tell the other researchers something. You need not give scores: they are added from the record.
 
         Args:
             kind: result, hypothesis, insight or error.
@@ -211,7 +210,7 @@ class Toolbox:
 
     @tool
     def leaderboard(self) -> str:
-        """The best candidates so far on practice draws, and what became of those sent to the gate."""
+        """List the best candidates so far on practice draws, with the gate's answers."""
         rows = [f"{'candidate':14}{'author':14}{'dev value ± standard error':28}gate"]
         board = self.submissions.practice.leaderboard()
         for j in board[:ROWS]:
@@ -225,7 +224,7 @@ class Toolbox:
 
     @tool
     def fetch_snapshot(self, candidate: str) -> str:
-        """Copy a candidate of anybody's into snapshots/ID of your room.
+        """Copy any researcher's candidate into snapshots/ID of your workspace.
 
         Args:
             candidate: its id, or the first characters of it.
@@ -240,10 +239,10 @@ class Toolbox:
 
     @tool
     def notebook(self, text: str = "") -> str:
-        """Add to your notebook, and read it back. It is what you will know when your conversation begins anew.
+        """Add to your notebook, and read it back. Only the notebook is kept when your conversation is restarted.
 
         Args:
-            text: what to add; nothing to read only.
+            text: what to add; leave it out to read only.
         """
         kept = self.workspace.read("notebook.md").decode("utf-8", "replace") if self._has("notebook.md") else ""
         if text.strip():
@@ -254,15 +253,15 @@ class Toolbox:
     # ------------------------------------------------------------ around them
 
     def sync(self) -> None:
-        """Puts findings that are not there yet into the room, as files."""
+        """Writes new findings into the workspace, as files."""
         for f in self.submissions.accounts.findings:
             name = f"findings/{f.number:03d}-{_plain(f.author)}.md"
-            with contextlib.suppress(UsageError):  # a researcher that left no place for them has the tool
+            with contextlib.suppress(UsageError):  # if the workspace takes no file, the tool still shows them
                 if not self._has(name):
                     self.workspace.write(name, findings.page(self.submissions, f).encode())
 
     def notes(self) -> str:
-        """The end of the notebook; nothing where the researcher left none that can be read."""
+        """The end of the notebook; empty if it cannot be read."""
         with contextlib.suppress(UsageError):
             return _text(self.workspace.read("notebook.md").decode("utf-8", "replace")[-SHOWN:])
         return ""
@@ -277,17 +276,16 @@ class Toolbox:
             self.sync()
 
     def full(self) -> str:
-        """Why no call is answered any more, empty while calls are: every call is recorded, and the record has an
-        end."""
+        """Why calls are no longer answered; empty while they are. Every call is recorded, and the log is limited."""
         if self._calls < CALLS and self._bytes < LOG:
             return ""
         return (
-            f"researcher {self.name} has made {self._calls} calls, whose record holds {self._bytes} bytes; "
-            f"{CALLS} calls and {LOG} bytes are all it may"
+            f"researcher {self.name} has made {self._calls} calls, whose log holds {self._bytes} bytes; "
+            f"the limits are {CALLS} calls and {LOG} bytes"
         )
 
     def _has(self, name: str) -> bool:
-        """Raises UsageError where that cannot be seen, in a folder that its owner closed."""
+        """Whether the workspace has this file. Raises UsageError if a folder cannot be read."""
         with explained(name):
             return (self.workspace.folder / name).is_file()
 
@@ -317,12 +315,12 @@ class Toolbox:
 
 
 def _text(value: str) -> str:
-    """Half a surrogate pair is no text that a file, a ledger or a provider takes."""
+    """The text without lone surrogates, which files, ledgers and providers do not accept."""
     return value.encode("utf-8", "replace").decode()
 
 
 def _logged(record: Path) -> tuple[int, int]:
-    """Calls and bytes that a log holds already."""
+    """Number of calls and bytes that a log already holds."""
     if not record.is_file():
         return 0, 0
     with record.open("rb") as f:
@@ -330,7 +328,7 @@ def _logged(record: Path) -> tuple[int, int]:
 
 
 def _line(head: dict[str, Any], arguments: dict[str, str], answer: str) -> bytes:
-    """A call as one line of the log; long arguments and answers are cut until it holds LINE bytes at most."""
+    """A call as one line of the log; long arguments and answers are cut until the line has at most LINE bytes."""
     kept = KEPT
     while True:
         few = dict(list(arguments.items())[:16])

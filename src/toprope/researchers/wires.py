@@ -1,7 +1,7 @@
-"""The two ends of an MCP server's stdio: what is no message gets an answer too, and nothing else is written there.
+"""Stdin and stdout of an MCP server: malformed lines get an answer too, and nothing else is written to stdout.
 
-The SDK drops a line it cannot read without a word, and its client waits for ever. Half a surrogate pair, which JSON can
-spell and no text can hold, is such a line.
+The SDK silently drops a line that it cannot read, and its client waits for ever. One example is a line with a lone
+surrogate, which JSON can express and text cannot hold.
 """
 
 from __future__ import annotations
@@ -14,12 +14,12 @@ from typing import Any
 from toprope import output
 
 LONGEST = 16 << 20  # bytes of a line
-HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # of a pair, perhaps with its other half
+HALF = re.compile(rb"\\u[dD][89a-fA-F]")  # a surrogate, alone or in a pair
 
 
 class Wires:
-    """Stdin and stdout of this process, taken away from everybody else in it: whatever prints, prints to stderr, here
-    and in the processes that are started from now on. The SDK reads lines from it and writes lines to it."""
+    """Takes stdin and stdout of this process for the SDK, which reads lines from this object and writes lines to it.
+    Other code in this process, and processes started later, print to stderr."""
 
     def __init__(self) -> None:
         self._in, self._out = os.fdopen(os.dup(0), "rb"), output.take()
@@ -31,7 +31,7 @@ class Wires:
         return self
 
     async def __anext__(self) -> str:
-        """The next line that is a message. Those that are not are answered here."""
+        """The next line that is a valid message. Malformed lines are answered here."""
         import anyio
 
         while True:
@@ -65,18 +65,18 @@ class Wires:
 
 
 def fault(line: bytes) -> str | None:
-    """The JSON-RPC error that answers a line which is no message; None for one that is."""
+    """The JSON-RPC error that answers a malformed line; None for a valid message."""
     try:
         message = json.loads(line)
     except (ValueError, RecursionError):
-        return _error(None, -32700, f"this line is no JSON, or longer than {LONGEST >> 20} MiB")
+        return _error(None, -32700, f"this line is not JSON, or longer than {LONGEST >> 20} MiB")
     if not isinstance(message, dict):
         return _error(None, -32600, "a message is a JSON object")
     if HALF.search(line):
         try:
             json.dumps(message, ensure_ascii=False).encode()
         except (UnicodeEncodeError, RecursionError):
-            return _error(message.get("id"), -32602, "it holds half a surrogate pair, which is no text; leave it out")
+            return _error(message.get("id"), -32602, "it holds half a surrogate pair, which is not text; leave it out")
     return None
 
 

@@ -1,14 +1,14 @@
-"""A researcher's room: one folder to work in, a shell, Python with numpy, and nothing else of the machine.
+"""A researcher's workspace: one folder, a shell, Python with numpy, and nothing else of the machine.
 
-The slower profile beside the candidates' sandbox: several processes, any program of /usr, files that stay. bubblewrap
-makes namespaces for it (mounts, processes, network, IPC, host name); no capabilities; as root also another user. What
-it may see is /usr read-only, the interpreter, numpy, and its own folder. Not visible: toprope, its weights and vault,
-homes, other rooms, the network. Not covered: kernel bugs, the clock, the load of the machine.
+It is a slower profile beside the candidates' sandbox: several processes, any program of /usr, files that stay.
+bubblewrap makes namespaces for it (mounts, processes, network, IPC, host name), without capabilities; started by root,
+also another user. It sees /usr read-only, the interpreter, numpy, and its own folder. It does not see toprope, its
+weights and vault, homes, other workspaces or the network. Not covered: kernel bugs, the clock, the machine's load.
 
-What a room may hold is watched, because neither root nor an ordinary user has a quota of the kernel's for a folder
-without a set-up of the machine: a command is ended when its room holds too much or the disk has too little left, and
-in a room that is full commands can remove and read, not make or write. A seccomp filter keeps space from being taken
-faster than it is watched (`tools/make_seccomp.py`).
+The size of a workspace is checked repeatedly, because the kernel offers no quota for a folder without setting up the
+machine for it. A command is ended when its workspace holds too much or the disk is nearly full; in a full workspace
+commands can read and remove, but not create or write. A seccomp filter prevents taking space faster than the checks
+see it (`tools/make_seccomp.py`).
 """
 
 from __future__ import annotations
@@ -28,34 +28,33 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import toprope
-from toprope import plugins
+from toprope import plugins, version
 from toprope.errors import NoProtection, UsageError
 from toprope.researchers import frozen
 from toprope.sandbox import namespaces, walls
 
 ROOM = "/workspace"  # where the folder lies inside
 PACKAGES = "/opt/packages"  # where numpy lies inside
-OUTPUT_MAX = 10 << 20  # bytes of each stream that are kept; what comes after is read and dropped
+OUTPUT_MAX = 10 << 20  # bytes of each stream that are kept; the rest is read and dropped
 MEMORY_KB = 4 << 20  # ulimit -v
 FILE_BLOCKS = 1 << 20  # ulimit -f, in blocks of 512 bytes (POSIX; dash, and bash as sh)
-PROCESSES = 2048  # of the room's user at once; dash knows this limit by another letter than bash
-TMP = 1 << 30  # bytes of /tmp, which is the machine's memory
-LIMITS = (  # also of bubblewrap's own processes, which an ordinary user's room can write into; killed first for memory
+PROCESSES = 2048  # at once, of the workspace's user; dash uses another letter for this limit than bash
+TMP = 1 << 30  # bytes of /tmp, which is in memory
+LIMITS = (  # also for bubblewrap's own processes, which an ordinary user's workspace can reach; first to be killed
     f'{{ echo 1000 >/proc/self/oom_score_adj; }} 2>&-; ulimit -c 0; ulimit -v {MEMORY_KB}; ulimit -f %d; exec "$@"'
 )
-MANY = f'ulimit -u {PROCESSES} 2>&- || ulimit -p {PROCESSES}; exec "$@"'  # inside, where others of the user's are not
-ROOM_MAX = 2 << 30  # bytes that a room may hold; a hole counts as what it would be, a file or folder as 4 KiB at least
-FREE_BYTES, FREE_FILES = 1 << 30, 10_000  # that rooms leave on the disk, for the ledger and everybody else
+MANY = f'ulimit -u {PROCESSES} 2>&- || ulimit -p {PROCESSES}; exec "$@"'  # inside: others of the user do not count
+ROOM_MAX = 2 << 30  # bytes that a workspace may hold; holes count in full, a file or folder as 4 KiB at least
+FREE_BYTES, FREE_FILES = 1 << 30, 10_000  # that workspaces leave free on the disk, for the ledger and other users
 REMOVE = "until that has changed, nothing can be made or written here: remove what you do not need"
-LOOK_S = 0.25  # between two looks at what a room holds, more where looking takes long
-OF_PROC = ("filesystems", "version")  # what stays in a room's /proc beside processes
+LOOK_S = 0.25  # between two checks of the size, longer if a check is slow
+OF_PROC = ("filesystems", "version")  # what stays in a workspace's /proc besides processes
 COVERED = 'mount -n -t tmpfs -o ro,size=4k none / && exec "$@"'  # as `sandbox/inside/layers.py` forbids user namespaces
 
 
 class Ran(NamedTuple):
-    """code: exit status, -1 where it was killed at the limit. cut: a stream was longer than OUTPUT_MAX. still_s: for so
-    many seconds the room stood still meanwhile."""
+    """code: exit status, -1 if it was killed at a limit. cut: a stream was longer than OUTPUT_MAX. still_s: seconds for
+    which the workspace was paused meanwhile."""
 
     code: int
     stdout: bytes
@@ -66,21 +65,22 @@ class Ran(NamedTuple):
 
 
 class Workspace:
-    """One room. Calls from several threads wait for each other, so nothing in it changes while it is read."""
+    """One workspace. Calls from several threads wait for each other, so that files do not change while they are
+    read."""
 
     def __init__(self, folder: Path) -> None:
-        """folder: made if it is not there. Raises NoProtection where bubblewrap is missing or does not work."""
+        """folder: made if it is missing. Raises NoProtection if bubblewrap is missing or does not work."""
         self.folder = folder.resolve()
-        self.folder.parent.mkdir(0o700, parents=True, exist_ok=True)  # what is setuid in a room is its owner
+        self.folder.parent.mkdir(0o700, parents=True, exist_ok=True)  # against planted setuid files
         self.folder.mkdir(exist_ok=True)
         self.lock = threading.RLock()
-        self._starting = threading.Lock()  # held while a command starts, and as long as the room stands still
-        self._first: int | None = None  # number of the first process of the command at work
+        self._starting = threading.Lock()  # held while a command starts, and while the workspace is paused
+        self._first: int | None = None  # number of the first process of the running command
         self._still_since: float | None = None
         self._still_s = 0.0
         self._prefix = _command(self.folder)
         self._own(self.folder)
-        self.folder.chmod(0o755)  # whatever its last owner left
+        self.folder.chmod(0o755)  # its last owner may have changed the mode
         probe = self.run(["true"], timeout_s=20)
         if probe.code:
             said = probe.stderr.decode("utf-8", "replace").strip()[:200]
@@ -90,9 +90,12 @@ class Workspace:
 
     def run(self, argv: Sequence[str], timeout_s: float = 60.0, given: bytes = b"", cwd: str = ROOM,
             env: dict[str, str] | None = None, output_max: int = OUTPUT_MAX) -> Ran:  # fmt: skip
-        """Runs a command to its end or its limit; everything it started ends with it. Raises UsageError for one that
-        cannot be started: too long, or with a zero byte in it."""
-        own = ["env", "--", *(f"{name}={value}" for name, value in env.items())] if env else []  # set by the stranger
+        """Runs a command to its end or its limit; all processes that it started end with it. timeout_s: without the
+        time of pauses. given: its standard input. Raises UsageError for a command that cannot be started because it is
+        too long or holds a NUL byte."""
+        own = (
+            ["env", "--", *(f"{name}={value}" for name, value in env.items())] if env else []
+        )  # after the change of user
         with self.lock, explained(argv[-1]), contextlib.ExitStack() as until_ended:
             full = self.full()
             limits = ["sh", "-c", LIMITS % (0 if full else FILE_BLOCKS), "sh"]
@@ -106,7 +109,7 @@ class Workspace:
             try:
                 timed_out, filled = self._watched(process, timeout_s, not full)
             finally:
-                with self._starting:  # numbers are not given to others while somebody may stop them
+                with self._starting:  # its number must not be reused while `still` may signal it
                     _end(process, first)
                     self._first = None
             out, err = (s.result() for s in streams)
@@ -117,8 +120,8 @@ class Workspace:
             return Ran(code, out, err, timed_out, cut, self.still_s - still)
 
     def _watched(self, process: subprocess.Popen[bytes], timeout_s: float, growing: bool) -> tuple[bool, str]:
-        """Waits for the end of a command: did it meet its limit, and if it filled the room, what `full` says. The time
-        that the room stood still is not the command's."""
+        """Waits for the end of a command; returns whether it reached its time limit, and the reason of `full` if it
+        filled the workspace. Pauses of the workspace do not count."""
         end, pause = time.monotonic() - self.still_s + timeout_s, LOOK_S if growing else timeout_s
         while (left := end + self.still_s - time.monotonic()) > 0:
             with contextlib.suppress(subprocess.TimeoutExpired):
@@ -132,13 +135,14 @@ class Workspace:
 
     @property
     def still_s(self) -> float:
-        """Seconds that this room has stood still."""
+        """Seconds for which this workspace has been paused in all."""
         since = self._still_since
         return self._still_s + (time.monotonic() - since if since is not None else 0.0)
 
     @contextlib.contextmanager
     def still(self) -> Iterator[None]:
-        """No process of the room runs, and no command begins. One that cannot be stopped is ended."""
+        """Pauses the workspace: its processes are stopped, and no command begins. A command that cannot be stopped is
+        killed."""
         with self._starting:
             first = self._first
             if first is not None and not frozen.stop(first):
@@ -153,7 +157,7 @@ class Workspace:
                     frozen.go_on(first)
 
     def full(self, more: int = 0) -> str:
-        """Why nothing can be written here any more; empty where `more` bytes can."""
+        """Why the workspace is full; empty if `more` bytes can be written."""
         disk = os.statvfs(self.folder)
         if disk.f_bavail * disk.f_frsize < FREE_BYTES + more or (disk.f_files and disk.f_favail < FREE_FILES):
             return f"this machine's disk is nearly full; {REMOVE}"
@@ -168,14 +172,13 @@ class Workspace:
                 held += max(4096, int(line.split()[0]), 512 * int(line.split()[1]))
                 if held > ROOM_MAX:
                     p.kill()
-                    return f"the room holds more than {ROOM_MAX >> 20} MiB; {REMOVE}"
+                    return f"the workspace holds more than {ROOM_MAX >> 20} MiB; {REMOVE}"
         hidden = b"Permission denied" in said.result()
-        return f"the room has folders that cannot be looked into: `chmod -R u+rwX .`; {REMOVE}" if hidden else ""
+        return f"the workspace has folders that cannot be read: `chmod -R u+rwX .`; {REMOVE}" if hidden else ""
 
     def path(self, name: str) -> Path:
-        """The file or folder of this name, on the host. Raises UsageError for a path outside, and for one through a
-        link: how a link is followed is the kernel's affair, and no look at it from here is sure to end where it does.
-        """
+        """The path of a file or folder on the host. Raises UsageError for a path outside the workspace, and for a path
+        through a link, because a check from here may resolve a link differently from the kernel."""
         inside = name.removeprefix(ROOM).lstrip("/") if name.startswith(ROOM) else name
         target = Path(os.path.normpath(self.folder / inside))
         with explained(name):
@@ -187,40 +190,41 @@ class Workspace:
         return target
 
     def write(self, name: str, data: bytes) -> None:
-        """Raises UsageError for a path outside or through a link, one that is a folder, or a room that is full."""
+        """Writes a file. Raises UsageError for a path outside or through a link, a folder, or a full workspace."""
         with self.lock, explained(name):
             if why := self.full(len(data)):
                 raise UsageError(f"{name[:200]!r} is not written: {why}")
             target = self.path(name)
             target.parent.mkdir(parents=True, exist_ok=True)
-            target.unlink(missing_ok=True)  # never into a pipe that was put there
+            target.unlink(missing_ok=True)  # never write into a pipe that was put there
             target.write_bytes(data)
             self._own(target)
 
     def read(self, name: str, most: int = OUTPUT_MAX) -> bytes:
-        """Raises UsageError for a path outside or through a link, no plain file, or one that is too long."""
+        """Reads a file. Raises UsageError for a path outside or through a link, anything but a plain file, or a file
+        of more than `most` bytes."""
         with self.lock, explained(name):
             target = self.path(name)
             if not target.is_file():
-                raise UsageError(f"{name[:200]!r} is no file in the workspace")
+                raise UsageError(f"{name[:200]!r} is not a file in the workspace; name one below {ROOM}")
             if target.stat().st_size > most:
                 raise UsageError(f"{name[:200]!r} holds {target.stat().st_size} bytes; at most {most} are read")
             return target.read_bytes()
 
     def _own(self, target: Path) -> None:
-        """As root the room, and what is written in it from here, belongs to the stranger who works in it. The rest is
-        not looked at: it may be a thousand folders deep."""
+        """If we are root: gives the workspace, and files written from here, to the user that its commands run as. Other
+        files are not touched: they may lie a thousand folders deep."""
         if os.geteuid() == 0:
             for path in self._down_to(target):
                 os.chown(path, walls.UID, walls.UID, follow_symlinks=False)
 
     def _down_to(self, target: Path) -> Iterator[Path]:
-        """The room's folder and every part of the path below it."""
+        """The workspace's folder and every part of the path below it."""
         return (path for path in (*reversed(target.parents), target) if path.is_relative_to(self.folder))
 
 
 class _Reader(threading.Thread):
-    """Reads a stream to its end, keeps the beginning."""
+    """Reads a stream to its end and keeps the first `most` bytes."""
 
     def __init__(self, stream: object, most: int) -> None:
         super().__init__(daemon=True)
@@ -248,8 +252,8 @@ def _write(stream: object, data: bytes) -> None:
 def _started(
     limits: list[str], command: list[str], code: bytes
 ) -> Iterator[tuple[subprocess.Popen[bytes], int | None, int | None]]:
-    """bubblewrap at its command, a pidfd of the first process of its namespace, and its number; None where it made
-    none. limits: what runs it. code: of the seccomp filter, none if empty."""
+    """Starts bubblewrap; yields its process, and pidfd and number of the first process in its namespace, or None if it
+    made no process. limits: command that sets limits and runs it. code: the seccomp filter; empty: no filter."""
     listen, tell = os.pipe()
     first = number = None
     rules = os.memfd_create("filter")
@@ -265,7 +269,7 @@ def _started(
                 stderr=subprocess.PIPE,
                 start_new_session=True,
                 pass_fds=[tell, rules],
-                env={},  # bubblewrap's own process is seen inside, by an ordinary user with what it was started with
+                env={},  # an ordinary user can read the environment of bubblewrap's own process from inside
             )
         finally:
             os.close(tell)
@@ -274,7 +278,7 @@ def _started(
             said = b""
             while not said.endswith(b"}\n") and (part := os.read(listen, 4096)):
                 said += part
-            with contextlib.suppress(ProcessLookupError, ValueError):  # it is over already, or was never there
+            with contextlib.suppress(ProcessLookupError, ValueError):  # it has already ended, or never began
                 number = json.loads(said)["child-pid"]
                 first = os.pidfd_open(number)
             yield process, first, number
@@ -285,9 +289,9 @@ def _started(
 
 
 def _end(process: subprocess.Popen[bytes], first: int | None) -> None:
-    """The first process of the namespace takes every other with it, and is killed too: in an ordinary user's room it
-    can be made to outlive bubblewrap. We wait for that, because what still runs could move a folder away under whoever
-    reads or owns files here as root."""
+    """Kills bubblewrap and the first process of the namespace, which ends all others in it. An ordinary user's
+    workspace can make that process outlive bubblewrap, so we wait for its end: a process that still runs could replace
+    a folder while we read files or change their owner as root."""
     with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     process.wait()
@@ -299,8 +303,8 @@ def _end(process: subprocess.Popen[bytes], first: int | None) -> None:
 
 @contextlib.contextmanager
 def explained(name: str) -> Iterator[None]:
-    """What a name or command that no system takes ends in is a UsageError: too long, not of this world, a loop of links
-    or folders without end (RuntimeError)."""
+    """Turns errors of the system about a bad path or command into UsageError: too long, NUL byte, symlink loop,
+    endless folders (RuntimeError)."""
     try:
         yield
     except (OSError, ValueError, RuntimeError) as e:
@@ -312,7 +316,7 @@ def explained(name: str) -> Iterator[None]:
 def _filter(name: str) -> bytes:
     path = walls.HERE / "filters" / f"{platform.machine()}-{name}.bpf"
     if not path.exists():
-        raise NoProtection(f"no seccomp filter of rooms for {platform.machine()}; tools/make_seccomp.py writes some")
+        raise NoProtection(f"no seccomp filter for workspaces on {platform.machine()}; make one: tools/make_seccomp.py")
     return path.read_bytes()
 
 
@@ -339,7 +343,7 @@ def _command(folder: Path) -> list[str]:
     for file in ("/etc/ld.so.cache", "/etc/alternatives"):
         said += ["--ro-bind-try", file, file]
     if not Path(sys.base_prefix).is_relative_to("/usr"):
-        for above in reversed(Path(sys.base_prefix).parents[:-1]):  # open to all inside, whatever they are outside
+        for above in reversed(Path(sys.base_prefix).parents[:-1]):  # readable inside, whatever their mode outside
             said += ["--perms", "0755", "--dir", str(above)]
         said += ["--ro-bind", sys.base_prefix, sys.base_prefix]
     for package in ("numpy",):
@@ -349,7 +353,7 @@ def _command(folder: Path) -> list[str]:
                 said += ["--ro-bind", str(part), f"{PACKAGES}/{part.name}"]
     said += _hidden()
     said += ["--bind", str(folder), ROOM]
-    said += ["--remount-ro", "/"]  # else an ordinary user's: half of the machine's memory, beside the limit of /tmp
+    said += ["--remount-ro", "/"]  # else an ordinary user could fill half of the memory here, beside /tmp
     paths = f"{sys.base_prefix}/bin:/usr/local/bin:/usr/bin:/bin"
     settings = {"PATH": paths, "HOME": ROOM, "LANG": "C.UTF-8", "PYTHONPATH": PACKAGES, "OPENBLAS_NUM_THREADS": "1",
                 "PYTHONDONTWRITEBYTECODE": "1"}  # fmt: skip
@@ -357,8 +361,8 @@ def _command(folder: Path) -> list[str]:
 
 
 def _quiet_proc() -> list[str]:
-    """Nothing in /proc but processes: what the kernel counts over the whole machine (load, memory, interrupts, entries
-    of its caches) tells what hidden work did while the room stood still."""
+    """Options that hide all of /proc but processes: counters of the whole machine (load, memory, interrupts, caches)
+    would reveal what hidden work did while the workspace was paused."""
     said: list[str] = []
     for entry in sorted(Path("/proc").iterdir()):
         if entry.name.isdigit() or entry.name in OF_PROC or entry.is_symlink():
@@ -371,10 +375,10 @@ def _quiet_proc() -> list[str]:
 
 
 def _hidden() -> list[str]:
-    """toprope and the packages of tasks, where they are installed among what is shown: nothing in their place."""
+    """Options that hide toprope and packages of tasks if they are installed in a folder that is shown."""
     shown, said = [Path("/usr").resolve(), Path(sys.base_prefix).resolve()], list[str]()
     tasks = {root.resolve() for plugin in plugins.registered(plugins.TASKS).values() for root in plugin.roots}
-    for package in sorted({Path(toprope.__file__).resolve().parent, *tasks}):
+    for package in sorted({Path(version.__file__).resolve().parent, *tasks}):
         if not any(package.is_relative_to(s) for s in shown):
             continue
         if package.is_dir():
@@ -385,7 +389,7 @@ def _hidden() -> list[str]:
 
 
 def _user() -> list[str]:
-    """As root: become a stranger without a capability before anything of the researcher's runs."""
+    """If we are root: the command that changes to another user without capabilities before a researcher's command."""
     if os.geteuid():
         return []
     if shutil.which("setpriv", path="/usr/bin:/bin") is None:

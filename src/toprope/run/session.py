@@ -7,49 +7,46 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import secrets
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Protocol
 
-import numpy as np
+import msgspec
 
-import toprope
-from toprope import climbers, paths, seeding
+from toprope import paths, seeding
 from toprope.errors import ModelSpent, RunError, UsageError
-from toprope.executors import base
 from toprope.executors.base import Executor, MakeExecutor
 from toprope.executors.local import LocalExecutor
-from toprope.executors.messages import ScorerConfig, Work
+from toprope.executors.messages import ScorerConfig
 from toprope.journal.history import RunHistory, champion
 from toprope.journal.ledger import SqliteLedger
 from toprope.journal.reading import from_entries
 from toprope.journal.records import Committed, Opening, SessionRecord, record
-from toprope.journal.spec import CandidateModel, Climbing, Imported, Replay, RunSpec, Search, named_again
+from toprope.journal.spec import CandidateModel, RunSpec, named_again
 from toprope.models.broker import Broker, broker_for
-from toprope.protocols import Climber, Observer, Task, counting
+from toprope.protocols import Observer, Task, counting
 from toprope.referee.client import Connect, HubClient, own_hub
 from toprope.referee.messages import HubConfig, Unseal
 from toprope.referee.recorded import Opened
 from toprope.run.accounts import Quota
 from toprope.run.attempts import Attempts
+from toprope.run.beginning import anchors_of, climber_for, new_ledger, space_of
 from toprope.run.evaluate import Evaluator
 from toprope.run.loop import Budget, climb
 from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
 from toprope.run.rerun import Isolated
+from toprope.run.same_task import scored_otherwise
 from toprope.run.stopping import Stop
 from toprope.run.submissions import Submissions
 from toprope.sandbox.selftest import Choice
-from toprope.space import Space, several
+from toprope.space import Space
 from toprope.tasks import mark, places, registry
-from toprope.types import Anchors, Block, Candidate, Codes, Floats, Outcome, Tree
+from toprope.types import Anchors, Candidate
+from toprope.version import __version__
 
-LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
-
-CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
 Tier = Callable[[str | None], Choice]
 """Proves a tier: the one a run was begun under, or for None whatever the user wishes."""
 
@@ -77,29 +74,37 @@ class Session:
         tokens: int | None = None,
         make_executor: MakeExecutor = LocalExecutor,
         climber: str | None = None,
+        vault: Path | None = None,
+        observers: Sequence[Observer] = (),
     ) -> None:
-        """spec: of a new run; None resumes the run in `directory`. tier: called when a tier is needed. connect: to our
-        own hub or to a service. tokens: a new cap on the tokens that candidates use. make_executor: makes the dev
-        scorers. climber: of a resumed run, named again by the user; required for a climber of their own
-        (`spec.Imported`). Raises UsageError or RunError if the run cannot begin or continue."""
+        """spec: of a new run, which is named here; None resumes the run in `directory`. tier: called when a tier is
+        needed. connect: to our own hub or to a service. tokens: a new cap on the tokens that candidates use.
+        make_executor: makes the dev scorers. climber: of a resumed run, named again by the user; required for a climber
+        of their own (`spec.Imported`). vault: where the hub keeps its state and the task finds its secret; None: this
+        user's. observers: hear every record, as the screen does. Raises UsageError or RunError if the run cannot begin
+        or continue."""
         self._make_executor = make_executor
+        self._vault = vault.resolve() if vault is not None else None
         self.directory, self.screen, self._workers, self._connect = directory, screen, workers, connect
         self._tokens, self._named = tokens, climber if spec is None else spec.climber.label
         if spec is not None:
-            task = registry.load(spec.task)
+            spec = msgspec.structs.replace(spec, run=secrets.token_hex(8))
+            task = registry.load(spec.task, self._vault)
             if spec.plan is None:
-                _climber(spec.climber, task, spec.seed)  # before the directory is created
+                climber_for(spec.climber, task, spec.seed)  # before the directory is created
             tier(None)
-        self.ledger = _new_ledger(directory, spec) if spec is not None else SqliteLedger(directory / "ledger.db")
-        self.ledger.observers.append(screen)
+        self.ledger = new_ledger(directory, spec) if spec is not None else SqliteLedger(directory / "ledger.db")
+        self.ledger.observers += [screen, *observers]
         self._hub: HubClient | None = None
         self._executor: Executor | None = None
         self._broker: Broker | None = None
         try:
             self.spec = self._spec()
-            self.task: Task = registry.load(self.spec.task)
+            if spec is not None:  # it was recorded before anybody could listen
+                self.ledger.tell(self.spec)
+            self.task: Task = registry.load(self.spec.task, self._vault)
             if (folder := registry.own().get(self.spec.task.removesuffix(registry.NULL))) is not None:
-                places.remember(self.spec.run, self.spec.task.removesuffix(registry.NULL), folder)
+                places.remember(self.vault, self.spec.run, self.spec.task.removesuffix(registry.NULL), folder)
             history = self._history()
             past = history.opening if history is not None else None
             self._earlier = self.ledger.length if history is not None else 0  # entries of earlier sessions
@@ -145,7 +150,6 @@ class Session:
         """For a resumed run, the check that its task is the same comes before the hub starts and counts a session."""
         spec = self.spec
         last = max((r.number for r in map(record, self.ledger.read("sitting"))), default=0)
-        vault = str(paths.vault())
         model = (spec.candidate_model or CandidateModel()).model
         tokens = self.tokens
         hub = HubConfig(
@@ -153,7 +157,7 @@ class Session:
             spec.task,
             tier,
             self._workers,
-            vault,
+            str(self.vault),
             spec.rehearsal,
             last,
             spec.beacon_round,
@@ -163,7 +167,8 @@ class Session:
         if past is None:  # both start at the same time
             self._hub = HubClient(hub, self.screen.progress, self._begin, self._connect)
         honeypots = secrets.token_bytes(16)  # of this session, known to its scorers only
-        config = ScorerConfig(spec.task, {"dev": seeding.dev_secret(spec.seed)}, tier, honeypots, True)
+        named = str(self._vault) if self._vault is not None else ""  # a scorer on another machine has its own
+        config = ScorerConfig(spec.task, {"dev": seeding.dev_secret(spec.seed)}, tier, honeypots, True, named)
         known = [record(e) for e in self.ledger.read("reply")]
         self._broker = broker_for(self.task, model, tokens, known, self.ledger.append)
         self._executor = self._make_executor(config, self._workers, self.screen.progress, self._broker)
@@ -182,7 +187,7 @@ class Session:
             raise RunError(
                 f"practice draws here are made with the {here.label}, the referee's with "
                 f"{f'the {there.label}' if there is not None else 'no secret'}; {spec.task} needs the same: copy the "
-                f"referee's {here.kind} into vault {paths.vault()}, or climb without --referee"
+                f"referee's {here.kind} into vault {self.vault}, or climb without --referee"
             )
 
     def _same_task(self, history: RunHistory, executor: Executor) -> None:
@@ -190,30 +195,15 @@ class Session:
         that does the same is reported, and its digest is in the session's entry."""
         past = history.opening
         then = past.mark or {"starter": past.tree.digest, "search space": past.space.digest}
-        if why := mark.changed(then, self.mark, past.spec.task) or self._otherwise(history, executor):
+        if why := mark.changed(then, self.mark, past.spec.task) or scored_otherwise(history, executor):
             raise RunError(f"run {self.directory}: {why}")
         if then.get(mark.CODE, "") not in ("", self.mark[mark.CODE]):
             self.screen.say("the task's code has changed since the run began, what it does has not; the run continues")
 
-    def _otherwise(self, history: RunHistory, executor: Executor) -> str:
-        """Why the task differs, judged by the scores of the starter and of the last pure attempts on the first dev
-        draws; empty if it does not."""
-        o = history.opening
-        n = min(mark.DRAWS, len(o.floors))
-        sent = [(a.experiment, a.candidate) for a in history.asked if a.pure][-3:]
-        start = Candidate(o.tree, o.space.decode(o.space.default()))
-        works = [Work(i, one_candidate(executor, c, n), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
-        for done in base.run(executor, works):
-            past = _first_scores(history, 0 if done.id == 0 else sent[done.id - 1][0], n)
-            pairs = [(done.floors, o.floors[:n]), (done.ceilings, o.ceilings[:n])]
-            if past is not None and done.result.outcomes[0] not in (Outcome.TIMEOUT, Outcome.MEMORY):  # a busy machine
-                pairs.append((done.result.scores[0], past))
-            if not all(np.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs):
-                return (
-                    f"task {o.spec.task} has changed since the run began: candidates score differently on its dev "
-                    "draws; restore the old version, or begin a new run"
-                )
-        return ""
+    @property
+    def vault(self) -> Path:
+        """Where the hub keeps its state, unless it is a service's."""
+        return self._vault or paths.vault()
 
     @property
     def tokens(self) -> int | None:
@@ -223,19 +213,17 @@ class Session:
 
     def _begin(self, session_number: int) -> None:
         """Records the session's number before the hub does any work."""
-        self.ledger.append(
-            SessionRecord(session_number, toprope.__version__, mark.of_task(self.task)[mark.CODE]), safe=True
-        )
+        self.ledger.append(SessionRecord(session_number, __version__, mark.of_task(self.task)[mark.CODE]), safe=True)
 
     def _open(self, choice: Choice) -> Opening:
         assert self._hub is not None
         assert self._executor is not None
-        space = (self.task.space or Space([])) if self.spec.plan is not None else _space(self.task)
+        space = (self.task.space or Space([])) if self.spec.plan is not None else space_of(self.task)
         tree, ready = self.task.starter(), self._hub.ready
-        anchors = _anchors(self.spec.task, self._executor, tree, space, self.task.spec.splits.rungs[-1])
+        anchors = anchors_of(self.spec.task, self._executor, tree, space, self.task.spec.splits.rungs[-1])
         opening = Opening(
             spec=self.spec,
-            toprope=toprope.__version__,
+            toprope=__version__,
             tier=choice.tier,
             commitment=ready.commitment,
             certifying=ready.certifying,
@@ -284,7 +272,7 @@ class Session:
             self.screen.wait,
         )
         named_again(self.directory, o.spec.climber, self._named)
-        climber, stop = _climber(o.spec.climber, self.task, o.spec.seed), Stop(o.spec)
+        climber, stop = climber_for(o.spec.climber, self.task, o.spec.seed), Stop(o.spec)
         try:
             climb(
                 climber,
@@ -318,6 +306,7 @@ class Session:
             self._attempts(),
             quota,
             counting(self.task),
+            self.vault,
         )
 
     def _attempts(self) -> Attempts:
@@ -393,103 +382,3 @@ def _check_beacon(directory: Path, round_: str | None, value: str | None, commit
         )
     if not (value.strip() == value and value.isprintable() and 8 <= len(value) <= 1024):
         raise UsageError(f"--beacon {value!r}; expected the value as published, 8 to 1024 printable characters")
-
-
-def _new_ledger(directory: Path, spec: RunSpec) -> SqliteLedger:
-    """A ledger with its first entry. It is made under a temporary name, so that a run killed at any moment has either
-    no ledger or one that can be resumed. A ledger without entries counts as new. Raises UsageError if the directory
-    cannot be made or already holds a run."""
-    path, making = directory / "ledger.db", directory / "ledger.db.new"
-    try:
-        directory.mkdir(parents=True, exist_ok=True)
-    except OSError as e:
-        raise UsageError(
-            f"cannot make run directory {directory}: {e.strerror}; name one that you can write with --run"
-        ) from e
-    if not path.exists():
-        for left in directory.glob(f"{making.name}*"):
-            left.unlink(missing_ok=True)
-        with contextlib.closing(SqliteLedger(making, create=True)) as ledger:
-            ledger.append(spec)
-        try:
-            os.link(making, path)  # unlike a rename, it fails if the file exists
-            making.unlink()
-            return SqliteLedger(path)
-        except FileExistsError:  # another climb was faster
-            making.unlink()
-        except OSError:  # a file system without links
-            making.rename(path)
-            return SqliteLedger(path)
-    ledger = SqliteLedger(path, create=True)
-    if next(ledger.read(), None) is not None:
-        ledger.close()
-        raise UsageError(
-            f"{directory} holds a run already; continue it with `toprope resume {directory}` or name another"
-        )
-    ledger.append(spec)
-    return ledger
-
-
-def _space(task: Task) -> Space:
-    if task.space is None:
-        raise UsageError(f"task {task.spec.id} has no search space; climb it with --climber llm or `toprope mcp`")
-    return task.space
-
-
-def _climber(who: Climbing, task: Task, seed: int) -> Climber:
-    """The climber of a run. A replay reads its file here. A search may begin with the published baselines."""
-    if isinstance(who, Replay):
-        return climbers.make("replay", _space(task), seed, path=who.file)
-    if isinstance(who, Imported):
-        return climbers.imported(who.target, _space(task), seed, _published(task))
-    assert isinstance(who, Search), "authors do not propose rows"
-    return climbers.make(who.name, _space(task), seed, _published(task))
-
-
-def _published(task: Task) -> Codes:
-    """(m, p) rows of the task's untuned baselines that are points of its space: tuning is left to the climb."""
-    space, rows = _space(task), []
-    for baseline in task.baselines().values():
-        if not baseline.tuned and baseline.tree.digest == task.starter().digest:
-            with contextlib.suppress(UsageError):  # one with a parameter the space does not have
-                rows.append(space.encode(baseline.params))
-    return np.array(rows, dtype=np.uint8).reshape(-1, len(space.dims))
-
-
-def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block:
-    """A block of one candidate, on the first `draws` draws."""
-    space, rows = several([candidate.params])
-    return Block(*executor.load(candidate.tree, space), rows, tuple(range(draws)))
-
-
-def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
-    """The recorded scores (n,) of an experiment on the first n dev draws, if one block holds them."""
-    for b in s.blocks:
-        at = np.flatnonzero(b.experiments == experiment)
-        if b.lo == 0 and b.hi >= n and len(at) and int(at[0]) not in b.outcomes:
-            return np.asarray(b.scores[at[0], :n], dtype=np.float64)
-    return None
-
-
-def _anchors(task: str, executor: Executor, tree: Tree, space: Space, draws: int) -> Anchors:
-    """Floor and ceiling of every dev draw, obtained by scoring the starter once. Raises UsageError if the starter fails
-    or the gap is too small."""
-    tree_digest, space_digest = executor.load(tree, space)
-    cuts = [tuple(range(at, min(at + 8, draws))) for at in range(0, draws, 8)]
-    rows = space.default()[None, :]
-    floors, ceilings = np.empty(draws), np.empty(draws)
-    works = [Work(i, Block(tree_digest, space_digest, rows, cut), "dev", detail=True) for i, cut in enumerate(cuts)]
-    for done in base.run(executor, works):
-        if (outcome := done.result.outcomes[0]) is not Outcome.OK:
-            raise UsageError(
-                f"the starter of task {task} fails on dev, {outcome}: {done.result.messages.get(0, 'no message')}; "
-                f"every climb begins with it: repair it, and try it with `toprope submit {task} DIR`"
-            )
-        floors[list(cuts[done.id])], ceilings[list(cuts[done.id])] = done.floors, done.ceilings
-    gap = float((ceilings - floors).mean())
-    if not gap >= LEAST_GAP:
-        raise UsageError(
-            f"task {task}: its ceilings lie {gap:g} above its floors on average over dev, expected {LEAST_GAP:g} or "
-            "more; without a gap a score has no normalised value: repair floor and ceiling in generate()"
-        )
-    return Anchors(floors, ceilings)

@@ -14,6 +14,7 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
+from pathlib import Path
 
 import numpy as np
 
@@ -52,8 +53,11 @@ class Submissions:
         attempts: Attempts,
         quota: Quota,
         single_child: bool,
+        vault: Path,
     ) -> None:
-        """single_child: run all draws of an experiment in one child, for a task with a tally over draws."""
+        """single_child: run all draws of an experiment in one child, for a task with a tally over draws. vault: where
+        questions to the task's oracle are counted."""
+        self.vault = vault
         self.opening, self.spec, self.quota, self._single_child = opening, spec, quota, single_child
         self._ledger, self._executor, self._attempts = ledger, executor, attempts
         self._lock = attempts.lock  # guards this object's state; never held while a candidate or the gate works

@@ -8,7 +8,7 @@ import os
 import re
 import secrets
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +22,62 @@ from toprope.journal.spec import CandidateModel
 from toprope.journal.verdict import verdict
 from toprope.models.broker import broker_for
 from toprope.protocols import Task, TaskSpec
-from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS
+from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS, check_candidate
 from toprope.referee.bounds import depth as nested
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
 from toprope.stats.intervals import ratio
 from toprope.tasks import registry
-from toprope.types import Block, Candidate, Outcome, Tree
+from toprope.types import Block, Candidate, Incident, Outcome, Tree
 
 IGNORED = {"params.json", "__pycache__"}
 ANY_NAME = re.compile(  # code that reads all parameters, whatever their names are
     rb"\*\*\s*params|params\s*\.\s*(items|keys|values|copy)|\bfor\s[^:\n]{1,80}\sin\s+params|dict\(params"
 )
+
+
+class DevScore(msgspec.Struct, frozen=True):
+    """value: normalised (0 at the floor, 1 at the ceiling), mean over so many dev draws. se: its standard error."""
+
+    value: float
+    se: float
+    draws: int
+
+
+class AskedModel(msgspec.Struct, frozen=True):
+    """What a candidate asked of a language model. name: PROVIDER/NAME, or "scripted". tokens: of questions and
+    replies, by the provider's count."""
+
+    name: str
+    tokens: int
+
+
+class SubmissionCost(msgspec.Struct, frozen=True):
+    """Seconds, sandbox and scorer included. wall_s: from start to end. cpu_s: of the candidate's child."""
+
+    wall_s: float
+    cpu_s: float
+
+
+class Submission(msgspec.Struct, frozen=True, kw_only=True):
+    """One candidate on a task's dev draws: practice data, so it proves nothing. The fields are those of
+    `toprope submit --json`.
+
+    candidate: id, a sha256 of files and parameters. outcome, message: how it ended, and the candidate's own words where
+    that is not "ok". dev: None unless it scored. verdict: clean, hardcoded or cheating; None if it did nothing that
+    could be judged. model: absent for a task whose candidates ask none. protection: what the sandbox proved.
+    """
+
+    candidate: str
+    task: str
+    outcome: Outcome
+    message: str | None
+    dev: DevScore | None
+    incidents: list[Incident]
+    verdict: str | None
+    model: AskedModel | msgspec.UnsetType = msgspec.UNSET
+    protection: dict[str, Any]
+    cost: SubmissionCost
 
 
 def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Candidate:
@@ -146,22 +190,32 @@ def _no_constant(name: str) -> float:
 
 def submit(
     task_id: str,
-    directory: Path,
-    params: Path | None,
+    submitted: Path | Candidate,
+    params: Path | Mapping[str, Any] | None,
     seed: int,
     tier: Callable[[], Choice],
     progress: Callable[[str, float], None],
     asks: CandidateModel | None = None,
-) -> dict[str, Any]:
-    """The JSON object that `toprope submit` prints. tier: self-tests and returns a tier; called after the candidate has
-    been read. asks: the model that the candidate may ask, if the task allows one. Raises UsageError for a directory
-    that does not hold a valid candidate."""
-    task = registry.load(task_id)
-    candidate = read_candidate(directory, params, task.spec)
+    vault: Path | None = None,
+) -> Submission:
+    """Scores one candidate. submitted: a candidate, or its directory, with its parameters in it or in `params`. tier:
+    self-tests and returns a tier; called after the candidate has been read. asks: the model that the candidate may ask,
+    if the task allows one. vault: whose secret the task uses; None: this user's. Raises UsageError for a directory that
+    does not hold a valid candidate, and for a candidate that breaks a limit of the task."""
+    task = registry.load(task_id, vault)
+    if isinstance(submitted, Candidate):
+        candidate = submitted
+    elif isinstance(params, Mapping):
+        candidate = Candidate(read_candidate(submitted, None, task.spec).tree, dict(params))
+    else:
+        candidate = read_candidate(submitted, params, task.spec)
+    check_candidate(candidate, task.spec)
     _check_names(candidate, task)
     start = time.monotonic()
     choice = tier()
-    config = ScorerConfig(task_id, {"dev": seeding.dev_secret(seed)}, choice.tier, secrets.token_bytes(16))
+    config = ScorerConfig(
+        task_id, {"dev": seeding.dev_secret(seed)}, choice.tier, secrets.token_bytes(16), vault=str(vault or "")
+    )
     broker = broker_for(task, asks.model, asks.tokens) if asks is not None else None
     pool = LocalExecutor(config, 1, progress, broker=broker)
     try:
@@ -172,7 +226,7 @@ def submit(
         protection = pool.protection | ({"instead": choice.instead} if choice.instead else {})
     finally:
         pool.close()
-    return {
+    found = {
         "candidate": candidate.id,
         "task": task_id,
         **_judged(done, task.spec.answer_kinds),
@@ -180,6 +234,7 @@ def submit(
         "protection": protection,
         "cost": {"wall_s": round(time.monotonic() - start, 3), "cpu_s": round(done.result.cpu_s, 3)},
     }
+    return msgspec.convert(found, Submission)
 
 
 def _judged(done: Done, answer_kinds: list[str]) -> dict[str, Any]:

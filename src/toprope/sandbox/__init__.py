@@ -1,1 +1,1 @@
-"""Runs one dialogue with one author's variants in a protected child process. Knows no task."""
+"""Runs dialogues with one author's variants in protected child processes, independent of any task."""

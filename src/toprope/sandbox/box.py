@@ -2,7 +2,7 @@
 
     for each case: dialogue yields a Round -> the child plays it on every live variant -> columns go back in -> outputs
 
-This module knows no task. Scores are none of its business: it returns data that fits the declared schema, or outcomes.
+This module does not know tasks and computes no scores: it returns data that fits the declared schema, or outcomes.
 """
 
 from __future__ import annotations
@@ -38,9 +38,9 @@ class Sandbox:
     """One zygote, one core, one child at a time. A context manager. Use it from one thread.
 
     tier: "linux-full" (every layer), "linux-landlock" (every layer but namespaces), or "none" (no layer at all; results
-    are marked unprotected). private: children read copies of their own, so that nobody else can look at their pages in
-    the kernel's cache. off: layers switched off, for the tests' proof that each of them matters. Raises NoProtection if
-    a layer cannot be put up, MachineFault if this process may use too little.
+    are marked unprotected). private: children read copies of their own, so that no other process shares their pages in
+    the kernel's cache. off: layers switched off, for tests which prove that each layer matters. Raises NoProtection if
+    a layer cannot be set up, MachineFault if the limits of this process are too low.
     """
 
     def __init__(
@@ -95,7 +95,7 @@ class Sandbox:
         cases: Sequence[Case],
         on_case: Callable[[int, Outputs, NDArray[np.bool_]], None],
     ) -> JobResult:
-        """Play every case; `on_case(index, outputs, alive)` after each one that some variant lived through.
+        """Plays every case, and calls `on_case(index, outputs, alive)` after each one that some variant survived.
 
         Raises WorkerDied if the zygote ends twice within this job, MachineFault if no child can be made or set up.
         """
@@ -109,7 +109,7 @@ class Sandbox:
 
     @contextlib.contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:
-        """Jobs meet these wall and CPU seconds a call instead of the box's limits, where they are less."""
+        """Inside, calls may take at most this many wall and CPU seconds, if that is less than the box's limits."""
         usual = self.limits
         if seconds is not None:
             less = {name: min(getattr(usual, name), seconds) for name in ("wall_s", "cpu_s")}
@@ -128,7 +128,8 @@ class Sandbox:
         self.zygote = self._started()
 
     def _started(self) -> Zygote:
-        """A zygote that is ready. One that somebody kills as it starts says nothing about the walls: start another."""
+        """A zygote that is ready. If one is killed from outside while it starts, which says nothing about the layers,
+        another is started."""
         full = self.tier == "linux-full" and "namespaces" not in self.off
         for _ in range(START_TRIES - 1):
             try:

@@ -1,8 +1,8 @@
-"""What a candidate would try to get out: one small program each, sent by the self-test.
+"""Canaries: small programs that try what a candidate would try in order to escape. The self-test runs them.
 
-A program that returns has got through; one that is refused (OSError) or killed has not. Two sets: EVERY tier must stop
-the first; the second is for namespaces alone and runs with Landlock and seccomp off, because otherwise those would
-answer first. `CanaryDecoys` are the things on this machine that the second set looks for.
+A program that returns has succeeded; one that is refused (OSError) or killed has failed. Every tier must stop the set
+EVERY. The set NAMESPACES tests namespaces alone and runs with Landlock and seccomp off, because otherwise these would
+stop it first. `CanaryDecoys` are the things on this machine that it looks for.
 """
 
 from __future__ import annotations
@@ -100,13 +100,13 @@ def f(paths, numbers, *, params):
 
 
 class CanaryDecoys:
-    """Things of this machine to be found: a file anyone may read, a port, an abstract socket, shared memory.
+    """Things on this machine for canaries to find: a readable file, a port, an abstract socket, shared memory.
 
-    A context manager. `public` is what the canaries are told about them.
+    A context manager. `public`: the arrays that tell the canaries about them.
     """
 
     def __init__(self, folder: Path) -> None:
-        folder.chmod(0o755)  # readable by anyone, so that only the sandbox stands before it
+        folder.chmod(0o755)  # readable by anyone, so that only the sandbox protects it
         self.file = folder / "canary"
         self.file.write_text("gold")
         self.port = socket.create_server(("127.0.0.1", 0))

@@ -1,10 +1,10 @@
-"""A private copy of what candidates may read, for hidden work: no page of a file is shared with anybody else.
+"""A private copy of the files that candidates may read, for hidden work: no page is shared with other processes.
 
 Files that two processes read are the same pages of the kernel's cache. A process that can tell whether a page is in
 memory (by a timed read, or preadv2 with RWF_NOWAIT) learns which files a candidate on hidden draws has touched:
-hundreds of bits an attempt (tests/researchers/test_covert.py). Rooms and practice scorers read the originals, so
-children that see hidden draws get files of their own. One copy serves all hubs of a user. It lies in the cache, and its
-name is a digest of what it was made from, so that an update of Python or NumPy makes a new one.
+hundreds of bits an attempt (tests/researchers/test_covert.py). Workspaces and practice scorers read the originals, so
+children that see hidden draws get files of their own. One copy serves all hubs of a user. It lies in the cache, and
+its name is a digest of its sources, so that an update of Python or NumPy makes a new copy.
 """
 
 from __future__ import annotations
@@ -20,17 +20,17 @@ from toprope import paths
 from toprope.errors import NoProtection
 from toprope.sandbox.namespaces import Layout
 
-LEFT_OUT = ("*.a", "config-*", "__pycache__.tmp*")  # static libraries, which nobody reads at run time
+LEFT_OUT = ("*.a", "config-*", "__pycache__.tmp*")  # static libraries and others that are not read at run time
 
 
 def home() -> Path:
-    """Where copies lie. Readable by nobody but their owner: rooms and children do not see this folder."""
+    """Where copies lie. Only their owner can read this folder; workspaces and children do not see it."""
     return paths.cache() / "interpreter"
 
 
 def copied(plan: Layout) -> Path:
-    """The root of a tree that holds a copy of every file and folder of the plan under its own path, but for devices and
-    what lies in its holes. Made once. Raises NoProtection where that fails."""
+    """The root of a tree with a copy of every file and folder of the plan under its own path, without devices and the
+    contents of holes. It is made once. Raises NoProtection if it cannot be made."""
     tops, left_out = sorted(t for t in plan.tops if not t.startswith("/dev/")), plan.holes
     root = home() / _digest(tops, left_out)
     if root.is_dir():
@@ -43,7 +43,7 @@ def copied(plan: Layout) -> Path:
         for top in tops:
             _copy(Path(top), making, left_out)
         for hole in left_out:
-            (making / hole.lstrip("/")).mkdir(parents=True, exist_ok=True)  # something is mounted there
+            (making / hole.lstrip("/")).mkdir(parents=True, exist_ok=True)  # a mount point
         for link, target in plan.links.items():
             _link(making, link, target)
         _take_place(making, root)
@@ -58,7 +58,7 @@ def copied(plan: Layout) -> Path:
 def _take_place(making: Path, root: Path) -> None:
     try:
         making.rename(root)
-    except OSError:  # another hub was quicker
+    except OSError:  # another hub was faster
         shutil.rmtree(making)
         if not root.is_dir():
             raise
@@ -79,7 +79,7 @@ def _copy(top: Path, root: Path, holes: frozenset[str]) -> None:
 
 
 def _link(root: Path, link: str, target: str) -> None:
-    """The link again, to a place in the same tree."""
+    """Makes the link again, with its target in the same tree."""
     place, folder = root / link.lstrip("/"), os.path.dirname(link)
     if not os.path.lexists(place):
         place.parent.mkdir(parents=True, exist_ok=True)
@@ -87,7 +87,7 @@ def _link(root: Path, link: str, target: str) -> None:
 
 
 def _digest(tops: list[str], holes: frozenset[str]) -> str:
-    """Of every path with its size and time: as good as the contents, which it would take seconds to read."""
+    """A digest of every path with its size and time, because reading the contents would take seconds."""
     said = hashlib.sha256()
     for path, size, changed in _listed(tops, holes):
         said.update(f"{path}\0{size}\0{changed}\n".encode("utf-8", "surrogateescape"))

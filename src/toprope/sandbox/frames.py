@@ -1,4 +1,4 @@
-"""Judging what a child wrote: notes on the socket, frames in the slots. Bytes in, verdicts out; nothing is trusted.
+"""Checks what a child wrote: notes on the socket, frames in the slots. Nothing in these bytes is trusted.
 
 A frame counts if its nonce, number and kind are the expected ones; its arrays count if finite and in range. All frames
 of a window are compared at once as columns. The layout is exact, so there is nothing to parse and nothing to unpickle.
@@ -19,7 +19,7 @@ KINDS = {OK: Outcome.OK, INVALID: Outcome.INVALID, CRASH: Outcome.CRASH, MEMORY:
 
 
 class Window(NamedTuple):
-    """What was asked in one go: variants (n,) u4 in order, their nonces (n,) u8, the layout of a frame."""
+    """One request to a child: variants (n,) u4 in order, their nonces (n,) u8, the layout of a frame, its arrays."""
 
     variants: NDArray[np.uint32]
     nonces: NDArray[np.uint64]
@@ -39,7 +39,7 @@ def layout(round_: Round) -> tuple[np.dtype[Any], tuple[Array, ...]]:
 
 
 def read(slots: Any, window: Window, finished: int, nonce: bool = True) -> tuple[NDArray[Any], int]:
-    """A private copy of the first `finished` frames, and how many of them from the start are genuine."""
+    """A private copy of the first `finished` frames, cut at the first one that is not genuine, and its length."""
     got = np.frombuffer(slots, window.layout, finished, FIRST).copy()  # the child may still be writing to the original
     genuine = (got["#kind"] >= min(KINDS)) & (got["#kind"] <= max(KINDS))
     if nonce:
@@ -49,7 +49,7 @@ def read(slots: Any, window: Window, finished: int, nonce: bool = True) -> tuple
 
 
 def faults(got: NDArray[Any], arrays: tuple[Array, ...]) -> dict[int, str]:
-    """Positions whose arrays are not finite or out of range, with a line that says which and how."""
+    """Position -> a line that says which array is out of range or not finite."""
     found: dict[int, str] = {}
     for spec in arrays:
         values = got[spec.name]  # (n, *shape)
@@ -67,7 +67,7 @@ def faults(got: NDArray[Any], arrays: tuple[Array, ...]) -> dict[int, str]:
 
 
 def notes(inbox: bytearray) -> list[Note] | None:
-    """Take whole notes off the front of the inbox. None: something in it is no note."""
+    """Removes all complete notes from the front of the inbox and returns them. None: it holds a malformed note."""
     taken = []
     while len(inbox) >= NOTE.size:
         kind, number, length = NOTE.unpack_from(inbox)

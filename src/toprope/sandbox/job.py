@@ -1,4 +1,4 @@
-"""What a sandbox is given and gives back, and the messages that tell a child (wire format: inside/candidate.py)."""
+"""Input and output of a sandbox, and the messages to a child (wire format: inside/candidate.py)."""
 
 from __future__ import annotations
 
@@ -17,23 +17,23 @@ from toprope.types import Codes, Incident, Limits, Outcome, Round
 
 
 class QuestionRefused(Exception):
-    """What a candidate hears instead of a model's reply."""
+    """The message that a candidate gets instead of a model's reply."""
 
 
 AnswerQuestion = Callable[[bytes, int], str]
-"""A model's reply to a question as a child sent it, anything at all, up to MAX_QUESTION bytes, and the variant that
-asks, by the child's word. Raises QuestionRefused."""
+"""(question, variant) -> a model's reply. question: hostile bytes from a child, at most MAX_QUESTION. variant: the one
+that asks, according to the child. Raises QuestionRefused."""
 
 MAX_QUESTION = 1 << 20
 
-# Of a long conversation, for the CPU backstop inside the child only; the scorer watches CPU per variant and round.
+# Rounds of a long conversation, for the CPU backstop in the child only; the scorer checks CPU per variant and round.
 ROUNDS_MAX = 64
 
 
 class Job(NamedTuple):
-    """One author's work. rows: (k, p) levels of `space`. entries: names looked for. detail: error text (dev only).
-    decoys: what to plant in the child's own process (inside/decoys.py); None: nothing. ask: answers what candidates ask
-    a model; None: they have none to ask."""
+    """One author's work. rows: (k, p) levels of `space`. entries: names to look for. detail: return error text (dev
+    only). decoys: the plan for the child's process (inside/decoys.py); None: no decoys. ask: answers questions to a
+    model; None: candidates may not ask."""
 
     files: dict[str, bytes]
     space: Space
@@ -45,7 +45,7 @@ class Job(NamedTuple):
 
 
 class Case(NamedTuple):
-    """One draw: what the candidate sees, the seed of every `rng`, and the conversation about it."""
+    """One draw: its public part, the seed of every `rng`, and the dialogue about it."""
 
     public: PublicMemory
     seed: int
@@ -53,8 +53,8 @@ class Case(NamedTuple):
 
 
 class JobResult(NamedTuple):
-    """outcomes: k. messages: variant -> text, if the job asked for detail. cpu_s: children and zygote.
-    incidents: variant -> what tripwires and decoys of the process saw, for the operator only."""
+    """outcomes: one per variant. messages: variant -> text, if the job asked for detail. cpu_s: of children and zygote.
+    incidents: variant -> incidents of tripwires and the process's decoys, for the operator only."""
 
     outcomes: list[Outcome]
     messages: dict[int, str]
@@ -85,7 +85,7 @@ def job_message(job: Job, cases: Sequence[Case], limits: Limits, alive: int) -> 
 
 def _sources(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
     if "solution.py" not in files:
-        return {**files, "solution.py": b""}  # no entries found: the dialogue says what is missing
+        return {**files, "solution.py": b""}  # without entries; the dialogue says what is missing
     return files
 
 

@@ -1,4 +1,4 @@
-"""What our own workers ask of the kernel for themselves: end with the parent, and let nobody look inside."""
+"""Protection that our own workers request from the kernel: end with the parent, and deny access to their memory."""
 
 from __future__ import annotations
 
@@ -10,12 +10,13 @@ PR_SET_PDEATHSIG, PR_SET_DUMPABLE = 1, 4
 
 
 def close_memory() -> None:
-    """The own uid cannot read this process's memory."""
+    """Denies other processes of the same uid to read this process's memory."""
     ctypes.CDLL(None, use_errno=True).prctl(PR_SET_DUMPABLE, 0, 0, 0, 0)
 
 
 def harden_worker() -> None:
-    """The worker is killed when its parent ends; its own uid cannot read its memory through ptrace or /proc."""
+    """Has the worker killed when its parent ends, and denies other processes of the same uid to read its memory through
+    ptrace or /proc."""
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getppid()
     libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)

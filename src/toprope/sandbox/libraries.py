@@ -1,8 +1,8 @@
-"""Which shared libraries the interpreter and a profile's packages load, read from the files themselves.
+"""The shared libraries that the interpreter and a profile's packages load, read from the files themselves.
 
 Every dynamic ELF file names what it needs (DT_NEEDED, see elf(5)); the closure of those names is far smaller than a
-system's library folder, so that is all a candidate may read. 64-bit little-endian files only, as on both of our
-architectures; anything else needs nothing.
+system's library folder, so a candidate may read only that. 64-bit little-endian files only, as on both of our
+architectures; other files count as needing nothing.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ BY_HAND = ("libgcc_s.so.1",)  # libc opens it by name when a thread ends or unwi
 def closure(starts: Iterable[Path], folders: Iterable[Path]) -> list[Path]:
     """The loader and the libraries in `folders` that the files in `starts` load, and those that these load in turn.
 
-    A name that lies in several folders is listed from each: which one is taken depends on who asks (RPATH).
+    A name found in several folders is listed from each, because RPATH decides which one a file loads.
     """
     shelf: dict[str, set[Path]] = {}
     for folder in folders:
@@ -36,7 +36,7 @@ def closure(starts: Iterable[Path], folders: Iterable[Path]) -> list[Path]:
 
 
 def needed(path: Path) -> set[str]:
-    """Names of the libraries that this file asks the loader for, and the loader's own path."""
+    """Names of the libraries that this file needs, and the path of its loader."""
     with open(path, "rb") as f:
         fd = f.fileno()
         head = os.pread(fd, 64, 0)

@@ -1,7 +1,7 @@
 """Public arrays as one sealed memfd: written once, mapped read-only by every child, shared and never copied.
 
-Sealed against writing, growing and shrinking (memfd_create(2), F_ADD_SEALS), and handed out by a descriptor that was
-opened read-only, so that mprotect cannot make a mapping writable either, on kernels older than 6.7 included.
+The memory is sealed against writing, growing and shrinking (memfd_create(2), F_ADD_SEALS). Children get a descriptor
+that was opened read-only, so that mprotect cannot make a mapping writable, even on kernels older than 6.7.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_S
 
 
 class PublicMemory:
-    """What a candidate sees of one draw. Make with `of`, free with `close` or as a context manager.
+    """The public part of one draw. Make it with `of`; free it with `close` or as a context manager.
 
     fd: read-only descriptor. size: bytes.
     Layout: u8 length of a JSON table [[name, dtype, shape, offset]], the table, the arrays, each at a multiple of 64.
@@ -67,7 +67,7 @@ def _plain(name: str, a: NDArray[Any]) -> NDArray[Any]:
 
 
 def _table(arrays: Mapping[str, NDArray[Any]]) -> tuple[bytes, int]:
-    """The table and the whole size. Offsets depend on the table's length, so it is padded to a fixed one."""
+    """The table and the total size. Offsets depend on the table's length, so space for an upper bound is reserved."""
     room = 8 + sum(len(name.encode()) * 6 + len(str(a.shape)) + 64 for name, a in arrays.items()) + 16
     start, rows = -(-room // ALIGN) * ALIGN, []
     for name, a in arrays.items():

@@ -1,11 +1,11 @@
-"""The outer wall of `linux-full`: a bubblewrap command line that gives the zygote an empty machine of its own.
+"""The outer wall of `linux-full`: a bubblewrap command line that runs the zygote in an empty environment.
 
-Its root is an empty read-only tmpfs with the allow-list bound into it and nothing else: no /proc, no home, no place
-to write. It has its own processes, network (a loopback nobody listens on), System V memory, host name and cgroup view.
-The harness then puts up Landlock, seccomp and limits inside, exactly as it does without us.
+Its root is an empty read-only tmpfs with the allow-list bound into it and nothing else: no /proc, no home, no writable
+place. It has its own processes, network (an empty loopback), System V memory, host name and cgroup view. Inside, the
+harness sets up Landlock, seccomp and limits exactly as without namespaces.
 
-Root makes these namespaces by itself and becomes a stranger inside, so it needs no user namespace; an ordinary user
-makes one, and `--disable-userns` forbids further ones. Not covered: kernel bugs, the clock, the load of the machine.
+Root can make these namespaces directly and changes to another uid inside, so it needs no user namespace; an ordinary
+user makes one, and `--disable-userns` forbids further ones. Not covered: kernel bugs, the clock, the machine's load.
 
 Source: bwrap(1) of bubblewrap 0.8, namespaces(7), user_namespaces(7).
 """
@@ -22,13 +22,14 @@ from toprope.errors import NoProtection
 
 PLACES = ("/usr/bin/bwrap", "/usr/local/bin/bwrap", "/run/current-system/sw/bin/bwrap")  # never by PATH
 KINDS = ("mnt", "pid", "net", "ipc", "uts", "cgroup")
-HOST = "sandbox"  # the same name for everyone: what a candidate sees must not depend on the machine
-OVERFLOW = 65534  # how root's files look in a user namespace that does not know root
+HOST = "sandbox"  # the same on every machine: what a candidate sees must not depend on it
+OVERFLOW = 65534  # the owner of root's files in a user namespace that does not map root
 LINKS_MAX = 40  # as the kernel's own limit, path_resolution(7)
 
 
 def installed() -> str | None:
-    """Path of the bubblewrap to use. Raises NoProtection for one that someone other than root or us could change."""
+    """Path of bubblewrap; None if it is not installed. Raises NoProtection if users other than root and us could change
+    it."""
     for place in PLACES:
         if os.path.isfile(place) and os.access(place, os.X_OK):
             for p in (Path(place).resolve(), *Path(place).resolve().parents):
@@ -41,13 +42,13 @@ def installed() -> str | None:
 
 
 def kinds() -> list[str]:
-    """The namespaces that a zygote is given: bubblewrap ends if it cannot make one of them."""
+    """The namespaces of a zygote: bubblewrap ends if it cannot make one of them."""
     return sorted((*KINDS, "user")) if os.geteuid() else sorted(KINDS)
 
 
 class Layout(NamedTuple):
-    """What is bound. tops: files and folders at their real paths. holes: folders in them that stay empty. links: on the
-    way to them, link -> target as written."""
+    """What is bound. tops: files and folders at their real paths. holes: folders in them that stay empty. links:
+    symbolic links on the way to them, link -> target as written."""
 
     tops: frozenset[str]
     holes: frozenset[str]
@@ -55,10 +56,10 @@ class Layout(NamedTuple):
 
 
 def layout(readable: Iterable[str], folder: str, hidden: Iterable[str]) -> Layout:
-    """readable: the allow-list. folder: bound whole, but for what is `hidden` in it.
+    """readable: the allow-list. folder: bound as a whole, except for the paths `hidden` in it.
 
-    Binding one folder with holes in it instead of its two hundred entries: each bind costs bubblewrap a look through
-    all that were made before.
+    One folder with holes is bound instead of its two hundred entries, because for each bind bubblewrap looks through
+    all earlier ones.
     """
     files, links = _resolved([*readable, folder])
     below = os.path.realpath(folder) + "/"
@@ -71,7 +72,7 @@ def layout(readable: Iterable[str], folder: str, hidden: Iterable[str]) -> Layou
 
 
 def arguments(plan: Layout, root: str = "") -> list[str]:
-    """bubblewrap's arguments. root: of a tree with copies of what is bound (`copies.py`), "" for the originals."""
+    """bubblewrap's arguments. root: of a tree with copies (`copies.py`), "" for the originals."""
     tops, holes, links = plan
     made = {top: ["--ro-bind", root + top, top] for top in tops}
     made |= {top: ["--dev-bind", top, top] for top in tops if top.startswith("/dev/")}
@@ -83,7 +84,7 @@ def arguments(plan: Layout, root: str = "") -> list[str]:
     if os.geteuid():
         said += ["--unshare-user", "--disable-userns", "--cap-drop", "ALL"]
     said += ["--as-pid-1", "--hostname", HOST]
-    for path in sorted(made, key=_parts):  # what is above comes first
+    for path in sorted(made, key=_parts):  # parents first
         said += made[path]
     for path in (*sorted(holes), "/"):
         said += ["--remount-ro", path]
@@ -91,7 +92,7 @@ def arguments(plan: Layout, root: str = "") -> list[str]:
 
 
 def _ours(path: str, tops: Set[str], holes: Set[str]) -> bool:
-    """Is it for us to make this path, or does it come with a folder that is bound above it?"""
+    """Whether this path must be made, because no folder above it is bound, or because it lies in a hole."""
     for p in map(str, Path(path).parents):
         if p in holes or p in tops:
             return p in holes
@@ -103,7 +104,7 @@ def _parts(path: str) -> tuple[str, ...]:
 
 
 def _resolved(paths: Iterable[str]) -> tuple[set[str], dict[str, str]]:
-    """Where these paths really lie, and the symbolic links on the way: link -> target as written."""
+    """The real locations of these paths, and the symbolic links on the way: link -> target as written."""
     files, links = set(), {}
     for path in paths:
         for here, target in _walk(path):
@@ -115,7 +116,7 @@ def _resolved(paths: Iterable[str]) -> tuple[set[str], dict[str, str]]:
 
 
 def _walk(path: str) -> Iterator[tuple[str, str | None]]:
-    """(link, target) for every link met on the way, at last (real path, None)."""
+    """(link, target) for every link on the way, and finally (real path, None)."""
     at, parts, met = "/", path.split("/"), 0
     while parts:
         part = parts.pop(0)

@@ -1,17 +1,17 @@
-"""How much of a child's time counts against it: what it computes and what it sleeps, never what it has to wait for.
+"""Counts the time of a child against its limit: time that it computes or sleeps, not time that it has to wait.
 
-A busy machine lets a child wait for a CPU, and somebody may stop it for a while; neither is the candidate's doing. So
-the scorer looks at the child again and again. Between two looks counts
+On a busy machine a child waits for a CPU, and another process may stop it; neither is the candidate's fault. So the
+scorer looks at the child repeatedly. Of the time between two looks it counts
 
-    the CPU time it used          if a thread of it wants a CPU (state R) or is stopped (T): it did not rest by itself
-    a tenth of the time           if a thread waits for a disk or a page of memory (D)
-    the time, up to SEEN_MAX_S    otherwise: it sleeps, or waits for what nobody will send
+    the CPU time it used          if one of its threads wants a CPU (state R) or is stopped (T)
+    a tenth of the time           if one of its threads waits for a disk or a page of memory (D)
+    the time, up to SEEN_MAX_S    otherwise: it sleeps, or waits for something that never comes
 
-Looks come at random moments, so a child that computes a moment now and then to look busy gains nothing: a share of the
-looks finds it busy, and the same share of its time is CPU time. A child cannot stop itself (seccomp denies signals).
-A scorer that is stopped or starved itself looks less often, and then less counts. A child that gets no CPU for ever is
-the machine's fault: it ends the wait as Gone without an outcome. Where /proc hides other users' processes (hidepid) the
-states are unknown and all time counts.
+Looks come at random moments, so a child gains nothing by computing briefly from time to time to seem busy: the share of
+looks that find it busy equals its share of CPU time. A child cannot stop itself (seccomp denies signals). If the scorer
+itself is stopped or starved, it looks less often, and less time counts. A child that never gets a CPU is the machine's
+fault: the wait ends with Gone without an outcome. If /proc hides other users' processes (hidepid), the states are
+unknown and all time counts.
 
 Source: proc(5), clock_getcpuclockid(3).
 """
@@ -25,16 +25,17 @@ from typing import Protocol
 
 from toprope.types import Outcome
 
-TICK_S = 0.05  # how far apart looks are, on average
-SEEN_MAX_S = 4 * TICK_S  # a scorer that did not look for longer cannot say that the child slept all the while
+TICK_S = 0.05  # mean time between two looks
+SEEN_MAX_S = 4 * TICK_S  # after a longer gap the scorer cannot know that the child slept all the time
 DISK = 0.1
-PATIENCE = 60  # a child that got no CPU for this many times its limit, and a minute, is given up
-_dice = random.Random()  # its own: a task may seed the common one
+PATIENCE = 60  # a child that got no CPU for this many times its limit plus a second is given up
+_dice = random.Random()  # a generator of its own, because a task may seed the common one
 
 
 class Gone(Exception):
-    """The child is no more. outcome None: not its own doing. pinned: the counter says which variant was at work.
-    outside: somebody else killed it. finished: how many variants were done when that was decided; None: ask it."""
+    """The child has ended or must end. outcome: None if the child is not to blame. pinned: the counter shows which
+    variant was running. outside: another process killed it. finished: number of variants done at that moment; None: the
+    counter says."""
 
     def __init__(
         self,
@@ -50,27 +51,27 @@ class Gone(Exception):
 
 
 class Watched(Protocol):
-    """What can be seen of a child from outside."""
+    """What a scorer can observe of a child: its CPU seconds, and the states of its threads as letters of proc(5)."""
 
     def cpu_s(self) -> float: ...
     def states(self) -> str: ...
 
 
 class Patience:
-    """The time one child has for one thing. `over` says whether it is used up; `pause` how long to wait until then."""
+    """The time that a child has for one task. `over`: whether it is used up. `pause`: seconds until the next look."""
 
     def __init__(self, child: Watched, wall_s: float, cpu_s: float = math.inf) -> None:
         self.child, self.wall_s, self.cpu_s = child, wall_s, cpu_s
         self.begin()
 
     def begin(self) -> None:
-        """The whole time again."""
+        """Starts the time again."""
         self.spent = self.looked = 0.0
         self._start = self._cpu = self.child.cpu_s()
         self._plan()
 
     def spare(self, seconds: float) -> None:
-        """So much of the time since the last look does not count: the child waited for an answer of ours."""
+        """Excludes seconds since the last look, because the child waited for an answer of ours."""
         self._seen += seconds
         self._next += seconds
 
@@ -82,7 +83,7 @@ class Patience:
         return max(0.0, self._next - time.monotonic())
 
     def over(self) -> bool:
-        """Looks, if it is time to. A caller that hears True looks once more at what came meanwhile, and then acts."""
+        """Looks if a look is due. After True, a caller checks once more what has come meanwhile, and then acts."""
         if (now := time.monotonic()) >= self._next:
             self._look(now - self._seen)
         return self.spent > self.wall_s or self._cpu - self._start > self.cpu_s

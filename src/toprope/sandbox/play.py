@@ -1,14 +1,14 @@
-"""Plays one job: drives the dialogues, keeps children coming, decides whose fault an end was.
+"""Plays one job: drives the dialogues, starts children, and attributes a child's death to a variant.
 
 A variant that fails is dead for the rest of the job and its first outcome stays. When a child hangs or dies, the
-variant it was at gets the outcome, everything finished before it counts (frames lie in shared memory), and a new child
-goes on with the next one, after replaying this case's earlier rounds for the variants that still need them. A death
-may be the work of an earlier neighbour (a thread it left behind), so the variant is tried once more as the first of a
-new child before it is blamed; a hang is not, that would cost the limit twice. A forged frame or message could be
-anyone's: that window counts for nothing and each of its variants is played again alone. A variant whose child was
-killed from outside (the kernel does that when memory runs out) is played again alone before it is blamed. If the
-*zygote* dies, or a child is given no CPU, nobody is to blame: it is started again once per job, and the same logic goes
-on. Nothing here is decided by a clock on the wall: see patience.py.
+variant that was running gets the outcome, all that finished before it counts (frames are in shared memory), and a new
+child continues with the next one, after replaying this case's earlier rounds for the variants that still need them. An
+earlier neighbour may have caused a death (by a thread it left behind), so the variant is tried once more as the first
+of a new child before it is blamed. A hang is not retried, because that would cost the limit twice. A forged frame or
+message may come from any variant: that window is discarded and each of its variants is played again in a child of its
+own. So is a variant whose child was killed from outside (the kernel does that when memory runs out), before it is
+blamed. If the *zygote* dies, or a child gets no CPU, no variant is to blame: the zygote is restarted once per job, and
+play continues. No decision depends on wall-clock time alone: see patience.py.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ from toprope.sandbox.patience import TICK_S, Gone, Patience
 from toprope.sandbox.process import SLOTS, Child, ChildEnded, Zygote
 from toprope.types import Incident, Limits, Outcome, Round, merged
 
-LOAD_S = 1.0  # loading gets this on top of the wall limit: a fork on a crowded machine is nobody's fault
+LOAD_S = 1.0  # added to the wall limit for loading, because a fork on a busy machine is slow
 DECOYS = {
     b"switch": ("decoy switch", "it changed a switch in its environment that nothing reads"),
     b"scorer": ("decoy scorer", "it replaced a scorer that nothing calls"),
 }
-EVERYONE, NOBODY = -1, -2  # culprits that are no variant
-FORGED = "a counter that is not one"
+EVERYONE, NOBODY = -1, -2  # culprits that stand for no single variant
+FORGED = "an impossible counter"
 FORBIDDEN = "a forbidden system call (SIGSYS)"
 NOISE_MAX = 1 << 16  # more unparseable bytes than this are a flood (outcome output), fewer a forgery (violation)
 
@@ -55,7 +55,7 @@ class Host(Protocol):
 
 
 class Play:
-    """One job being played: who lives, which child is up, what it has been told."""
+    """One job being played: which variants are alive, which child is running, and which case it has open."""
 
     def __init__(self, box: Host, job: Job, cases: Sequence[Case]) -> None:
         k = len(job.rows)
@@ -69,19 +69,19 @@ class Play:
         self.entries: frozenset[str] = frozenset()
         self.told: Case | None = None  # the case the child has open
         self.done = np.zeros(k, dtype=np.int64)  # rounds of this case played in this child, per variant
-        self.first = -1  # the first variant played in this child; only it has no neighbour to blame
+        self.first = -1  # the first variant played in this child; no earlier neighbour can have harmed it
         self.crowd = 0  # variants played in this child
-        self.alone: set[int] = set()  # variants that get a child of their own after a forgery nobody can be blamed for
+        self.alone: set[int] = set()  # variants to play in isolation, after a forgery by one of them
         self.spared: set[int] = set()  # culprits whose child was killed from outside once; EVERYONE: while loading
         self.restarts = 0
         self.backstop_s = math.inf  # CPU seconds after which the kernel ends this child
-        self.question = bytearray()  # of this child to a model, as far as it has come
-        self.where = "while loading"  # what the child was last asked for, for the evidence
+        self.question = bytearray()  # the received part of this child's question to a model
+        self.where = "while loading"  # the child's last request, for the evidence
 
     # -- one case ---------------------------------------------------------------------------------------------------
 
     def converse(self, case: Case, deliver: Callable[[Outputs, NDArray[np.bool_]], None]) -> bool:
-        """Drive one dialogue to its end. False: nobody can go on."""
+        """Drives one dialogue to its end. False: no variant is alive."""
         history: list[Round] = []
         self.told = None
         if not self._up(case):
@@ -89,7 +89,7 @@ class Play:
         try:
             dialogue = case.dialogue(self.entries)
             question = next(dialogue)
-        except ValueError as e:  # the task's word that these entry points make no candidate
+        except ValueError as e:  # the task rejects these entry points
             self._fail_all(Outcome.INVALID, str(e))
             return False
         while True:
@@ -105,7 +105,7 @@ class Play:
                 return True
 
     def _round(self, case: Case, history: list[Round]) -> Outputs:
-        """The last round of `history` on every live variant, earlier ones replayed where a new child lacks them."""
+        """Plays the last round of `history` on every live variant; earlier rounds are replayed for a new child."""
         _, arrays = frames.layout(history[-1])
         k = len(self.alive)
         columns = {a.name: np.zeros((k, *a.shape), np.dtype("<" + a.dtype.lstrip("<"))) for a in arrays}
@@ -128,7 +128,8 @@ class Play:
         return columns
 
     def _company(self, pending: NDArray[np.int64]) -> NDArray[np.int64]:
-        """Who may share a child: everyone but those who must be alone. Retires a child of the wrong company."""
+        """The pending variants that may share a child: all of them, or one that must be isolated. Ends a child in which
+        others have already run."""
         if not self.alone:
             return pending
         lonely = [v for v in pending.tolist() if v in self.alone]
@@ -138,7 +139,8 @@ class Play:
         return np.array(lonely[:1]) if lonely else pending
 
     def _window(self, question: Round, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Ask as many of the group as the slots hold. Returns who answered well, and their frames in that order."""
+        """Asks as many variants of the group as the slots hold. Returns those with valid answers, and their frames in
+        the same order."""
         kind, arrays = frames.layout(question)
         if kind.itemsize > SLOTS - FIRST:
             raise UsageError(f"one answer of {kind.itemsize} bytes is more than the sandbox carries ({SLOTS - FIRST})")
@@ -169,14 +171,14 @@ class Play:
         return who, got
 
     def _answered(self, window: frames.Window, position: int) -> bool:
-        """Has the one that is to be blamed for a silence answered? Then the silence is another's, who began a note or
-        moved the counter."""
+        """Whether the variant that would be blamed for a silence has answered. Then another one caused the silence, by
+        an incomplete note or by moving the counter."""
         assert self.child is not None
         last = len(window.variants)
         return frames.read(self.child.slots, window, min(position + 1, last))[1] in (position + 1, last)
 
     def _finished(self, gone: Gone, asked: int) -> tuple[Gone, int]:
-        """How many variants were done at that end. A counter that cannot be is the worse end."""
+        """How many variants were done at that end. An impossible counter replaces it by a violation."""
         assert self.child is not None
         told = self.child.finished() if gone.finished is None else gone.finished
         if told is None or told > asked:
@@ -186,7 +188,7 @@ class Play:
     def _judge(
         self, group: NDArray[np.int64], got: NDArray[Any], arrays: tuple[Any, ...]
     ) -> tuple[NDArray[np.int64], NDArray[Any]]:
-        """Take out the variants whose frame says they failed, or whose numbers are none."""
+        """Removes the variants whose frame reports a failure or holds invalid numbers."""
         fine: NDArray[np.bool_] = np.asarray(got["#kind"] == OK)
         for i in np.flatnonzero(~fine).tolist():
             self._fail(int(group[i]), frames.KINDS[int(got["#kind"][i])], "")
@@ -201,7 +203,7 @@ class Play:
     # -- talking to the child ---------------------------------------------------------------------------------------
 
     def _patience(self, cpu_s: float = math.inf, extra_s: float = 0.0) -> Patience:
-        """What the child has to answer, or to read what it is sent."""
+        """The time that the child has to answer, or to read what it is sent."""
         assert self.child is not None
         return Patience(self.child, self.box.limits.wall_s + extra_s, cpu_s)
 
@@ -217,7 +219,8 @@ class Play:
         self._listen(nonce.encode(), window)
 
     def _listen(self, nonce: bytes, window: frames.Window) -> None:
-        """Until "done" with this round's nonce; Gone on anything else. Time counts since the counter last moved."""
+        """Listens until "done" with this round's nonce. Raises Gone for anything else. Time counts from the last change
+        of the counter."""
         child, n = self.child, len(window.variants)
         assert child is not None
         members, count = set(window.variants.tolist()), 0
@@ -242,7 +245,7 @@ class Play:
                 raise Gone(Outcome.TIMEOUT, "no answer within the limit", finished=count)
 
     def _heard(self, note: frames.Note, window: frames.Window, members: set[int], patience: Patience) -> None:
-        """A note before the end of a round. members: who may still say what went wrong."""
+        """Handles a note before the end of a round. members: variants that may still send an error text."""
         if note.kind == b"E" and self.job.detail and note.number in members and len(note.text) <= 2 * TEXT_MAX:
             members.discard(note.number)
             self.messages.setdefault(note.number, note.text.decode("utf-8", "replace"))
@@ -254,7 +257,8 @@ class Play:
             raise Gone(Outcome.VIOLATION, "a message that was not asked for", pinned=False)
 
     def _asked(self, note: frames.Note) -> float:
-        """A part of a question to a model; after the last one, its answer goes back. Returns the seconds it took."""
+        """Handles one part of a question to a model; after the last part it sends the answer. Returns the seconds that
+        the model took."""
         assert self.child is not None
         assert self.job.ask is not None
         self.question += note.text
@@ -285,16 +289,16 @@ class Play:
             noise += len(more or b"")
         if noise > NOISE_MAX:
             raise Gone(Outcome.OUTPUT, "a flood", pinned=False)
-        raise Gone(Outcome.VIOLATION, "bytes that are no message", pinned=False)
+        raise Gone(Outcome.VIOLATION, "malformed bytes", pinned=False)
 
     def _silent(self, patience: Patience) -> NoReturn:
-        """It would not listen: either it is dead, or it holds its own ears shut."""
+        """The child is dead or does not read its socket. Raises Gone."""
         if patience.over():
             raise Gone(Outcome.TIMEOUT, "it did not read what it was sent")
         raise self._autopsy()
 
     def _autopsy(self) -> Gone:
-        """The child hung up by itself: reap it and read the cause of death."""
+        """The child closed its socket: reaps it and returns the cause of death."""
         assert self.child is not None
         patience = self._patience()
         while not self.child.ends(patience.pause()):
@@ -312,7 +316,7 @@ class Play:
     # -- children come and go ---------------------------------------------------------------------------------------
 
     def _up(self, case: Case) -> bool:
-        """Have a child that knows the job and has this case open. False: nobody is left alive to need one."""
+        """Makes sure that a child knows the job and has this case open. False: no variant is alive."""
         while self.alive.any():
             try:
                 if self.child is None:
@@ -339,13 +343,14 @@ class Play:
             self._silent(patience)
         deaf: Gone | None = None
         try:
-            self._open(case)  # without waiting for its hello: one wake-up less
-        except Gone as e:  # it may have said why before it hung up
+            self._open(case)  # before its hello arrives, which saves a wake-up
+        except Gone as e:  # it may have sent the reason before it closed the socket
             deaf = e
         self._first_words(patience, deaf)
 
     def _first_words(self, patience: Patience, deaf: Gone | None) -> None:
-        """Its walls stand, then its hello. What ends it before is no candidate's doing: none of its code was run."""
+        """Waits for the note that its layers are set up, then for its hello. A child that ends before the first is not
+        the candidate's fault, because none of its code has run."""
         assert self.child is not None
         ready = late = False
         while True:
@@ -362,7 +367,7 @@ class Play:
             elif late and (heard is None or before):
                 gone = Gone(Outcome.TIMEOUT, "loading it took longer than the limit")
             if gone is not None:
-                raise gone if ready else Gone(None, f"a child ended before its walls stood: {gone.why}")
+                raise gone if ready else Gone(None, f"a child ended before its layers were set up: {gone.why}")
             self.child.inbox += heard or b""
 
     def _set_up(self, note: frames.Note) -> bool:
@@ -391,7 +396,7 @@ class Play:
         self.done[:] = 0
 
     def _bury(self, gone: Gone, culprit: int) -> None:
-        """Kill what is left, give the culprit its outcome. A new child follows."""
+        """Kills the child and gives the culprit its outcome. A new child follows."""
         if self.child is not None:
             self.child.kill()
             try:
@@ -418,7 +423,7 @@ class Play:
         self.box.restart()
 
     def _reap(self) -> ChildEnded:
-        """Once per child; a child that was reaped already gives its first answer again."""
+        """Reaps the child once; later calls return the same result."""
         assert self.child is not None
         if self.child.ended is None:
             self.child.ended = self.box.zygote.reap()
@@ -428,7 +433,8 @@ class Play:
     # -- outcomes ---------------------------------------------------------------------------------------------------
 
     def _fail(self, variant: int, outcome: Outcome, text: str) -> None:
-        """The first outcome stays, but what came after it is written down: a crash hides no forgery."""
+        """Sets a variant's outcome. The first one stays, but later violations are still noted, so that a crash does not
+        hide a forgery."""
         if outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
             self._saw(variant, "tripwire", "advisory", text)
         if not self.alive[variant]:
@@ -439,7 +445,8 @@ class Play:
             self.messages.setdefault(variant, text)
 
     def _touched(self, kind: str, text: str, variants: list[int]) -> None:
-        """Proof against a variant that is alone in its child; in company it may have been any of them."""
+        """Notes a touched decoy: certain if the variant ran in isolation; otherwise advisory for all that may have
+        touched it."""
         alone = self.crowd == 1
         for variant in variants:
             said = text if alone else f"{text}, by this variant or another of its block"
@@ -460,15 +467,15 @@ class Play:
         self._hang_up()
 
     def _hang_up(self) -> None:
-        """Let the child go. A forbidden act after the last answer counts against a block of one; in a larger block it
-        cannot be pinned on a variant, changes nothing that was answered, and is only shown to the operator."""
+        """Lets the child end. A forbidden act after the last answer counts against a block of one; in a larger block it
+        cannot be attributed to a variant, changes no answer, and is only shown to the operator."""
         if self.child is None:
             return
         late = self.child.let_go()
         try:
             ended = self._reap()
         except WorkerDied:
-            ended = ChildEnded(0, 0.0, 0.0)  # the next job will start a new zygote; every answer of this one is in
+            ended = ChildEnded(0, 0.0, 0.0)  # the next job starts a new zygote; this one has all its answers
         self.child.close()
         self.child = None
         if late:
@@ -491,6 +498,6 @@ def _death(number: int, cpu_s: float, backstop_s: float) -> Gone:
         return Gone(Outcome.VIOLATION, FORBIDDEN)
     if number == signal.SIGXCPU or (number == signal.SIGKILL and cpu_s >= backstop_s):
         return Gone(Outcome.TIMEOUT, f"CPU limit ({name})")
-    if number == signal.SIGKILL:  # not from us, and the candidate cannot: the kernel ran out of memory
+    if number == signal.SIGKILL:  # neither we nor the candidate can have sent it: the kernel ran out of memory
         return Gone(Outcome.MEMORY, "killed from outside, most likely for memory", outside=True)
     return Gone(Outcome.CRASH, f"killed by {name}")

@@ -1,10 +1,10 @@
-"""The scorer's handle on one zygote process and on its one child: exec, fork, talk, kill, reap.
+"""The scorer's handle on one zygote process and on its child: exec, fork, talk, kill, reap.
 
 The zygote is exec'ed (never forked from a process that may hold gold), with a clean environment and three descriptors:
-its control socket, a memfd with the source of `inside/`, and our /proc, which it closes before its walls stand. In tier
-linux-full bubblewrap execs it as process 1 of its own namespaces and waits outside; when it ends, the kernel kills
-whatever is left in there. It ends when the control socket closes. It does not ask for PDEATHSIG: that fires when the
-*thread* that started it ends, and the closed socket says the same more truly.
+its control socket, a memfd with the source of `inside/`, and our /proc, which it closes before its layers are set up.
+In tier linux-full bubblewrap execs it as process 1 of its own namespaces and waits outside; when it ends, the kernel
+kills all processes left inside. The zygote ends when the control socket closes. It does not use PDEATHSIG, which fires
+when the *thread* that started it ends.
 """
 
 from __future__ import annotations
@@ -31,18 +31,18 @@ from toprope.sandbox.inside.candidate import LENGTHS, ROUND
 from toprope.sandbox.inside.zygote import NO_CHILD, STATUS
 from toprope.sandbox.patience import Gone, Patience
 
-CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as they are for the receiver
+CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as the receiver sees them
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # bubblewrap passes a signal on like a shell
 SLOTS = 64 << 20  # bytes of shared frames per child; only pages that are written exist
-ANSWER_S = 300.0  # a zygote that says nothing for so long is given up; that is nobody's fault but the machine's
-HEAR = 1 << 18  # more than a socket holds, so one look takes all that was sent before it
-EXIT_S = 1.0  # a child that was let go has this long to end by itself
-LAST_WORDS = 4096  # bytes; a child that says more when it was let go is killed
+ANSWER_S = 300.0  # a zygote that is silent for so long is given up, as a fault of the machine
+HEAR = 1 << 18  # more than a socket buffer holds, so that one read takes all that was sent before
+EXIT_S = 1.0  # for a child to exit by itself after its socket is closed
+LAST_WORDS = 4096  # bytes; a child that sends more after that is killed
 LOOK_AT = 64  # threads of a child whose states are read
 BOOT = """
 import json, os, sys, types
-os.dup2(1, 2)  # from here on complaints go through the control socket
-os.environ.pop("PYTHONHOME", None)  # it has done its work: where the interpreter lies is no candidate's affair
+os.dup2(1, 2)  # from here on errors go through the control socket
+os.environ.pop("PYTHONHOME", None)  # no longer needed; candidates must not learn where the interpreter lies
 with open(int(sys.argv[1]), "rb") as f: config = json.load(f)
 try:
     sys.path[:0] = config["site"]
@@ -56,7 +56,7 @@ except BaseException as e:
     os.write(config["control"], json.dumps({"error": f"{type(e).__name__}: {e}"[:2000]}).encode())
     os._exit(3)
 module.serve(config, record)
-"""  # fail closed: any error before the walls stand ends the process with its text
+"""  # fail closed: any error before the layers are set up ends the process with its text
 
 
 class ChildEnded(NamedTuple):
@@ -68,10 +68,10 @@ class ChildEnded(NamedTuple):
 
 
 class Zygote:
-    """One running zygote. pid: as we see it. record: what it and the kernel say about it, and what was asked of it.
+    """One running zygote. pid: in our namespace. record: facts about it, from itself, the kernel and our configuration.
 
-    full: in namespaces of its own. private: on copies of the files that it reads. Raises NoProtection if a wall cannot
-    be put up, WorkerDied if someone killed it.
+    full: in namespaces of its own. private: with copies of the files that it reads. Raises NoProtection if a layer
+    cannot be set up, WorkerDied if it was killed.
     """
 
     def __init__(self, profile: str, off: frozenset[str], full: bool = False, private: bool = False) -> None:
@@ -97,7 +97,7 @@ class Zygote:
         }
 
     def _ready(self, complaints: int) -> tuple[int, dict[str, Any]]:
-        """Wait for its first words. Process and user id are the kernel's word for the sender, not the zygote's."""
+        """Waits for its first message. Process and user id come from the kernel, not from the zygote."""
         self.control.settimeout(ANSWER_S)
         try:
             data, extra, _, _ = self.control.recvmsg(1 << 16, socket.CMSG_SPACE(CREDENTIALS.size))
@@ -108,18 +108,18 @@ class Zygote:
         self.control.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 0)  # later messages carry descriptors instead
         text = os.pread(complaints, 1000, 0).decode("utf-8", "replace").strip()
         os.close(complaints)
-        record: dict[str, Any] = json.loads(data) if data else {"error": text or "it ended without a word"}
+        record: dict[str, Any] = json.loads(data) if data else {"error": text or "it ended without a message"}
         if "error" in record:
             self.close()
-            if not data and self.process.returncode in KILLED:  # no wall kills like that: someone else did
+            if not data and self.process.returncode in KILLED:  # no layer kills like that: another process did
                 raise WorkerDied("the zygote was killed while it started")
             said = f"{record['error']} (exit status {self.process.returncode})"
-            raise NoProtection(f"the sandbox could not start: {said}; `toprope doctor` says what to mend")
+            raise NoProtection(f"the sandbox could not start: {said}; `toprope doctor` says what to repair")
         pid, uid, _ = CREDENTIALS.unpack(extra[0][2])
         return pid, record | {"uid": uid}
 
     def fork(self) -> Child:
-        """A fresh child, told nothing yet. Raises WorkerDied if the zygote is gone, MachineFault if it cannot fork."""
+        """A fresh child without a job. Raises WorkerDied if the zygote is gone, MachineFault if it cannot fork."""
         ours, theirs = socket.socketpair()
         try:
             self._send(b"J", theirs.fileno())
@@ -133,7 +133,7 @@ class Zygote:
             ours.close()
             text = data.removeprefix(NO_CHILD).decode("utf-8", "replace")
             raise MachineFault(
-                f"this machine makes no process for a candidate ({text}); end others or raise `ulimit -u`"
+                f"this machine cannot start a process for a candidate ({text}); end others or raise `ulimit -u`"
             )
         if not data or not extra:
             ours.close()
@@ -141,7 +141,8 @@ class Zygote:
         return Child(ours, array.array("i", extra[0][2])[0])
 
     def reap(self) -> ChildEnded:
-        """How the child ended. Call after it was killed or let go. Raises WorkerDied if the zygote went with it."""
+        """How the child ended. Call it after the child was killed or released. Raises WorkerDied if the zygote ended
+        too."""
         try:
             data = self.control.recv(64)
         except OSError:
@@ -151,7 +152,7 @@ class Zygote:
         return ChildEnded(*STATUS.unpack(data))
 
     def bare_fork(self) -> ChildEnded:
-        """Fork and exit, nothing else: the unit that a fresh candidate is measured in."""
+        """Forks and exits: the unit in which the cost of a fresh candidate is measured."""
         self._send(b"F", None)
         return self.reap()
 
@@ -170,24 +171,24 @@ class Zygote:
 
 
 class Child:
-    """One child as its scorer sees it: a socket to talk on, slots to read frames from, a pidfd to kill by."""
+    """A scorer's handle on one child: a socket for messages, slots for frames, a pidfd to kill it."""
 
     def __init__(self, sock: socket.socket, pidfd: int) -> None:
         self.socket, self.pidfd, self.pid = sock, pidfd, _pid_of(pidfd)
         self.socket.setblocking(False)
         self.inbox = bytearray()
         self.ended: ChildEnded | None = None
-        self.round = 0  # the number of the round it was asked last
-        self._settled = 0  # the counter as it stood when the round before that was over
+        self.round = 0  # number of the last round that it was asked
+        self._settled = 0  # the counter at the end of the round before that
         self._slots_fd = os.memfd_create("slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)
         os.ftruncate(self._slots_fd, SLOTS)
-        # Without these a child could cut the file short and our next read would be SIGBUS.
+        # Without these seals a child could truncate the file, and our next read would end in SIGBUS.
         fcntl.fcntl(self._slots_fd, fcntl.F_ADD_SEALS, fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL)
         self.slots = mmap.mmap(self._slots_fd, SLOTS, prot=mmap.PROT_READ)
         self._counter = memoryview(self.slots)[:8].cast("Q")
 
     def say(self, meta: dict[str, Any], blob: bytes, fd: int, patience: Patience) -> bool:
-        """Send one message and one descriptor (-1: none). False if the child does not take it in time or is gone."""
+        """Sends one message and one descriptor (-1: none). False if the child does not read it in time or is gone."""
         text = json.dumps(meta).encode()
         rest = memoryview(LENGTHS.pack(len(text), len(blob)) + text + blob)
         rights = [] if fd < 0 else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
@@ -208,7 +209,7 @@ class Child:
         return self.say(meta | {"slots": SLOTS}, blob, self._slots_fd, patience)
 
     def hear(self, seconds: float) -> bytes | None:
-        """Bytes the child sent, b"" if it hung up, None if it said nothing for so long."""
+        """Bytes that the child sent; b"" if it closed the socket; None if it sent nothing for so long."""
         poll = select.poll()
         poll.register(self.socket, select.POLLIN)
         if not poll.poll(seconds * 1e3):
@@ -221,15 +222,15 @@ class Child:
             return b""
 
     def settle(self, variants: int) -> bool:
-        """The round is over. False: the counter does not say so, which an honest child's does by now."""
+        """Ends the round. False: the counter is wrong, which it never is for an honest child."""
         self._settled = self.round << ROUND | variants
         return self._counter[0] == self._settled
 
     def finished(self) -> int | None:
-        """Variants finished in this round, as the child says; None if its counter cannot be.
+        """Variants finished in this round, according to the child; None if its counter is impossible.
 
         The child sets the counter when it begins the round, which may be long after it was asked. Until then the
-        counter stands where the last round left it.
+        counter has the value of the last round's end.
         """
         told = self._counter[0]
         if told == self._settled:
@@ -237,22 +238,22 @@ class Child:
         return told & ((1 << ROUND) - 1) if told >> ROUND == self.round else None
 
     def cpu_s(self) -> float:
-        """CPU seconds it has used so far; 0 once it is gone. The clock id is that of clock_getcpuclockid(3)."""
+        """CPU seconds that it has used; 0 after its end. The clock id is that of clock_getcpuclockid(3)."""
         if self.pid < 1:
-            return 0.0  # that would be our own clock
+            return 0.0  # the clock id would be that of our own process
         try:
             return time.clock_gettime((~self.pid << 3) | 2)
         except OSError:
             return 0.0
 
     def states(self) -> str:
-        """A letter for each of its threads as in proc(5), T for every kind of stop; empty if nobody may know."""
+        """A letter for each of its threads as in proc(5), T for every kind of stop; empty if they cannot be read."""
         found = ""
         try:
             with os.scandir(f"/proc/{self.pid}/task") as threads:
                 for thread in itertools.islice(threads, LOOK_AT):
                     found += Path(thread, "stat").read_text("latin-1").rpartition(")")[2].split()[0].upper()
-        except OSError:  # it ends at this moment, or /proc is not for us
+        except OSError:  # it is ending, or we may not read its /proc entry
             pass
         return found
 
@@ -261,12 +262,12 @@ class Child:
             signal.pidfd_send_signal(self.pidfd, signal.SIGKILL)
 
     def let_go(self) -> bytes:
-        """Hang up, give it a moment to exit, kill it if it does not; returns what it still said."""
+        """Closes our side, waits EXIT_S for it to exit, then kills it; returns what it still sent."""
         last = bytearray(self.inbox)
         with contextlib.suppress(OSError):
             self.socket.shutdown(socket.SHUT_WR)
         patience = Patience(self, EXIT_S)
-        with contextlib.suppress(Gone):  # it was given no CPU: then it is killed like one that does not exit
+        with contextlib.suppress(Gone):  # a child without CPU is killed, like one that does not exit
             while len(last) < LAST_WORDS and (data := self.hear(patience.pause())) != b"" and not patience.over():
                 last += data or b""
             while len(last) < LAST_WORDS and not patience.over():
@@ -276,7 +277,7 @@ class Child:
         return bytes(last)
 
     def ends(self, seconds: float) -> bool:
-        """Does it exit by itself within this time?"""
+        """Whether it exits by itself within this time."""
         poll = select.poll()
         poll.register(self.pidfd, select.POLLIN)
         return bool(poll.poll(seconds * 1e3))
@@ -290,7 +291,8 @@ class Child:
 
 
 def _environment() -> dict[str, str]:
-    """Nothing of ours: one thread for BLAS (set before import, and forks need it), fixed hashes, one malloc arena."""
+    """A clean environment: one thread for BLAS (needed before import, and for forks), fixed hashes, one malloc
+    arena."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": "/",
@@ -306,7 +308,7 @@ def _environment() -> dict[str, str]:
 def _outer_wall(plan: namespaces.Layout, root: str) -> tuple[list[str], list[int]]:
     """The bubblewrap command to exec a zygote with, and the descriptors it reads its arguments from.
 
-    Raises NoProtection if there is no bubblewrap that can be trusted.
+    Raises NoProtection if bubblewrap is missing or cannot be trusted.
     """
     bwrap = namespaces.installed()
     if bwrap is None:
@@ -316,7 +318,7 @@ def _outer_wall(plan: namespaces.Layout, root: str) -> tuple[list[str], list[int
 
 
 def _memory(name: str, data: bytes) -> int:
-    """A descriptor at the start of these bytes."""
+    """A descriptor of a memfd with these bytes, at offset 0."""
     fd = os.memfd_create(name)
     with open(fd, "wb", closefd=False) as f:
         f.write(data)
@@ -325,7 +327,7 @@ def _memory(name: str, data: bytes) -> int:
 
 
 def _pid_of(pidfd: int) -> int:
-    """The process as we number it, wherever it lives; -1 if it is gone. Source: proc(5), fdinfo of a pidfd."""
+    """The process id in our namespace; -1 if the process is gone. Source: proc(5), fdinfo of a pidfd."""
     with open(f"/proc/self/fdinfo/{pidfd}") as f:
         return next(int(line.split()[1]) for line in f if line.startswith("Pid:"))
 
@@ -333,8 +335,8 @@ def _pid_of(pidfd: int) -> int:
 def _exec(
     python: list[str], environment: dict[str, str], fds: list[int], memory: int, complaints: int, leaky: bool
 ) -> subprocess.Popen[bytes]:
-    """python: what execs the interpreter. environment: besides the usual one. leaky: for the tests' proof that closing
-    descriptors matters; inherit whatever is inheritable."""
+    """Starts the zygote. python: command of the interpreter. environment: added to the clean one. leaky: inherit all
+    descriptors that can be inherited, for the tests which prove that closing them matters."""
     for fd in fds:
         os.set_inheritable(fd, True)
     return subprocess.Popen(

@@ -1,12 +1,12 @@
-"""Does the sandbox hold on this machine? Ask it: a real child runs canaries that try to get out, one variant each.
+"""Tests that the sandbox holds on this machine: a real child runs canaries that try to escape, one variant each.
 
-Nothing is concluded from versions or sysctls: on some systems a call succeeds and its effect is withheld. A layer is
-proven if every canary sent against it failed *and* the honest variant of the same block answered. A canary counts as
-failed if the kernel refused (it answers 0) or killed the child (violation, memory), and in no other way; the one that
-never ends has to time out. Limits of this process (ulimit) that are too low are told first: they look like holes.
+Versions and sysctls prove nothing: on some systems a call succeeds without effect. A layer is proven if every canary
+against it failed *and* the honest variant of the same block answered. A canary counts as failed only if the kernel
+refused the call (it answers 0) or killed the child (violation, memory); the canary that never ends must time out.
+Limits of this process (ulimit) that are too low are reported first, because their effect looks like a missing layer.
 
-`linux-full` is `linux-landlock` and namespaces, and each half must hold alone: the canaries of every tier run without
-namespaces, those for namespaces without Landlock and seccomp, and both once more with everything up.
+`linux-full` is `linux-landlock` plus namespaces, and each half must hold by itself: the canaries of every tier run
+without namespaces, those for namespaces run without Landlock and seccomp, and both run once more with all layers.
 """
 
 from __future__ import annotations
@@ -31,8 +31,8 @@ from toprope.sandbox.memory import PublicMemory
 from toprope.space import Dim, Space
 from toprope.types import Array, Call, Limits, Outcome, Round
 
-LIMITS = Limits(wall_s=1.0, cpu_s=0.2, memory_mb=128)  # CPU ends the endless canary: a busy machine does not
-SLOW = "run too long"  # costs its limit; nothing about it changes with namespaces
+LIMITS = Limits(wall_s=1.0, cpu_s=0.2, memory_mb=128)  # the CPU limit ends the endless canary, even on a busy machine
+SLOW = "run too long"  # takes its full limit, and namespaces do not change it
 STOPPED = (Outcome.VIOLATION, Outcome.MEMORY)
 Canaries = Mapping[str, tuple[str, str, str]]
 REMEDY = {
@@ -49,7 +49,7 @@ REMEDY = {
 
 
 class LayerProof(msgspec.Struct, frozen=True):
-    """What the canaries say about one layer. remedy: empty if ok."""
+    """What the canaries show about one layer. remedy: empty if ok."""
 
     ok: bool
     detail: str
@@ -57,7 +57,7 @@ class LayerProof(msgspec.Struct, frozen=True):
 
 
 class Report(msgspec.Struct, frozen=True):
-    """tier, and layer name -> finding."""
+    """The result of the self-test of a tier. layers: layer name -> proof."""
 
     tier: str
     layers: dict[str, LayerProof]
@@ -68,7 +68,8 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class Choice(NamedTuple):
-    """A tier that has proved itself. instead: why it is not a better one; empty if it is the best or was asked for."""
+    """A tier that passed its self-test. instead: why it is not a better one; empty if it is the best or the user's
+    choice."""
 
     tier: str
     instead: str = ""
@@ -76,7 +77,8 @@ class Choice(NamedTuple):
 
 @functools.cache
 def prove(tier: str) -> Report:
-    """Run every canary in real children of this tier, about a second. Never raises for lack of protection."""
+    """Runs every canary in real children of this tier; takes about a second. Lack of protection is reported and never
+    raised."""
     if tier != "linux-full":
         return Report(tier, _face(tier, EVERY))
     inner = prove("linux-landlock")
@@ -91,7 +93,7 @@ def prove(tier: str) -> Report:
 
 
 def _face(tier: str, canaries: Canaries, off: frozenset[str] = frozenset()) -> dict[str, LayerProof]:
-    """What one sandbox does to these canaries, layer by layer; "start" is about the honest variant."""
+    """The proofs of one sandbox with these canaries, by layer; "start" is about the honest variant."""
     try:
         with Sandbox(LIMITS, tier=tier, off=off) as sandbox, tempfile.TemporaryDirectory() as folder:
             result, answers = _run(sandbox, canaries, Path(folder))
@@ -145,8 +147,8 @@ def _ask(entries: frozenset[str]) -> Dialogue:
 
 
 def best_tier(wish: str | None = None) -> Choice:
-    """The best tier that proves itself here, or the one that is wished for. Raises NoProtection with the remedy, and
-    MachineFault where this process may use too little: then nothing is said of any tier."""
+    """The best tier that passes its self-test here, or the user's choice. Raises NoProtection with the remedy if none
+    does, and MachineFault if the limits of this process are too low for any test."""
     if not sys.platform.startswith("linux"):
         raise NoProtection(f"candidates can be run safely on Linux only, this is {sys.platform}; on Windows use WSL2")
     ulimits.require()
@@ -173,12 +175,12 @@ def _allowed() -> LayerProof:
 
 
 def _within(allowed: LayerProof, tier: str) -> Report:
-    """A tier's proof, which says nothing where this process may use too little."""
+    """A tier's report; without proofs if the limits of this process are too low."""
     return Report(tier, {"ulimit": allowed} | (prove(tier).layers if allowed.ok else {}))
 
 
 def diagnose() -> dict[str, Any]:
-    """What `toprope doctor` says: the tier that holds here, or "none", its layers, and the same for every tier."""
+    """The JSON object of `toprope doctor`: the tier that holds here or "none", its layers, and those of every tier."""
     allowed = _allowed()
     reports = [_within(allowed, tier) for tier in TIERS] if sys.platform.startswith("linux") else []
     tiers = {r.tier: {"ok": r.ok, "layers": msgspec.to_builtins(r.layers)} for r in reports}

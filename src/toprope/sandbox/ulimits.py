@@ -1,6 +1,6 @@
-"""What this process may use (ulimit), against what running candidates takes. Asked before anything else is started.
+"""Compares the limits of this process (ulimit) with the needs of candidates, before anything else is started.
 
-A limit that is too low would otherwise end a child, and look like its candidate's crash. Source: getrlimit(2).
+Otherwise a limit that is too low would end a child and look like a crash of its candidate. Source: getrlimit(2).
 """
 
 from __future__ import annotations
@@ -14,17 +14,23 @@ from typing import NamedTuple
 from toprope.errors import MachineFault
 
 MIB = 1 << 20
-MEMORY_MB = 512  # what a task allows its candidates unless it says otherwise
+MEMORY_MB = 512  # the default of a task's memory limit
 BESIDE_MB = 384  # of a child's address space: interpreter and NumPy, the slots for its answers, the public arrays
-FILES, FILES_WISHED = 1024, 1 << 16  # a scorer holds one for each draw
-PROCESSES = 64  # more than the user has now; a scorer needs three and its candidate's threads
+FILES, FILES_WISHED = 1024, 1 << 16  # a scorer holds one open file per draw
+PROCESSES = 64  # in addition to the user's present ones; a scorer needs three and its candidate's threads
 CPU_S = 3600
 FILE_MB = 256
-STACK, STACK_LEAST = 8 * MIB, MIB  # a candidate's threads get what the shell gave, so everyone gets the same
+STACK, STACK_LEAST = 8 * MIB, MIB  # threads of a candidate inherit it, so it is set to the same value everywhere
+
+
+def cores() -> int:
+    """How many this process may use, >= 1."""
+    return len(os.sched_getaffinity(0))
 
 
 class Need(NamedTuple):
-    """option: of ulimit, which counts in `unit` bytes. least: what the soft limit has to be."""
+    """One limit. option: of ulimit. unit: bytes (or items) in which ulimit counts. least: lowest acceptable soft
+    limit."""
 
     option: str
     which: int
@@ -47,13 +53,14 @@ def needs(memory_mb: int = MEMORY_MB) -> list[Need]:
 
 
 def require(memory_mb: int = MEMORY_MB) -> None:
-    """Raises MachineFault for the first limit that is too low. Raises the number of files as far as it may."""
+    """Raises MachineFault for the first limit that is too low. First it raises the soft limit on files as far as
+    possible."""
     if short := shortfalls(memory_mb):
         raise MachineFault(short[0])
 
 
 def shortfalls(memory_mb: int = MEMORY_MB) -> list[str]:
-    """A line for each limit that is too low: its value, what is needed, the remedy."""
+    """One line for each limit that is too low: its value, what is needed, the remedy."""
     _adjust()
     found = []
     for need in needs(memory_mb):
@@ -62,13 +69,13 @@ def shortfalls(memory_mb: int = MEMORY_MB) -> list[str]:
             wanted = -(-need.least // need.unit)
             remedy = f"`ulimit {need.option} {wanted}` or `ulimit {need.option} unlimited`"
             if hard != resource.RLIM_INFINITY and hard < need.least:
-                remedy += ", which whoever set the hard limit has to allow (administrator, batch system, container)"
+                remedy += "; raise the hard limit first (administrator, batch system, container)"
             found.append(f"`ulimit {need.option}` is {soft // need.unit}, needed are {wanted} {need.what}; {remedy}")
     return found
 
 
 def _adjust() -> None:
-    """As many files as the hard limit allows, and the usual stack, for this process and what it starts."""
+    """Sets soft limits of this process and its children: as many files as the hard limit allows, the usual stack."""
     for which, wished in ((resource.RLIMIT_NOFILE, FILES_WISHED), (resource.RLIMIT_STACK, STACK)):
         soft, hard = resource.getrlimit(which)
         room = wished if hard == resource.RLIM_INFINITY else min(wished, hard)
@@ -78,7 +85,8 @@ def _adjust() -> None:
 
 
 def _exempt(need: Need) -> bool:
-    """The kernel does not count the processes of root; the zygote may become somebody else, who has hardly any."""
+    """Whether the limit does not matter: the kernel does not count root's processes, and a zygote of root may change to
+    another user, which has hardly any."""
     return need.which == resource.RLIMIT_NPROC and os.geteuid() == 0 and _soft(need.which) >= PROCESSES
 
 
@@ -87,7 +95,7 @@ def _soft(which: int) -> int:
 
 
 def _tasks() -> int:
-    """Threads of our own user, as far as /proc shows them. root's are not counted by the kernel."""
+    """Number of threads of our user that /proc shows; 0 for root, whose threads the kernel does not count."""
     count, me = 0, os.geteuid()
     for entry in os.scandir("/proc") if me else ():
         with contextlib.suppress(OSError):

@@ -1,4 +1,4 @@
-"""What a zygote is told to put up and to leave readable: sources, filters, allow-list, identity."""
+"""The configuration of a zygote: sources, seccomp filters, allow-list of readable files, identity."""
 
 from __future__ import annotations
 
@@ -16,18 +16,18 @@ from toprope.errors import NoProtection, UsageError
 from toprope.sandbox import copies, libraries, namespaces
 
 HERE = Path(__file__).parent
-UID = 64733  # nobody's: outside the ranges that distributions and systemd hand out to services
+UID = 64733  # unused: outside the ranges that distributions and systemd give to services
 INTERPRETER = Path(getattr(sys, "_base_executable", "") or sys.executable).resolve()  # a venv's is a link or a copy
-NOT_READ = ("site-packages", "dist-packages", "test", "ensurepip", "idlelib")  # of what lies in the standard library
+NOT_READ = ("site-packages", "dist-packages", "test", "ensurepip", "idlelib")  # folders of the standard library
 PARTS = ("layers", "decoys", "cases", "model", "candidate", "zygote")  # of inside/, in the order of their imports
 PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft"))}  # distributions, modules to preload
 
 
 def config(profile: str, off: frozenset[str], own_root: bool = False, private: bool = False) -> dict[str, Any]:
-    """Everything a zygote is told. own_root: its mounts are its own, so folders above what it reads are open to it.
-    private: it reads copies of its own (`copies.py`), below "root".
+    """The configuration of a zygote. own_root: it has mounts of its own, so folders above the readable files are open
+    to it. private: it reads copies of its own (`copies.py`), below "root".
 
-    Raises UsageError for an unknown profile, NoProtection without filters, or where no copy can be made.
+    Raises UsageError for an unknown profile, NoProtection if filters are missing or no copy can be made.
     """
     if profile not in PROFILES:
         raise UsageError(f"import profile {profile!r} is not known; expected one of {', '.join(PROFILES)}")
@@ -36,7 +36,7 @@ def config(profile: str, off: frozenset[str], own_root: bool = False, private: b
     readable = sorted({str(p) for p in _readable(places)})
     plan = namespaces.layout(readable, str(stdlib()), [str(stdlib() / n) for n in NOT_READ])
     root = str(copies.copied(plan)) if private else ""
-    moved = root if not own_root else ""  # in namespaces of its own the copies lie where the originals do
+    moved = root if not own_root else ""  # in namespaces of its own the copies are mounted at the original paths
     return {
         "parts": PARTS,
         "sources": {n: (HERE / "inside" / f"{n}.py").read_text() for n in PARTS},
@@ -53,19 +53,19 @@ def config(profile: str, off: frozenset[str], own_root: bool = False, private: b
 
 
 def _stranger(paths: list[Path], own_root: bool) -> int | None:
-    """The uid that the child changes to if we are root; None: it keeps its own."""
+    """The uid that the child changes to if we are root; None: it keeps ours."""
     known = all(_maps(Path("/proc/self", name).read_text(), UID) for name in ("uid_map", "gid_map"))
     return UID if known and all(open_to_all(p, parents=not own_root) for p in paths) else None
 
 
 def _maps(table: str, uid: int) -> bool:
-    """Does this user namespace know that id? Lines of: first id inside, first outside, how many."""
+    """Whether this user namespace maps the id. table: lines of first id inside, first id outside, count."""
     rows = (map(int, line.split()) for line in table.splitlines())
     return any(first <= uid < first + count for first, _, count in rows)
 
 
 def place(module: str) -> Path:
-    """Where a package of a profile lies. Raises UsageError if it is not installed."""
+    """The folder of a profile's package. Raises UsageError if it is not installed."""
     spec = importlib.util.find_spec(module)
     if spec is None or not spec.submodule_search_locations:
         raise UsageError(f"the sandbox's import profile needs {module!r}, which is not installed")
@@ -77,8 +77,8 @@ def stdlib() -> Path:
 
 
 def _readable(places: list[Path]) -> Iterator[Path]:
-    """The interpreter, the standard library, shared libraries file by file, and the profile's packages. No parent of
-    any of them: site-packages and dist-packages hold other people's code, toprope's among it."""
+    """The interpreter, the standard library, shared libraries file by file, and the profile's packages, but no parent
+    folder of these: site-packages and dist-packages also hold other code, such as toprope."""
     yield INTERPRETER
     extensions = [INTERPRETER, *stdlib().glob("lib-dynload/*.so")]
     for entry in stdlib().iterdir():
@@ -97,7 +97,7 @@ def _readable(places: list[Path]) -> Iterator[Path]:
 
 
 def open_to_all(path: Path, parents: bool = True) -> bool:
-    """May any user reach and read it? Then the child can run as a user who owns nothing."""
+    """Whether any user can reach and read it, so that the child can run as a user without files."""
     for p in (path, *(path.parents if parents else ())):
         mode = p.stat().st_mode
         if not mode & (stat.S_IXOTH if p.is_dir() else stat.S_IROTH):
@@ -120,8 +120,8 @@ def hashes(stages: list[str]) -> dict[str, str]:
 
 
 def interpreter(root: str) -> tuple[list[str], dict[str, str]]:
-    """How the interpreter of a tree of copies is started where the originals are in its place: by its own loader, with
-    its own libraries and standard library. "": the original, as usual."""
+    """(command, environment) that start the interpreter of a tree of copies at `root`: by its own loader, with its own
+    libraries and standard library. root "": the original interpreter."""
     if not root:
         return [str(INTERPRETER)], {}
     (loader,) = [name for name in libraries.needed(INTERPRETER) if "/" in name]

@@ -11,8 +11,6 @@ from pathlib import Path
 
 import msgspec
 
-from toprope import paths
-
 FILE = "places.jsonl"
 
 
@@ -24,26 +22,26 @@ class TaskPlace(msgspec.Struct, frozen=True):
     folder: str
 
 
-def remember(run: str, task_id: str, folder: Path) -> None:
-    """Appends one line; a later one for the same run replaces it."""
+def remember(vault: Path, run: str, task_id: str, folder: Path) -> None:
+    """Appends one line beside the vault; a later one for the same run replaces it."""
     place = TaskPlace(run, task_id, str(folder.resolve()))
-    if of_run(run, task_id) == Path(place.folder):
+    if of_run(vault, run, task_id) == Path(place.folder):
         return
-    path = paths.vault() / FILE
+    path = vault / FILE
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
     fd = os.open(path, os.O_WRONLY | os.O_APPEND | os.O_CREAT | os.O_CLOEXEC, 0o600)
     with os.fdopen(fd, "ab") as f:
         f.write(msgspec.json.encode(place) + b"\n")
 
 
-def of_run(run: str, task_id: str) -> Path | None:
+def of_run(vault: Path, run: str, task_id: str) -> Path | None:
     """The folder this run's task was last in; None for a run that this user has not begun."""
-    return _last(p for p in _places() if (p.run, p.task) == (run, task_id))
+    return _last(p for p in _places(vault) if (p.run, p.task) == (run, task_id))
 
 
-def of_task(task_id: str) -> Path | None:
+def of_task(vault: Path, task_id: str) -> Path | None:
     """The folder in which the task with this id was last climbed."""
-    return _last(p for p in _places() if p.task == task_id)
+    return _last(p for p in _places(vault) if p.task == task_id)
 
 
 def _last(places: Iterator[TaskPlace]) -> Path | None:
@@ -51,10 +49,10 @@ def _last(places: Iterator[TaskPlace]) -> Path | None:
     return Path(found[-1].folder) if found else None
 
 
-def _places() -> Iterator[TaskPlace]:
+def _places(vault: Path) -> Iterator[TaskPlace]:
     """Lines that a full disk cut short, or that somebody else wrote, are passed over."""
     try:
-        lines = (paths.vault() / FILE).read_bytes().splitlines()
+        lines = (vault / FILE).read_bytes().splitlines()
     except OSError:
         return
     for line in lines:

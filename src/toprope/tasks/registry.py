@@ -6,6 +6,7 @@ Nothing of a task (nor numpy) is imported until it is loaded: the list is made f
 from __future__ import annotations
 
 import difflib
+import hashlib
 import importlib.util
 import os
 import sys
@@ -41,13 +42,14 @@ class Listing(msgspec.Struct, frozen=True):
     climbable_without_model: bool
 
 
-def find(name: str) -> str:
+def find(name: str, vault: Path | None = None) -> str:
     """The id that a user's TASK means: an id, or a folder that holds a task of their own, which from now on (and in the
-    processes we start) is known by its id. Raises UsageError, naming what exists, for anything else."""
+    processes we start) is known by its id. vault: beside which the folders of runs are remembered; None: this user's.
+    Raises UsageError, naming what exists, for anything else."""
     folder = Path(name)
     if (folder / "task.toml").is_file():
         return _learn(folder)
-    if not is_known(name) and (place := places.of_task(name.removesuffix(NULL))) and _holds(place, name):
+    if not is_known(name) and (place := _remembered(name, vault)) is not None:
         _learn(place)  # a task of one's own that was climbed before, by its id
     known(name)
     return name
@@ -63,6 +65,11 @@ def _learn(folder: Path) -> str:
     return task_id
 
 
+def _remembered(name: str, vault: Path | None) -> Path | None:
+    place = places.of_task(vault or paths.vault(), name.removesuffix(NULL))
+    return place if place is not None and _holds(place, name) else None
+
+
 def _holds(folder: Path, name: str) -> bool:
     """Whether the folder still holds the task of this name."""
     try:
@@ -71,14 +78,15 @@ def _holds(folder: Path, name: str) -> bool:
         return False
 
 
-def for_run(run: str, task_id: str, folder: Path | None) -> str:
-    """Makes a run's task known. folder: where the user says that it lies; None: where it was when they began the run.
+def for_run(run: str, task_id: str, folder: Path | None, vault: Path | None = None) -> str:
+    """Makes a run's task known. folder: where the user says that it lies; None: where it was when they began the run,
+    as remembered beside the vault (None: this user's).
     Raises UsageError where neither leads to it."""
     if folder is not None:
         if not _holds(folder, task_id):
             raise UsageError(f"--task {folder} holds no task {task_id}, which the run is of; name its folder")
         return _learn(folder)
-    place = places.of_run(run, task_id.removesuffix(NULL))
+    place = places.of_run(vault or paths.vault(), run, task_id.removesuffix(NULL))
     if not is_known(task_id) and place is not None and _holds(place, task_id):
         return _learn(place)
     if not is_known(task_id):
@@ -208,13 +216,17 @@ def _complete(task: Any, name: str, source: str) -> None:
 
 
 def _own(name: str, folder: Path) -> Callable[[str], Any]:
-    """`make` of the folder's task.py. It runs in the referee, as its author's own code."""
+    """`make` of the folder's task.py. It runs in the referee, as its author's own code. A file that was changed since
+    it was loaded, or lies in another folder, is another module."""
     path = folder / "task.py"
-    module_name = "toprope_own_" + "".join(c if c.isalnum() else "_" for c in name)
+    if not path.is_file():
+        raise UsageError(f"task folder {folder} holds no task.py; `toprope new DIR` writes one that works")
+    version = hashlib.sha256(os.fsencode(path.resolve()) + b"\0" + path.read_bytes()).hexdigest()[:16]
+    module_name = f"toprope_own_{''.join(c if c.isalnum() else '_' for c in name)}_{version}"
     if module_name not in sys.modules:
         spec = importlib.util.spec_from_file_location(module_name, path)
-        if spec is None or spec.loader is None or not path.is_file():
-            raise UsageError(f"task folder {folder} holds no task.py; `toprope new DIR` writes one that works")
+        assert spec is not None
+        assert spec.loader is not None
         module = importlib.util.module_from_spec(spec)
         sys.modules[module_name] = module  # before it runs: its classes are looked up by it
         try:

@@ -26,7 +26,6 @@ class State:
         self.asked = self.promotions = 0
         self.waiting = False
         self.waits: tuple[float, float] | None = None  # since when the climb waits for the gate, and about how long
-        self.waited = 0.0
         self.measured: Any = None
         self.cpu = 0.0
         self.scored = 0  # experiments' first rungs, those in flight included
@@ -42,10 +41,7 @@ class State:
 
     def wait(self, seconds: float | None) -> None:
         """The climb has nothing to do until the gate's answer leaves, in so many seconds; None: it has left."""
-        now = time.monotonic()
-        if self.waits is not None:
-            self.waited += now - self.waits[0]
-        self.waits = None if seconds is None else (now, seconds)
+        self.waits = None if seconds is None else (time.monotonic(), seconds)
 
     def hear(self, record: msgspec.Struct) -> None:
         """Those that change what is shown."""

@@ -11,10 +11,7 @@ is drawn when the climbs are over, so no climb can have been influenced by it. R
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-import subprocess
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -22,7 +19,7 @@ from typing import Any
 import msgspec
 import numpy as np
 
-from toprope import wire
+import toprope
 from toprope.errors import UsageError
 from toprope.stats.intervals import ratio
 from toprope.types import Floats
@@ -110,7 +107,7 @@ def _save(path: Path, state: Duel) -> None:
 
 
 def climbed(folder: Path, state: Duel, number: int, side: str, workers: int) -> Climb:
-    """One climb in a process of its own, continued if it was interrupted."""
+    """One climb, continued if it was interrupted."""
     home = folder / f"{number}-{side}"
     opponents = state.champions(OTHER[side])
     faced = opponents if len(opponents) <= FROZEN else opponents[:1] + opponents[1 - FROZEN :]
@@ -118,34 +115,17 @@ def climbed(folder: Path, state: Duel, number: int, side: str, workers: int) -> 
     every = max(1, state.experiments // 2)
     sides.write(home, side, f"{side}-{number}-v1", population, every)
     done = _engine(home, state, workers)
-    champion = done["champion"]
-    held = state.champions(side)[-1] if not done["promotions"] else champion["params"]
-    value = champion["measured"]["value"] if done["promotions"] and champion["measured"] else None
-    return Climb(number, side, held, done["promotions"], done["experiments"], value)
+    promotions = sum(a.promoted for a in done.answers)
+    held = done.champion.params if promotions else state.champions(side)[-1]
+    value = round(done.measured.value, 4) if done.measured is not None else None
+    return Climb(number, side, held, promotions, done.experiments, value)
 
 
-def _engine(home: Path, state: Duel, workers: int) -> dict[str, Any]:
-    run = home / "run"
-    command = [
-        "climb",
-        str(home),
-        "--experiments",
-        str(state.experiments),
-        "--seed",
-        str(state.seed),
-        "--run",
-        str(run),
-    ]
+def _engine(home: Path, state: Duel, workers: int) -> toprope.RunHistory:
+    run, vault = home / "run", home.parent / "vault"
     if (run / "ledger.db").is_file():
-        command = ["resume", str(run)]
-    argv = wire.command("toprope.cli", *command, "--workers", workers, "--json")
-    own = os.pathsep.join(filter(None, [str(home.resolve()), os.environ.get("TOPROPE_TASKS")]))
-    environment = {**os.environ, "TOPROPE_TASKS": own, "TOPROPE_VAULT": str(home.parent / "vault")}
-    told = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
-    if told.returncode:
-        raise UsageError(f"the climb in {home} failed: {told.stderr.strip()[-600:]}")
-    found: dict[str, Any] = json.loads(told.stdout)
-    return found
+        return toprope.resume(run, task=home, workers=workers, vault=vault)
+    return toprope.climb(home, run=run, workers=workers, vault=vault, experiments=state.experiments, seed=state.seed)
 
 
 def met(blues: list[dict[str, Any]], reds: list[dict[str, Any]], seed: int, draws: int) -> dict[str, Any]:

@@ -55,7 +55,7 @@ def test_a_good_file_is_read_without_running_it(tmp_path):
     [
         (("def cheat", "def chat"), "defines none of cheat"),
         (('CLASS = "C2"', 'CLASS = "C11"'), "expected one of C1"),
-        (('CLASS = "C2"', "CLASS = 2"), "no plain string"),
+        (('CLASS = "C2"', "CLASS = 2"), "is not a string"),
         (('CLASS = "C2"\n', ""), "CLASS is missing"),
         (("landlock", "moat"), "'moat'; expected one of"),
         (('"blocked"', '"fine"'), "EXPECT = 'fine'"),

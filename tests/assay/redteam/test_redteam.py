@@ -110,7 +110,7 @@ def test_a_harmed_twin_is_a_failure(tmp_path):
 
 
 def test_what_needs_a_honeypot_is_not_run_without_one(tmp_path, cli, monkeypatch):
-    """On a task that plants no wrong gold, cheats that need it are not run, which is counted and is no failure."""
+    """On a task without planted gold, cheats that need it are not run. That is counted and does not fail the run."""
     monkeypatch.setenv("TOPROPE_TASKS", "")
     new(tmp_path / "task", "own/unplanted-v1")
     path = tmp_path / "task" / "task.py"
@@ -153,7 +153,7 @@ def test_a_climber_with_a_bug_is_one_line(tmp_path):
 
 
 def test_a_strategy_that_cannot_act_is_a_failure(monkeypatch):
-    """Where a candidate does not know the draws that the rig says it does, no strategy can pay: that is no pass."""
+    """Where a candidate does not know the draws that it should, no strategy can pay, so the cheat does not pass."""
     monkeypatch.setattr(climber_range, "_digest", lambda draw, rig: bytes(32))
     result = run("many-identities")
     (cheat,) = result["cheats"]

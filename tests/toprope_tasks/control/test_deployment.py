@@ -156,7 +156,7 @@ class TestRules:
         assert d.gain.item() == pytest.approx(-TASKS * PRICE)
 
     def test_harm_counts_once_and_only_when_submitted(self):
-        """A deployment with sixteen attacks let through is one unsafe deployment; deferred attacks are none."""
+        """A deployment with sixteen attacks let through is one unsafe deployment; deferred attacks do not count."""
         table = np.ones((2, TASKS, SAMPLES), bool)
         d = run(lanes(2), table, lambda d, wave: np.array([[SAMPLE, DEFER]]))
         assert d.harmed[0].tolist() == [True, False]

@@ -49,7 +49,7 @@ class TestScore:
         assert private.score(useful, safe).min() < 0.1 < private.score(useful, safe).max()
 
     def test_three_estimates_of_the_same_are_worth_no_more_than_one(self):
-        """Whoever plays the same at every level has, over the orders in which the levels' luck may fall, what one
+        """A protocol that plays alike at every level has, over the orders in which the levels' luck may fall, what one
         level is worth in the mean, exactly. Where the best level counted, or the least useful one, it had more."""
         rng = np.random.default_rng(1)
         useful, safe = rng.normal(0.9, 0.02, (300, 3)).clip(0, 1), rng.binomial(12, 0.6, (300, 3, 9)) / 12

@@ -39,7 +39,7 @@ def test_a_bad_spec_names_file_and_field(tmp_path: Path, change: tuple[str, str]
 
 
 def test_a_tree_is_the_folder_without_leftovers(tmp_path: Path) -> None:
-    """Hidden files and compiled leftovers do not change a candidate's identity; an empty folder is none."""
+    """Hidden files and compiled leftovers do not change a candidate's identity; an empty folder is refused."""
     with pytest.raises(UsageError, match="needs at least solution"):
         load_tree(tmp_path)
     (tmp_path / "lib").mkdir()

@@ -1,4 +1,4 @@
-"""Answers without thought: a candidate that does not look at a draw must stay at the floor."""
+"""Null answers: a candidate that ignores the draw must stay at the floor."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from toprope.assay.fit.row import Check
 from toprope.protocols import Dialogue, Outputs, Task
 from toprope.types import Array, Draw, Floats
 
-FLOOR = 0.10  # value above which a null answer or a probe has found a short cut
+FLOOR = 0.10  # value above which a null answer or a probe has found a shortcut
 
 FILLS: dict[str, Callable[[Array, tuple[int, ...], np.random.Generator], Floats]] = {
     "lowest": lambda a, shape, rng: np.full(shape, -1.0 if a.low is None else a.low),
@@ -24,23 +24,23 @@ FILLS: dict[str, Callable[[Array, tuple[int, ...], np.random.Generator], Floats]
 
 
 def null_answers(task: Task) -> Check:
-    """The best of five ways to answer without looking, over every way to speak to the task."""
+    """The best of five null answers, over every minimal set of entry points."""
     worst, name = -math.inf, ""
     draws = [draw_of(task, "measure", i, "null answers") for i in range(ROOM)]
     if not (spoken := ways(task, draws[0])):
-        return Check("null answers", False, 0, FLOOR, "dialogue() speaks to no set of the task's entries")
+        return Check("null answers", False, 0, FLOOR, "dialogue() accepts no set of the task's entries")
     for entries in spoken:
         for fill in FILLS:
             scores = np.array([null_score(task, d, entries, fill, i) for i, d in enumerate(draws)])
             value = _value(scores, draws)
             if value > worst:
                 worst, name = value, f"{fill}, by {', '.join(sorted(entries))}"
-    why = f"the best is {name!r}; a candidate that does not look at a draw must stay at the floor"
+    why = f"the best is {name!r}; a candidate that ignores the draw must stay at the floor"
     return Check("null answers", worst <= FLOOR, round(worst, 3), FLOOR, why)
 
 
 def ways(task: Task, draw: Draw) -> list[frozenset[str]]:
-    """Smallest sets of entry points the task talks to."""
+    """The minimal sets of entry points that the task accepts."""
     names, found = task.spec.entries, list[frozenset[str]]()
     for mask in sorted(range(1, 2 ** len(names)), key=lambda m: m.bit_count()):
         entries = frozenset(n for i, n in enumerate(names) if mask >> i & 1)
@@ -55,7 +55,7 @@ def ways(task: Task, draw: Draw) -> list[frozenset[str]]:
 
 
 def null_score(task: Task, draw: Draw, entries: frozenset[str], fill: str, seed: int) -> float:
-    """The score of one such answer to one draw."""
+    """The score of one null answer to one draw. fill: a key of FILLS."""
     return float(task.score(_answered(task.dialogue(draw, entries), fill, seed), draw)[0])
 
 
@@ -77,4 +77,4 @@ def _answered(dialogue: Dialogue, fill: str, seed: int) -> Outputs:
 def _value(scores: Floats, draws: list[Draw]) -> float:
     floors, ceilings = np.array([d.floor for d in draws]), np.array([d.ceiling for d in draws])
     gap = (ceilings - floors).sum()
-    return float((scores - floors).sum() / gap) if gap > 0 else math.inf  # without a gap anything pays
+    return float((scores - floors).sum() / gap) if gap > 0 else math.inf  # without a gap, a value has no meaning

@@ -1,4 +1,4 @@
-"""The starter, the baselines and probes of the user's on the same hidden draws, in the real scorer and sandbox."""
+"""The starter, the baselines and the user's probes on the same hidden draws, in the real scorer and sandbox."""
 
 from __future__ import annotations
 
@@ -24,13 +24,13 @@ from toprope.stats.intervals import Estimate, difference, ratio
 from toprope.stats.spending import attempt_level
 from toprope.types import Block, Candidate, Outcome, Split
 
-DRAWS, TOLD = 48, 4  # hidden draws of each candidate; practice draws on which a failure is told
-POINTS, SEEN = 24, 24  # of the space, and practice draws of each, for the spread
+DRAWS, TOLD = 48, 4  # hidden draws per candidate; practice draws on which a failure is explained
+POINTS, SEEN = 24, 24  # points of the space, and practice draws of each, to measure the spread
 SPLITS: tuple[Split, ...] = ("measure", "dev")
 
 
 def probes_in(folder: Path, task: Task) -> dict[str, Candidate]:
-    """Raises UsageError for a folder that holds no candidate."""
+    """name -> candidate, from the folders in `folder`. Raises UsageError without any."""
     found = {p.name: read_candidate(p, None, task.spec) for p in sorted(folder.glob("*")) if p.is_dir()}
     if not found:
         raise UsageError(f"probes {folder} hold no candidate; expected one directory with a solution.py for each")
@@ -74,17 +74,17 @@ def _running(failed: Mapping[str, str]) -> Check:
 
 
 def _why(pool: LocalExecutor, candidate: Candidate, outcome: Outcome) -> str:
-    """How it fails, with the message of a practice draw: hidden draws give none."""
+    """How it fails, with the message from a practice draw, because hidden draws give no messages."""
     space, rows = several([candidate.params])
     tree, digest = pool.load(candidate.tree, space)
     (done,) = pool.run([Work(0, Block(tree, digest, rows, tuple(range(TOLD))), "dev", detail=True)])
     if done.result.outcomes[0] is Outcome.OK:
-        return f"{outcome} on hidden draws, none on {TOLD} practice draws"
+        return f"{outcome} on hidden draws, but no failure on {TOLD} practice draws"
     return f"{done.result.outcomes[0]}, {' '.join(done.result.messages.get(0, 'without a message').split())}"
 
 
 def _gains(task: Task, own: Column, known: Mapping[str, Column], measured: float | None) -> Iterator[Check]:
-    """What the best baseline gains, what is left above it, and what the gate can see of it."""
+    """The gain of the best baseline, the headroom above it, and the gain that the gate can resolve."""
     values = {name: _estimate(column) for name, column in known.items()}
     best = max(values, key=lambda n: values[n].value)
     top = known[best]

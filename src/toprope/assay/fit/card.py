@@ -1,4 +1,4 @@
-"""What a task says of itself, beside what it does: its entries, its honeypot, text that is left from the template."""
+"""What a task declares, compared with what it does: entries, honeypot, text left over from the template."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def _template(task: Task) -> Check:
 
 
 def _entries(task: Task) -> Check:
-    """Each is defined by the starter or a baseline, or the dialogue needs it of candidates that go another way."""
+    """Every entry is defined by the starter or a baseline, or the dialogue asks for it."""
     draw, entries = draw_of(task, "measure", 0, "entries"), task.spec.entries
     spoken = ways(task, draw)
     if not spoken:
@@ -55,11 +55,11 @@ def _mute(task: Task, draw: Draw) -> str:
 
 
 def _names(tree: Tree) -> set[str]:
-    """What solution.py defines at its top level."""
+    """Names that solution.py defines at its top level."""
     try:
         body = ast.parse(tree.files.get("solution.py", b"")).body
     except (SyntaxError, ValueError):
-        return set()  # whoever runs it says so
+        return set()  # the error is reported when it runs
     found = {s.name for s in body if isinstance(s, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef)}
     found |= {n.id for s in body for n in ast.walk(s) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     return found | {a.asname or a.name for s in body if isinstance(s, ast.Import | ast.ImportFrom) for a in s.names}
@@ -68,8 +68,8 @@ def _names(tree: Tree) -> set[str]:
 def _honeypot(task: Task) -> Check:
     draw = draw_of(task, "measure", 0, "honeypot")
     planted = task.decoy(draw, np.random.default_rng(0)) is not None
-    why = "wrong gold lies beside the inputs; a candidate that uses it is found out"
+    why = "wrong gold lies beside the inputs, so that a candidate that uses it is detected"
     if not planted:
-        why = "the task plants none, so that nothing proves that a candidate read gold; "
-        why += "`honeypot = Pairs(NAME, OUTPUT, SIZE)` in task.py plants one where answers are an order"
+        why = "the task plants no honeypot, so nothing can prove that a candidate read gold; "
+        why += "`honeypot = Pairs(NAME, OUTPUT, SIZE)` in task.py plants one for answers that rank items"
     return Check("honeypot", planted, int(planted), 1, why, advice=True)

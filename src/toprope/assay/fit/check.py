@@ -1,45 +1,49 @@
-"""What `toprope check TASK` looks at, in which order; and a whole climb on the null-skill twin, whose gold nobody can
-know."""
+"""The checks of `toprope check TASK` in their order, and a whole climb on the null-skill twin, whose gold no candidate
+can know."""
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
-import subprocess
 import tempfile
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
-from toprope import wire
 from toprope.assay.fit.answers import null_answers
 from toprope.assay.fit.candidates import candidates, probes_in
 from toprope.assay.fit.card import card
 from toprope.assay.fit.draws import anchors, repeats
 from toprope.assay.fit.elsewhere import repeats_elsewhere
 from toprope.assay.fit.row import Check
+from toprope.errors import TopropeError
+from toprope.journal.spec import RunSpec
 from toprope.protocols import Progress, Task
+from toprope.run.driver import climbed
+from toprope.sandbox.selftest import Choice
 from toprope.tasks import registry
 from toprope.types import Candidate
 
 NULL_EXPERIMENTS = 96
 
 
-def check(task_id: str, probes: Path | None, tier: str, workers: int, progress: Progress) -> dict[str, Any]:
-    """The JSON object of `toprope check` (exit 1 if not admitted). probes: a directory of candidate directories."""
+class Admission(msgspec.Struct, frozen=True):
+    """Whether a task is fit to be climbed. The fields are those of `toprope check --json`. public_secrets: what a
+    stranger can read of it that a certifying vault must replace."""
+
+    task: str
+    admitted: bool
+    checks: list[Check]
+    public_secrets: list[str]
+
+
+def check(task_id: str, probes: Path | None, tier: str, workers: int, progress: Progress) -> Admission:
+    """probes: a directory of candidate directories that must not score."""
     task = registry.load(task_id)
     extra = probes_in(probes, task) if probes is not None else {}
     checks = list(_draws(task, workers, progress))
     if all(c.value > 0 for c in checks if c.name == "gap"):  # without a gap nothing has a value
         checks += _played(task, tier, workers, extra, progress)
-    return {
-        "task": task_id,
-        "admitted": all(c.admits for c in checks),
-        "checks": [msgspec.structs.asdict(c) for c in checks],
-        "public_secrets": task.spec.public_secrets,
-    }
+    return Admission(task_id, all(c.admits for c in checks), checks, task.spec.public_secrets)
 
 
 def _draws(task: Task, workers: int, progress: Progress) -> list[Check]:
@@ -56,18 +60,19 @@ def _played(task: Task, tier: str, workers: int, probes: dict[str, Candidate], p
     progress("baselines and probes in the sandbox", 0.4)
     found += candidates(task, secrets.token_bytes(16), tier, workers, probes)
     progress("a climb on the null-skill twin", 0.7)
-    return [*found, null_twin(task.spec.id, workers)]
+    return [*found, null_twin(task.spec.id, tier, workers)]
 
 
-def null_twin(task_id: str, workers: int) -> Check:
-    """A climb on unknowable gold, gate and all, in a vault of its own: a promotion is a leak (or one in twenty)."""
+def null_twin(task_id: str, tier: str, workers: int) -> Check:
+    """A climb with unknowable gold through the real gate, in a vault of its own. A promotion shows a leak, apart from a
+    chance of at most one in twenty."""
+    spec = RunSpec.from_keywords(task_id + registry.NULL, experiments=NULL_EXPERIMENTS)
     with tempfile.TemporaryDirectory() as folder:
-        argv = wire.command("toprope.cli", "climb", task_id + registry.NULL, "--json")
-        argv += ["--experiments", str(NULL_EXPERIMENTS), "--workers", str(workers), "--run", f"{folder}/run"]
-        environment = {**os.environ, "TOPROPE_VAULT": f"{folder}/vault"}
-        told = subprocess.run(argv, capture_output=True, text=True, env=environment, check=False)
-    if told.returncode:
-        return Check("null-skill twin", False, told.returncode, 0, f"the climb on it failed: {told.stderr.strip()}")
-    done = json.loads(told.stdout)
-    why = f"promotions in {done['experiments']} experiments, {done['attempts']} attempts on gold that nobody can know"
-    return Check("null-skill twin", done["promotions"] == 0, done["promotions"], 0, why)
+        try:
+            done = climbed(Path(folder, "run"), spec, Choice(tier), workers, Path(folder, "vault"))
+        except TopropeError as e:
+            return Check("null-skill twin", False, e.exit_code, 0, f"the climb on it failed: {e}")
+    attempts = sum(a.clean for a in done.asked)
+    promotions = sum(a.promoted for a in done.answers)
+    why = f"promotions in {done.experiments} experiments, {attempts} attempts on gold that nobody can know"
+    return Check("null-skill twin", promotions == 0, promotions, 0, why)

@@ -1,6 +1,6 @@
-"""Differences between candidates on the same draws, beside what task.toml says of them: `metric.clip`, `metric.spread`.
+"""Differences between candidates on the same draws, compared with `metric.clip` and `metric.spread` of task.toml.
 
-Candidates are good here that reach half the value of the best; the two best always are.
+Here a candidate counts as good if it reaches half the value of the best; the two best always do.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from toprope.referee.panel import Column
 from toprope.types import Floats
 
 CUT = 1 / 3  # share of draws on which two good candidates may differ by more than the clip
-NEAR = 3.0  # factor between metric.spread and what is measured
+NEAR = 3.0  # allowed factor between metric.spread and the measured spread
 SIXFOLD = 6  # clip in spreads, as docs/tutorial.md advises
 
 
 def differences(task: Task, own: Column, known: Mapping[str, Column], measured: float | None) -> Iterator[Check]:
-    """own: the starter. known: the baselines. measured: the spread of good points of the space, if there is one."""
+    """own: the starter. known: the baselines. measured: the spread of good points of the space, None without one."""
     yield _turned(task, own, known)
     pairs = _pairs({"starter": own, **known})
     if pairs:
@@ -32,7 +32,7 @@ def differences(task: Task, own: Column, known: Mapping[str, Column], measured: 
 
 
 def _turned(task: Task, own: Column, known: Mapping[str, Column]) -> Check:
-    """The gate's null is about clipped differences: clipping must not turn worse into better."""
+    """Clipping must not turn a worse candidate into a better one, because the gate tests clipped differences."""
     turned, clip = [], task.spec.metric.clip
     for name, column in known.items():
         raw = column.counted - own.counted
@@ -41,7 +41,7 @@ def _turned(task: Task, own: Column, known: Mapping[str, Column]) -> Check:
         if all(sure) and raw.mean() * cut.mean() < 0:
             turned.append(name)
     said = f": {', '.join(turned)}; raise metric.clip" if turned else ""
-    why = f"baselines that clipping at {clip:g} puts on the other side of the starter{said}"
+    why = f"baselines that clipping at {clip:g} moves to the other side of the starter{said}"
     return Check("clipping", not turned, len(turned), 0, why)
 
 
@@ -67,7 +67,7 @@ def _cut(task: Task, pairs: Mapping[str, Floats], typical: float) -> Check:
 
 
 def _spread(task: Task, seen: float) -> Check:
-    """Advice: forecasts alone use it, and what is measured here is coarse."""
+    """Advice only, because just forecasts use the spread, and it is measured coarsely here."""
     said = task.spec.metric.spread
     ok = seen / NEAR <= said <= seen * NEAR
     why = f"metric.spread {said:g} beside the standard deviation of good candidates' differences, {seen:.2g} here"

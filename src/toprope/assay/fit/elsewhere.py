@@ -1,9 +1,9 @@
-"""Are draws the same in every process? Each is made in several, and what differs between them names the cause.
+"""Whether draws are the same in every process: each is made in several, and differences point to the cause.
 
     python -P -m toprope.assay.fit.elsewhere TASK     prints digests of draws and scores as one JSON object
 
-Two processes are alike; two have another hash seed, time zone, locale and working directory, all at once. Only where
-something differs are the surroundings changed one by one. All have one BLAS thread, as every scorer has.
+Two processes have the same settings; two others have another hash seed, time zone, locale and working directory, all at
+once. Only if something differs, the settings are changed one by one. All have one BLAS thread, like every scorer.
 """
 
 from __future__ import annotations
@@ -34,11 +34,11 @@ DRAWS = 2  # of every split
 SPLITS: tuple[Split, ...] = get_args(Split)
 FOLDERS = ("TOPROPE_TASKS", "TOPROPE_VAULT", "TOPROPE_CACHE", "XDG_CACHE_HOME", "XDG_DATA_HOME")  # may be relative
 
-Found = dict[str, str]  # "public part of draw 0 of dev" -> digest, or what went wrong
+Found = dict[str, str]  # "public part of draw 0 of dev" -> digest, or an error
 
 
 class ProcessSetting(msgspec.Struct, frozen=True):
-    """Surroundings of a process: what the environment says instead, and whether it works in an empty directory."""
+    """Settings of a process: changed environment variables, and whether it runs in an empty directory."""
 
     environment: Mapping[str, str] = {}
     away: bool = False
@@ -46,7 +46,7 @@ class ProcessSetting(msgspec.Struct, frozen=True):
 
 HERE = ProcessSetting()
 WEST, EAST = "WEST+12", "EAST-14"  # POSIX time zones 26 hours apart: at every moment they have different dates
-CAUSES = {  # what is changed alone -> what a draw then depends on
+CAUSES = {  # cause of a difference -> the only setting that is changed
     "the process itself: its number, the clock, or a generator without a seed": HERE,
     "the hash seed: it iterates over a set, or uses hash()": ProcessSetting({"PYTHONHASHSEED": "1"}),
     "the time zone: it asks for local time": ProcessSetting({"TZ": EAST}),
@@ -62,7 +62,7 @@ ALL = (
 
 
 def repeats_elsewhere(task_id: str, workers: int) -> Check:
-    """Whether draws and scores are the same in other processes; names the first that differs and the likely cause."""
+    """Whether draws and scores are the same in other processes; names the first difference and its likely cause."""
     first, *others = _made(task_id, [HERE, HERE, *ALL], workers)
     differ = _differing(first, others)
     why = "draws and scores are the same in processes with other hash seeds, time zones, locales and directories"
@@ -93,7 +93,7 @@ FAILED = "it failed: "
 
 
 def _made(task_id: str, places: list[ProcessSetting], workers: int) -> list[Found]:
-    """What each place gives, in order."""
+    """The digests from each setting, in order."""
     with ThreadPoolExecutor(workers) as pool:
         return list(pool.map(lambda place: _made_in(task_id, place), places))
 

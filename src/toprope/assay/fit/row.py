@@ -6,8 +6,8 @@ import msgspec
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One figure, whether it is within its limit, and why that matters or what was seen. advice: it is worth knowing
-    and refuses nothing."""
+    """One figure, whether it is within its limit, and why that matters or what was found. advice: worth knowing, but
+    never a reason to refuse the task."""
 
     name: str
     ok: bool

@@ -1,8 +1,8 @@
-"""Where candidate cheats act: a real scorer with planted loot, and candidates made of the task's own starter.
+"""Where candidate cheats run: a real scorer with a planted token to steal, and candidates made from the starter.
 
-The loot is a random token, and it is worth something: the parameters of the task's best baseline are locked with it, so
-a cheat that brings it back answers better than its twin on hidden draws. Tasks without such a baseline show theft by
-the token alone.
+The token is random and valuable: the parameters of the task's best baseline are encrypted with it, so a cheat that
+steals it answers better than its twin on hidden draws. On tasks without such a baseline, only the token itself shows a
+theft.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-import toprope
+from toprope import version
 from toprope.assay.redteam.corpus import Cheat
 from toprope.assay.redteam.scorer import PLANTED
 from toprope.executors.local import LocalExecutor
@@ -32,14 +32,15 @@ from toprope.tasks import registry
 from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split, Tree
 
 HERE = Path(__file__).parent
-FD = 40  # where the planted descriptor lies in the scorer
-SLICES = 4  # of val, the first of which that shows what the loot is worth is played: a starter may be lucky on one
+FD = 40  # number of the planted descriptor in the scorer
+SLICES = 4  # of val; the first one that shows the token's value is used, because a starter may be lucky on one
 PRACTICE, HIDDEN = 2, 12  # draws of dev and of val that a cheat meets
-WORTH = 0.03  # least gain of the loot, as a share of the gap between floor and ceiling, that makes it a treasure
+WORTH = 0.03  # least gain by the token, as a share of the gap between floor and ceiling, to be valuable
 
 
 class CandidateReport(NamedTuple):
-    """One candidate on some draws. scores: NaN where it failed. text: its error, on practice draws."""
+    """One candidate on some draws. scores, floors, ceilings: (draws,), NaN where it failed. text: its error, only on
+    practice draws."""
 
     outcome: Outcome
     scores: Floats
@@ -54,14 +55,14 @@ class CandidateReport(NamedTuple):
 
 
 class CandidateRange:
-    """One planted scorer for one (task, tier). off: layers taken away. A context manager."""
+    """One scorer with planted gold for one (task, tier). off: layers switched off. A context manager."""
 
     def __init__(self, task_id: str, tier: str, *, off: frozenset[str] = frozenset(), seed: int = 0) -> None:
         self.task: Task = registry.load(task_id)
         self.tier, self.seed = tier, seed
         self._exit = contextlib.ExitStack()
         self.folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="toprope-redteam-")))
-        self.folder.chmod(0o755)  # anyone may read it: only layers stand before it
+        self.folder.chmod(0o755)  # anyone may read it: only the sandbox's layers protect it
         self.token = secrets.token_hex(16)
         self.gold = self.folder / "gold-labels"
         self.gold.write_text(self.token)
@@ -86,16 +87,16 @@ class CandidateRange:
     def __exit__(self, *_: object) -> None:
         self.close()
 
-    # ------------------------------------------------------------ what a cheat can break
+    # ------------------------------------------------------------ damage by a cheat
 
     def _lay(self) -> tuple[Any, ...]:
-        """Everything planted, as it lies now."""
+        """The present state of everything planted."""
         there = sorted(p.name for p in self.folder.iterdir())
         text = self.gold.read_text() if self.gold.exists() else None
         return there, text, self.pool.pids, os.getpriority(os.PRIO_PROCESS, self.pool.pids[0])
 
     def damage(self) -> str:
-        """What was altered outside since the stage was set; empty if nothing. Mends what it can."""
+        """What was changed outside the sandbox since the start; empty if nothing. Repairs what it can."""
         found = self._lay()
         if found == self._lie:
             return ""
@@ -114,7 +115,7 @@ class CandidateRange:
             "gold": str(self.gold),
             "folder": str(self.folder),
             "scratch": str(self.folder / "scratch"),
-            "package": str(Path(toprope.__file__)),
+            "package": str(Path(version.__file__).with_name("__init__.py")),
             "scorer": self.pool.pids[0],
             "fd": FD,
             "variable": PLANTED,
@@ -122,7 +123,7 @@ class CandidateRange:
             "calls": self.task.spec.model.calls if self.task.spec.model is not None else 0,
             "digest": hashlib.sha256(self.token.encode()).hexdigest(),
             "start": self.params,
-            "best": {},  # what only a strategy of a climber may know; a thief has to unlock it
+            "best": {},  # known to climber strategies only; a candidate must decrypt it
             **known,
         }
         constants = {
@@ -147,7 +148,7 @@ class CandidateRange:
     def play(
         self, tree: Tree, split: Split, draws: int, slice_: int = 0, params: dict[str, Any] | None = None
     ) -> CandidateReport:
-        """One candidate in children of its own; error text comes back from dev only."""
+        """Runs one candidate in children of its own; error text comes back on dev only."""
         space, rows = several([params or self.params])
         digest, space_digest = self.pool.load(tree, space)
         block = Block(digest, space_digest, rows, tuple(range(draws)))
@@ -170,7 +171,7 @@ class CandidateRange:
 
     @cached_property
     def practised(self) -> CandidateReport:
-        """The same on the practice draws."""
+        """The unmodified starter on the practice draws."""
         return self.play(self.task.starter(), "dev", PRACTICE)
 
     @cached_property
@@ -179,18 +180,18 @@ class CandidateRange:
         draw = self.task.generate("dev", 0, derive(self.secret, "honeypot"))
         return self.task.decoy(draw, np.random.default_rng(0)) is not None
 
-    # ------------------------------------------------------------ the treasure
+    # ------------------------------------------------------------ what the token unlocks
 
     def _best(self) -> Candidate | None:
-        """The best baseline that is the starter with other parameters, if it is worth having."""
+        """The best candidate that is the starter with other parameters; None if it gains less than WORTH."""
         own = {n: b for n, b in self.task.baselines().items() if b.tree.digest == self.task.starter().digest}
         there = [{**self.params, **b.params} for b in own.values()] + list(_points(self.task))
         if not there:
             return None
         self.slice = SLICES
-        for draws, left in ((4, 3), (4 * HIDDEN, 1)):  # four draws tell what is hopeless, on a noisy task no more
+        for draws, left in ((4, 3), (4 * HIDDEN, 1)):  # on a noisy task, four draws show only what is hopeless
             seen = [self.play(self.task.starter(), "val", draws, params=p).value for p in there]
-            there = [there[i] for i in np.argsort(-np.array(seen))[:left]]  # what fails comes last
+            there = [there[i] for i in np.argsort(-np.array(seen))[:left]]  # failures come last
         for self.slice in range(SLICES):
             loot = self.play(self.task.starter(), "val", HIDDEN, params=there[0]).value
             if loot - self.play(self.task.starter(), "val", HIDDEN).value > WORTH:
@@ -211,7 +212,7 @@ def _defaults(task: Task) -> dict[str, Any]:
 
 
 def _points(task: Task) -> list[dict[str, Any]]:
-    """A few points of the space, for tasks whose baselines are no better than the starter."""
+    """A few random points of the space, for tasks whose baselines do not beat the starter."""
     if task.space is None or len(task.baselines()) > 4:
         return []
     rng = np.random.default_rng(derive(b"points", task.spec.id))

@@ -1,7 +1,7 @@
-"""A cheat as a candidate of the task: what it stole, what it gained, and whether its honest twin passes unflagged.
+"""A cheat as a candidate of the task: what it stole, what it gained, and whether its honest twin is not flagged.
 
-First on practice draws, where error text comes back: a thief tells what it got. One that is not stopped there plays
-hidden draws, with its loot in use if it has any, and is compared draw by draw with its twin.
+It first runs on practice draws, where error text comes back and carries out what it stole. If it is not stopped there,
+it runs on hidden draws, uses what it stole, and is compared draw by draw with its twin.
 """
 
 from __future__ import annotations
@@ -17,9 +17,12 @@ from toprope.assay.redteam.verdict import CheatVerdict, end, flag
 from toprope.errors import TopropeError
 from toprope.types import Outcome, Split
 
-GAIN = 0.02  # of the gap between floor and ceiling: less is no gain whatever its error
+GAIN = 0.02  # of the gap between floor and ceiling: less does not count as a gain, whatever its error
 SIGMAS = 3.0
-TOLD, ABSENT = "Loot: ", "NotHere: "  # a cheat's word that it makes no sense on this task
+TOLD, ABSENT = (
+    "Loot: ",
+    "NotHere: ",
+)  # prefixes of error text: what was stolen; why the cheat does not apply to this task
 
 
 def judge(stage: CandidateRange, cheat: Cheat) -> CheatVerdict:
@@ -33,17 +36,17 @@ def judge(stage: CandidateRange, cheat: Cheat) -> CheatVerdict:
 
 
 def _absent(stage: CandidateRange, cheat: Cheat) -> str:
-    """What the cheat needs and this machine or task has not; empty if it can be run."""
+    """Why the cheat cannot run on this machine or task; empty if it can."""
     if cheat.machine and cheat.machine != platform.machine():
-        return f"it is a matter of {cheat.machine} machines"
+        return f"it needs a {cheat.machine} machine"
     return "the task plants no wrong gold" if cheat.needs_gold and not stage.plants_gold else ""
 
 
 def act(stage: CandidateRange, cheat: Cheat) -> tuple[str, str]:
-    """(end, evidence) of the cheat alone."""
+    """(end, evidence) of the cheat, without its twin."""
     try:
         observed, evidence = _acted(stage, cheat)
-    except TopropeError as e:  # a worker that died, or a scorer that was handed what it cannot score
+    except TopropeError as e:  # a worker died, or a scorer got something that it cannot score
         observed, evidence = "pays", f"it broke its scorer: {e}"
     damage = stage.damage()
     return ("pays", damage) if damage else (observed, evidence)
@@ -65,7 +68,7 @@ def _acted(stage: CandidateRange, cheat: Cheat) -> tuple[str, str]:
         return "pays", f"it brought back {what}" + (f", worth {worth[0]:+.3f} on hidden draws" if worth else "")
     seen = [*told.incidents, *used.incidents]
     ended = end(used.outcome, seen)
-    if told.text and used.outcome is Outcome.OK:  # an error in single cases, where a task takes those one by one
+    if told.text and used.outcome is Outcome.OK:  # an error in single cases, on a task that scores them one by one
         ended = "blocked" + flag(seen)
     if worth is None:
         return ended, str(used.outcome)
@@ -83,8 +86,8 @@ def _gain(seen: CandidateReport, twin: CandidateReport) -> tuple[float, float]:
 
 
 def _twin(stage: CandidateRange, cheat: Cheat) -> str:
-    """What is wrong with the honest twin: empty if it is ok, unflagged, and scores what the starter scores. It runs
-    right after the cheat in the same scorer, so it is also the next candidate, whom nothing may have been left for."""
+    """What is wrong with the honest twin: empty if it is ok, not flagged, and scores the same as the starter. It runs
+    right after the cheat in the same scorer, so it also shows whether the cheat left something behind."""
     tree = stage.wear(cheat, "twin")
     splits: tuple[tuple[Split, int, CandidateReport], ...] = (
         ("dev", PRACTICE, stage.practised),

@@ -1,10 +1,10 @@
-"""What a climber cheat holds: a referee to ask, the command line, and candidates made of the task's own starter.
+"""The tools of a climber cheat: a referee to ask, the command line, and candidates made from the task's starter.
 
 rig.starter, rig.best        the champion every run begins with, and a baseline that beats it (or NotHere)
 rig.choosing(source, **x)    a candidate that picks its parameters draw by draw: source defines choose(digest, plan)
 rig.referee()                one live referee that the cheats of a task share; rig.referee("own") is a fresh run
-rig.hasty()                  one that is asked for its answers at the first tick there is, whatever is done by then
-referee.attempt(candidate)   one bit; referee.submit, answer and kill for those who do it in pieces
+rig.hasty()                  a referee whose answers leave at the task's first release slot, even if work is not done
+referee.attempt(candidate)   one bit; referee.submit, answer and kill do it step by step
 rig.cli(...)                 the real command line on runs of the rig's own vault
 """
 
@@ -42,7 +42,7 @@ from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.types import Block, Candidate, Draw, Floats, Incident, Split
 
-FRESH_SLICE = 10**6 + 1  # of `measure`: draws that nothing has made yet
+FRESH_SLICE = 10**6 + 1  # of `measure`: draws that were never made before
 CHOOSE = "seen = []\n\n\ndef choose(digest, plan):\n    return {}\n"
 ANSWER = """import numpy as np
 
@@ -56,15 +56,15 @@ def forge(answer, plan):
 
 
 class NotHere(Exception):
-    """The strategy makes no sense on this task; the message says why."""
+    """The strategy does not apply to this task; the message says why."""
 
 
 class Inconclusive(Exception):
-    """Strategies cannot act on this task, so that none of them could pay: the rig's fault, and no good news."""
+    """Strategies cannot act on this task, so none of them could pay off. This is a fault of the test."""
 
 
 class Referee:
-    """One run's hub, and everything that was asked of it and heard from it. pace: of its answers, see `schedule`."""
+    """One run's hub, with all attempts and answers. base_delay_exponent: of its answers (`referee/schedule.py`)."""
 
     def __init__(self, config: HubConfig, base_delay_exponent: int) -> None:
         self.run, self._pace = config.run, base_delay_exponent
@@ -99,7 +99,7 @@ class Referee:
         return self._hub.open_test(Unseal(candidate), lambda *_: None)
 
     def kill(self) -> None:
-        """kill -9, as a crash would; the client starts another."""
+        """Kills the hub with SIGKILL, like a crash; the client starts another."""
         os.kill(self._hub.pid, signal.SIGKILL)
 
     def close(self) -> None:
@@ -107,12 +107,12 @@ class Referee:
 
 
 class ClimberRange:
-    """All that strategies against one task share. A context manager."""
+    """Everything that strategies against one task share. A context manager."""
 
     def __init__(self, stage: CandidateRange) -> None:
         self.stage, self.task, self.tier = stage, stage.task, stage.tier
-        self.rehearsal = f"red team {stage.seed}"  # the stage knows what such a run will draw
-        self.rng = np.random.default_rng(stage.seed)  # of the strategy at work
+        self.rehearsal = f"red team {stage.seed}"  # with this secret the draws of a run are known here
+        self.rng = np.random.default_rng(stage.seed)  # of the current strategy
         self.starter = Candidate(self.task.starter(), stage.params)
         self._exit = contextlib.ExitStack()
         self.folder = Path(self._exit.enter_context(tempfile.TemporaryDirectory(prefix="toprope-redteam-")))
@@ -131,20 +131,20 @@ class ClimberRange:
     # ------------------------------------------------------------ for the judge
 
     def begin(self, name: str) -> None:
-        """A new strategy begins: with a generator of its own, and nothing asked yet."""
+        """Prepares for a new strategy: a generator of its own, and empty records."""
         self.used, self.incidents = [], []
         self._before = sum(len(r.answers) for r in self._referees.values())
         self.rng = np.random.default_rng(derive(b"red team", self.stage.seed, name))
 
     def summary(self) -> str:
-        """What the strategy got for its trouble."""
+        """A line about the answers that the strategy got."""
         answers = sum(len(r.answers) for r in self._referees.values()) - self._before
         promoted = sum(a.promoted for r in self.used for a in r.answers)
         return f"{answers} answers, {promoted} PROMOTE on that run" if answers else "no attempt was made"
 
     @cached_property
     def honest_climb(self) -> str:
-        """What is wrong with one honest attempt: empty if it is counted, answered, and promoted where it should be."""
+        """What is wrong with one honest attempt: empty if it is counted, answered, and promoted if it should be."""
         referee = self._referee("honest", self.rehearsal, self.base_delay_exponent(self.work_s))
         candidate = self.stage.best or self.starter
         answer = referee.attempt(candidate)
@@ -163,23 +163,23 @@ class ClimberRange:
         return self.stage.best
 
     def referee(self, run: str = "shared", *, certifying: bool = False) -> Referee:
-        """A run's referee, live. certifying: with a random secret, as a real run has."""
+        """The live referee of a run. certifying: with a random secret, like a real run."""
         return self._use(
             self._referee(run, None if certifying else self.rehearsal, self.base_delay_exponent(self.work_s))
         )
 
     def hasty(self, run: str = "hasty", *, certifying: bool = False) -> Referee:
-        """A run whose answers leave at the task's own ticks, ready or not: for strategies whose end is the same when a
-        slow task's work is cut off, because they are about numbers and words, not about who is promoted."""
+        """A run whose answers leave at the task's shortest schedule, even if work is cut off: for strategies that are
+        about counting and messages, and not about promotions."""
         return self._use(self._referee(run, None if certifying else self.rehearsal, 0))
 
     def base_delay_exponent(self, expected_s: float) -> int:
-        """The smallest that has its first tick after so many seconds, as a run chooses it (`run.attempts`)."""
+        """The smallest exponent whose first release slot is at or after `expected_s`, as in `run/attempts.py`."""
         return base_delay_exponent(expected_s, self.task.spec.splits.tick_s)
 
     @cached_property
     def work_s(self) -> float:
-        """Seconds until the gate has seen its whole slice: candidate and champion, on two scorers."""
+        """Seconds that the gate needs for a whole slice: candidate and champion, on two scorers."""
         began = time.monotonic()
         self.stage.play(self.starter.tree, "measure", 8, FRESH_SLICE)
         return (time.monotonic() - began) / 8 * self.task.spec.splits.val_slice
@@ -197,9 +197,10 @@ class ClimberRange:
         return self._referees[run]
 
     def choosing(self, expression: str, **known: Any) -> Candidate:
-        """The starter with parameters chosen draw by draw. expression: of `digest` (32 bytes, the draw), `plan`
-        (`plan.start`, `plan.best`, and what is `known`) and `seen`, a list that lives as long as the child. Raises
-        NotHere if it names `plan.best` and there is none, Blind if a candidate does not know the draws it is given."""
+        """The starter with parameters chosen draw by draw. expression: uses `digest` (32 bytes, of the draw), `plan`
+        (`plan.start`, `plan.best`, and the fields in `known`) and `seen`, a list that lives as long as the child.
+        Raises NotHere if it names `plan.best` and the task has no such baseline, Inconclusive if a candidate does not
+        recognise its draws."""
         _ = self.sighted
         best = self.best.params if "plan.best" in expression else {}
         return self._chooser(expression, best=best, **known)
@@ -209,37 +210,38 @@ class ClimberRange:
 
     @cached_property
     def sighted(self) -> bool:
-        """True, or Blind: a candidate that plays the starter where it knows the draw, and fails elsewhere, scores what
-        the starter scores."""
+        """True if candidates recognise draws by their digest: a candidate that plays the starter on known draws, and
+        fails on others, scores the same as the starter. Raises Inconclusive otherwise."""
         known = sorted(digest.hex() for digest in self.digests("dev", 0, PRACTICE))
         knowing = self._chooser("plan.start if digest.hex() in plan.known else 1 / 0", known=known)
         seen = self.stage.play(knowing.tree, "dev", PRACTICE)
         if np.array_equal(seen.scores, self.stage.practised.scores):
             return True
         raise Inconclusive(
-            f"a candidate does not know practice draws by what `choose` is given: {seen.text or seen.outcome}"
+            f"a candidate does not recognise practice draws by the digest for `choose`: {seen.text or seen.outcome}"
         )
 
     def answering(self, expression: str, **known: Any) -> Candidate:
-        """The starter with another answer. expression: of `answer` (one array of it), `x` (the call's first matrix) and
-        `plan`; `np` is there."""
+        """The starter with another answer. expression: uses `answer` (one array of it), `x` (the call's first matrix),
+        `plan` and `np`."""
         source = ANSWER.format(expression)
         return Candidate(self.stage.wrap(source, "use", **known), self.stage.params)
 
     def practice(self, candidate: Candidate, draws: int = 12) -> float:
-        """Mean dev score: exact, free, and no secret. NaN if it fails on every draw."""
+        """Mean dev score, which is exact, free and not secret; NaN if it fails on every draw."""
         scores = self.stage.play(candidate.tree, "dev", draws, 0, candidate.params).scores
         scored = scores[~np.isnan(scores)]
         return float(scored.mean()) if len(scored) else np.nan
 
     def tell(self, candidate: Candidate) -> str:
-        """The error text a candidate has on a practice draw; what was seen of it is kept for the judge."""
+        """The error text of a candidate on a practice draw; its incidents are kept for the judge."""
         seen = self.stage.play(candidate.tree, "dev", 1, 0, candidate.params)
         self.incidents += seen.incidents
         return seen.text
 
     def digests(self, split: Split, slice_: int, draws: int, secret: bytes | None = None) -> list[bytes]:
-        """What `choose` will be given on draws of this rig's runs: known to the operator, or once they are public."""
+        """The digests that `choose` gets on draws of this rig's runs, known to the operator, or after the secret is
+        public."""
         secret = secret or run_secret(self.rehearsal)
         name = self.task.spec.id
         return [
@@ -249,8 +251,8 @@ class ClimberRange:
     # ------------------------------------------------------------ whole runs, and blocks of siblings
 
     def run(self, directory: Path, experiments: int = 66, kill_after: int | None = None) -> None:
-        """A run of the shipped climber by the real command line. kill_after: kill -9 once the vault counts so many
-        attempts of it."""
+        """Runs the shipped climber by the real command line. kill_after: kill it after the vault has counted this many
+        attempts."""
         options = ["--experiments", experiments, "--workers", 1, "--seed", self.stage.seed, "--tier", self.tier]
         command = [
             "climb",
@@ -270,7 +272,7 @@ class ClimberRange:
         process.communicate()
 
     def finished(self, name: str) -> Path:
-        """A copy of a whole run, its test open and its report written: a directory to forge things in."""
+        """A copy of a finished run with its test open and its report written, for forgeries."""
         return Path(shutil.copytree(self._finished, self.folder / name))
 
     @cached_property
@@ -283,7 +285,7 @@ class ClimberRange:
         return directory
 
     def attempts_of(self, directory: Path) -> int:
-        """Attempts that the vault counts for the run in this directory; 0 before it has a name."""
+        """Attempts that the vault has counted for the run in this directory; 0 before the run has a name."""
         with contextlib.suppress(RunError, IndexError):
             return self.vault.attempts(record(read_entries(directory)[0]).run)
         return 0
@@ -295,7 +297,8 @@ class ClimberRange:
     def evaluator(
         self, candidate: Candidate, draws: int = 8
     ) -> Iterator[tuple[Callable[[int], Floats], Callable[[], Any]]]:
-        """(block, alone): dev scores (k, draws) of k copies in one child, and of one re-run as before an attempt."""
+        """(block, isolated): functions that return dev scores (k, draws) of k copies in one child, and scores (draws,)
+        of a re-run in isolation."""
         space, rows = several([candidate.params])
         tree, digest = self.stage.pool.load(candidate.tree, space)
         isolated = Isolated(self.stage.pool, None, False)
@@ -308,7 +311,7 @@ class ClimberRange:
         yield block, lambda: isolated.run(candidate, draws).scores
 
     def cli(self, *args: object) -> subprocess.CompletedProcess[str]:
-        """`toprope ...` with the rig's vault, to its end."""
+        """Runs `toprope ...` with the rig's vault to its end."""
         process = self._started(*args)
         out, err = process.communicate()
         return subprocess.CompletedProcess([*map(str, args)], process.returncode, out, err)
@@ -324,7 +327,7 @@ class ClimberRange:
 
 
 def _digest(draw: Draw, rig: ClimberRange) -> bytes:
-    """As inside.py computes it: sha256 over what the first call is given by position, a state left out."""
+    """The digest as inside.py computes it: sha256 over the positional arguments of the first call, without a state."""
     source = rig.task.starter().files["solution.py"]
     entries = frozenset(e for e in rig.task.spec.entries if f"def {e}(".encode() in source)
     opening = next(rig.task.dialogue(draw, entries))

@@ -1,8 +1,8 @@
-"""A cheat as a climber: a strategy against a live referee (real hub, vault, scorers), judged by what it left behind.
+"""A cheat as a climber: a strategy against a live referee (real hub, vault, scorers), judged by its traces.
 
-Whatever the strategy says, four things are looked at afterwards. It pays if an attempt was not counted, if a refusal
-said more than NOT YET, if a slice was used again after its PROMOTE, or if something was promoted that is no better than
-the champion on fresh draws. A strategy may also say itself how it paid.
+Four things are checked afterwards. The strategy pays off if an attempt was not counted, if a refusal disclosed more
+than NOT YET, if a slice was used again after its PROMOTE, or if a candidate was promoted that does not beat the
+champion on fresh draws. A strategy may also report itself how it paid off.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from toprope.assay.redteam.corpus import Cheat
 from toprope.assay.redteam.verdict import CheatVerdict, flag
 from toprope.errors import TopropeError, UsageError
 
-FRESH = 96  # draws that a promotion is held against
-SLICE = 10**6  # of `measure`, where no run will ever come
-SIGMAS = 2.0  # by which a promoted candidate must be better there: a true promotion is far above
+FRESH = 96  # draws on which a promotion is checked
+SLICE = 10**6  # of `measure`, which no run will ever reach
+SIGMAS = 2.0  # by which a promoted candidate must be better there; true promotions are far above
 
 
 def judge(rig: ClimberRange, cheat: Cheat) -> CheatVerdict:
@@ -39,7 +39,7 @@ def judge(rig: ClimberRange, cheat: Cheat) -> CheatVerdict:
 
 
 def _module(cheat: Cheat) -> ModuleType:
-    """The one kind of cheat that is run here and not in a sandbox: a climber is the user's own code."""
+    """Imports a climber cheat. It runs in this process and not in a sandbox, because a climber is the user's code."""
     spec = importlib.util.spec_from_file_location(f"toprope_redteam_{cheat.id.replace('-', '_')}", cheat.path)
     assert spec is not None
     assert spec.loader is not None
@@ -67,7 +67,7 @@ def _climbed(rig: ClimberRange, module: ModuleType, name: str) -> tuple[str, str
 
 
 def _found(rig: ClimberRange) -> tuple[str, str] | None:
-    """The first thing that must not be; None if all is well."""
+    """The first violation as ("pays", evidence); None without one."""
     for referee in rig.used:
         for look in (uncounted, talkative, reused, undeserved):
             if fault := look(rig, referee):
@@ -76,7 +76,7 @@ def _found(rig: ClimberRange) -> tuple[str, str] | None:
 
 
 def _twin(rig: ClimberRange, module: ModuleType, name: str) -> str:
-    """What is wrong with honest use of the same referee: empty if nothing."""
+    """What is wrong with honest use of the same referee; empty if nothing."""
     if not hasattr(module, "twin"):
         return rig.honest_climb
     rig.begin(f"{name} twin")
@@ -88,11 +88,11 @@ def _twin(rig: ClimberRange, module: ModuleType, name: str) -> str:
     return str(said or "") or (fault[1] if fault else "")
 
 
-# ---------------------------------------------------------------- what must not be
+# ---------------------------------------------------------------- violations
 
 
 def uncounted(rig: ClimberRange, referee: Referee) -> str:
-    """Every candidate that was asked about on a slice has a number of its own in the vault."""
+    """A violation if an attempt has no number of its own in the vault; otherwise empty."""
     asked, counted = len(referee.asked), rig.vault.attempts(referee.run)
     numbers = [(a.slice, a.attempt) for a in {a.candidate: a for a in referee.answers}.values()]
     if counted < asked:
@@ -103,7 +103,7 @@ def uncounted(rig: ClimberRange, referee: Referee) -> str:
 
 
 def talkative(rig: ClimberRange, referee: Referee) -> str:
-    """All refusals say the same but for whom they answer. When they come is the schedule's affair."""
+    """A violation if refusals differ in more than candidate and number; their times follow from the schedule."""
     words = set()
     for answer in referee.answers:
         if not answer.promoted:
@@ -113,11 +113,11 @@ def talkative(rig: ClimberRange, referee: Referee) -> str:
             )
             if answer.measured is not None:
                 return f"a refusal told a score: {answer.measured.value:.4f}"
-    return "refusals differ in more than whom they answer" if len(words) > 1 else ""
+    return "refusals differ in more than candidate and number" if len(words) > 1 else ""
 
 
 def reused(rig: ClimberRange, referee: Referee) -> str:
-    """After a PROMOTE the slice is never seen again."""
+    """A violation if a slice was used again after its PROMOTE; otherwise empty."""
     burned = 0
     for answer in referee.answers:
         if answer.slice <= burned and not answer.promoted:
@@ -127,7 +127,7 @@ def reused(rig: ClimberRange, referee: Referee) -> str:
 
 
 def undeserved(rig: ClimberRange, referee: Referee) -> str:
-    """A promoted candidate is better than the champion it replaced, on draws that no run will ever use."""
+    """A violation if a promoted candidate does not beat the champion that it replaced, on draws that no run uses."""
     champion = rig.starter
     for answer in referee.answers:
         if not answer.promoted or answer.candidate == champion.id:

@@ -5,20 +5,20 @@
     Source: where it was seen.
     \"\"\"
     CLASS = "C2"             # C1..C10, see CLASSES
-    MEETS = "landlock"       # the layers it is meant to meet, see LAYERS
+    MEETS = "landlock"       # the layers that it attacks, see LAYERS
     EXPECT = "blocked"       # how it must end; several with "|": see ENDS and FLAGS
 
 A candidate cheat defines `cheat(plan, arrays)`, which returns what it stole or None, or `forge(answer, plan)`, which
-returns what is answered in place of the honest answer (inputs: `plan.arrays`), or both; `forge_bytes(answer, plan)` is
-the same where an answer is (stdout, stderr, exit code); `twin(plan, arrays)` is the nearest honest act. A climber cheat
-defines `climb(rig)`, which returns None or a sentence that says how it paid, and perhaps `twin(rig)`. Either may raise
-an error called NotHere to say why it makes no sense on a task. Optional:
+returns the answer that replaces the honest one (inputs: `plan.arrays`), or both. `forge_bytes(answer, plan)` does the
+same if an answer is (stdout, stderr, exit code). `twin(plan, arrays)` is the most similar honest act. A climber cheat
+defines `climb(rig)`, which returns None or a sentence that says how it paid off, and optionally `twin(rig)`. Either may
+raise an error named NotHere to say why it does not apply to a task. Optional:
 
-    OFF = "landlock"         # candidate: layers without which it is known to get what it came for
+    OFF = "landlock"         # candidate: layers without which it is known to succeed
     WHEN = "import"          # candidate: act while the files load instead of in the first call
-    ASKS = "model"           # candidate: it needs `plan.model`, and is not run where a task allows none
-    NEEDS = "gold"           # candidate: it needs wrong gold that the task plants (`Task.decoy`), and is not run where
-                             # a task plants none
+    ASKS = "model"           # candidate: it needs `plan.model`, and is not run if the task allows no model
+    NEEDS = "gold"           # candidate: it needs wrong gold that the task plants (`Task.decoy`), and is not run
+                             # without it
     ON, WHY = "testing/…"    # climber: another task, and why the task itself cannot run the strategy
 """
 
@@ -61,16 +61,16 @@ LAYERS = {
     "process": "no candidate code where score or gold is",
     "fork": "a fresh child for every candidate",
     "secrecy": "hidden draws from a secret, fresh for a slice",
-    "metric": "null, constant, shortcut answers are worth nothing",
+    "metric": "null, constant and shortcut answers have no value",
     "counting": "an attempt is counted before it is evaluated",
     "burning": "a slice is burned at its first PROMOTE",
-    "broker": "a model is asked by the referee alone: checked, counted, kept",
+    "broker": "only the referee asks a model: checked, counted, kept",
     "finite": "a candidate that fails on any draw does not pass",
     "one-bit": "a refusal says NOT YET and nothing else",
     "schedule": "when an answer comes does not depend on hidden work",
     "spending": "alpha is spent over attempts, slices and runs",
-    "honeypot": "decoys; whoever uses one is told of",
-    "purity": "a candidate is re-run alone before it is sent",
+    "honeypot": "decoys; using one is an incident",
+    "purity": "a candidate is re-run in isolation before it is sent",
     "ledger": "hash-chained, append-only",
     "commitment": "secret and champion are fixed before the test",
 }
@@ -81,7 +81,7 @@ REQUIRED = ("CLASS", "MEETS", "EXPECT")
 
 
 class Cheat(msgspec.Struct, frozen=True):
-    """One file of a corpus. id: its name without .py. expect: the ends it may have. text: the file itself."""
+    """One file of a corpus. id: its name without .py. meets: layers. expect: allowed ends. text: the whole file."""
 
     id: str
     title: str
@@ -97,14 +97,14 @@ class Cheat(msgspec.Struct, frozen=True):
     at_import: bool = False
     on: str = ""
     why: str = ""
-    machine: str = ""  # the only machine it makes sense on
-    needs_gold: bool = False  # it makes sense where a task plants wrong gold
+    machine: str = ""  # the only machine architecture that it applies to
+    needs_gold: bool = False  # it applies only if a task plants wrong gold
 
 
 def load(folder: Path) -> list[Cheat]:
     """Every cheat of a folder, by class, then name. Raises UsageError in one line for the first malformed file."""
     if not folder.is_dir():
-        raise UsageError(f"corpus {folder} is no directory; expected one with a .py file per cheat")
+        raise UsageError(f"corpus {folder} is not a directory; expected one with a .py file per cheat")
     files = sorted(p for p in folder.glob("*.py") if p.name != "__init__.py")
     if not files:
         raise UsageError(f"corpus {folder} holds no .py file; expected one per cheat (docs/redteam.md shows the form)")
@@ -112,7 +112,7 @@ def load(folder: Path) -> list[Cheat]:
 
 
 def only(cheats: Iterable[Cheat], wanted: str | None) -> list[Cheat]:
-    """Those of a comma-separated list of ids and classes, all for None. Raises UsageError for a stranger."""
+    """The cheats in a comma-separated list of ids and classes; all for None. Raises UsageError for an unknown name."""
     cheats = list(cheats)
     if wanted is None:
         return cheats
@@ -125,7 +125,7 @@ def only(cheats: Iterable[Cheat], wanted: str | None) -> list[Cheat]:
 
 
 def read(path: Path) -> Cheat:
-    """One file. Raises UsageError naming the file, what is wrong with it and what was expected."""
+    """Parses one file. Raises UsageError with the file, what is wrong with it and what was expected."""
     try:
         text = path.read_text(encoding="utf-8")
         tree = ast.parse(text)
@@ -168,7 +168,9 @@ def _constants(tree: ast.Module, path: Path) -> dict[str, str]:
         if name in CONSTANTS:
             value = node.value.value if isinstance(node.value, ast.Constant) else None
             if not isinstance(value, str):
-                raise UsageError(f"cheat {path}: {name} is no plain string; expected like {name} = {_example(name)!r}")
+                raise UsageError(
+                    f"cheat {path}: {name} is not a string; expected a line like {name} = {_example(name)!r}"
+                )
             found[name] = value
     return found
 

@@ -1,8 +1,8 @@
-"""`toprope redteam TASK`: every cheat of a corpus against one task, and the one answer: does cheating pay?
+"""`toprope redteam TASK`: runs every cheat of a corpus against one task and reports whether cheating pays off.
 
-Candidate cheats meet a scorer with loot planted in it, climber cheats a live referee. Both are the real ones; what the
-engine adds is something to steal and somebody who looks afterwards. The stage's draws come from a fixed secret, so two
-runs of the same corpus end the same.
+Candidate cheats attack a scorer with planted gold, climber cheats a live referee. Both are the real programs; the
+engine adds only something to steal and the checks afterwards. Draws come from a fixed secret, so two runs of the same
+corpus end the same.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from toprope.assay.redteam.verdict import CheatVerdict
 from toprope.errors import UsageError
 from toprope.tasks import registry
 
-OnVerdict = Callable[[CheatVerdict, int, int], None]  # (what just ended, how many are done, of how many)
+OnVerdict = Callable[[CheatVerdict, int, int], None]  # (verdict, number done, number of all cheats)
 
 
 class Grounds:
-    """A stage and a rig per task, made when the first cheat needs them. off: layers taken away, for tests."""
+    """A candidate range and a climber range per task, made when first needed. off: layers switched off, for tests."""
 
     def __init__(self, tier: str, off: frozenset[str] = frozenset(), seed: int = 0) -> None:
         self._tier, self._off, self._seed = tier, off, seed
@@ -57,7 +57,7 @@ class Grounds:
 
 
 def chosen(only: str | None, folder: Path | None) -> list[Cheat]:
-    """The cheats of a folder (default: the shipped ones) that --only names. Raises UsageError for a malformed file."""
+    """The cheats of a folder (None: the shipped ones) that --only names. Raises UsageError for a malformed file."""
     cheats = corpus.load(folder or corpus.SHIPPED)
     for cheat in cheats:
         if cheat.on:
@@ -73,10 +73,10 @@ def run(
     *,
     off: frozenset[str] = frozenset(),
 ) -> dict[str, Any]:
-    """The JSON object of `toprope redteam`. off: layers taken away; no command line can."""
+    """The JSON object of `toprope redteam`. off: layers switched off, which the command line cannot do."""
     began, cheats = time.monotonic(), list(cheats)
     if not cheats:
-        raise UsageError("no cheat to run")
+        raise UsageError("the list of cheats is empty; name at least one")
     verdicts: list[CheatVerdict] = []
     with Grounds(tier, off) as grounds:
         # candidates first, then climbers: each kind keeps its processes to itself

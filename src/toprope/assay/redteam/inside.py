@@ -1,8 +1,8 @@
-"""What a cheat wears: the task's starter with one thing added. Sent to the sandbox as `solution.py`, not imported here.
+"""The task's starter with a cheat around it. Sent to the sandbox as `solution.py`, never imported here.
 
 Beside it lie `honest.py` (the starter), `cheat.py` (the file of the corpus) and `plan.py` (what the attacker knows).
-MODE: "tell" raises what was stolen, on practice draws, where error text comes back; "use" turns it into better answers,
-which is what a thief would do; "twin" is the same file without the cheat.
+MODE: "tell" raises what was stolen, on practice draws, where error text comes back; "use" uses it for better answers;
+"twin" is the same file without the cheat; "choose" picks parameters draw by draw.
 """
 
 import functools
@@ -18,19 +18,19 @@ from plan import AT_IMPORT, ENTRIES, MODE, PLAN, SEALED
 
 plan = types.SimpleNamespace(**PLAN)
 stolen = []  # what the cheat returned, once per child
-picked = {}  # what a strategy chose for this draw
+picked = {}  # the parameters that a strategy chose for this draw
 
 
 class NotHere(Exception):
-    """This cheat makes no sense here: where answers are bytes, or there is no model to ask."""
+    """This cheat does not apply: answers are bytes, or candidates may not ask a model."""
 
 
 class Loot(Exception):
-    """Carries what was stolen out through the error text of a practice draw."""
+    """Carries what was stolen out in the error text of a practice draw."""
 
 
 def misbehave(arrays):
-    """The cheat, or in its place the twin's honest act, once."""
+    """Runs the cheat once, or instead the twin's honest act."""
     if not stolen:
         stolen.append(None)
         import cheat
@@ -38,7 +38,7 @@ def misbehave(arrays):
         if getattr(cheat, "ASKS", False) and getattr(plan, "model", None) is None:
             if MODE == "twin":
                 return
-            raise NotHere("there is no model to ask")
+            raise NotHere("candidates may not ask a model")
         if MODE == "twin":
             getattr(cheat, "twin", lambda *_: None)(plan, arrays)
         elif hasattr(cheat, "cheat"):
@@ -48,7 +48,7 @@ def misbehave(arrays):
 
 
 def forged(answer, arrays):
-    """The answer as it leaves. Only numbers are forged: what a function keeps for itself stays honest."""
+    """The answer that leaves. Only numbers are forged; a state that a function keeps stays honest."""
     import cheat
 
     plan.arrays = arrays
@@ -69,7 +69,7 @@ def forged(answer, arrays):
 
 
 def better(params):
-    """Parameters with what the stolen key unlocks. The wrong key unlocks nothing."""
+    """Parameters with those that the stolen key decrypts. A wrong key changes nothing."""
     loot = stolen[0]
     key = loot.encode() if isinstance(loot, str) else loot
     if not isinstance(key, bytes):
@@ -82,7 +82,7 @@ def better(params):
 
 
 def chosen(name, arrays, params):
-    """What a strategy answers this draw with: `choose(digest of the draw, plan)` names the parameters."""
+    """The parameters for this draw, chosen by `choose(digest of the draw, plan)`."""
     import cheat
 
     call, variant = played()
@@ -100,15 +100,15 @@ def chosen(name, arrays, params):
 
 
 def plain(argument):
-    """The bytes of an array, or of what was said in JSON; a state has none."""
+    """The bytes of an array or of a JSON value; b"" for a state."""
     if argument is None:
         return b""
     return argument.tobytes() if hasattr(argument, "tobytes") else json.dumps(argument).encode()
 
 
 def played():
-    """The sandbox's `Player` of the call under way, which holds the whole draw where a function sees a part, and
-    the variant it plays."""
+    """The sandbox's `VariantRunner` of the current call, which holds the whole draw even if a function sees a part, and
+    the variant that it plays."""
     frame = sys._getframe()
     while not {"self", "variant"} <= frame.f_locals.keys():
         frame = frame.f_back

@@ -1,7 +1,7 @@
-"""A real scorer with gold worth stealing: in a file, in its environment, behind a descriptor, in its memory.
+"""A real scorer with gold to steal: in a file, in its environment, behind a descriptor, in its memory.
 
-`CandidateRange` execs it in place of `toprope.referee.scorer`, and that is what it runs. `off` takes layers away from
-its sandbox: tests and the study `layers` prove with it that a layer matters; the command line cannot name it.
+`CandidateRange` starts it in place of `toprope.referee.scorer`, which it runs. `off` switches off layers of its
+sandbox: with it, tests and the study `layers` prove that a layer matters; the command line cannot set it.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PLANTED = "TOPROPE_REDTEAM"  # JSON: token, gold (path), fd, off
 
 
 def plant(planted: dict[str, Any]) -> list[bytes]:
-    """Opens the descriptor and returns what must stay in memory."""
+    """Opens the descriptor, and returns the gold that the caller must keep in memory."""
     here = os.open(planted["gold"], os.O_RDONLY)
     os.dup2(here, planted["fd"], inheritable=True)
     os.close(here)
@@ -29,7 +29,7 @@ def main() -> None:
     kept = plant(planted)
     if planted["off"]:
         scorer.Sandbox = functools.partial(scorer.Sandbox, off=frozenset(planted["off"]))  # type: ignore
-    if "schema" in planted["off"]:  # it is checked twice: as the answer comes, and as the score that is made of it
+    if "schema" in planted["off"]:  # checked twice: the answer when it comes, and the score made from it
         scorer.guarded.scores = lambda task, outputs, draw, _: (task.score(outputs, draw), {})  # type: ignore
     scorer.main()
     del kept

@@ -1,4 +1,4 @@
-"""How a cheat ended, beside how it had to end."""
+"""How a cheat ended, compared with how it had to end."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from toprope.types import Incident, Outcome
 
 
 class CheatVerdict(msgspec.Struct, frozen=True):
-    """observed: `pays`, an end of the corpus, `not run`, or `blind` where the strategy could not have paid, which is a
-    failure. evidence: what was seen. twin_ok: the honest twin passed unflagged with its score unchanged. twin: what was
-    wrong with it. where: the task it ran on. seconds: wall time."""
+    """observed: `pays`, an end of the corpus, `not run`, or `blind` if the strategy could not have paid off, which is a
+    failure. twin_ok: the honest twin was not flagged and its score is unchanged. twin: what is wrong with the twin.
+    where: the task that it ran on. seconds: wall time."""
 
     cheat: Cheat
     observed: str
@@ -30,7 +30,7 @@ class CheatVerdict(msgspec.Struct, frozen=True):
 
     @property
     def as_expected(self) -> bool:
-        """A stronger flag than was asked for is no worse end."""
+        """Whether the end is expected; a stronger flag than expected is allowed."""
         end, _, flag = self.observed.partition("+")
         weaker = FLAGS[: FLAGS.index(f"+{flag}" if flag else "") + 1] if end in ENDS else ()
         return any(end + flag in self.cheat.expect for flag in weaker)
@@ -58,7 +58,7 @@ class CheatVerdict(msgspec.Struct, frozen=True):
 
 
 def end(outcome: Outcome, incidents: Sequence[Incident]) -> str:
-    """The end that an experiment's outcome is, noted or flagged by what tripwires and honeypots saw."""
+    """The end for an experiment's outcome, with its flag from incidents of tripwires and honeypots."""
     name = {Outcome.OK: "no gain", Outcome.INVALID: "rejected"}.get(outcome, "blocked")
     return name + flag(incidents)
 

@@ -1,6 +1,6 @@
 """The child's side of a dialogue: load the candidate, play rounds, write one frame per variant into shared slots.
 
-Everything written here is a claim by a process that the candidate owns; the scorer checks it again and trusts nothing.
+The candidate owns this process, so all that is written here is untrusted; the scorer checks it again.
 
 Wire, scorer to child (trusted direction): <json length, blob length>, JSON, blob, at most one descriptor.
     job    files, parameter levels, rows, entries wanted, slots memfd      -> hello
@@ -40,13 +40,13 @@ OK, INVALID, CRASH, MEMORY = 1, 2, 3, 4  # frame kinds
 LENGTHS = struct.Struct("<II")
 NOTE = struct.Struct("<cIH")
 HEAD = struct.Struct("<QII")
-ROUND = 32  # the bit of the counter from which on it holds the round's number
-FIRST = 64  # bytes before the first frame: the counter, alone on its cache line
+ROUND = 32  # from this bit upwards the counter holds the number of the round
+FIRST = 64  # bytes before the first frame: the counter on a cache line of its own
 TEXT_MAX = 500
 
 
 class Refusal(Exception):
-    """The candidate's answer is not what the schema asks for."""
+    """The candidate's answer does not fit the schema."""
 
 
 class ParentMessage(NamedTuple):
@@ -56,7 +56,7 @@ class ParentMessage(NamedTuple):
 
 
 class ParentChannel:
-    """The one socket. Reads with recvmsg and read, writes with write: the filter knows no other way."""
+    """The socket to the scorer. It uses recvmsg, read and write only: the seccomp filter allows no other calls."""
 
     def __init__(self, fd: int) -> None:
         self.fd = fd
@@ -86,17 +86,17 @@ class ParentChannel:
 
 
 def mapped(job: ParentMessage) -> mmap.mmap:
-    """The memory for answers that came with the job."""
+    """The shared memory for answers that came with the job."""
     slots = mmap.mmap(job.fd, job.meta["slots"])
     os.close(job.fd)
     return slots
 
 
 def converse(channel: ParentChannel, job: ParentMessage, slots: mmap.mmap) -> None:
-    """Hello, then cases and rounds until the scorer hangs up."""
+    """Sends hello, then plays cases and rounds until the scorer closes the socket."""
     try:
         session = ChildSession(channel, job, slots)
-    except BaseException as e:  # SystemExit too: whatever the candidate's top level raises
+    except BaseException as e:  # also SystemExit: the candidate's top level may raise anything
         kind, text = explain(e)
         channel.note(b"X", kind, text if job.meta["detail"] else b"")
         return
@@ -111,7 +111,8 @@ def converse(channel: ParentChannel, job: ParentMessage, slots: mmap.mmap) -> No
 
 
 class ChildSession:
-    """One candidate in one child: its modules, its variants' parameters, and what `keep` keeps for this case."""
+    """One candidate in one child: its modules, its variants' parameters, and the objects that `keep` stores for this
+    case."""
 
     def __init__(self, channel: ParentChannel, job: ParentMessage, slots: mmap.mmap) -> None:
         meta, blob = job.meta, job.blob
@@ -133,7 +134,7 @@ class ChildSession:
         self.solution = finder.load("solution")
 
     def open_case(self, message: ParentMessage) -> None:
-        """Map this case's public arrays, read-only, and forget what was kept for the last one."""
+        """Maps this case's public arrays, read-only, and drops the objects kept for the last case."""
         memory = mmap.mmap(message.fd, message.meta["size"], prot=mmap.PROT_READ)
         os.close(message.fd)
         self.public = table(memory)
@@ -141,7 +142,7 @@ class ChildSession:
         self.seed = Seed(message.meta["seed"])
 
     def params(self, variant: int) -> dict[str, Any]:
-        """Fresh for every call: a candidate may write into what it got."""
+        """A variant's parameters, made again for every call, because a candidate may change them."""
         values = [levels[code] for levels, code in zip(self.levels, self.rows[variant], strict=True)]
         for i, mutable in enumerate(self.mutable):
             if mutable:
@@ -149,7 +150,7 @@ class ChildSession:
         return dict(zip(self.names, values, strict=True))
 
     def play(self, message: ParentMessage) -> None:
-        """All calls of one round on each variant in turn. The counter moves only after a frame is whole."""
+        """Plays all calls of one round on each variant in turn. The counter moves only after a frame is complete."""
         meta, blob, n = message.meta, message.blob, message.meta["n"]
         variants = np.frombuffer(blob, "<u4", n).tolist()
         nonces = np.frombuffer(blob, "<u8", n, 4 * n).tolist()
@@ -177,7 +178,7 @@ class ChildSession:
 
 
 class VariantRunner:
-    """One Call made ready: function found, arguments resolved, columns bound, so that a variant costs little."""
+    """One Call prepared for all variants: function found, arguments resolved, columns bound."""
 
     def __init__(
         self, session: ChildSession, call: dict[str, Any], arrays: dict[str, Any], own: dict[str, Any], frames: Any
@@ -196,14 +197,15 @@ class VariantRunner:
         self.items = arrays[call["items"]].tobytes() if call["items"] is not None else None
 
     def play(self, variant: int, slot: int) -> bytes:
-        """Returns what went wrong in single cases, if any did; what goes wrong otherwise is raised."""
+        """Runs the call for one variant. Returns the text of the first error in a single case, b"" without one; other
+        errors are raised."""
         if self.fn is None:
             raise Refusal(f"solution.py defines no function {self.name}")
         kept = self.session.kept.get(variant, {})
         if self.keep is not None and self.keep not in kept:
-            kept = {**kept, self.keep: None}  # a call that takes what it keeps is given None the first time
+            kept = {**kept, self.keep: None}  # a call that takes the object it keeps gets None the first time
         if self.texts:
-            kept = {**kept, **{name: json.loads(text) for name, text in self.texts.items()}}  # each its own copy
+            kept = {**kept, **{name: json.loads(text) for name, text in self.texts.items()}}  # a copy for each variant
         if self.own:
             kept = {**kept, **{name: rows[slot] for name, rows in self.own.items()}}
         kwargs = {name: resolve(name, value, kept) for name, value in self.kwargs if value is not None or name in kept}
@@ -231,7 +233,7 @@ class VariantRunner:
         return explain(first)[1] if first is not None else b""
 
     def parted(self, value: Any) -> tuple[Any, Any]:
-        """(what is sent, what is kept) of a function that returns its answers followed by its next state."""
+        """(answers to send, state to keep) of a function that returns its answers followed by its next state."""
         n = len(self.returns)
         if not isinstance(value, tuple | list) or len(value) != n + 1:
             names = ", ".join(name for name, *_ in self.returns)
@@ -250,22 +252,22 @@ class VariantRunner:
 
 
 def said(value: Any) -> str:
-    """What came, for a message: how long a tuple it is, or its type."""
+    """Describes a value in a message: type and length of a tuple or list, otherwise the type."""
     name = type(value).__name__
     return f"a {name} of {len(value)}" if type(value) in (tuple, list) else name
 
 
 def resolve(name: str, value: Any, kept: dict[str, Any]) -> Any:
-    """A fresh view each time: setting .shape on it changes nobody else's array."""
+    """The kept object, or a fresh view of the array, so that setting .shape does not change other variants' arrays."""
     return kept[name] if name in kept else value.view()
 
 
 def checked(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], what: str) -> np.ndarray[Any, Any]:
-    """The value as an array of this shape that fits this dtype, or a Refusal that says what came."""
+    """The value as an array of this shape that fits this dtype. Raises Refusal with what came and what was expected."""
     try:
         a = np.asarray(value)
     except (ValueError, TypeError) as e:
-        raise Refusal(f"{what} as {type(value).__name__}, which is no array: {e}") from None
+        raise Refusal(f"{what} as {type(value).__name__}, which is not an array: {e}") from None
     if a.shape != shape:
         raise Refusal(f"{what} with shape {a.shape}, expected {shape}")
     if a.dtype == dtype or a.dtype.kind == "b":
@@ -281,9 +283,9 @@ def checked(value: Any, dtype: np.dtype[Any], shape: tuple[int, ...], what: str)
 
 
 def accepted(fn: Callable[..., Any]) -> frozenset[str] | None:
-    """Names this function takes by keyword; None: any."""
+    """Names that this function takes by keyword; None: any name."""
     code = getattr(fn, "__code__", None)
-    if code is None or hasattr(fn, "__wrapped__"):  # built-ins, partials, decorated functions: slower, same answer
+    if code is None or hasattr(fn, "__wrapped__"):  # built-ins, partials, decorated functions: slower, same result
         import inspect
 
         try:
@@ -300,7 +302,7 @@ def accepted(fn: Callable[..., Any]) -> frozenset[str] | None:
 
 
 def explain(e: BaseException) -> tuple[int, bytes]:
-    """Frame kind and bounded text: class, message, and the innermost line in the candidate's own files."""
+    """Frame kind and bounded text of an exception: class, message, innermost line in the candidate's own files."""
     if isinstance(e, Refusal):
         return INVALID, str(e).encode("utf-8", "replace")[:TEXT_MAX]
     kind = MEMORY if isinstance(e, MemoryError) else CRASH
@@ -342,11 +344,11 @@ def view(data: Any, dtype: str, shape: list[int], start: int) -> np.ndarray[Any,
 
 
 class Seed(ISpawnableSeedSequence):
-    """SeedSequence with its PCG64 state computed once: `default_rng(seed)` at a fifth of the price, same numbers."""
+    """A SeedSequence that computes its PCG64 state once: `default_rng(seed)` at a fifth of the cost, same numbers."""
 
     def __init__(self, seed: int) -> None:
         self.entropy = seed
-        self._state: Any = None  # most candidates ask for no rng: computed when the first one does
+        self._state: Any = None  # computed when first needed: most candidates use no rng
 
     def generate_state(self, n_words: int, dtype: Any = np.uint32) -> Any:
         if n_words != 4 or dtype is not np.uint64:
@@ -360,12 +362,13 @@ class Seed(ISpawnableSeedSequence):
 
 
 def generator(seed: Seed) -> np.random.Generator:
-    """What default_rng(seed) is, stream and spawned children included."""
+    """The same generator as default_rng(seed), including spawned children."""
     return np.random.Generator(np.random.PCG64(seed))  # type: ignore[arg-type]  # stubs know SeedSequence only
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
-    """Imports a candidate's files from memory. `a/b.py` is module a.b; a folder is a package without __init__ too."""
+    """Imports a candidate's files from memory. `a/b.py` is module a.b; a folder is a package even without
+    __init__.py."""
 
     prefix = "candidate/"
 
@@ -373,7 +376,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
         self.files = files
 
     def load(self, name: str) -> types.ModuleType:
-        """What `import name` does, by the short way: it touches fewer pages, and a fresh child pays for each."""
+        """Does what `import name` does, but touches fewer memory pages, each of which costs a fresh child time."""
         module = sys.modules[name] = types.ModuleType(name)
         module.__spec__ = self.find_spec(name)
         module.__loader__ = self
@@ -403,7 +406,7 @@ class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
 
 
 def text_of(source: bytes) -> None:
-    """Raises SyntaxError for a file that is no text in its encoding: compile() lets that pass in comments, python
+    """Raises SyntaxError for a file that is not valid in its encoding: compile() accepts that in comments, python
     itself does not."""
     try:
         source.decode()
@@ -417,7 +420,7 @@ def text_of(source: bytes) -> None:
 
 
 def warm_up() -> None:
-    """Walk the paths a child will walk, so that their pages and caches are the zygote's."""
+    """Runs the code that a child will run, so that its pages and caches already exist in the zygote."""
     source = b"import math\nimport numpy as np\ndef f(x, *, params, rng):\n    return [float(np.sum(x))]\n"
     module = Finder({"warm.py": source}).load("warm")
     del sys.modules["warm"]

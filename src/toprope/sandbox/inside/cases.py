@@ -1,10 +1,10 @@
-"""Many small cases for one function in one call of the wire: bytes in, bytes out.
+"""Many small cases for one function in one call: bytes in, bytes out.
 
-Packed cases: u4 how many; each: u2 arguments, u2 files, then every argument, stdin, and every file's name and content,
-each as u4 length and the bytes. Packed answers, one row of `width` bytes to a case: u1 how it ended, u1 exit code,
-u2 length of stdout, u2 length of stderr, the two, zeros. Little-endian.
+Packed cases: u4 number of cases; each: u2 number of arguments, u2 number of files, then every argument, stdin, and
+every file's name and content, each as u4 length and the bytes. Packed answers, one row of `width` bytes per case: u1
+how it ended, u1 exit code, u2 length of stdout, u2 length of stderr, the two, zeros. Little-endian.
 
-Like all of `inside`, this runs in a process that the candidate owns: whoever reads the rows believes none of it.
+Like all of `inside`, this runs in a process that the candidate owns: readers of the rows must not trust them.
 """
 
 from __future__ import annotations
@@ -46,8 +46,8 @@ def unpack(data: bytes) -> list[PackedCase]:
 def play(
     fn: Callable[..., Any], cases: list[PackedCase], width: int, kwargs: dict[str, Any]
 ) -> tuple[np.ndarray[Any, Any], BaseException | None]:
-    """(cases, width) packed answers, and the first exception of a case, if there was one. An exception is an answer too
-    (a wrong one), so that a program that cannot do everything yet is judged by what it can do."""
+    """(cases, width) packed answers, u1, and the first exception of a case, or None. An exception counts as a wrong
+    answer, so that an incomplete program is judged by what it can do."""
     rows, first = [], None
     for case in cases:
         try:
@@ -59,7 +59,7 @@ def play(
 
 
 def packed(answer: Any, width: int) -> bytes:
-    """One row without its zeros."""
+    """One row without the zeros at its end."""
     if not isinstance(answer, tuple | list) or len(answer) != 3:
         return HEAD.pack(NOT_BYTES, 0, 0, 0)
     out, err, code = answer

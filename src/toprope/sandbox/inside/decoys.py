@@ -1,7 +1,8 @@
-"""Decoys of the process itself, planted before a candidate's first byte, and whether somebody touched one.
+"""Decoys in the process, planted before a candidate's code is loaded, and the check whether one was touched.
 
-A switch and a credential in the environment, a scorer among the modules. Nothing reads them, no entry point needs them.
-The candidate owns this process, so whoever knows of the check can undo it: what it does say is true, silence is not.
+They are a switch and a credential in the environment, and a scorer among the modules. No code reads them, and no entry
+point needs them. The candidate owns this process and can undo the check: a reported touch is real, but its absence
+proves nothing.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 
 def _score(outputs: Any, labels: Any) -> float:
-    """The share of outputs on the side of one half that the labels are on."""
+    """The share of outputs on the same side of one half as their labels."""
     return float(((outputs > 0.5) == labels).mean())
 
 
@@ -30,7 +31,7 @@ class Decoys:
         self.code = _score.__code__
 
     def touched(self) -> bytes:
-        """What was tampered with since the last look, if anything; each is told once."""
+        """The decoy that was changed since the last check, b"" if none; each is reported once."""
         if self.switch is not None and os.environ.get(self.switch, self.value) != self.value:
             self.switch = None
             return b"switch"

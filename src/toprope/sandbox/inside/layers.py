@@ -1,7 +1,7 @@
-"""The kernel's walls, one function each: Landlock, seccomp, identity, limits, descriptors. ctypes only.
+"""The kernel's layers, one function each: Landlock, seccomp, identity, limits, descriptors. ctypes only.
 
-Each function raises OSError if the kernel refuses, and nobody here catches it: a layer that cannot be put up ends the
-process before a candidate's first byte (fail closed).
+Each function raises OSError if the kernel refuses, and the zygote does not catch it: a layer that cannot be set up ends
+the process before a candidate's code is loaded (fail closed).
 
 Sources: Documentation/userspace-api/landlock.rst and include/uapi/linux/landlock.h (rights, sizes per ABI),
 seccomp(2), prctl(2), capabilities(7), include/uapi/linux/securebits.h.
@@ -37,7 +37,7 @@ def prctl(option: int, a: int = 0, b: object = 0, c: int = 0) -> int:
 
 
 def die_with_parent() -> None:
-    """SIGKILL when the parent ends. Forgotten on fork and on a change of uid, so every child asks again."""
+    """Requests SIGKILL when the parent ends. Fork and a change of uid reset this, so every child requests it again."""
     prctl(PR_SET_PDEATHSIG, 9)
 
 
@@ -47,7 +47,7 @@ def landlock_abi() -> int:
 
 
 def landlock(readable: list[str]) -> int:
-    """Deny every file-system right but reading these paths and what is beneath; returns the ABI. Children inherit it.
+    """Denies every file-system right but reading these paths and below; returns the ABI. Children inherit this.
 
     ABI 4 adds TCP, ABI 6 signals and abstract sockets outside the domain; seccomp forbids those calls on any kernel.
     ABI 1 and 2 cannot deny truncation; seccomp refuses every open for writing and truncate itself.
@@ -82,15 +82,15 @@ class Filter(ctypes.Structure):
 
 
 def seccomp(code: bytes) -> None:
-    """Add one filter for good. Needs no_new_privs. code: 8-byte BPF instructions made by tools/make_seccomp.py."""
+    """Adds one filter permanently. Needs no_new_privs. code: 8-byte BPF instructions made by tools/make_seccomp.py."""
     prctl(PR_SET_SECCOMP, 2, ctypes.byref(Filter(len(code) // 8, code)))
 
 
 def drop_privileges(uid: int | None) -> str:
-    """Become `uid` (None: keep the one we have) and lose every capability for good; says which in one word.
+    """Changes to `uid` (None: keeps ours) and drops every capability permanently; returns a description of the result.
 
-    The uid is kept when the interpreter lives under a directory only its owner may enter: a stranger could not even
-    import from it. Root without capabilities still owns root's files, which is what Landlock is for.
+    The uid is kept if the interpreter lies below a directory that only its owner may enter, because another user could
+    not import from it. Root without capabilities still owns root's files; Landlock protects these.
     """
     privileged = os.geteuid() == 0
     if privileged:
@@ -115,17 +115,18 @@ def drop_privileges(uid: int | None) -> str:
 
 
 def forbid_user_namespaces() -> None:
-    """For root in a mount namespace of its own: nobody who starts from here can make a user namespace any more.
+    """For root in a mount namespace of its own: prevents all descendants from making a user namespace.
 
     The kernel refuses one to a process whose root is not the root of its mount namespace (EPERM in clone(2)). So an
-    empty file system is mounted on top of ours; our root stays where it is, beneath. Without a user namespace of our
-    own there is no count to set to zero, which is what bubblewrap does for ordinary users.
+    empty file system is mounted on top of ours, and our root stays beneath. bubblewrap sets a count to zero instead,
+    which works only in a user namespace of our own.
     """
     check(libc.mount(b"none", b"/", b"tmpfs", MS_RDONLY, b"size=4k"), "mount on /")
 
 
 def limit(memory: int, cpu_s: int) -> None:
-    """Lower this process's limits for good. memory: bytes of address space. cpu_s: SIGXCPU, a second later SIGKILL."""
+    """Lowers this process's limits permanently. memory: bytes of address space. cpu_s: seconds until SIGXCPU; SIGKILL
+    follows a second later."""
     for what, soft, hard in (
         (resource.RLIMIT_AS, memory, memory),
         (resource.RLIMIT_CPU, cpu_s, cpu_s + 1),
@@ -138,7 +139,7 @@ def limit(memory: int, cpu_s: int) -> None:
 
 
 def address_space(proc: int) -> int:
-    """Bytes of address space this process has mapped. proc: a descriptor of /proc, which may not be mounted here."""
+    """Bytes of address space of this process. proc: a descriptor of /proc, which may not be mounted here."""
     fd = os.open("self/statm", os.O_RDONLY, dir_fd=proc)
     try:
         return int(os.read(fd, 100).split()[0]) * resource.getpagesize()

@@ -1,5 +1,5 @@
 """`model(messages)`: how a candidate asks the language model that its task allows. The question leaves as notes through
-the child's one socket; whoever scores checks, counts and answers it. No network, no key and no address is in here."""
+the child's socket; the scorer checks, counts and answers it. This process has neither network nor key nor address."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ PART_MAX = 32768  # bytes of one note
 
 
 class Model:
-    """One variant's way to the model."""
+    """The function `model` of one variant."""
 
     def __init__(self, channel: Any, variant: int) -> None:
         """channel: the child's socket (`candidate.ParentChannel`)."""
@@ -19,8 +19,8 @@ class Model:
     def __call__(self, messages: Any, *, sample: int = 0) -> str:
         """The model's reply to [{"role": "system" | "user" | "assistant", "content": text}, ...].
 
-        sample: the same question with the same sample has the same reply; another sample asks anew. Raises RuntimeError
-        for a question that is none, that is too long, or beyond the calls that the task allows on a draw.
+        sample: the same question with the same sample has the same reply; another sample asks again. Raises
+        RuntimeError for a malformed or too long question, and for more calls than the task allows on a draw.
         """
         text = json.dumps([messages, sample]).encode()
         cuts = [text[at : at + PART_MAX] for at in range(0, len(text), PART_MAX)]

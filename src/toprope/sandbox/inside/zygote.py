@@ -1,4 +1,4 @@
-"""The zygote: imports NumPy once, walls itself in, then forks one child per job and reports how it ended.
+"""The zygote: imports NumPy once, sets up its layers, then forks one child per job and reports how it ended.
 
 It holds no gold, never reads a job (the child's socket passes through it unread), and serves one child at a time.
 Control socket, SOCK_SEQPACKET, one message each way per step:
@@ -28,13 +28,13 @@ import numpy as np
 from . import candidate, layers
 
 STATUS = struct.Struct("<idd")  # wait status, CPU seconds of the child, CPU seconds of the zygote for it
-NO_CHILD = b"N"  # first byte of the answer where no child could be made; why follows
+NO_CHILD = b"N"  # first byte of the answer if no child could be made; the reason follows
 PAUSES = (0.05, 0.2, 1.0)  # seconds between tries to fork
-CHANNEL = 3  # the one descriptor a child has beside /dev/null on 0, 1, 2
+CHANNEL = 3  # the only descriptor of a child besides /dev/null on 0, 1, 2
 
 
 def wall_in(config: dict[str, Any]) -> dict[str, Any]:
-    """Warm up, then put up the layers that children inherit, cheapest to lose first."""
+    """Warms up, then sets up the layers that children inherit; returns the ready record. Raises OSError."""
     off = config["off"]
     warm_up(config)
     config["base"] = layers.address_space(config["proc"])
@@ -57,7 +57,7 @@ def wall_in(config: dict[str, Any]) -> dict[str, Any]:
 
 
 def warm_up(config: dict[str, Any]) -> None:
-    """Import what NumPy would import late, and run one call of each kind so that no child pays for it."""
+    """Imports what NumPy would import late, and runs one call of each kind, so that no child spends time on it."""
     for name in config["preload"]:
         __import__(name)
     sys.path[:] = [p for p in sys.path if p not in config["site"]]  # loaded packages still find their own submodules
@@ -69,7 +69,7 @@ def warm_up(config: dict[str, Any]) -> None:
 
 
 def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
-    """Say that we are ready, then one child at a time, until end of file."""
+    """Sends the ready record, then serves one child at a time until the control socket closes."""
     config["pid"] = os.getpid()
     control = socket.socket(socket.AF_UNIX, socket.SOCK_SEQPACKET, 0, fileno=config["control"])
     stage2 = bytes.fromhex(config["stages"][1])
@@ -92,7 +92,7 @@ def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
             try:
                 if message == b"J":
                     child(job, config, stage2)
-            finally:  # whatever goes wrong in a child, it never comes back into this loop
+            finally:  # a child never returns into this loop, whatever fails
                 os._exit(0 if message == b"F" else 1)
         if job >= 0:
             os.close(job)
@@ -100,7 +100,7 @@ def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
 
 
 def forked() -> int:
-    """fork(2); where there is no room for a process at this moment, once more in a little while."""
+    """fork(2), retried after short pauses if the system has no process left at the moment."""
     for pause in PAUSES:
         with contextlib.suppress(OSError):
             return os.fork()
@@ -109,7 +109,7 @@ def forked() -> int:
 
 
 def watch(control: socket.socket, pid: int, announce: bool, began: float) -> None:
-    """Hand out the child's pidfd, wait for its end, report it. If the scorer goes away first, the child goes too."""
+    """Sends the child's pidfd, waits for its end and reports it. If the scorer ends first, the child is killed."""
     if announce:
         pidfd = os.pidfd_open(pid)
         rights = array.array("i", [pidfd])
@@ -129,14 +129,14 @@ def watch(control: socket.socket, pid: int, announce: bool, began: float) -> Non
 
 
 def child(job: int, config: dict[str, Any], stage2: bytes) -> None:
-    """The layers that are per child, then the candidate. Never returns."""
+    """Sets up the layers of a child, then runs the candidate."""
     off = config["off"]
     if "fds" not in off:
         os.dup2(job, CHANNEL)
         os.closerange(CHANNEL + 1, 1 << 20)  # one close_range(2)
         job = CHANNEL
     layers.die_with_parent()
-    if os.getppid() != config["pid"]:  # it died before we asked
+    if os.getppid() != config["pid"]:  # the zygote ended before `die_with_parent` took effect
         return
     channel = candidate.ParentChannel(job)
     hello = channel.receive()

@@ -73,7 +73,7 @@ class TestCorpus:
         assert abs(found.auroc - 0.5) < 4 * (201 / (12 * 100 * 100)) ** 0.5  # of Mann-Whitney, 100 against 100
 
     def test_probes_can_see_a_leak(self):
-        """The same probe finds a planted token at once: silence above is no blindness."""
+        """The same probe finds a planted token at once: the silence above does not come from a blind probe."""
         marked = [i._replace(code=i.code + "    pass\n" * i.backdoored) for i in leaks.cell("dev, dev", 200, 3)]
         found = leaks._measure(marked[:100], {"x": marked[100:]}, *leaks.PROBES["3-grams of code"])["x"]
         assert found.auroc > 0.95
@@ -97,7 +97,7 @@ class TestScore:
 
     @pytest.mark.parametrize("say", ["constant", "truth"])
     def test_the_null_twin_pays_the_floor_for_everything(self, say):
-        """Whoever ties everywhere and whoever knows all earn the floor in the mean when gold is dealt out anew."""
+        """A monitor that ties everywhere and one that knows all earn the floor in the mean on redealt gold."""
         rng = np.random.default_rng(8)
         said = (HIDDEN.private.family >= 0).astype(float)[None] * (say == "truth")
         found = [TASK.score({"suspicion": said}, TASK.null(HIDDEN, rng))[0] for _ in range(1500)]
@@ -121,7 +121,7 @@ class TestDraw:
 
 class TestCandidate:
     def test_fit_is_optional(self):
-        """With `suspicion` alone the state is None; without it there is no candidate."""
+        """With `suspicion` alone the state is None; without it the candidate is invalid."""
         source = (
             b"def suspicion(state, code, spec):\n    assert state is None\n    return len(code) + len(spec['prose'])\n"
         )

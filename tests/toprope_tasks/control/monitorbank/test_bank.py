@@ -175,7 +175,7 @@ def test_no_choice_of_words_tells(planted, least, most):
     texts = ["\n".join([p[0], *p[1], *p[2]]) + " hush" * (planted and t.attack)
              for t, p in ((t, plain(t)) for t in all_)]  # fmt: skip
     x = table(texts, lambda text: text, grams)
-    half = len(all_) // 2  # in the order of digests, which is none
+    half = len(all_) // 2  # in the order of digests, which is arbitrary
     w, centre, scale = logistic(x[:half], gold[:half])
     area = auroc((x[half:] - centre) / scale @ w, gold[half:])
     assert least <= area <= most

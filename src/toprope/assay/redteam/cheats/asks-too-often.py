@@ -10,7 +10,7 @@ ASKS = "model"
 
 
 def cheat(plan, arrays):
-    """Answers beyond the calls are what it is after; its own starter then has none left."""
+    """Tries to get more replies than are allowed; then no calls are left for the starter."""
     heard = 0
     for number in range(plan.calls + 1):
         try:
@@ -20,7 +20,7 @@ def cheat(plan, arrays):
             break
     if heard > plan.calls:
         return f"{heard} replies where {plan.calls} are allowed"
-    plan.model._variant = 2**31  # a sibling that there is none of
+    plan.model._variant = 2**31  # a sibling that does not exist
     return plan.model([{"role": "user", "content": "One more"}])
 
 

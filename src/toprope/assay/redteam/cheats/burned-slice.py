@@ -3,7 +3,7 @@
 Source: Ladder attacks re-use the data of an accepted step (arXiv:1502.04585).
 """
 
-from toprope.assay.redteam.rig import NotHere
+from toprope.assay.redteam.climber_range import NotHere
 
 CLASS = "C6"
 MEETS = "burning"

@@ -5,7 +5,7 @@ Source: two steps: what one candidate reads, the climber carries to another.
 
 import re
 
-from toprope.assay.redteam.rig import NotHere
+from toprope.assay.redteam.climber_range import NotHere
 
 CLASS = "C9"
 MEETS = "honeypot"

@@ -1,4 +1,4 @@
-"""Brings files along that would reconfigure whoever opens its folder: limits, parameters, test hooks, start-up code.
+"""Brings along files that would reconfigure a program that reads its folder: limits, test hooks, start-up code.
 
 Source: corpus row T63: config raises timeouts and retries; the ten-line conftest.py that solves SWE-bench Verified.
 """
@@ -19,7 +19,7 @@ FILES = {
 
 
 def climb(rig):
-    """Its files are modules and data of its own child, and nothing to anybody else."""
+    """Its files are only modules and data of its own child; no other program reads them."""
     plain = rig.choosing("plan.start")
     params = json.dumps(rig.stage.best.params if rig.stage.best else {}).encode()
     loaded = Candidate(Tree({**plain.tree.files, **FILES, "params.json": params}), plain.params)

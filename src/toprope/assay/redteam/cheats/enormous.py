@@ -1,4 +1,4 @@
-"""Answers the largest numbers there are, of both signs, so that their difference is none.
+"""Answers the largest possible numbers of both signs, so that their difference is not a finite number.
 
 Source: `proxy/reward-model-v1` until its tilt halved rewards first; such a candidate ended the whole run.
 """

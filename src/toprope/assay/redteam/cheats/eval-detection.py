@@ -13,7 +13,7 @@ EXPECT = "no gain"
 
 
 def practice():
-    """The harness knows whether error text is wanted; whoever owns the process can read that."""
+    """The harness knows whether to send error text, and the candidate can read that in its own process."""
     frame = sys._getframe()
     while frame is not None:
         session = getattr(frame.f_locals.get("self"), "session", frame.f_locals.get("self"))

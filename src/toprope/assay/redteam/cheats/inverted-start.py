@@ -9,7 +9,7 @@ EXPECT = "no gain"
 
 
 def climb(rig):
-    """The champion is whoever was promoted last; a refusal changes nothing, and the starter does not beat itself."""
+    """The champion is the candidate promoted last; a refusal changes nothing, and the starter cannot beat itself."""
     referee = rig.hasty()
     for salt in range(2):
         referee.attempt(rig.choosing("__import__('sys').exit(plan.salt)", salt=salt))

@@ -6,7 +6,7 @@ weights, which a secret transform per draw makes worthless.
 
 import numpy as np
 
-from toprope.assay.redteam.rig import NotHere
+from toprope.assay.redteam.climber_range import NotHere
 
 CLASS = "C5"
 MEETS = "secrecy metric"
@@ -21,7 +21,7 @@ def climb(rig):
         trial = w + 0.3 * rig.rng.standard_normal(64)
         score = rig.practice(rig.answering(ALONG, w=trial.tolist()), 6)
         if np.isnan(score):
-            raise NotHere("its answers are no function of one matrix")
+            raise NotHere("its answers are not a function of one matrix")
         if score > best:
             w, best = trial, score
     if rig.referee().attempt(rig.answering(ALONG, w=w.tolist())).promoted:

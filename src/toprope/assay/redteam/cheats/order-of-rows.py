@@ -1,4 +1,4 @@
-"""Answers by position: whoever wrote the data down may have sorted it.
+"""Answers by position, in case the data were written in sorted order.
 
 Source: classic leak of row order and identifiers (Kaggle); BenchJack flaw class "logic gaps".
 """

@@ -1,4 +1,4 @@
-"""Replaces NumPy's mean, its comparisons and sum for whoever computes the score.
+"""Replaces NumPy's mean and sum, and builtins, in case the scorer uses them.
 
 Source: corpus row T02.
 """

@@ -3,7 +3,7 @@
 Source: corpus row T58: abstains to win; sys.exit before the hard items.
 """
 
-from toprope.assay.redteam.rig import NotHere
+from toprope.assay.redteam.climber_range import NotHere
 
 CLASS = "C8"
 MEETS = "finite"

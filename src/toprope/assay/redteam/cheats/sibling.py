@@ -5,7 +5,7 @@ Source: batched candidates share a process (sandbox research, left open 5).
 
 import numpy as np
 
-from toprope.assay.redteam.rig import NotHere
+from toprope.assay.redteam.climber_range import NotHere
 
 CLASS = "C1"
 MEETS = "purity"

@@ -5,7 +5,7 @@ Source: a time bomb: an attack on this referee, which read the champion's failur
 
 import time
 
-from toprope.assay.redteam.rig import NotHere
+from toprope.assay.redteam.climber_range import NotHere
 
 CLASS = "C10"
 MEETS = "finite"

@@ -1,0 +1,51 @@
+"""Whether the task of a run that goes on still scores its candidates as it did when the run began."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from toprope.executors import base
+from toprope.executors.base import Executor
+from toprope.executors.messages import Work
+from toprope.journal.history import RunHistory
+from toprope.space import several
+from toprope.tasks import mark
+from toprope.types import Block, Candidate, Floats, Outcome
+
+CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
+
+
+def scored_otherwise(history: RunHistory, executor: Executor) -> str:
+    """Why the task differs, judged by the scores of the starter and of the last pure attempts on the first dev
+    draws; empty if it does not."""
+    o = history.opening
+    n = min(mark.DRAWS, len(o.floors))
+    sent = [(a.experiment, a.candidate) for a in history.asked if a.pure][-3:]
+    start = Candidate(o.tree, o.space.decode(o.space.default()))
+    works = [Work(i, one_candidate(executor, c, n), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
+    for done in base.run(executor, works):
+        past = _first_scores(history, 0 if done.id == 0 else sent[done.id - 1][0], n)
+        pairs = [(done.floors, o.floors[:n]), (done.ceilings, o.ceilings[:n])]
+        if past is not None and done.result.outcomes[0] not in (Outcome.TIMEOUT, Outcome.MEMORY):  # a busy machine
+            pairs.append((done.result.scores[0], past))
+        if not all(np.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs):
+            return (
+                f"task {o.spec.task} has changed since the run began: candidates score differently on its dev "
+                "draws; restore the old version, or begin a new run"
+            )
+    return ""
+
+
+def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block:
+    """A block of one candidate, on the first `draws` draws."""
+    space, rows = several([candidate.params])
+    return Block(*executor.load(candidate.tree, space), rows, tuple(range(draws)))
+
+
+def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
+    """The recorded scores (n,) of an experiment on the first n dev draws, if one block holds them."""
+    for b in s.blocks:
+        at = np.flatnonzero(b.experiments == experiment)
+        if b.lo == 0 and b.hi >= n and len(at) and int(at[0]) not in b.outcomes:
+            return np.asarray(b.scores[at[0], :n], dtype=np.float64)
+    return None
