@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
+COMPILED := PYTHONDONTWRITEBYTECODE=  # tests start hundreds of interpreters: each would compile all modules again
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs
 
 .PHONY: climb test test-all check bench independent redteam clean
@@ -11,10 +12,10 @@ climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed tes
 	@$(BIN)/toprope climb w2s/probe-v1 --minutes 2 --unseal --report
 
 test: $(VENV)/dev  ## the fast suite
-	@$(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(COMPILED) $(BIN)/python -m pytest -n 2 -m "not slow"
 
 test-all: $(VENV)/dev  ## with the slower forms
-	@$(BIN)/python -m pytest -n 2
+	@$(COMPILED) $(BIN)/python -m pytest -n 2
 
 check: $(VENV)/dev  ## style, strict types, import contracts, plain words
 	@$(BIN)/ruff check src tests tools studies

@@ -16,8 +16,10 @@ import toprope
 import toprope_tasks
 from toprope.sandbox.walls import open_to_all
 
-PACKAGES = ("numpy", "numpy.libs", "msgspec", "click", "jinja2", "markupsafe", "rich", "pygments", "markdown_it")
-PACKAGES += ("mdurl", "platformdirs")
+PACKAGES = [
+    "numpy", "numpy.libs", "msgspec", "click", "jinja2", "markupsafe", "rich", "pygments", "markdown_it", "mdurl",
+    "platformdirs",
+]  # fmt: skip
 
 
 @pytest.fixture(scope="session")
@@ -84,7 +86,9 @@ def as_user(home, python, packages):
             cwd=home / "home",
             capture_output=True,
             text=True,
-            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if root else {}),
+            user=NOBODY if root else None,
+            group=NOBODY if root else None,
+            extra_groups=[] if root else None,
         )
 
     return run

@@ -66,7 +66,7 @@ class Server:
                 fault = {"error": {"message": "scripted", "type": "scripted"}}
                 return (200, step) if isinstance(step, bytes) else (step, fault)
             step = "after an error"
-        message = {"role": "assistant", "content": step if isinstance(step, str) else None}
+        message: dict[str, object] = {"role": "assistant", "content": step if isinstance(step, str) else None}
         if not isinstance(step, str):
             tool, arguments = step
             arguments = arguments if isinstance(arguments, str) else json.dumps(arguments)

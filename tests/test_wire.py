@@ -90,7 +90,7 @@ def test_a_channel_that_ends_says_who_ended():
     """End of file before, within and after a message is WorkerDied with the peer's name."""
     for sent in (b"", b"\x05\0", b"\x05\0\0\0ab"):
         ours, theirs = socket.socketpair()
-        channel = wire.Channel(ours, ToScorer, "the peer")
+        channel: wire.Channel[object] = wire.Channel(ours, ToScorer, "the peer")
         theirs.sendall(sent)
         theirs.close()
         with pytest.raises(WorkerDied, match="the peer"):
@@ -110,7 +110,7 @@ def test_an_array_of_another_type_is_refused():
 def test_a_declared_length_takes_no_room():
     """Four bytes that promise four gigabytes and no more: WorkerDied, as for any end within a message."""
     ours, theirs = socket.socketpair()
-    channel = wire.Channel(ours, ToScorer, "the peer")
+    channel: wire.Channel[object] = wire.Channel(ours, ToScorer, "the peer")
     theirs.sendall(b"\xff\xff\xff\xff")
     theirs.close()
     limits = resource.getrlimit(resource.RLIMIT_AS)

@@ -32,7 +32,7 @@ def loud(tmp_path, monkeypatch):
     return folder
 
 
-def said(done, code=0) -> object:
+def said(done, code=0):
     """The one object on stdout; the task's own words are on stderr."""
     assert done.returncode == code, done.stderr
     assert "debug" in done.stderr

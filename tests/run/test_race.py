@@ -13,7 +13,8 @@ class Bench:
     """Scores a row as row[0] / 100 plus a fixed pattern over draws; remembers what it was asked."""
 
     def __init__(self, fails: dict[int, Outcome] | None = None) -> None:
-        self.fails, self.asked = fails or {}, []
+        self.fails = fails or {}
+        self.asked: list = []
 
     def __call__(self, pieces):
         for experiments, rows, lo, hi in pieces:

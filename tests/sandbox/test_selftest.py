@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import platform
 from collections.abc import Iterator
 
 import pytest
 
 from toprope.errors import NoProtection
-from toprope.sandbox import selftest, walls
+from toprope.sandbox import selftest
 from toprope.sandbox.box import Sandbox
 from toprope.types import Limits
 
@@ -56,7 +57,7 @@ def test_one_missing_layer_is_noticed(missing: str, fallen: set[str], monkeypatc
 
 def test_a_sandbox_that_cannot_start_is_a_finding(monkeypatch: pytest.MonkeyPatch) -> None:
     """Where the sandbox cannot even start the report says so and what to do."""
-    monkeypatch.setattr(walls.platform, "machine", lambda: "m68k")
+    monkeypatch.setattr(platform, "machine", lambda: "m68k")
     report = selftest.prove("linux-landlock")
     assert not report.ok
     assert "m68k" in report.layers["start"].detail

@@ -6,7 +6,7 @@ import pytest
 
 from toprope.protocols import Task
 from toprope.tasks import registry
-from toprope.testing.coin import make
+from toprope.testing.coin import Coin
 from toprope.testing.tasks import TaskContract
 
 QUICK = {"control/monitor-bank-v1", "mirror/rpn-v1", "proxy/reward-model-v1"}
@@ -14,7 +14,7 @@ QUICK = {"control/monitor-bank-v1", "mirror/rpn-v1", "proxy/reward-model-v1"}
 
 class TestCoin(TaskContract):
     def make_task(self) -> Task:
-        return make("testing/coin-v1")
+        return registry.load("testing/coin-v1")
 
 
 @pytest.mark.parametrize("part", [name for name in vars(TaskContract) if name.startswith("test_")])
@@ -31,7 +31,7 @@ def test_installed_tasks_keep_it(task_id: str, part: str) -> None:
     getattr(Installed(), part)()
 
 
-class Clock(type(make("testing/coin-v1"))):
+class Clock(Coin):
     """Its draws hang on how many were made before, and on numpy's global state."""
 
     made = 0

@@ -1,10 +1,13 @@
 """What a report shows of authors' own code: any text an author wrote, in bounded time."""
 
+import difflib
+
 import histories
 import msgspec
 import numpy as np
 
 from toprope.journal.records import AttemptRecord, Author
+from toprope.run import ideas
 from toprope.types import Candidate, Tree
 from toprope.view import report, team
 
@@ -33,18 +36,16 @@ def test_a_number_that_cannot_be_printed_does_not_stop_the_report():
 
 def test_each_candidate_is_read_once(monkeypatch):
     """However often it was scored."""
-    read = []
-    real = team.ideas.idea
-    monkeypatch.setattr(team.ideas, "idea", lambda c: read.append(c.id) or real(c))
+    read, real = [], ideas.idea
+    monkeypatch.setattr(ideas, "idea", lambda c: read.append(c.id) or real(c))
     report.render(told(b"a = 1", b"b = 2", b"a = 1"))
     assert len(read) == len(set(read)) == 2
 
 
 def test_a_difference_compares_a_bounded_number_of_lines(monkeypatch):
     """What is left out is said; the comparison itself never sees it."""
-    sizes = []
-    real = team.difflib.unified_diff
-    monkeypatch.setattr(team.difflib, "unified_diff", lambda a, b, *n, **o: sizes.append(len(b)) or real(a, b, *n, **o))
+    sizes, real = [], difflib.unified_diff
+    monkeypatch.setattr(difflib, "unified_diff", lambda a, b, *n, **o: sizes.append(len(b)) or real(a, b, *n, **o))
     s = told(b"".join(b"%d\n" % (i % 90) for i in range(20_000)))
     assert team.difference(s).count("\n") <= team.LINES
     assert sizes == [team.COMPARED + 1]

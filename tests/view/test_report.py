@@ -139,7 +139,7 @@ def test_stacked_charts_keep_their_titles_and_their_ticks():
     charts = [
         figures.Chart(f"a < {i}", "x", "y", [figures.Line("l", (0, 1), (0, 1))], ticks=[(0, "low")]) for i in "12"
     ]
-    root = ET.fromstring(figures.alone(figures.stack("both", charts)))
+    root = ET.fromstring(figures.standalone_svg(figures.stack("both", charts)))
     words = [e.text for e in root.iter() if e.tag.endswith("text")]
     assert [w for w in words if w.startswith("a <")] == ["a < 1", "a < 2"]
     assert words.count("low") == 2

@@ -98,7 +98,7 @@ class TestDuel:
     def test_a_duel_is_recorded_and_continued(self, tmp_path, monkeypatch):
         """Each climb is on disk before the next; named again, a duel goes on with the first climb that is missing, may
         be given more rounds, and refuses other settings."""
-        played = []
+        played: list = []
 
         def climbed(folder, state, number, side, workers):
             if len(played) == 3:

@@ -8,7 +8,7 @@ import pytest
 from studies.mirror.imitate import PROGRAMS, answered, draws, outputs, reference, scores, task
 from toprope.tasks.trusted import load
 from toprope.types import Draw
-from toprope_tasks.mirror import suite
+from toprope_tasks.mirror import packing, suite
 from toprope_tasks.mirror.dice import Dice
 from toprope_tasks.mirror.instance import Instance
 from toprope_tasks.mirror.packing import ProgramAnswer
@@ -246,5 +246,5 @@ def test_decoy_gold_is_two_wrong_answers_and_a_coin(name: str) -> None:
         assert t.agreement({"answers": decoy.arrays["gold"][None]}, d, decoy.coins)[0] == CASES
         assert t.agreement(outputs(reference(t), d), d, decoy.coins)[0] == 0
         one = [suite.wrong(g, 1) for g in d.private.gold]
-        ups += [bool((r == suite.packing.row(a, suite.WIDTH)).all()) for r, a in zip(decoy.coins, one, strict=True)]
+        ups += [bool((r == packing.row(a, suite.WIDTH)).all()) for r, a in zip(decoy.coins, one, strict=True)]
     assert abs(np.mean(ups) - 0.5) < 4 * 0.5 / math.sqrt(len(ups))

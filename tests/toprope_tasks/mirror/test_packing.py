@@ -82,7 +82,7 @@ def test_an_exception_is_a_wrong_answer_and_the_rest_counts() -> None:
     def main(argv, stdin, files):
         return b"%d" % (1 // len(stdin)), b"", 0
 
-    said, first = inside.play(main, [inside.ProgramCase([], s, {}) for s in (b"a", b"", b"b")], 32, {})
+    said, first = inside.play(main, [inside.PackedCase([], s, {}) for s in (b"a", b"", b"b")], 32, {})
     assert [packing.parse(row.tobytes()) for row in said] == [
         ProgramAnswer(b"1", b"", 0),
         None,

@@ -12,6 +12,7 @@ from toprope_tasks.mirror import paper
 from toprope_tasks.mirror.calgrid import dialect as calgrid
 from toprope_tasks.mirror.dice import Dice
 from toprope_tasks.mirror.packing import ProgramCase
+from toprope_tasks.mirror.programs import Example
 from toprope_tasks.mirror.rpn import dialect as rpn
 from toprope_tasks.mirror.rpn.reference import rounded
 
@@ -55,7 +56,7 @@ def test_the_manual_is_true(name: str) -> None:
         d = program.dialect(Dice("page", i))
         pages.add(program.docs(d))
         for case in program.examples(d):
-            assert paper.shown(name, paper.Example(case, program.run(d, case))).startswith(f"    $ {name} ")
+            assert paper.shown(name, Example(case, program.run(d, case))).startswith(f"    $ {name} ")
     assert len(pages) == 20
 
 

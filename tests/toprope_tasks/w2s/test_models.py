@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
-from toprope_tasks.w2s import bank, corpus, lm, pretrain, task
+from toprope_tasks.w2s import bank, cells, corpus, lm, pretrain, task
 
 DIGITS = np.array([[3, 9, 4, 9, 0]])
 
@@ -55,7 +55,7 @@ def test_shipped_weights_are_the_recorded_ones(path):
 def test_strong_knows_what_weak_does_not():
     """On the operations in use the strong model is nearly always right, the weak one two times in three at most."""
     rng = np.random.default_rng(3)
-    ops, digits = rng.choice(bank.USABLE, 1000), rng.integers(0, 10, (1000, 5))
+    ops, digits = rng.choice(cells.USABLE, 1000), rng.integers(0, 10, (1000, 5))
     rates = []
     for weights, shape in zip(lm.load(task.DEMO), (lm.STRONG, lm.WEAK), strict=True):
         logits = lm.logits(weights, lm.states(weights, shape, corpus.prompts(ops, digits)))

@@ -17,7 +17,7 @@ from toprope_tasks.w2s import cells, draws
 from toprope_tasks.w2s import task as module
 from toprope_tasks.w2s.task import WeakToStrong
 
-VANILLA = {}
+VANILLA: dict = {}
 LOGCONF_L2 = {"rule": "logconf", "rounds": 5, "l2": 0.03}
 
 
