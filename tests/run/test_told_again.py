@@ -30,14 +30,14 @@ def test_a_climb_that_goes_on_is_told_from_its_beginning(cli, tmp_path):
     before = [record(e) for e in read_entries(tmp_path / "run")]
     screen = Listener()
     with Session(tmp_path / "run", None, best_tier, 1, screen) as session:
-        assert kinds(screen.heard) == ["Sitting", "Opening"]
+        assert kinds(screen.heard) == ["SessionRecord", "Opening"]
         session.climb()
         told = [r for r in before if not isinstance(r, Opening)]
         assert kinds(screen.heard[2:]) == kinds(told)
         session.unseal()
     assert kinds(screen.heard[2:]) == [*kinds(told), "Committed", "Opened"]
     after = [record(e) for e in read_entries(tmp_path / "run")]
-    assert kinds(after) == [*kinds(before), "Sitting", "Committed", "Opened"]
+    assert kinds(after) == [*kinds(before), "SessionRecord", "Committed", "Opened"]
     assert screen.heard[0] == next(r for r in reversed(after) if isinstance(r, SessionRecord))
 
 
@@ -47,4 +47,4 @@ def test_a_run_that_is_only_unsealed_is_not_told_again(cli, tmp_path):
     screen = Listener()
     with Session(tmp_path / "run", None, best_tier, 1, screen) as session:
         session.unseal()
-    assert kinds(screen.heard) == ["Sitting", "Opening", "Committed", "Opened"]
+    assert kinds(screen.heard) == ["SessionRecord", "Opening", "Committed", "Opened"]
