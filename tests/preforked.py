@@ -83,6 +83,8 @@ def _become(asked: dict, fds: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     time.tzset()
+    paths = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p not in sys.path]
+    sys.path[1:1] = paths  # as the interpreter would at its start
     os.chdir(asked["folder"])
     sys.argv = ["toprope", *asked["args"]]
 

@@ -10,6 +10,7 @@ import pytest
 from toprope.cli.group import _refused
 from toprope.errors import RunError, UsageError
 from toprope.run import upkeep
+from toprope.run.driver import Audience
 from toprope.run.submit import submit
 from toprope.sandbox.selftest import Choice
 from toprope.types import Candidate, Tree
@@ -144,10 +145,11 @@ def test_what_the_system_refuses_is_said_with_its_remedy(error, words):
 def test_a_wait_for_the_gate_is_shown_as_one(capsys):
     """The climb has nothing to do while an answer is due; a line says how long, and that is not called climbing."""
     view = PlainScreen()
-    view.wait(135.0)
-    view.wait(None)
+    audience = Audience([view])
+    audience.wait(135.0)
+    audience.wait(None)
     assert "waiting 135 s for the gate" in capsys.readouterr().err
-    assert view.state.waited > 0
+    assert audience.waited > 0
     assert view.state.waits is None
 
 
