@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 COMPILED := PYTHONDONTWRITEBYTECODE=  # tests start hundreds of interpreters: each would compile all modules again
-PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs
+PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs src tests studies tools
 
 .PHONY: climb test test-all check bench independent redteam clean
 
