@@ -51,9 +51,10 @@ CHILD_REFUSED = "fork vfork wait4 waitid sendmsg prctl seccomp tgkill close_rang
 CHILD_NUMBERS = "getpid getppid gettid set_tid_address".split()
 CHILD_WHEN = "times sysinfo".split()
 
-# A researcher's room allows nearly all. Space is taken by writing, slow enough to be watched, not by reserving; in one
-# that is full nothing new is made, so that no command can take a little more before it is ended. All of it ends with
-# whoever started it, also where an ordinary user's room makes bubblewrap's inner process call what it likes.
+# A researcher's workspace allows nearly all. Space is taken by writing, slow enough to be watched, not by reserving. In
+# a workspace that is full nothing new is made, so that no command can take a little more before it is ended. All of it
+# ends with the process that started it, also if an ordinary user's workspace lets bubblewrap's inner process call
+# anything.
 RESERVE = (0x40305828, 0x4030582A, 0x40305829, 0x4030582B, 0x40305839)  # FS_IOC_RESVSP, RESVSP64, UNRESVSP*, ZERO_RANGE
 MAKE = "mkdirat mknodat linkat symlinkat setxattr lsetxattr fsetxattr bind".split()
 MAKE_OLD = "creat mkdir mknod link symlink".split()  # newer architectures have the calls above alone

@@ -47,9 +47,9 @@ def test_a_killed_run_can_be_exported(blocks, scores):
 @pytest.mark.parametrize(
     ("record", "words"),
     [
-        (block(0, 2, scores=np.zeros((1, 3), np.float32)), "other shapes"),
-        (block(0, 2, rows=np.full((1, 1), 2, np.uint8)), "other shapes"),
-        (block(0, 9), "no draws"),
+        (block(0, 2, scores=np.zeros((1, 3), np.float32)), "of a wrong shape"),
+        (block(0, 2, rows=np.full((1, 1), 2, np.uint8)), "of a wrong shape"),
+        (block(0, 9), "draws out of range"),
         (block(0, 2, outcomes={3: "crash"}), "outcome that does not exist"),
         (block(0, 2, outcomes={0: "fine"}), "outcome that does not exist"),
         (block(0, 2, scores=np.full((1, 2), np.nan, np.float32)), "not finite"),

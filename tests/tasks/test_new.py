@@ -91,7 +91,7 @@ def test_of_two_tasks_with_one_id_the_one_that_is_named_counts(mine, tmp_path, m
 
 def test_nothing_is_overwritten_and_ids_are_ids(mine, tmp_path):
     """A folder that holds something is left alone; an id has the form family/name-vN and is not a shipped task's."""
-    with pytest.raises(UsageError, match="holds something"):
+    with pytest.raises(UsageError, match="is not an empty directory"):
         new(mine, None)
     with pytest.raises(UsageError, match="family/name-vN"):
         new(tmp_path / "other", "nonsense")

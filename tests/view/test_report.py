@@ -153,5 +153,5 @@ def test_a_rehearsal_and_a_lack_of_protection_are_said_at_the_top():
     s.opening = opening(protection={"tier": "none", "protected": False})
     text = Page(render(s)).text
     assert "Unprotected" in text
-    assert "Certifies nothing" in text
+    assert "It certifies nothing" in text
     assert text.index("Unprotected") < text.index("Against the baselines")
