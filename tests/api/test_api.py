@@ -111,7 +111,7 @@ def test_interrupted_and_resumed(tmp_path, nothing_left_running):
     run = tmp_path / "run"
     with pytest.raises(KeyboardInterrupt):
         toprope.climb(COIN, climber=Last, run=run, observers=[Interrupting()], **ASKED)
-    with pytest.raises(UsageError, match="is a climb by .*:Last, code that"):
+    with pytest.raises(UsageError, match=r"is a climb by .*:Last, code that"):
         toprope.resume(run, workers=1)
     history = toprope.resume(run, workers=1, climber=Last)
     assert history.experiments == 40
