@@ -24,6 +24,8 @@ from toprope.referee.sealed import Vault
 from toprope.referee.service import MOST_EACH
 from toprope.types import Candidate, Tree
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 SLOW = b"""
 import time
