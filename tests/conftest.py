@@ -12,6 +12,8 @@ import pytest
 from ordinary import as_user, home, packages, python  # noqa: F401 (fixtures)
 from preforked import Preforked
 
+from toprope import wire
+
 for library in ("OPENBLAS", "OMP", "MKL"):  # as in the workers: on small matrices more threads only fight each other
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
@@ -21,6 +23,27 @@ def own_vault(tmp_path, monkeypatch):
     """No test reads or writes the user's vault, or leaves a task folder behind for the next."""
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
     monkeypatch.setenv("TOPROPE_TASKS", "")
+
+
+END_TO_END = {"cli", "as_user", "pool"}  # fixtures that start the processes of a run
+
+
+def pytest_collection_modifyitems(items):
+    """Marks what uses one of them; a module whose tests start processes by themselves says so."""
+    for item in items:
+        if END_TO_END & set(getattr(item, "fixturenames", ())):
+            item.add_marker("e2e")
+
+
+@pytest.fixture(autouse=True)
+def no_process_of_a_run(request, monkeypatch):
+    """A test that is not marked e2e starts neither hub nor scorer."""
+    if request.node.get_closest_marker("e2e") is None:
+        monkeypatch.setattr(wire, "spawn", _refuse)
+
+
+def _refuse(module, *_, **__):
+    pytest.fail(f"this test starts {module}; mark it e2e, or its module with `pytestmark = pytest.mark.e2e`")
 
 
 class Cli:

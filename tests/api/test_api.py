@@ -12,6 +12,8 @@ from toprope.journal.ledger import read_entries
 from toprope.journal.records import record
 from toprope.testing.coin import SOURCE
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 ASKED = {"seed": 7, "experiments": 40, "rehearsal_secret": "api", "workers": 1}
 CHANGES = {"run", "cost", "ledger", "disclosed"}  # from run to run: names, times, and whether an answer was late

@@ -24,6 +24,8 @@ from toprope.journal.records import record
 from toprope.types import Candidate, Incident
 from toprope.view.report import render
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 Change = Callable[[str, Any], Any]  # kind, record -> the record to hold instead, or None to leave it out
 

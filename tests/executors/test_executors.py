@@ -14,6 +14,8 @@ from toprope.executors.messages import ScorerConfig
 from toprope.seeding import dev_secret
 from toprope.testing.executors import TASK, ExecutorContract, works
 
+pytestmark = pytest.mark.e2e
+
 
 class TestLocal(ExecutorContract):
     def make_executor(self, config, workers, progress, broker):

@@ -9,6 +9,8 @@ from toprope import plugins
 from toprope.errors import UsageError
 from toprope.tasks import registry
 
+pytestmark = pytest.mark.e2e
+
 THING, COIN = "otherlab/thing-v1", "testing/coin-v1"
 
 

@@ -16,6 +16,8 @@ from toprope.run.evaluate import Evaluator
 from toprope.run.race import Piece
 from toprope.testing.coin import make
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 DUMPABLE = "import ctypes; print(ctypes.CDLL(None).prctl(3, 0, 0, 0, 0))"  # PR_GET_DUMPABLE
 

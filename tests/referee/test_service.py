@@ -24,6 +24,8 @@ from toprope.referee.service import MOST_EACH
 from toprope.referee.vault import Vault
 from toprope.types import Candidate, Tree
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 SLOW = b"""
 import time

@@ -21,6 +21,8 @@ from toprope.referee.vault import Vault
 from toprope.sandbox.process import Zygote
 from toprope.types import Block, Candidate, Tree
 
+pytestmark = pytest.mark.e2e
+
 
 def works(pool, task, n, act=0, draws=4):
     """n blocks of one variant each; act: level of the parameter, 15 hangs."""

@@ -29,6 +29,8 @@ from toprope.space import Space
 from toprope.tasks import registry
 from toprope.types import Candidate, Limits, Tree
 
+pytestmark = pytest.mark.e2e
+
 BITS = 128
 TRIES = 5  # a neighbour that reads the same files in one of them is noise
 COIN = "testing/coin-v1"

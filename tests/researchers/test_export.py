@@ -13,6 +13,8 @@ from toprope.researchers import export
 from toprope.tasks import registry
 from toprope.types import Candidate
 
+pytestmark = pytest.mark.e2e
+
 TASK = "testing/coin-v1"
 
 

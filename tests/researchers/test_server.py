@@ -20,6 +20,8 @@ from toprope.journal.reading import read
 from toprope.researchers.server import read_tokens
 from toprope.tasks.new import new
 
+pytestmark = pytest.mark.e2e
+
 TASK = "testing/coin-v1"
 
 

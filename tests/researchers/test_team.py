@@ -22,6 +22,8 @@ from toprope.researchers.conversation import TokenMeter, TurnCounter, going_on
 from toprope.researchers.replies import TRIES, FruitlessTurns, watched
 from toprope.view.report import render
 
+pytestmark = pytest.mark.e2e
+
 TASK = "testing/coin-v1"
 
 

@@ -23,6 +23,8 @@ from toprope.testing.coin import SOURCE
 from toprope.types import Candidate, Tree
 from toprope.view import text
 
+pytestmark = pytest.mark.e2e
+
 
 class Nobody:
     def __getattr__(self, name):

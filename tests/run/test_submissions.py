@@ -27,6 +27,8 @@ from toprope.testing.coin import SOURCE
 from toprope.types import Candidate, Outcome, Tree
 from toprope.view.report import render
 
+pytestmark = pytest.mark.e2e
+
 
 class Nobody:
     """Watches nothing."""

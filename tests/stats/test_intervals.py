@@ -51,7 +51,7 @@ def test_ratio_interval_covers(method: str) -> None:
     for seed in range(500):
         gaps = rng.gamma(4, 0.05, 96)
         scores = 0.4 * gaps + rng.normal(0, 0.03, 96)
-        e = ratio(scores, 0.0, gaps, method=method, resamples=400, seed=seed)  # type: ignore[arg-type]
+        e = ratio(scores, 0.0, gaps, method=method, resamples=400, seed=seed)
         hits += e.lo <= 0.4 <= e.hi
     assert 0.92 <= hits / 500 <= 0.975
 

@@ -15,6 +15,8 @@ from toprope.run.rerun import Isolated, Rerun
 from toprope.space import several
 from toprope.types import Block
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 FOUND_BY = {  # mutation -> a cheat that pays then
     "raw_scores": "crash-as-a-signal",

@@ -11,6 +11,8 @@ from toprope.tasks import registry
 from toprope.tasks.new import new
 from toprope.view.redteam import verdict
 
+pytestmark = pytest.mark.e2e
+
 COIN, PROXY = "testing/coin-v1", "proxy/reward-model-v1"
 TIER = "linux-landlock"
 FAST = """file-outside caller-frame inherited-descriptor internet patch-clock write-input forged-frames not-a-number

@@ -247,7 +247,7 @@ class TestTask:
         on = {"audit": 0.3, "members": 3, "pessimism": 0.5, "caution": 0.1, "labellers": "weigh", "bends": "hinges"}
         for dim in TASK.space.dims:
             for level in dim.levels:
-                outputs(TASK, TASK.starter(), DEV[0], {**on, dim.name: level})
+                outputs(TASK, TASK.starter(), DEV[0], on | {dim.name: level})
 
     def test_missing_entry_points_are_named(self) -> None:
         """A candidate without reward is refused with the name of what is missing, before anything runs."""
