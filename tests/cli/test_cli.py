@@ -141,7 +141,7 @@ def test_parameters_that_are_none(cli, tmp_path, params, words):
 def test_directories_that_hold_no_candidate(cli, tmp_path):
     """Missing, without solution.py, with a link, a pipe, too many bytes: each is named, and nothing is followed."""
     candidate = tmp_path / "candidate"
-    complaint(cli.run("submit", COIN, candidate), "candidate", "no directory")
+    complaint(cli.run("submit", COIN, candidate), "candidate", "not a directory")
     candidate.mkdir()
     complaint(cli.run("submit", COIN, candidate), "no solution.py", "answer")
     write(candidate, solution_py=GOOD)
