@@ -1,5 +1,6 @@
 """`toprope` whose sittings plant every decoy, so that who throws a switch is always seen."""
 
+import secrets
 from types import SimpleNamespace
 
 from toprope.cli import main
@@ -7,5 +8,5 @@ from toprope.referee.honeypots import complete_secret
 from toprope.run import session
 
 SECRET = complete_secret()
-session.secrets = SimpleNamespace(token_bytes=lambda _: SECRET)
+session.secrets = SimpleNamespace(token_bytes=lambda _: SECRET, token_hex=secrets.token_hex)  # type: ignore
 main()

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
+from toprope import paths
 from toprope.journal.records import Queried
 from toprope.journal.spec import External, RunSpec
 from toprope.researchers import tools
@@ -38,12 +39,12 @@ def submissions(tmp_path):
         yield session.submissions(Quota(20, 2, 0))
 
 
-def idle(task="testing/coin-v1"):
-    """A desk without a run."""
+def idle(task="testing/coin-v1", vault=None):
+    """Submissions without a run."""
     queried = []
     spec = registry.load(task).spec
     accounts = SimpleNamespace(findings=[], queried=queried, query=queried.append)
-    return SimpleNamespace(spec=spec, accounts=accounts, quota=Quota())
+    return SimpleNamespace(spec=spec, accounts=accounts, quota=Quota(), vault=vault or paths.vault())
 
 
 def coin(skill):

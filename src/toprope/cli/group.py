@@ -230,6 +230,13 @@ def emit(result: Any, as_json: bool, lines: Callable[[Any], str]) -> None:
         output.say(printable(lines(clean_all(result))))
 
 
+def builtins(result: Any) -> Any:
+    """A typed result as JSON knows it: numbers of NumPy as plain ones."""
+    import msgspec
+
+    return msgspec.to_builtins(result, enc_hook=lambda value: value.item())
+
+
 def proven(trust: bool, wish: str | None) -> Any:
     """Self-tests and returns the tier that the user wishes, or the best one; "none" if the user trusts candidates."""
     from toprope.sandbox import ulimits

@@ -10,7 +10,7 @@ from pathlib import Path
 import click
 
 from toprope import output
-from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, workers_option
+from toprope.cli.group import as_json, builtins, cores, emit, main, proven, tier_option, workers_option
 
 
 @main.command(short_help="Judge whether TASK is fit to be climbed.")
@@ -20,14 +20,12 @@ from toprope.cli.group import as_json, cores, emit, main, proven, tier_option, w
 @as_json
 def check(task: str, probes: Path | None, workers: int | None, as_json: bool) -> None:
     """Judge whether TASK is fit to be climbed; exit 1 if it is not."""
-    import msgspec
-
     from toprope import api
     from toprope.view import terminal, text
 
     with terminal.screen() as screen:
         found = api.check(task, probes=probes, workers=workers, progress=screen.progress)
-    result = msgspec.to_builtins(found)
+    result = builtins(found)
     emit(result, as_json, text.check)
     if not result["admitted"]:
         sys.exit(1)

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import click
 
-from toprope.cli.group import as_json, emit, main, task_option, trust, workers_option
+from toprope.cli.group import as_json, builtins, emit, main, task_option, trust, workers_option
 from toprope.errors import UsageError
 from toprope.output import say
 
@@ -37,8 +37,6 @@ def verify(
     run: Path, task: Path | None, report_file: Path | None, workers: int | None, trust: bool, as_json: bool
 ) -> None:
     """Check RUN's chain and secret, and run again all that its files allow. Exit 1 if anything differs."""
-    import msgspec
-
     from toprope import api
     from toprope.view import terminal, text
 
@@ -46,7 +44,7 @@ def verify(
         found = api.verify(
             run, task=task, report_file=report_file, workers=workers, trust=trust, progress=screen.progress
         )
-    result = msgspec.to_builtins(found)
+    result = builtins(found)
     emit(result, as_json, text.verification)
     if not result["ok"]:
         sys.exit(1)

@@ -10,6 +10,7 @@ import click
 
 from toprope.cli.group import (
     as_json,
+    builtins,
     complain,
     emit,
     main,
@@ -48,14 +49,13 @@ def tasks(as_json: bool) -> None:
 @as_json
 def submit(task: str, directory: Path, params: Path | None, as_json: bool, **options: Any) -> None:
     """Score the candidate in DIRECTORY on TASK's dev draws. Exit 1 if it did not score."""
-    import msgspec
 
     from toprope import api
     from toprope.view import terminal, text
 
     with terminal.screen() as screen:
         found = api.submit(task, directory, params=params, progress=screen.progress, **options)
-    result = msgspec.to_builtins(found)
+    result = builtins(found)
     emit(result, as_json, text.submission)
     if result["dev"] is None:
         sys.exit(1)
