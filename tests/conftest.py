@@ -12,8 +12,6 @@ import pytest
 from ordinary import as_user, home, packages, python  # noqa: F401 (fixtures)
 from preforked import Preforked
 
-from toprope import wire
-
 for library in ("OPENBLAS", "OMP", "MKL"):  # as in the workers: on small matrices more threads only fight each other
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
@@ -33,17 +31,6 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if END_TO_END & set(getattr(item, "fixturenames", ())):
             item.add_marker("e2e")
-
-
-@pytest.fixture(autouse=True)
-def no_process_of_a_run(request, monkeypatch):
-    """A test that is not marked e2e starts neither hub nor scorer."""
-    if request.node.get_closest_marker("e2e") is None:
-        monkeypatch.setattr(wire, "spawn", _refuse)
-
-
-def _refuse(module, *_, **__):
-    pytest.fail(f"this test starts {module}; mark it e2e, or its module with `pytestmark = pytest.mark.e2e`")
 
 
 class Cli:
