@@ -38,7 +38,7 @@ class Cli:
     others with one that has proved the sandbox already."""
 
     def __init__(self, preforked: Preforked) -> None:
-        self._preforked = preforked
+        self._preforked, self._path = preforked, os.environ.get("PYTHONPATH")
 
     def start(self, *args: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -50,7 +50,11 @@ class Cli:
         )
 
     def run(self, *args: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        return self._preforked.run([str(a) for a in args], timeout)
+        if os.environ.get("PYTHONPATH") == self._path:
+            return self._preforked.run([str(a) for a in args], timeout)
+        process = self.start(*args)  # other packages than those of the process that forks
+        out, err = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(args, process.returncode, out, err)
 
     def json(self, *args: object, expect: int = 0) -> dict:
         done = self.run(*args, "--json")
