@@ -12,8 +12,6 @@ import pytest
 from ordinary import as_user, home, packages, python  # noqa: F401 (fixtures)
 from preforked import Preforked
 
-from toprope import wire
-
 for library in ("OPENBLAS", "OMP", "MKL"):  # as in the workers: on small matrices more threads only fight each other
     os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
@@ -35,23 +33,12 @@ def pytest_collection_modifyitems(items):
             item.add_marker("e2e")
 
 
-@pytest.fixture(autouse=True)
-def no_process_of_a_run(request, monkeypatch):
-    """A test that is not marked e2e starts neither hub nor scorer."""
-    if request.node.get_closest_marker("e2e") is None:
-        monkeypatch.setattr(wire, "spawn", _refuse)
-
-
-def _refuse(module, *_, **__):
-    pytest.fail(f"this test starts {module}; mark it e2e, or its module with `pytestmark = pytest.mark.e2e`")
-
-
 class Cli:
     """Runs toprope in a process of its own; `json` parses its one object. `start` begins with a new interpreter, the
     others with one that has proved the sandbox already."""
 
     def __init__(self, preforked: Preforked) -> None:
-        self._preforked = preforked
+        self._preforked, self._path = preforked, os.environ.get("PYTHONPATH")
 
     def start(self, *args: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -63,7 +50,11 @@ class Cli:
         )
 
     def run(self, *args: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        return self._preforked.run([str(a) for a in args], timeout)
+        if os.environ.get("PYTHONPATH") == self._path:
+            return self._preforked.run([str(a) for a in args], timeout)
+        process = self.start(*args)  # other packages than those of the process that forks
+        out, err = process.communicate(timeout=timeout)
+        return subprocess.CompletedProcess(args, process.returncode, out, err)
 
     def json(self, *args: object, expect: int = 0) -> dict:
         done = self.run(*args, "--json")

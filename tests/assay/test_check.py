@@ -9,6 +9,8 @@ from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.types import Array, Call, Draw, Round
 
+pytestmark = pytest.mark.e2e
+
 PROXY = "proxy/reward-model-v1"
 
 

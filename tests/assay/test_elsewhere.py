@@ -7,6 +7,8 @@ import pytest
 from toprope.assay.fit.elsewhere import repeats_elsewhere
 from toprope.tasks import registry
 
+pytestmark = pytest.mark.e2e
+
 TURN = "truth = np.roll(truth, {})"
 CASES = {
     "set": ("{'ann', 'bob', 'cyd', 'dan', 'eve', 'fay'}", "the hash seed"),

@@ -13,6 +13,8 @@ from toprope.referee.panel import Column
 from toprope.tasks import registry
 from toprope.tasks.new import leftovers
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(autouse=True)
 def alone(monkeypatch):

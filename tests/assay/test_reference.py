@@ -12,6 +12,8 @@ from toprope.tasks.new import new
 from toprope.tasks.spec import with_tuned
 from toprope.view import text
 
+pytestmark = pytest.mark.e2e
+
 PROXY = "proxy/reward-model-v1"
 
 

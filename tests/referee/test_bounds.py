@@ -13,6 +13,8 @@ from toprope.referee.vault import Vault
 from toprope.space import Space, choice
 from toprope.types import Block, Candidate, Codes, Tree
 
+pytestmark = pytest.mark.e2e
+
 LARGE = 65_537
 
 

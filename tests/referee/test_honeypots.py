@@ -19,6 +19,8 @@ from toprope.types import Block, Tree
 from toprope.view.report import render
 from toprope.view.terminal import screen
 
+pytestmark = pytest.mark.e2e
+
 PROXY, SLY = "proxy/reward-model-v1", "testing/sly-coin-v1"
 HUNT = """
 import os, sys

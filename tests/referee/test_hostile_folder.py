@@ -9,6 +9,8 @@ import pytest
 
 from toprope import wire
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 SHADOW = """
 import os, sys

@@ -7,6 +7,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
+pytestmark = pytest.mark.e2e
+
 
 def test_nothing_is_left_open(tmp_path: Path) -> None:
     """With every warning an error, a run says nothing of sockets that hub and scorers left open."""

@@ -18,6 +18,8 @@ from toprope.stats.leak import RELEASE_SLOTS, answer_bits, release_bits
 from toprope.stats.spending import attempt_level
 from toprope.types import Candidate, Tree
 
+pytestmark = pytest.mark.e2e
+
 ROUGH = "testing/rough-coin-v1"
 SLEEPER = """
 import time

@@ -14,7 +14,7 @@ from toprope.journal.ledger import SqliteLedger, read_entries
 
 OPTIONS = ["--experiments", 200, "--seed", 6, "--rehearsal-secret", "disk", "--workers", 1]
 
-pytestmark = pytest.mark.usefixtures("nothing_left_running")
+pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("nothing_left_running")]
 
 
 def mount(place: Path, options: str) -> bool:

@@ -17,6 +17,8 @@ from toprope.tasks.trusted import load
 from toprope.types import Tree
 from toprope_tasks.mirror import instance
 
+pytestmark = pytest.mark.e2e
+
 TASK = "mirror/rpn-v1"
 
 

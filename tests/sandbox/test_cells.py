@@ -14,6 +14,8 @@ import pytest
 from toprope.sandbox import namespaces
 from toprope.sandbox.box import TIERS
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 GOOD = "def answer(nonce, *, params):\n    return [1.0, 0.05, nonce[0]]\n"
 LESS = (

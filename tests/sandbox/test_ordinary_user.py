@@ -12,6 +12,8 @@ import cells
 import pytest
 from cells import NOBODY
 
+pytestmark = pytest.mark.e2e
+
 COIN = "testing/coin-v1"
 
 
