@@ -103,7 +103,7 @@ def test_the_best_tier_that_holds_and_why_not_a_better_one(run, who, less):
 
 HOLES = """
 import json
-from toprope.sandbox import selftest
+from toprope.sandbox import namespaces, selftest
 whole, fallen = namespaces.arguments, {}
 for forgotten in (["--disable-userns"], ["--remount-ro", "/"]):
     def less(*given):

@@ -83,11 +83,11 @@ def test_a_low_soft_limit_of_files_is_raised_and_the_stack_is_the_usual_one() ->
 
 BIG = """
 import numpy as np, sys
-from toprope.sandbox.box import Case, Job
+from toprope.errors import MachineFault
+from toprope.sandbox.box import Case, Job, Sandbox
 from toprope.sandbox.memory import PublicMemory
-
 from toprope.space import Dim, Space
-from toprope.types import Array, Call, Round
+from toprope.types import Array, Call, Limits, Round
 def ask(entries):
     return (yield Round((Call("f", ("x",), returns=(Array("y", "f8", (1,)),)),)))
 with Sandbox(Limits(memory_mb=512)) as sandbox, PublicMemory.of({"x": np.zeros(40_000_000)}) as public:
