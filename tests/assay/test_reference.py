@@ -106,6 +106,7 @@ def test_the_command_prints_the_table_or_one_line(cli, tmp_path):
         assert named in done.stderr
 
 
+@pytest.mark.slow
 def test_tuning_is_kept_beside_the_task(cli, tmp_path, monkeypatch):
     """`--tune` writes tuned.json into the task's folder, and the next table has a tuned row."""
     monkeypatch.setenv("TOPROPE_TASKS", "")

@@ -175,6 +175,7 @@ def test_a_page_of_a_version_without_data_is_left_open(run):
     assert _report(entries, history, None, run / "report.html", render).ok is None
 
 
+@pytest.mark.slow
 def test_opening_the_test_writes_the_page_anew(cli, tmp_path, monkeypatch):
     """`climb --report`, then `unseal`: the page that is there tells the run as it stands."""
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))

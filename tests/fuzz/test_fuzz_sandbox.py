@@ -102,10 +102,10 @@ ANSWER = (Array("y", "f8", (1,), -100.0, 100.0),)
 SOURCE = """
 import array, gc, os, struct
 import numpy as np
-from inside.candidate import Session
+from inside.candidate import ChildSession
 ACTS = $ACTS
 def own():
-    return next(o for o in gc.get_objects() if isinstance(o, Session))
+    return next(o for o in gc.get_objects() if isinstance(o, ChildSession))
 def act(moment):
     for when, what, at, data in ACTS:
         if when != moment:

@@ -69,7 +69,7 @@ def test_an_old_run_is_shown_reported_and_verified(cli, old):
     assert checked["champion_reproduced"]
 
 
-@pytest.mark.parametrize("kind", ["sitting", "attempt"])
+@pytest.mark.parametrize("kind", [pytest.param("sitting", marks=pytest.mark.slow), "attempt"])
 def test_an_old_run_is_gone_on_with(cli, old, tmp_path, kind):
     """Killed before it had begun, or in its climb: it ends as it had ended, with records of two formats."""
     before, spec = cli.export(old), read(old).spec

@@ -110,6 +110,7 @@ def test_a_ledger_with_other_tables_is_refused(tmp_path):
         SqliteLedger(tmp_path / "ledger.db")
 
 
+@pytest.mark.slow
 def test_a_ledger_that_is_there_can_be_resumed(cli, tmp_path):
     """Whenever a starting climb is killed: no ledger.db, or one whose first entry says what was asked for."""
     for number in range(6):

@@ -132,9 +132,9 @@ def test_the_climbers_of_the_help_are_those_there_are():
 def test_words_that_are_not_text_are_refused():
     """A ledger cannot hold a lone surrogate."""
     for values in ({"rehearsal_secret": "\udcff"}, {"beacon_round": "\udcff"}):
-        with pytest.raises(UsageError, match="no text"):
+        with pytest.raises(UsageError, match="not text"):
             RunSpec.from_keywords(COIN, **values)
-    with pytest.raises(UsageError, match="no text"):
+    with pytest.raises(UsageError, match="not text"):
         RunSpec.from_keywords(COIN, "replay:\udcff")
 
 

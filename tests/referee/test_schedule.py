@@ -152,7 +152,7 @@ def test_the_ticks_are_a_prefix_code():
     assert sum(2 ** -release_bits(k) for k in range(RELEASE_SLOTS)) == pytest.approx(1.0)
     assert release_bits(0) < 0.006
     assert answer_bits(True, 0) > answer_bits(False, 0)
-    with pytest.raises(UsageError, match="tick 5"):
+    with pytest.raises(UsageError, match="release slot 5"):
         release_bits(RELEASE_SLOTS)
 
 

@@ -160,7 +160,7 @@ def test_work_before_the_ledger_holds_the_sitting(service):
     link.channel.send(Attempt(coin(1, 0.1)))
     heard = link.channel.recv()
     assert isinstance(heard, Failed)
-    assert "the run's ledger does not hold" in heard.message
+    assert "did not acknowledge session" in heard.message
     link.channel.close()
     assert Vault(service.vault).attempts("early") == 0
 

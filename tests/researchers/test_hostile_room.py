@@ -107,10 +107,10 @@ AS_USER = """
 import sys
 from pathlib import Path
 from types import SimpleNamespace
-
-
-
-
+from toprope.journal.records import Finding
+from toprope.researchers import workspace
+from toprope.researchers.tools import Toolbox
+from toprope.run.accounts import Quota
 folder = Path(sys.argv[1])
 room = workspace.Workspace(folder / "room")
 desk = SimpleNamespace(accounts=SimpleNamespace(findings=[]), quota=Quota())
@@ -132,7 +132,7 @@ print(box.run(limits), box.run("truncate -s 90M big; true"), box.run(limits), bo
 print(1, box.run("mkdir d; touch d/old; chmod 0 d; sleep 9", timeout_s=8))
 print(2, box.edit("new", "text"))
 print(3, box.run("chmod 0 .; echo grown > new || echo; echo refused"))
-box.desk.accounts.findings.append(Finding(1, "bob", "insight", "words"))
+box.submissions.accounts.findings.append(Finding(1, "bob", "insight", "words"))
 print(4, box.notebook("remember"), box.notes())
 room = box.room = workspace.Workspace(room.folder)
 box.run("chmod -R u+rwX .")

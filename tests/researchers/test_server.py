@@ -287,7 +287,7 @@ def test_a_briefing_tells_the_rules_and_the_functions(tmp_path):
     assert "Your direction" not in said
 
 
-@pytest.mark.parametrize("how", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("how", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_client_that_does_not_wait_for_the_test_spoils_nothing(cli, tmp_path, how):
     """A client closes stdin and ends the server two seconds later. How to go on has been said before; told to end, the
     server still opens the test; killed, it leaves it to `toprope unseal`, and the opening counts once."""

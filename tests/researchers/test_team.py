@@ -448,6 +448,7 @@ def test_pages_in_place_of_replies_have_an_end():
     assert model.api.should_retry(ValueError()) == "as ever"
 
 
+@pytest.mark.slow
 def test_a_climb_stops_where_its_user_wants(alone):
     """`--patience` counts experiments without anything better; the researcher ends, and the ledger says why."""
     script = [step for i in (9, 5, 4, 3) for step in (better(i / 100), ("evaluate", {}))] + ["more"] * 20

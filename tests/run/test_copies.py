@@ -45,7 +45,8 @@ def half_a_climb(cli, run: Path, blocks: int = 30) -> None:
     process.communicate()
 
 
-@pytest.mark.parametrize("copies", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("copies", [2, 20])
 def test_copies_gain_nothing(cli, tmp_path, copies):
     """Climbing on and unsealing from any of many copies ends in one line; nothing is counted, nobody hears a thing."""
     run, vault = tmp_path / "run", tmp_path / "vault"

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 
+@pytest.mark.slow
 def test_one_and_two_workers_export_the_same(cli, tmp_path):
     """Pruning, cache hits, crashes, invalid answers and timeouts included."""
     exports = []

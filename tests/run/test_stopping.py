@@ -29,6 +29,7 @@ def test_until_is_about_what_was_measured(measured, over):
     assert Stop(wishes(until=0.5)).barrier(5, 0.9, 1, measured) is over
 
 
+@pytest.mark.slow
 def test_a_climb_stops_and_stays_where_it_was(cli, tmp_path):
     """The options are the run's: resumed, it makes no experiment more, and the same climb stops at the same place."""
     options = ("--climber", "random", "--experiments", 4000, "--patience", 60, "--rehearsal-secret", "x")

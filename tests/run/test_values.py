@@ -44,6 +44,7 @@ def own(tmp_path, monkeypatch):
     return make
 
 
+@pytest.mark.slow
 def test_every_number_a_task_can_return_leaves_a_readable_run(own, cli, tmp_path, monkeypatch):
     """A score that no ledger can hold makes its candidate invalid and says so; resume, report, export and verify read
     the run."""

@@ -136,7 +136,7 @@ def test_asking_for_ever_buys_no_time(kind):
     source = f"""
 import gc, time
 def f(x):
-    session = next(o for o in gc.get_objects() if type(o).__name__ == "Session")
+    session = next(o for o in gc.get_objects() if type(o).__name__ == "ChildSession")
     while True:
         session.channel.note(b"{kind}", 0, b"1")
         if {kind == "Q"}:

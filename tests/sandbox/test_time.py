@@ -57,7 +57,7 @@ def test_a_candidate_that_only_waits_has_its_limit_and_no_more(how: str) -> None
 FORGE = """
 import gc
 def session():
-    return next(o for o in gc.get_objects() if type(o).__name__ == "Session")
+    return next(o for o in gc.get_objects() if type(o).__name__ == "ChildSession")
 def f(x, *, params):
     if params["who"] == 1:
         counter = session().counter
@@ -99,7 +99,7 @@ def test_a_counter_that_goes_back_is_a_violation() -> None:
     source = """
 import gc, time
 def f(x, *, params):
-    counter = next(o for o in gc.get_objects() if type(o).__name__ == "Session").counter
+    counter = next(o for o in gc.get_objects() if type(o).__name__ == "ChildSession").counter
     while params["who"] == 1:
         time.sleep(0.1)
         counter[0] ^= 1

@@ -13,7 +13,10 @@ WHY = "twenty attempts by candidates that are equal by construction exist only t
 
 
 def climb(rig):
-    referee, pace = rig.referee(), rig.pace(4 * rig.work_s)  # late answers would raise the bar for those that follow
+    referee, pace = (
+        rig.referee(),
+        rig.base_delay_exponent(4 * rig.work_s),
+    )  # late answers would raise the bar for those that follow
     for face in range(1, 21):
         referee.attempt(Candidate(rig.starter.tree, {"face": face, "skill": 0.0, "act": "ok"}), pace)
     return

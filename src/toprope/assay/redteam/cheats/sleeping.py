@@ -14,13 +14,13 @@ SLEEP = "1 / (__import__('time').sleep(plan.pause if digest[0] >> plan.place & 1
 def climb(rig):
     """Two twins sleep and fail, one if the bit is 0, one if it is 1. A release slot after both reveals nothing."""
     referee, pause, told = rig.referee("sleeping"), min(1.0, 0.6 * rig.task.spec.limits.wall_s), []
-    place, pace = telling(rig), rig.pace(5 * pause)  # four sleep at most, one after another
+    place, pace = telling(rig), rig.base_delay_exponent(5 * pause)  # four sleep at most, one after another
     for pair in range(3):
         taken = []
         for bit in (0, 1):
             began = time.monotonic()
             answer = referee.attempt(rig.choosing(SLEEP, bit=bit, place=place, pause=pause, pair=pair), pace)
-            taken.append((time.monotonic() - began, answer.tick))
+            taken.append((time.monotonic() - began, answer.release_slot))
         (first, tick), (second, other) = taken
         told.append(0 if tick != other or abs(first - second) < pause / 2 else 1 if first > second else -1)
     return f"the clock told the same bit {len(told)} times" if abs(sum(told)) == len(told) else None
