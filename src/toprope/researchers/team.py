@@ -142,13 +142,13 @@ def without_aliases() -> None:
     import yaml  # type: ignore[import-untyped]
     from inspect_ai.model import _call_tools
 
-    class PlainDisplay(yaml.SafeLoader):  # type: ignore[misc]
+    class PlainLoader(yaml.SafeLoader):  # type: ignore[misc]
         def compose_node(self, parent: Any, index: Any) -> Any:
             if self.check_event(yaml.events.AliasEvent):
                 raise yaml.composer.ComposerError(None, None, "an alias", self.peek_event().start_mark)
             return super().compose_node(parent, index)
 
-    reader = SimpleNamespace(safe_load=lambda text: yaml.load(text, PlainDisplay), error=yaml.error)
+    reader = SimpleNamespace(safe_load=lambda text: yaml.load(text, PlainLoader), error=yaml.error)
     _call_tools.yaml = reader  # type: ignore[attr-defined]  # only there: Inspect's own files use aliases
 
 
