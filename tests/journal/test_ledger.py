@@ -163,7 +163,7 @@ def test_an_observer_that_raises_loses_no_record(tmp_path, capsys):
     assert line.isprintable()
 
 
-def test_whoever_interrupts_an_observer_interrupts_the_run(tmp_path):
+def test_ctrl_c_in_an_observer_interrupts_the_run(tmp_path):
     """Ctrl-C while something is drawn is the user's word; the record stands."""
     with closing(filled(tmp_path, 0)) as ledger:
         listener = Listener()

@@ -33,6 +33,7 @@ pytestmark = pytest.mark.e2e
 
 BITS = 128
 TRIES = 5  # a neighbour that reads the same files in one of them is noise
+SILENT = 2  # tries in which a closed channel is not heard at all
 COIN = "testing/coin-v1"
 TIERS = ["linux-landlock", *(["linux-full"] if cells.full() else [])]
 LOOK = """
@@ -109,10 +110,10 @@ def candidate(files: list[str]) -> Candidate:
 
 @pytest.mark.parametrize("tier", TIERS)
 def test_pages_of_files_are_not_shared_with_hidden_work(workspace, files, tier):
-    """The room hears nothing of what a child read that has copies of its own, and every bit where it has none.
+    """A workspace hears nothing of what a child with copies of its own read, and every bit of one that has none.
 
-    Other processes of this machine read the same files now and then, so a channel is closed if nothing at all is heard
-    in one try of several, and open if one try tells bits that are set from bits that are not.
+    Other processes of this machine read the same files now and then. A channel is open if one try tells the bits that
+    are set from those that are not. It is closed if no try does and two of them hear nothing at all.
     """
 
     def told(private: bool) -> tuple[set[int], set[int]]:
@@ -131,7 +132,11 @@ def test_pages_of_files_are_not_shared_with_hidden_work(workspace, files, tier):
     task, sent = registry.load(COIN), candidate(files)
     draw = task.generate("val", 0, 7)
     assert any(open_(*told(private=False)) for _ in range(TRIES))
-    assert any(not told(private=True)[0] for _ in range(TRIES))
+    tries = []
+    while len(tries) < TRIES and sum(not heard for heard, _ in tries) < SILENT:
+        tries.append(told(private=True))
+    assert sum(not heard for heard, _ in tries) == SILENT
+    assert not any(open_(*one) for one in tries)
 
 
 def test_nothing_is_heard_of_an_attempt(workspace, files, tmp_path):
