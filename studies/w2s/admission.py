@@ -17,8 +17,8 @@ import numpy as np
 from studies.w2s.simulated import accuracies
 from toprope.types import Draw, Floats
 from toprope_tasks.w2s import cells, lm, task
-from toprope_tasks.w2s.bank import open_bank
 from toprope_tasks.w2s.draws import Gold, Sampler
+from toprope_tasks.w2s.states import open_bank
 
 TASK = task.WeakToStrong("w2s/probe-v1", task.DEMO)
 SIDES = {"visible": task.VISIBLE, "hidden": (task.DEMO,)}

@@ -28,7 +28,7 @@ from toprope.protocols import Baseline
 from toprope.stats.intervals import ratio
 from toprope.types import Draw, Floats, Json
 from toprope_tasks.w2s import student, task
-from toprope_tasks.w2s.bank import LINES_PER_OP
+from toprope_tasks.w2s.states import LINES_PER_OP
 
 LIMIT = 0.05  # PGR by which an attack may beat the champion on a certifying vault
 SHARE = 0.3  # of a library's logits, added to the champion's

@@ -12,8 +12,8 @@ from toprope.protocols import Task
 from toprope.tasks.trusted import outputs
 from toprope.types import Draw, Floats, Json
 from toprope_tasks.w2s import cells
-from toprope_tasks.w2s.bank import LINES_PER_OP, open_bank
 from toprope_tasks.w2s.draws import Sampler
+from toprope_tasks.w2s.states import LINES_PER_OP, open_bank
 from toprope_tasks.w2s.task import WeakToStrong
 
 SEED = 20261123

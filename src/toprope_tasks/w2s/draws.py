@@ -15,8 +15,8 @@ from numpy.typing import NDArray
 
 from toprope.types import Draw
 from toprope_tasks.w2s import student
-from toprope_tasks.w2s.bank import StateBank
 from toprope_tasks.w2s.cells import Cell, holds
+from toprope_tasks.w2s.states import StateBank
 
 POOL, TEST = 1000, 1000
 WIDE, OUT = 192, 64  # the transform's inner and outer width

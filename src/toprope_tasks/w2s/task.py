@@ -24,9 +24,9 @@ from toprope.tasks.folder import FolderTask
 from toprope.tasks.spec import with_tuned
 from toprope.types import Array, Call, Draw, Floats, Round, Split
 from toprope_tasks.w2s import cells, draws, space, student
-from toprope_tasks.w2s.bank import LINES_PER_OP, open_bank
 from toprope_tasks.w2s.baselines import METHODS
 from toprope_tasks.w2s.pretrain import PRIVATE, for_vault
+from toprope_tasks.w2s.states import LINES_PER_OP, open_bank
 
 HERE = Path(__file__).parent
 VISIBLE = tuple(HERE / "weights" / f"visible-{i}.npz" for i in (1, 2, 3))  # dev draws take turns over these lineages

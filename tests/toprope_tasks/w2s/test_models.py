@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
-from toprope_tasks.w2s import bank, cells, corpus, lm, pretrain, task
+from toprope_tasks.w2s import cells, corpus, lm, pretrain, states, task
 
 DIGITS = np.array([[3, 9, 4, 9, 0]])
 
@@ -75,7 +75,7 @@ def _open(folder, queue):
     import os
 
     os.environ["TOPROPE_CACHE"] = folder
-    built = bank.open_bank(task.VISIBLE[0], lambda what, done: None, 100)
+    built = states.open_bank(task.VISIBLE[0], lambda what, done: None, 100)
     queue.put(np.asarray(built.strong).tobytes())
 
 
@@ -97,9 +97,9 @@ def test_bank_is_read_from_the_cache_and_reports_progress(tmp_path, monkeypatch)
     """The second opening computes nothing; the first reports fractions up to one."""
     monkeypatch.setenv("TOPROPE_CACHE", str(tmp_path))
     seen = []
-    first = bank.open_bank(task.VISIBLE[0], lambda what, done: seen.append(done), 100)
+    first = states.open_bank(task.VISIBLE[0], lambda what, done: seen.append(done), 100)
     assert seen[-1] == 1.0
-    again = bank.open_bank(task.VISIBLE[0], lambda what, done: pytest.fail("computed again"), 100)
+    again = states.open_bank(task.VISIBLE[0], lambda what, done: pytest.fail("computed again"), 100)
     assert np.array_equal(first.strong, again.strong)
     assert isinstance(again.strong, np.memmap)
     np.testing.assert_allclose(first.weak.mean(0), 0, atol=1e-4)
