@@ -13,7 +13,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.types import Draw
+from toprope.types import Draw, Floats
 from toprope_tasks.w2s import student
 from toprope_tasks.w2s.cells import Cell, holds
 from toprope_tasks.w2s.states import StateBank
@@ -33,7 +33,8 @@ class Gold(msgspec.Struct, frozen=True):
     test_labels: NDArray[np.bool_]
     pool_labels: NDArray[np.bool_]
     chunks: NDArray[np.int64]  # (m,) the shuffled order in which test rows are shown to a candidate's own student
-    cell: Cell
+    about: str  # the cell or concept
+    l2: float = student.L2
 
 
 class Sampler:
@@ -60,18 +61,10 @@ class Sampler:
         weak = [np.asarray(self.bank.weak[r], dtype=np.float64) for r in rows]
         teacher = student.newton(weak[0], labels[0], TEACHER_L2)
         change = transform(self.bank.strong.shape[1], rng)
-        pool_x, test_x = (apply(change, self.bank.strong[r]) for r in rows[1:])
-        base = student.basis(pool_x)
-        gold = student.fit(base, labels[1][None], np.ones((1, pool)))
-        private = Gold(base, test_x, labels[2], labels[1], rng.permutation(test), cell)
-        public = {
-            "pool_features": pool_x,
-            "pool_weak_probs": student.probe(teacher, weak[1]).astype(np.float32),
-            "margins": margins(self.bank.sure[rows[1]]),
-        }
-        floor = np.mean((student.probe(teacher, weak[2]) > 0.5) == labels[2])
-        ceiling = np.mean((gold.probabilities(base, test_x)[0] > 0.5) == labels[2])
-        return Draw(public, private, float(floor), float(ceiling))
+        features = [apply(change, self.bank.strong[r]) for r in rows[1:]]
+        taught = [student.probe(teacher, w) for w in weak[1:]]
+        extra = {"margins": margins(self.bank.sure[rows[1]])}
+        return assemble(features, labels[1:], taught, extra, rng, cell.name)
 
     def _sample(
         self, cell: Cell, sizes: tuple[int, ...], prior: float, rng: np.random.Generator
@@ -89,6 +82,29 @@ class Sampler:
             rows.append(np.concatenate([zero, one])[order])
             labels.append(order >= len(zero))
         return rows, labels
+
+
+def assemble(
+    features: list[NDArray[np.float32]],
+    labels: list[NDArray[np.bool_]],
+    taught: list[Floats],
+    extra: dict[str, NDArray[Any]],
+    rng: np.random.Generator,
+    about: str,
+    group: int = 0,
+    l2: float = student.L2,
+) -> Draw:
+    """A draw from [pool, test] rows: features (n, d), labels (n,) and the teacher's probabilities (n,) of each. extra:
+    further public arrays. l2: of the referee's student. The floor is the teacher's accuracy on the test rows, the
+    ceiling that of a student trained on the pool's labels."""
+    base = student.basis(features[0])
+    gold = student.fit(base, labels[0][None], np.ones((1, len(labels[0]))), l2)
+    chunks = rng.permutation(len(labels[1]))
+    private = Gold(base, features[1], labels[1], labels[0], chunks, about, l2)
+    public = {"pool_features": features[0], "pool_weak_probs": taught[0].astype(np.float32), **extra}
+    floor = np.mean((taught[1] > 0.5) == labels[1])
+    ceiling = np.mean((gold.probabilities(base, features[1])[0] > 0.5) == labels[1])
+    return Draw(public, private, float(floor), float(ceiling), group)
 
 
 Transform = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

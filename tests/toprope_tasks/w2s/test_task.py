@@ -107,7 +107,7 @@ def test_dev_visits_every_cell_once(task):
     visible = cells.admitted("standard", "visible")
     assert len(visible) == task.spec.splits.rungs[-1] == len(set(visible))
     assert len({c.concept for c in visible[:4]}) == len({c.ops for c in visible[:4]}) == 4
-    assert [task.generate("dev", i, 9).private.cell for i in (0, 5)] == [visible[0], visible[5]]
+    assert [task.generate("dev", i, 9).private.about for i in (0, 5)] == [visible[0].name, visible[5].name]
 
 
 def test_no_hidden_cell_is_a_visible_one():
@@ -121,7 +121,7 @@ def test_no_hidden_cell_is_a_visible_one():
 
 def test_hidden_splits_sample_cells_at_random(task):
     """Twelve hidden draws come from many cells, and val and test differ at the same index and seed."""
-    found = Counter(task.generate("val", i, 5).private.cell for i in range(12))
+    found = Counter(task.generate("val", i, 5).private.about for i in range(12))
     assert len(found) >= 8
     val, test = (task.generate(split, 0, 5).public["pool_features"] for split in ("val", "test"))
     assert val.tobytes() != test.tobytes()
