@@ -45,6 +45,15 @@ class Line(NamedTuple):
     hi: Sequence[float] = ()
 
 
+class Dot(NamedTuple):
+    """One point of a scatter figure. kind: champion, tuned or default; it picks the colour."""
+
+    label: str
+    x: float
+    y: float
+    kind: str
+
+
 class Chart(NamedTuple):
     """title: a sentence that says what the chart shows. notes: lines under it, such as values read off the curves.
     ticks: (x, words) on the x axis, in place of round numbers. reach: values that the y axis always includes."""
@@ -142,6 +151,23 @@ def climb(
 def curves(chart: Chart) -> str:
     """Named lines over one axis, each labelled at its end; intervals as bands."""
     return _svg(340, chart.title, _curves(chart, 340))
+
+
+def scatter(dots: Sequence[Dot], x_axis: str, y_axis: str) -> str:
+    """Points on two axes; the one named champion is drawn last and largest."""
+    left, top, height = 60, 22, 400
+    bottom, right = height - 48, WIDTH - 24
+    x = Scale(min(d.x for d in dots), max(d.x for d in dots), left + 12, right - 12)
+    y = Scale(min(d.y for d in dots), max(d.y for d in dots), bottom - 12, top + 12)
+    parts = [_gridlines(x, top, bottom, bottom + 18), _levels(y, left, right)]
+    for d in sorted(dots, key=lambda d: d.kind == "champion"):
+        title = f"<title>{escape(d.label)}: {d.x:.3f}, {d.y:.3f}</title>"
+        radius = 6 if d.kind == "champion" else 3.5
+        parts.append(f'<g class="{d.kind}">{title}<circle cx="{x(d.x)}" cy="{y(d.y)}" r="{radius}"/></g>')
+    middle = (left + right) / 2
+    parts.append(f'<text class="note" x="{middle}" y="{height - 8}" text-anchor="middle">{escape(x_axis)}</text>')
+    parts.append(f'<text class="note" x="{left - 48}" y="{top - 8}">{escape(y_axis)}</text>')
+    return _svg(height, f"{y_axis} over {x_axis}, one point per method", parts)
 
 
 def stack(title: str, charts: Sequence[Chart]) -> str:
