@@ -123,7 +123,7 @@ def compared(
     alone = sorted(set(first))
     place = {i: n for n, i in enumerate(alone)}
     at = {m.experiment: place[i] for m, i in zip(chosen, first, strict=True) if m.experiment >= 0}
-    chosen, x, y = ([side[i] for i in alone] for side in (chosen, x, y))
+    chosen, x, y = [chosen[i] for i in alone], [x[i] for i in alone], [y[i] for i in alone]
     values = [[_value(c) for c in side] for side in (x, y)]
     order = np.argsort(-np.array([e.value for e in values[0]]), kind="stable")
     quarter = np.sort(order[: len(order) // QUARTILE])
