@@ -19,6 +19,7 @@ from typing import Any
 
 import msgspec
 import numpy as np
+from numpy.typing import NDArray
 
 from toprope.assay.reference import columns, pool_of
 from toprope.errors import UsageError
@@ -125,14 +126,12 @@ def compared(
     at = {m.experiment: place[i] for m, i in zip(chosen, first, strict=True) if m.experiment >= 0}
     chosen, x, y = [chosen[i] for i in alone], [x[i] for i in alone], [y[i] for i in alone]
     values = [[_value(c) for c in side] for side in (x, y)]
-    order = np.argsort(-np.array([e.value for e in values[0]]), kind="stable")
-    quarter = np.sort(order[: len(order) // QUARTILE])
     pressure = [(experiments, at[e]) for experiments, e in sorted(best.items()) if e in at]
     return Transfer(
         tiers,
         len(x[0].scores),
-        _spearman(x, y, np.arange(len(chosen))),
-        _spearman(x, y, quarter),
+        rank_correlation(x, y, np.arange(len(chosen))),
+        rank_correlation(x, y, best_quarter(x)),
         _stops(pressure, y),
         [Pressure(n, chosen[i].name, values[0][i], values[1][i]) for n, i in pressure],
         [
@@ -141,6 +140,12 @@ def compared(
             for i, m in enumerate(chosen)
         ],
     )
+
+
+def best_quarter(x: list[Column]) -> NDArray[np.int64]:
+    """Numbers of the best quarter of methods on the first task."""
+    order = np.argsort([-_value(c).value for c in x], kind="stable")
+    return np.sort(order[: len(order) // QUARTILE])
 
 
 def doubles(x: list[Column], y: list[Column]) -> list[int]:
@@ -154,7 +159,8 @@ def _value(c: Column) -> Estimate:
     return ratio(c.counted, c.floors, c.ceilings, cells=c.groups)
 
 
-def _spearman(x: list[Column], y: list[Column], which: Any) -> Rank:
+def rank_correlation(x: list[Column], y: list[Column], which: Any) -> Rank:
+    """Spearman of the values of the methods `which`. Resampling adds noise, so the interval lies low."""
     resampled = [_resampled([side[i] for i in which]) for side in (x, y)]
     point = [np.array([_value(side[i]).value for i in which]) for side in (x, y)]
     values = [_correlation(a, b) for a, b in zip(*resampled, strict=True)]

@@ -73,7 +73,7 @@ class Sampler:
             extra["margins"] = draws.margins(self.bank.margins[rows[1]])
         if self.bank.groups is not None:
             extra["groups"] = np.unique(self.bank.groups[rows[1]], return_inverse=True)[1].astype(np.int32)
-        return draws.assemble(features, labels[1:], taught, extra, rng, about, concept, layer.l2)
+        return draws.assemble(features, labels[1:], taught, extra, rows[1:], rng, about, concept, layer.l2)
 
     def _teach(
         self, concept: int, rows: list[NDArray[np.int64]], gold: NDArray[np.bool_], rng: np.random.Generator
