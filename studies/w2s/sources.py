@@ -19,29 +19,29 @@ from toprope_tasks.w2s import cells
 from toprope_tasks.w2s.bank import draws as real
 from toprope_tasks.w2s.bank import file
 from toprope_tasks.w2s.draws import MIXED_PRIOR, Sampler
-from toprope_tasks.w2s.states import open_bank
+from toprope_tasks.w2s.states import LINES_PER_OP, open_bank
 from toprope_tasks.w2s.task import VISIBLE, WeakToStrong
 
 DEFAULT = ("w2s/probe-v1 dev", "w2s/probe-v1 measure", "w2s/probe-v2 dev", "w2s/probe-v2 measure")
 
 
-def draws(name: str, count: int, seed: int) -> list[Draw]:
-    """`count` draws of a source. Raises UsageError for a name in no such form."""
+def draws(name: str, count: int, seed: int, lines: int = LINES_PER_OP) -> list[Draw]:
+    """`count` draws of a source. lines: size of the synthetic banks. Raises UsageError for a name in no such form."""
     match name.split():
         case [task, ("dev" | "measure") as split]:
-            made = WeakToStrong(task)
+            made = WeakToStrong(task, lines_per_op=lines)
             return [made.generate(cast(Split, split), i, seed) for i in range(count)]
         case ["level", tier, noise]:
-            return _levelled(tier, float(noise), count, seed)
+            return _levelled(tier, float(noise), count, seed, lines)
         case [path] if path.endswith(".npz"):
             return _real(Path(path), count, seed)
     raise UsageError(f"source {name!r}: expected 'TASK dev', 'TASK measure', 'level TIER NOISE' or FILE.npz")
 
 
-def _levelled(tier: str, noise: float, count: int, seed: int) -> list[Draw]:
+def _levelled(tier: str, noise: float, count: int, seed: int, lines: int) -> list[Draw]:
     """Questions of the admitted cells of a tier, with the labels of real banks."""
     rng = np.random.default_rng([seed, len(tier), round(noise * 100)])
-    samplers = [Sampler(open_bank(path, lambda what, done: None)) for path in VISIBLE]
+    samplers = [Sampler(open_bank(path, lambda what, done: None, lines)) for path in VISIBLE]
     asked, found = cells.admitted(tier, "visible"), []
     for i in range(count):
         about = asked[i % len(asked)]
