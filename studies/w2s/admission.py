@@ -1,9 +1,11 @@
-"""Which candidate cells are fair problems on given weights: writes cells.json (docs/tasks/w2s.md).
+"""Which candidate cells are fair problems on given weights: writes cells.json or mixed.json (docs/tasks/w2s.md).
 
 Rule, on the mean of some draws per cell: gap >= .10 and >= 5 of its standard errors, vanilla PGR in [.05, .6],
 label-free readouts (2-means, best of four axes, both with the sign taken from gold) below .5 PGR, majority below .1;
-standard cells have weak accuracy >= .70, hard ones < .74. Cells are listed so that the first few are spread over kinds.
---per-cell: draws of each candidate cell.
+standard cells have weak accuracy >= .70, hard ones < .74. Mixed cells, whose teachers err more, are held to what real
+banks are: gap >= .05 and >= 5 standard errors, weak >= .60, and the same limits on readouts and majority. Cells are
+listed so that the first few are spread over kinds, the visible mixed ones in turn over the levels. --per-cell: draws
+of each candidate cell. --mixed: the tier of `w2s/probe-v2`; without it, the tiers of the tasks of version 1.
 """
 
 from __future__ import annotations
@@ -12,12 +14,13 @@ import json
 import sys
 from pathlib import Path
 
+import msgspec
 import numpy as np
 
 from studies.w2s.simulated import accuracies
 from toprope.types import Draw, Floats
 from toprope_tasks.w2s import cells, lm, task
-from toprope_tasks.w2s.draws import Gold, Sampler
+from toprope_tasks.w2s.draws import MIXED_PRIOR, POOL, PRIOR, TEST, Gold, Sampler
 from toprope_tasks.w2s.states import open_bank
 
 TASK = task.WeakToStrong("w2s/probe-v1", task.DEMO)
@@ -64,37 +67,60 @@ def label_free(gold: Gold) -> Floats:
 
 def passes(tier: str, f: dict[str, float]) -> bool:
     """The admission rule."""
+    shortcuts = f["zero_shot"] >= 0.5 or f["majority"] >= 0.1
+    if tier == "mixed":
+        return f["gap"] >= 0.05 and f["gap"] >= 5 * f["gap_se"] and f["weak"] >= 0.60 and not shortcuts
     level = f["weak"] >= 0.70 if tier == "standard" else f["weak"] < 0.74
     gap = f["gap"] >= 0.10 and f["gap"] >= 5 * f["gap_se"]
-    return level and gap and 0.05 <= f["vanilla"] <= 0.6 and f["zero_shot"] < 0.5 and f["majority"] < 0.1
+    return level and gap and 0.05 <= f["vanilla"] <= 0.6 and not shortcuts
 
 
-def admit(tier: str, side: str, samplers: list[Sampler], per_cell: int) -> list[tuple[cells.Cell, dict[str, float]]]:
-    """Cells that pass, in spread order, with their figures; the draws of a cell take turns over the lineages."""
+def samplers(side: str) -> list[Sampler]:
+    """One for every shipped lineage of a side."""
+    return [Sampler(open_bank(path, lambda what, done: None)) for path in SIDES[side]]
+
+
+def look(tier: str, side: str, cell: cells.Cell, among: list[Sampler], per_cell: int) -> dict[str, float]:
+    """Figures of a cell as they are recorded; its draws take turns over the lineages."""
+    rng = np.random.default_rng([len(tier), *map(ord, side + cell.name)])
+    prior = MIXED_PRIOR if tier == "mixed" else PRIOR
+    found = figures([among[i % len(among)].draw(cell, rng, prior=prior) for i in range(per_cell)])
+    return {key: round(value, 4) for key, value in found.items()}
+
+
+def admit(tier: str, side: str, among: list[Sampler], per_cell: int) -> list[tuple[cells.Cell, dict[str, float]]]:
+    """Cells that pass, in spread order, with their figures."""
     kept = {}
     for cell in cells.candidates(tier, side):
-        if min(map(len, samplers[0].rows(cell))) < ROWS:  # the prompts are the same for every lineage
+        need = MIXED_PRIOR[1] * (cell.labels + POOL + TEST) + 1 if tier == "mixed" else ROWS
+        if min(map(len, among[0].rows(cell))) < need:  # the prompts are the same for every lineage
             continue
-        rng = np.random.default_rng([len(tier), *map(ord, side + cell.name)])
-        f = figures([samplers[i % len(samplers)].draw(cell, rng) for i in range(per_cell)])
+        f = look(tier, side, cell, among, per_cell)
         if passes(tier, f):
-            kept[cell] = {key: round(value, 4) for key, value in f.items()}
-    chosen = cells.spread(list(kept))
-    if (tier, side) == ("standard", "visible"):
-        chosen = chosen[:DEV]
-    return [(cell, kept[cell]) for cell in chosen]
+            kept[cell] = f
+    return [(cell, kept[cell]) for cell in ordered(tier, side, list(kept))]
 
 
-def main(*, per_cell: int = 6, output: Path = cells.RECORD) -> None:
-    record: dict[str, object] = {"command": f"python -m studies w2s/admission --per-cell {per_cell}"}
+def ordered(tier: str, side: str, kept: list[cells.Cell]) -> list[cells.Cell]:
+    """Spread; of the visible cells as many as there are dev draws, and in `mixed` each at its level of the rotation."""
+    if (tier, side) == ("mixed", "visible"):
+        rows = [cells.spread(cells.at(level, side, kept)) for level in cells.LEVELS[side]]
+        return [rows[i % len(rows)][i // len(rows)] for i in range(DEV)]
+    chosen = cells.spread(kept)
+    return chosen[:DEV] if (tier, side) == ("standard", "visible") else chosen
+
+
+def main(*, per_cell: int = 6, mixed: bool = False, output: Path | None = None) -> None:
+    command = f"python -m studies w2s/admission --per-cell {per_cell}" + " --mixed" * mixed
+    record: dict[str, object] = {"command": command}
     for side, weights in SIDES.items():
-        samplers = [Sampler(open_bank(path, lambda what, done: None)) for path in weights]
+        among = samplers(side)
         record[f"weights/{side}"] = [lm.digest(lm.load(path)[0]) for path in weights]
-        for tier in ("standard", "hard"):
-            kept = admit(tier, side, samplers, per_cell)
-            record[f"{tier}/{side}"] = [{"ops": c.ops, "concept": c.concept, "labels": c.labels, **f} for c, f in kept]
+        for tier in ("mixed",) if mixed else ("standard", "hard"):
+            kept = admit(tier, side, among, per_cell)
+            record[f"{tier}/{side}"] = [{**msgspec.to_builtins(c), **f} for c, f in kept]
             print(_summary(tier, side, [f for _, f in kept]), file=sys.stderr)
-    output.write_text(json.dumps(record, indent=0) + "\n")
+    (output or cells.TIERS["mixed" if mixed else "standard"]).write_text(json.dumps(record, indent=0) + "\n")
 
 
 def _summary(tier: str, side: str, kept: list[dict[str, float]]) -> str:

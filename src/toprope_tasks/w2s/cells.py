@@ -1,7 +1,13 @@
-"""Cells: what a draw asks about. A cell = operations, a concept on the un-shown answer, number of gold labels.
+"""Cells: what a draw asks about. A cell = operations, a concept on the un-shown answer, gold labels, noise.
 
 Candidate lists are fixed here, disjoint in instances between the visible and the hidden side; which of them are used is
-decided by the admission rule on the shipped weights (`admission`), recorded with its figures in cells.json.
+decided by the admission rule on the shipped weights (studies/w2s/admission.py), recorded with its figures in cells.json
+and, for the tier `mixed`, in mixed.json.
+
+The tier `mixed` (`w2s/probe-v2`) has the concepts of `standard` and `hard`, clean and with noise. Clean states of a
+model this small form ten tight clusters, one per digit, which activations of real models do not: methods that are best
+on them fail on real ones. Noise gives a draw the neighbour purity, the spectrum and the ceiling of real banks; hard
+concepts and few labels give it their weak teachers, whose errors cluster (docs/results/does-it-transfer.md).
 """
 
 from __future__ import annotations
@@ -9,8 +15,10 @@ from __future__ import annotations
 import itertools
 import json
 import re
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 import numpy as np
@@ -22,6 +30,8 @@ from toprope_tasks.w2s.corpus import Ints
 USABLE = (0, 1, 2, 3, 6, 7, 8, 9)  # the strong model learns these; sum3 not at all, diff only half
 LABELS = (200, 500, 1500)
 RECORD = Path(__file__).with_name("cells.json")
+MIXED = Path(__file__).with_name("mixed.json")
+TIERS = {"standard": RECORD, "hard": RECORD, "mixed": MIXED}
 
 OPERATIONS = {
     "visible": ("01236789", "0123", "239", "6789", "1369", "0268"),
@@ -41,16 +51,46 @@ CONCEPTS = {
 }  # fmt: skip
 
 
-class Cell(msgspec.Struct, frozen=True):
-    """ops: digits naming operations of `corpus.OPS`; concept: see `holds`; labels: gold labels the teacher had."""
+FEW = (60, 100, 150)  # gold labels that teachers of real banks are trained on
+
+
+class Level(NamedTuple):
+    """One kind of cell of the tier `mixed`. tier: whose concepts. noise: see `Cell`. labels: numbers of gold labels."""
+
+    tier: str
+    noise: float
+    labels: tuple[int, ...]
+
+
+LEVELS = {  # dev draws take turns over the visible ones; the hidden ones have other noise and other numbers of labels
+    "visible": (
+        Level("standard", 0.0, LABELS),
+        Level("hard", 1.4, FEW),
+        Level("hard", 0.0, FEW),
+        Level("standard", 1.4, FEW),
+    ),
+    "hidden": (
+        Level("standard", 0.3, (300, 800)),
+        Level("hard", 1.1, (80, 120, 180)),
+        Level("hard", 0.5, (80, 120, 180)),
+        Level("standard", 1.6, (80, 120, 180)),
+    ),
+}
+
+
+class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
+    """ops: digits naming operations of `corpus.OPS`; concept: see `holds`; labels: gold labels the teacher had; noise:
+    standard deviation of the Gaussian noise on strong states whose own is 1."""
 
     ops: str
     concept: str
     labels: int
+    noise: float = 0.0
 
     @property
     def name(self) -> str:
-        return f"{self.ops}/{self.concept}/{self.labels}"
+        """`ops/concept/labels`, and `/noise` if there is any."""
+        return f"{self.ops}/{self.concept}/{self.labels}" + (f"/{self.noise}" if self.noise else "")
 
 
 def holds(concept: str, answers: Ints, digits: Ints) -> NDArray[np.bool_]:
@@ -68,15 +108,37 @@ def holds(concept: str, answers: Ints, digits: Ints) -> NDArray[np.bool_]:
 
 
 def candidates(tier: str, side: str) -> list[Cell]:
-    """Every cell considered for a tier and side, admitted or not."""
-    return [Cell(*cell) for cell in itertools.product(OPERATIONS[side], CONCEPTS[tier, side], LABELS)]
+    """Every cell considered for a tier and side, admitted or not; in `mixed`, each at every level of the side."""
+    levels = LEVELS[side] if tier == "mixed" else (Level(tier, 0.0, LABELS),)
+    return [
+        Cell(ops, concept, labels, level.noise)
+        for level in levels
+        for ops, concept, labels in itertools.product(OPERATIONS[side], CONCEPTS[level.tier, side], level.labels)
+    ]
 
 
 @cache
 def admitted(tier: str, side: str) -> tuple[Cell, ...]:
-    """The cells in use, in the recorded order: any first few are spread over operations and concepts."""
-    record = json.loads(RECORD.read_text())
-    return tuple(Cell(c["ops"], c["concept"], c["labels"]) for c in record[f"{tier}/{side}"])
+    """The cells in use, in the recorded order: any first few are spread over operations and concepts, and the visible
+    ones of `mixed` follow the rotation of levels."""
+    record = json.loads(TIERS[tier].read_text())
+    return tuple(Cell(c["ops"], c["concept"], c["labels"], c.get("noise", 0.0)) for c in record[f"{tier}/{side}"])
+
+
+def at(level: Level, side: str, cells: Iterable[Cell]) -> list[Cell]:
+    """Those of the cells that are of a level of their side."""
+    return [c for c in cells if c.noise == level.noise and c.concept in CONCEPTS[level.tier, side]]
+
+
+def question(cell: Cell) -> int:
+    """A number of its own for every (operations, concept) of the candidates, the same at every level."""
+    return _questions()[cell.ops, cell.concept]
+
+
+@cache
+def _questions() -> dict[tuple[str, str], int]:
+    asked = (pair for tier, side in CONCEPTS for pair in itertools.product(OPERATIONS[side], CONCEPTS[tier, side]))
+    return {pair: number for number, pair in enumerate(asked)}
 
 
 def random_run(rng: np.random.Generator) -> Cell:

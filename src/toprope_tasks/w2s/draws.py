@@ -2,7 +2,8 @@
 
 The transform (`T5n`): a random tanh layer 96 -> 192 (inputs x 1.5, bias sd .7), then a random linear map to 64, fresh
 for every draw. It keeps the landscape of methods, and unlike a rotation PCA or ICA cannot undo it, so directions
-memorised from public weights do not help (docs/tasks/w2s.md, memorisation).
+memorised from public weights do not help (docs/tasks/w2s.md, memorisation). Noise, in cells that have it, is added
+before the transform, afresh in every draw.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from toprope_tasks.w2s.states import StateBank
 POOL, TEST = 1000, 1000
 WIDE, OUT = 192, 64  # the transform's inner and outer width
 PRIOR = (0.35, 0.65)  # range of the share of class 1, drawn afresh: no method may lean on a known prior
+MIXED_PRIOR = (0.3, 0.7)  # of the tier `mixed`: that of draws from real banks
 TEACHER_L2 = 1e-2
 MARGIN_LEVELS = 8
 
@@ -55,17 +57,26 @@ class Sampler:
             self._rows[key] = [where[~positive], where[positive]]
         return self._rows[key]
 
-    def draw(self, cell: Cell, rng: np.random.Generator, pool: int = POOL, test: int = TEST) -> Draw:
-        """One draw of a cell."""
-        prior = rng.uniform(*PRIOR)
-        rows, labels = self._sample(cell, (cell.labels, pool, test), prior, rng)
+    def draw(
+        self,
+        cell: Cell,
+        rng: np.random.Generator,
+        pool: int = POOL,
+        test: int = TEST,
+        *,
+        prior: tuple[float, float] = PRIOR,
+        group: int = 0,
+    ) -> Draw:
+        """One draw of a cell. prior: range of the share of class 1. group: of the draw, see `Draw`."""
+        share = rng.uniform(*prior)
+        rows, labels = self._sample(cell, (cell.labels, pool, test), share, rng)
         weak = [np.asarray(self.bank.weak[r], dtype=np.float64) for r in rows]
         teacher = student.newton(weak[0], labels[0], TEACHER_L2)
         change = transform(self.bank.strong.shape[1], rng)
-        features = [apply(change, self.bank.strong[r]) for r in rows[1:]]
+        features = [apply(change, noisy(self.bank.strong[r], cell.noise, rng)) for r in rows[1:]]
         taught = [student.probe(teacher, w) for w in weak[1:]]
         extra = {"margins": margins(self.bank.sure[rows[1]])}
-        return assemble(features, labels[1:], taught, extra, rows[1:], rng, cell.name)
+        return assemble(features, labels[1:], taught, extra, rows[1:], rng, cell.name, group)
 
     def _sample(
         self, cell: Cell, sizes: tuple[int, ...], prior: float, rng: np.random.Generator
@@ -109,6 +120,14 @@ def assemble(
     floor = np.mean((taught[1] > 0.5) == labels[1])
     ceiling = np.mean((gold.probabilities(base, features[1])[0] > 0.5) == labels[1])
     return Draw(public, private, float(floor), float(ceiling), group)
+
+
+def noisy(x: NDArray[np.float32], noise: float, rng: np.random.Generator) -> NDArray[np.float32]:
+    """Standardised states with Gaussian noise of this standard deviation, scaled back to a standard deviation of 1."""
+    if not noise:
+        return x
+    rough = x + np.float32(noise) * rng.standard_normal(x.shape, dtype=np.float32)
+    return np.asarray(rough / np.float32(np.hypot(1, noise)), dtype=np.float32)
 
 
 Transform = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

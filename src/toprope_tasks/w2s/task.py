@@ -30,6 +30,7 @@ TIERS = {  # id -> (which cells, the folder of its task.toml)
     "w2s/probe-hard-v1": ("hard", "hard"),
     "w2s/probe-runs-v1": ("runs", "random"),
     "w2s/finetune-v1": ("standard", "finetune"),
+    "w2s/probe-v2": ("mixed", "mixed"),
 }
 
 
@@ -84,14 +85,16 @@ class WeakToStrong(MethodTask):
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
         """dev: the index-th visible cell, in a fixed order, visible lineages in turn; else a random hidden cell, hidden
-        lineage."""
+        lineage. Draws of the tier `mixed` say which question they ask, so that intervals resample questions first."""
         self.prepare(split, lambda what, done: None)
         sampler = self._samplers[VISIBLE[index % len(VISIBLE)] if split == "dev" else self._hidden]
         rng = draw_rng(self.spec.id, split, index, seed)
         if self.tier == "runs":
             return _random_run(sampler, rng)
         cell = _cell(self.tier, split, index, rng)
-        return sampler.draw(cell, rng)
+        if self.tier != "mixed":
+            return sampler.draw(cell, rng)
+        return sampler.draw(cell, rng, prior=draws.MIXED_PRIOR, group=cells.question(cell))
 
     def baselines(self) -> Mapping[str, Baseline]:
         """Published methods as points of the grammar, at defaults and as tuned on the standard tier."""
@@ -116,6 +119,9 @@ def _cell(tier: str, split: Split, index: int, rng: np.random.Generator) -> cell
         visible = cells.admitted(tier, "visible")
         return visible[index % len(visible)]
     hidden = cells.admitted(tier, "hidden")
+    if tier == "mixed":  # the level first, at random: in turn, draws of a slice would not have the same distribution
+        levels = cells.LEVELS["hidden"]
+        hidden = tuple(cells.at(levels[rng.integers(len(levels))], "hidden", hidden))
     return hidden[rng.integers(len(hidden))]
 
 

@@ -1,0 +1,117 @@
+"""`w2s/probe-v2`: its levels, its draws, and that the tasks of version 1 stayed what they were."""
+
+import json
+
+import numpy as np
+import pytest
+
+from studies.w2s import admission, calibrate
+from toprope_tasks.w2s import cells, draws
+from toprope_tasks.w2s.task import VISIBLE, WeakToStrong
+
+HIDDEN = cells.LEVELS["hidden"]
+V1 = [(0.787, 0.999), (0.72, 0.929), (0.876, 0.997), (0.682, 0.999), (0.792, 0.992), (0.879, 0.998)]
+
+
+@pytest.fixture(scope="module")
+def mixed(cache):
+    return WeakToStrong("w2s/probe-v2", lines_per_op=4000)
+
+
+@pytest.fixture(scope="module")
+def first(mixed):
+    """Dev draws 0 to 11: three of each level."""
+    return [mixed.generate("dev", i, 1) for i in range(12)]
+
+
+def test_hidden_levels_are_other_ones():
+    """No noise and no number of gold labels is on both sides, and noise goes beyond what is visible."""
+    visible, hidden = (cells.admitted("mixed", side) for side in ("visible", "hidden"))
+    assert not {c.noise for c in visible} & {c.noise for c in hidden}
+    assert not {c.labels for c in visible} & {c.labels for c in hidden}
+    assert not {c.concept for c in visible} & {c.concept for c in hidden}
+    assert max(c.noise for c in hidden) > max(c.noise for c in visible)
+
+
+def test_dev_draws_take_turns_over_levels_and_lineages():
+    """52 different visible cells, each at its level of the rotation; every level meets every lineage."""
+    visible, levels = cells.admitted("mixed", "visible"), cells.LEVELS["visible"]
+    assert len(visible) == len(set(visible)) == 52
+    assert all(cells.at(levels[i % len(levels)], "visible", [cell]) for i, cell in enumerate(visible))
+    assert len({(i % len(levels), i % len(VISIBLE)) for i in range(52)}) == len(levels) * len(VISIBLE)
+
+
+def test_hidden_draws_have_their_levels_at_random(mixed):
+    """40 hidden draws show every level, not in turn, and no visible question."""
+    said = [mixed.generate("measure", i, 2).private.about for i in range(40)]
+    names = [{c.name for c in cells.at(level, "hidden", cells.admitted("mixed", "hidden"))} for level in HIDDEN]
+    which = [next(i for i, some in enumerate(names) if name in some) for name in said]
+    assert set(which) == set(range(len(HIDDEN)))
+    assert which[:8] != [*range(4), *range(4)]
+
+
+def test_groups_number_questions(first):
+    """Draws of one question have one group at every level; different questions have different ones."""
+    asked = [c for tier, side in cells.CONCEPTS for c in cells.candidates(tier, side)]
+    numbers = {(c.ops, c.concept): cells.question(c) for c in asked}
+    assert len(set(numbers.values())) == len(numbers)
+    assert [d.group for d in first] == [numbers[c.ops, c.concept] for c in cells.admitted("mixed", "visible")[:12]]
+
+
+def test_clean_and_noisy_draws_look_as_they_should(first):
+    """Clean draws are tidy clusters in few dimensions. Noisy ones are as real banks are: neighbours that agree less,
+    twice the dimensions, a lower ceiling."""
+    looked = [calibrate.figures(draw) for draw in first]
+    noisy = [c.noise > 0 for c in cells.admitted("mixed", "visible")[:12]]
+    for f, rough in zip(looked, noisy, strict=True):
+        assert f["ceiling"] - f["floor"] > 0.03
+        assert f["floor"] > 0.55
+        assert (0.55 < f["purity 50"] < 0.82) if rough else f["purity 50"] > 0.75
+        assert (22 < f["dimensions"] < 36) if rough else f["dimensions"] < 18
+    assert np.mean([f["purity 50"] for f, rough in zip(looked, noisy, strict=True) if not rough]) > 0.9
+    assert 0.8 < np.mean([f["ceiling"] for f, rough in zip(looked, noisy, strict=True) if rough]) < 0.92
+
+
+def test_prior_is_that_of_real_banks(first):
+    """The share of class 1 lies in [.3, .7]."""
+    shares = [draw.private.pool_labels.mean() for draw in first]
+    assert 0.299 <= min(shares) < 0.4
+    assert 0.6 < max(shares) <= 0.701
+
+
+def test_noise_keeps_the_scale():
+    """Standardised columns stay standardised; no noise returns the states themselves."""
+    x = np.random.default_rng(0).standard_normal((4000, 5), dtype=np.float32)
+    rough = draws.noisy(x, 1.4, np.random.default_rng(1))
+    assert rough.std(0) == pytest.approx(1, abs=0.03)
+    assert np.corrcoef(rough[:, 0], x[:, 0])[0, 1] == pytest.approx(1 / np.hypot(1, 1.4), abs=0.03)
+    assert draws.noisy(x, 0.0, np.random.default_rng(1)) is x
+
+
+def test_version_1_is_what_it_was(task):
+    """Anchors of the first draws of `w2s/probe-v1`, recorded before `w2s/probe-v2` came."""
+    found = [task.generate(split, i, 1) for split in ("dev", "measure") for i in range(3)]
+    assert [(d.floor, d.ceiling) for d in found] == V1
+    assert {d.group for d in found} == {0}
+
+
+def test_every_admitted_mixed_cell_passes_the_rule():
+    """The record holds figures that the rule admits, for cells among the candidates."""
+    record = json.loads(cells.MIXED.read_text())
+    for side in ("visible", "hidden"):
+        rows = record[f"mixed/{side}"]
+        assert all(admission.passes("mixed", row) for row in rows)
+        assert set(cells.admitted("mixed", side)) <= set(cells.candidates("mixed", side))
+    assert not admission.passes("mixed", {**rows[0], "gap": 0.04})
+    assert not admission.passes("mixed", {**rows[0], "weak": 0.59})
+
+
+@pytest.mark.slow
+def test_the_record_is_what_the_code_makes(cache):
+    """Figures of three recorded cells, measured again on the whole banks."""
+    record = json.loads(cells.MIXED.read_text())
+    per_cell = int(record["command"].split("--per-cell ")[1].split()[0])
+    samplers = admission.samplers("visible")
+    for row, cell in list(zip(record["mixed/visible"], cells.admitted("mixed", "visible"), strict=True))[:3]:
+        found = admission.look("mixed", "visible", cell, samplers, per_cell)
+        assert found == pytest.approx({name: row[name] for name in found}, abs=2e-3)
