@@ -114,9 +114,16 @@ def intervals(bars: Sequence[Bar], axis: str, ceiling: float = 1.0, floor: float
 
 
 def climb(
-    experiments: Sequence[int], best: Sequence[float], promotions: Sequence[Promotion], end: int, axis: str
+    experiments: Sequence[int],
+    best: Sequence[float],
+    promotions: Sequence[Promotion],
+    end: int,
+    axis: str,
+    practice: str = "practice",
+    hidden: str = "fresh data",
 ) -> str:
-    """Best dev value over experiments as a step line; measured champions as points with intervals beneath it."""
+    """Best dev value over experiments as a step line; measured champions as points with intervals beneath it. practice,
+    hidden: what the draws of the line and of the points are made of."""
     left, top, height = 52, 18, 320
     bottom, right = height - 48, WIDTH - 24
     values = [*best, *(p.lo for p in promotions), *(p.hi for p in promotions), 0.0]
@@ -127,7 +134,7 @@ def climb(
         for at, value in zip(experiments[1:], best[1:], strict=True):
             path += f"H{x(at)}V{y(value)}"
         parts.append(f'<path class="dev" d="{path}H{x(end)}"/>')
-        parts.append(_said("dev-label", x(end) - 4, y(best[-1]) - 8, "best dev (practice)", "end"))
+        parts.append(_said("dev-label", x(end) - 4, y(best[-1]) - 8, f"best dev ({practice})", "end"))
     for i, p in enumerate(promotions):
         until = promotions[i + 1].at if i + 1 < len(promotions) else end
         title = f"<title>found by experiment {p.at}: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
@@ -140,7 +147,7 @@ def climb(
         )
     if promotions:
         below = y(promotions[-1].value) + 18
-        parts.append(_said("champion-label", x(end) - 4, below, "champion, measured on fresh data", "end"))
+        parts.append(_said("champion-label", x(end) - 4, below, f"champion, measured on {hidden}", "end"))
     parts.append(
         f'<text class="note" x="{(left + right) / 2}" y="{height - 8}" text-anchor="middle">experiments</text>'
     )

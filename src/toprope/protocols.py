@@ -193,6 +193,8 @@ class TaskSpec(msgspec.Struct, frozen=True):
     model: ModelUse | None = None  # candidates may ask a language model; None: they may not
     denied_imports: list[str] = []  # modules that would make the task trivial: not a barrier (referee/imports.py)
     public_secrets: list[str] = []  # names of secrets that anybody can read and a certifying vault must replace
+    practice: str = ""  # what dev draws are made of, where hidden draws are made of something else
+    hidden: str = ""
     tier_above: str = ""  # task that costs more and says what values here mean (`toprope transfer`); "": none
     answer_kinds: list[str] = []  # incident kinds which prove that a candidate carries answers to practice cases
 

@@ -6,12 +6,11 @@ labeller sees these through a weak model's probes, with weights of its own, like
 ignores, as all labellers do, and has whims along the weak model's axes. So neither gold nor opinions are functions of
 what the candidate sees. Pairs, audits, coins, the pool and the optimiser are those of the task.
 
-    python -m studies proxy/real_responses BANK [BANK ...] --draws 48 --points 60
+    python -m studies proxy/real_responses --bank FILE.npz --bank FILE.npz
 """
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -106,7 +105,7 @@ def column(task: RewardModel, draws: Sequence[Draw], method: Candidate) -> Colum
     return Column(np.array(scores), np.zeros(len(draws)), np.array([d.ceiling for d in draws]), groups)
 
 
-def main(bank: tuple[Path, ...], *, draws: int = 48, sample: int = 60, output: Path | None = None) -> None:
+def main(*, bank: tuple[Path, ...] = (), draws: int = 48, sample: int = 60) -> None:
     task = make("proxy/reward-model-v1")
     named = {n: Candidate(b.tree, b.params) for n, b in task.baselines().items()}
     assert task.space is not None
@@ -118,12 +117,9 @@ def main(bank: tuple[Path, ...], *, draws: int = 48, sample: int = 60, output: P
         sources[path.stem] = [responses.draw(i) for i in range(draws)]
     found = {}
     for name, cases in sources.items():
-        print(f"{len(named)} methods on {len(cases)} draws of {name}", file=sys.stderr)
+        print(f"{len(named)} methods on {len(cases)} draws of {name}", file=sys.stderr, flush=True)
         found[name] = [column(task, cases, method) for method in named.values()]
-    result: dict[str, object] = {"task": task.spec.id, "draws": draws, "values": {}}
     for name, columns in found.items():
-        values = [ratio(c.counted, c.floors, c.ceilings) for c in columns]
-        result["values"][name] = dict(zip(named, values, strict=True))  # type: ignore[index]
         if name == "dev":
             continue
         alone = sorted(set(doubles(found["dev"], columns)))
@@ -131,12 +127,8 @@ def main(bank: tuple[Path, ...], *, draws: int = 48, sample: int = 60, output: P
         for words, which in (("all", np.arange(len(x))), ("best quarter", best_quarter(x))):
             r = rank_correlation(x, y, which)
             print(f"dev -> {name}, {words}: {r.value:.2f} [{r.lo:.2f}, {r.hi:.2f}], n = {r.methods}")
-    rows = [
-        [n, *(f"{ratio(c[i].counted, c[i].floors, c[i].ceilings).value:.3f}" for c in found.values())]
-        for i, n in enumerate(named)
-        if not n.startswith("random")
-    ]
-    print("| method | " + " | ".join(found) + " |\n|---" + "|---" * len(found) + "|")
-    print("\n".join(f"| {' | '.join(row)} |" for row in rows))
-    if output is not None:
-        output.write_text(json.dumps({"draws": draws, "rows": rows}, indent=1) + "\n")
+    print("\n| method | " + " | ".join(found) + " |\n|---" + "|---" * len(found) + "|")
+    for i, method in enumerate(named):
+        if not method.startswith("random"):
+            values = (ratio(c[i].counted, c[i].floors, c[i].ceilings) for c in found.values())
+            print(f"| {method} | " + " | ".join(f"{e.value:.3f} [{e.lo:.3f}, {e.hi:.3f}]" for e in values) + " |")

@@ -163,7 +163,15 @@ def _climb(s: RunHistory, card: TaskSpec) -> str:
         for a in s.answers
         if a.promoted and a.measured is not None
     ]
-    return figures.climb([p[0] for p in points], [p[1] for p in points], promotions, s.experiments, card.metric.name)
+    said = {"practice": card.practice, "hidden": card.hidden}
+    return figures.climb(
+        [p[0] for p in points],
+        [p[1] for p in points],
+        promotions,
+        s.experiments,
+        card.metric.name,
+        **{name: words for name, words in said.items() if words},
+    )
 
 
 def _answers(s: RunHistory) -> list[dict[str, Any]]:
