@@ -142,7 +142,8 @@ class Secret(msgspec.Struct, frozen=True):
 
     kind: for example "hidden weights". name: which one; equal names are equal secrets. public: it is shipped with the
     task, so anybody can study it. remedy: the command or setting that replaces it by a private one. shared: practice
-    draws depend on it too, so a run and the referee service that it uses need the same one.
+    draws depend on it too, so a run and the referee service that it uses need the same one. items: how many texts (or
+    other units) the gate's draws sample from, which bounds how many promotions they carry; 0: draws are generated.
     """
 
     kind: str
@@ -150,6 +151,7 @@ class Secret(msgspec.Struct, frozen=True):
     public: bool
     remedy: str
     shared: bool = False
+    items: int = 0
 
     @property
     def label(self) -> str:

@@ -28,10 +28,11 @@ FEWEST = 4  # concepts that a half must have
 
 
 class Half(NamedTuple):
-    """What a split may draw: numbers of concepts, and a sampler over its texts."""
+    """What a split may draw: numbers of concepts, a sampler over its texts, and how many texts these are."""
 
     concepts: list[int]
     sampler: Sampler
+    texts: int
 
     def draw(self, rng: np.random.Generator) -> Draw:
         """A draw of a random concept."""
@@ -52,8 +53,11 @@ class HiddenBank:
     def secret(self) -> Secret:
         """`public demo`, or `private` and the first 12 hex digits of the bank's digest. Raises UsageError if a file of
         the bank is missing."""
-        name = "public demo" if self.path.parent == SHIPPED else f"private {file.digest(self.path)[:12]}"
-        return Secret("hidden bank", name, self.path.parent == SHIPPED, f"toprope extract ... -o VAULT/{PRIVATE}")
+        remedy = f"toprope extract ... -o VAULT/{PRIVATE}"
+        if self.path.parent == SHIPPED:
+            return Secret("hidden bank", "public demo", True, remedy)
+        name = f"private {file.digest(self.path)[:12]}"
+        return Secret("hidden bank", name, False, remedy, items=self.half("val").texts)
 
     def open(self, vault: Path) -> None:
         """Take the vault's bank, if it has one and no other was named."""
@@ -93,7 +97,7 @@ def halves(path: Path) -> dict[bool, Half]:
             f"hidden bank {str(path)!r}: {passed} of {len(labels)} concepts are admitted, {len(order)} of these have "
             f"enough of the {len(origin)} texts for two halves; expected {2 * FEWEST}: extract more texts or concepts"
         )
-    return {test: Half(order[test::2], sampler) for test, sampler in samplers.items()}
+    return {test: Half(order[test::2], s, int(np.sum(tested == test))) for test, s in samplers.items()}
 
 
 def usable(bank: file.Bank, sampler: Sampler) -> list[int]:

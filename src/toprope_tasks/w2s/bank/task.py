@@ -64,7 +64,7 @@ class BankTask(MethodTask):
         for path in self._visible:
             bank = file.read(path)
             sampler = Sampler(bank, file.read_labels(path, bank))
-            found.append(Half(usable(bank, sampler), sampler))
+            found.append(Half(usable(bank, sampler), sampler, len(bank.origin)))
             if not found[-1].concepts:
                 raise UsageError(f"bank {str(path)!r} has no admitted concept; see `toprope extract`")
         return found
