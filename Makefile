@@ -12,10 +12,10 @@ climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed tes
 	@$(BIN)/toprope climb w2s/probe-v1 --minutes 2 --unseal --report
 
 test: $(VENV)/dev  ## the fast suite
-	@$(COMPILED) $(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: $(VENV)/dev  ## with the slower forms
-	@$(COMPILED) $(BIN)/python -m pytest -n 2
+	@$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/dev  ## style, strict types, import contracts, plain words
 	@$(BIN)/ruff check src tests tools studies

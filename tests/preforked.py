@@ -65,10 +65,13 @@ def serve(sock: socket.socket) -> None:
         asked, fds, _, _ = socket.recv_fds(sock, LARGEST, 2)
         if not asked:
             return
+        command = json.loads(asked)
+        if "llm" in command["args"]:
+            import inspect_ai.model  # noqa: F401  two seconds of CPU time, once and not for every such command
         pid = os.fork()
         if pid == 0:
             sock.close()
-            _become(json.loads(asked), fds)
+            _become(command, fds)
             _end(_status(main))
         for fd in fds:
             os.close(fd)
