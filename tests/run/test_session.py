@@ -113,5 +113,5 @@ def test_a_beacon_value_that_proves_nothing_is_refused(tmp_path, round_, value, 
 
 @pytest.mark.parametrize(("round_", "value"), [(None, None), ("drand 99", None), ("drand 99", "a3f1c4d9e8b7")])
 def test_a_beacon_value_in_its_turn_is_taken(tmp_path, round_, value):
-    """As is none at all, with which a run commits."""
+    """A run commits without one."""
     _check_beacon(tmp_path, round_, value, True)
