@@ -6,16 +6,19 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 COMPILED := PYTHONDONTWRITEBYTECODE=  # tests start hundreds of interpreters: each would compile all modules again
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs src tests studies tools
 
-.PHONY: climb test test-all check bench independent redteam clean
+.PHONY: climb unit test test-all check bench independent redteam clean
 
 climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed test, write the report
 	@$(BIN)/toprope climb w2s/probe-v1 --minutes 2 --unseal --report
 
+unit: $(VENV)/dev  ## tests that start no process
+	@$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not e2e and not slow"
+
 test: $(VENV)/dev  ## the fast suite
-	@$(COMPILED) $(BIN)/python -m pytest -n 2 -m "not slow"
+	@$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
 
 test-all: $(VENV)/dev  ## with the slower forms
-	@$(COMPILED) $(BIN)/python -m pytest -n 2
+	@$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal
 
 check: $(VENV)/dev  ## style, strict types, import contracts, plain words
 	@$(BIN)/ruff check src tests tools studies

@@ -17,6 +17,8 @@ import toprope
 from toprope.assay.redteam import corpus
 from toprope.types import Outcome
 
+pytestmark = pytest.mark.e2e
+
 CRASH, VIOLATION, INVALID = Outcome.CRASH, Outcome.VIOLATION, Outcome.INVALID
 TIMEOUT, MEMORY, OUTPUT = Outcome.TIMEOUT, Outcome.MEMORY, Outcome.OUTPUT
 X86 = platform.machine() == "x86_64"
@@ -87,8 +89,17 @@ def planted() -> Iterator[dict[str, object]]:
     shutil.rmtree(folder)
 
 
-@pytest.mark.parametrize("tier", TIERS)
-@pytest.mark.parametrize("name", ATTACKS)
+LONG = {"hang", "hang-deaf", "hang-up-and-run-on"}  # a second of CPU time and more: the quick suite has one tier
+
+
+@pytest.mark.parametrize(
+    ("name", "tier"),
+    [
+        pytest.param(name, tier, marks=[pytest.mark.slow] if name in LONG and tier != TIERS[-1] else [])
+        for name in ATTACKS
+        for tier in TIERS
+    ],
+)
 def test_ends_as_its_outcome(name: str, tier: str, planted: dict[str, object]) -> None:
     """An attack ends as the outcome defined for it, with nothing gained, and its neighbours keep theirs."""
     if name in ONLY_X86 and not X86:

@@ -11,6 +11,8 @@ from toprope.run import public_brief
 from toprope.tasks import registry
 from toprope.tasks.new import new
 
+pytestmark = pytest.mark.e2e
+
 ASK = """
 
 class Asked(make):

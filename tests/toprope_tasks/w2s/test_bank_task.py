@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
+from toprope_tasks.w2s import student
 from toprope_tasks.w2s.bank import draws, file, hidden
 from toprope_tasks.w2s.bank.task import BankTask
 
@@ -66,8 +67,8 @@ def test_a_rotation_keeps_the_ceiling_and_hides_the_columns(bank_path):
     bank, labels = opened(bank_path)
     draw = draws.Sampler(bank, labels).draw(0, np.random.default_rng(0))
     gold = draw.private
-    plain = draws.draws.student.basis(draws.standard(bank.strong["a"])[gold.rows[0]])
-    probe = draws.draws.student.fit(plain, gold.pool_labels[None].astype(float), np.ones((1, draws.POOL)))
+    plain = student.basis(draws.standard(bank.strong["a"])[gold.rows[0]])
+    probe = student.fit(plain, gold.pool_labels[None].astype(float), np.ones((1, draws.POOL)))
     p = probe.probabilities(plain, draws.standard(bank.strong["a"])[gold.rows[1]])[0]
     assert abs(np.mean((p > 0.5) == gold.test_labels) - draw.ceiling) < 0.01
     both = np.corrcoef(draw.public["pool_features"].T, bank.strong["a"][gold.rows[0]].T)[:WIDTH, WIDTH:]
@@ -118,5 +119,5 @@ def test_the_vaults_own_bank_is_used_and_named(task, tmp_path, monkeypatch):
 
 def test_the_students_l2_grows_with_the_width():
     """Sixty-four columns have the L2 of the tiny models; six times as many about ninety times that."""
-    assert draws.width_l2(24) == draws.width_l2(64) == draws.draws.student.L2
+    assert draws.width_l2(24) == draws.width_l2(64) == student.L2
     assert 50 < draws.width_l2(384) / draws.width_l2(64) < 100
