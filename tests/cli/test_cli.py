@@ -453,6 +453,7 @@ def test_help_is_quick_and_complete(cli):
         "submit",
         "report",
         "duel",
+        "extract",
         "reference",
         "export",
         "doctor",
