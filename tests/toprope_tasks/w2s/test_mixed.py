@@ -25,12 +25,13 @@ def first(mixed):
 
 
 def test_hidden_levels_are_other_ones():
-    """No noise and no number of gold labels is on both sides, and noise goes beyond what is visible."""
+    """No noise and no number of gold labels is on both sides, and blur goes beyond what is visible."""
     visible, hidden = (cells.admitted("mixed", side) for side in ("visible", "hidden"))
     assert not {c.noise for c in visible} & {c.noise for c in hidden}
+    assert not {c.blur for c in visible} & {c.blur for c in hidden}
     assert not {c.labels for c in visible} & {c.labels for c in hidden}
     assert not {c.concept for c in visible} & {c.concept for c in hidden}
-    assert max(c.noise for c in hidden) > max(c.noise for c in visible)
+    assert max(c.blur for c in hidden) > max(c.blur for c in visible)
 
 
 def test_dev_draws_take_turns_over_levels_and_lineages():
@@ -67,7 +68,7 @@ def test_clean_and_noisy_draws_look_as_they_should(first):
         assert f["ceiling"] - f["floor"] > 0.03
         assert f["floor"] > 0.55
         assert (0.55 < f["purity 50"] < 0.82) if rough else f["purity 50"] > 0.75
-        assert (22 < f["dimensions"] < 36) if rough else f["dimensions"] < 18
+        assert (22 < f["dimensions"] < 42) if rough else f["dimensions"] < 18
     assert np.mean([f["purity 50"] for f, rough in zip(looked, noisy, strict=True) if not rough]) > 0.9
     assert 0.8 < np.mean([f["ceiling"] for f, rough in zip(looked, noisy, strict=True) if rough]) < 0.92
 
@@ -86,6 +87,7 @@ def test_noise_keeps_the_scale():
     assert rough.std(0) == pytest.approx(1, abs=0.03)
     assert np.corrcoef(rough[:, 0], x[:, 0])[0, 1] == pytest.approx(1 / np.hypot(1, 1.4), abs=0.03)
     assert draws.noisy(x, 0.0, np.random.default_rng(1)) is x
+    assert (draws.blurred([3 * x], 0.7, np.random.default_rng(1))[0] - 3 * x).std() == pytest.approx(2.1, abs=0.03)
 
 
 def test_version_1_is_what_it_was(task):
