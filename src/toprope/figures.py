@@ -45,6 +45,15 @@ class Line(NamedTuple):
     hi: Sequence[float] = ()
 
 
+class Dot(NamedTuple):
+    """One point of a scatter figure. kind: champion, tuned or default; it picks the colour."""
+
+    label: str
+    x: float
+    y: float
+    kind: str
+
+
 class Chart(NamedTuple):
     """title: a sentence that says what the chart shows. notes: lines under it, such as values read off the curves.
     ticks: (x, words) on the x axis, in place of round numbers. reach: values that the y axis always includes."""
@@ -105,9 +114,16 @@ def intervals(bars: Sequence[Bar], axis: str, ceiling: float = 1.0, floor: float
 
 
 def climb(
-    experiments: Sequence[int], best: Sequence[float], promotions: Sequence[Promotion], end: int, axis: str
+    experiments: Sequence[int],
+    best: Sequence[float],
+    promotions: Sequence[Promotion],
+    end: int,
+    axis: str,
+    practice: str = "practice",
+    hidden: str = "fresh data",
 ) -> str:
-    """Best dev value over experiments as a step line; measured champions as points with intervals beneath it."""
+    """Best dev value over experiments as a step line; measured champions as points with intervals beneath it. practice,
+    hidden: what the draws of the line and of the points are made of."""
     left, top, height = 52, 18, 320
     bottom, right = height - 48, WIDTH - 24
     values = [*best, *(p.lo for p in promotions), *(p.hi for p in promotions), 0.0]
@@ -118,7 +134,7 @@ def climb(
         for at, value in zip(experiments[1:], best[1:], strict=True):
             path += f"H{x(at)}V{y(value)}"
         parts.append(f'<path class="dev" d="{path}H{x(end)}"/>')
-        parts.append(_said("dev-label", x(end) - 4, y(best[-1]) - 8, "best dev (practice)", "end"))
+        parts.append(_said("dev-label", x(end) - 4, y(best[-1]) - 8, f"best dev ({practice})", "end"))
     for i, p in enumerate(promotions):
         until = promotions[i + 1].at if i + 1 < len(promotions) else end
         title = f"<title>found by experiment {p.at}: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
@@ -131,7 +147,7 @@ def climb(
         )
     if promotions:
         below = y(promotions[-1].value) + 18
-        parts.append(_said("champion-label", x(end) - 4, below, "champion, measured on fresh data", "end"))
+        parts.append(_said("champion-label", x(end) - 4, below, f"champion, measured on {hidden}", "end"))
     parts.append(
         f'<text class="note" x="{(left + right) / 2}" y="{height - 8}" text-anchor="middle">experiments</text>'
     )
@@ -142,6 +158,23 @@ def climb(
 def curves(chart: Chart) -> str:
     """Named lines over one axis, each labelled at its end; intervals as bands."""
     return _svg(340, chart.title, _curves(chart, 340))
+
+
+def scatter(dots: Sequence[Dot], x_axis: str, y_axis: str) -> str:
+    """Points on two axes; the one named champion is drawn last and largest."""
+    left, top, height = 60, 22, 400
+    bottom, right = height - 48, WIDTH - 24
+    x = Scale(min(d.x for d in dots), max(d.x for d in dots), left + 12, right - 12)
+    y = Scale(min(d.y for d in dots), max(d.y for d in dots), bottom - 12, top + 12)
+    parts = [_gridlines(x, top, bottom, bottom + 18), _levels(y, left, right)]
+    for d in sorted(dots, key=lambda d: d.kind == "champion"):
+        title = f"<title>{escape(d.label)}: {d.x:.3f}, {d.y:.3f}</title>"
+        radius = 6 if d.kind == "champion" else 3.5
+        parts.append(f'<g class="{d.kind}">{title}<circle cx="{x(d.x)}" cy="{y(d.y)}" r="{radius}"/></g>')
+    middle = (left + right) / 2
+    parts.append(f'<text class="note" x="{middle}" y="{height - 8}" text-anchor="middle">{escape(x_axis)}</text>')
+    parts.append(f'<text class="note" x="{left - 48}" y="{top - 8}">{escape(y_axis)}</text>')
+    return _svg(height, f"{y_axis} over {x_axis}, one point per method", parts)
 
 
 def stack(title: str, charts: Sequence[Chart]) -> str:

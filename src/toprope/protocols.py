@@ -142,7 +142,8 @@ class Secret(msgspec.Struct, frozen=True):
 
     kind: for example "hidden weights". name: which one; equal names are equal secrets. public: it is shipped with the
     task, so anybody can study it. remedy: the command or setting that replaces it by a private one. shared: practice
-    draws depend on it too, so a run and the referee service that it uses need the same one.
+    draws depend on it too, so a run and the referee service that it uses need the same one. items: how many texts (or
+    other units) the gate's draws sample from, which bounds how many promotions they carry; 0: draws are generated.
     """
 
     kind: str
@@ -150,6 +151,7 @@ class Secret(msgspec.Struct, frozen=True):
     public: bool
     remedy: str
     shared: bool = False
+    items: int = 0
 
     @property
     def label(self) -> str:
@@ -193,6 +195,9 @@ class TaskSpec(msgspec.Struct, frozen=True):
     model: ModelUse | None = None  # candidates may ask a language model; None: they may not
     denied_imports: list[str] = []  # modules that would make the task trivial: not a barrier (referee/imports.py)
     public_secrets: list[str] = []  # names of secrets that anybody can read and a certifying vault must replace
+    practice: str = ""  # what dev draws are made of, where hidden draws are made of something else
+    hidden: str = ""
+    tier_above: str = ""  # task that costs more and says what values here mean (`toprope transfer`); "": none
     answer_kinds: list[str] = []  # incident kinds which prove that a candidate carries answers to practice cases
 
 

@@ -8,10 +8,11 @@ import pytest
 
 from toprope import wire
 from toprope.errors import UsageError
+from toprope.protocols import Secret
 from toprope.referee.gate import Gate
 from toprope.referee.hub import Hub, _ready
 from toprope.referee.panel import HiddenPanel
-from toprope.referee.vault import Vault
+from toprope.referee.vault import SECRET, Vault
 from toprope.tasks import registry
 from toprope.types import Candidate, Tree
 
@@ -193,3 +194,23 @@ def test_a_slice_that_can_show_no_gain_is_refused_before_anything_runs(tmp_path,
     vault = Vault(tmp_path)
     with pytest.raises(UsageError, match=r"24 draws cannot show any gain.*val_slice"):
         _ready(task, vault, vault.open_run("a" * 16, task.spec.id, "x"), pool, 1)
+
+
+def test_finite_hidden_data_carry_so_many_promotions_and_no_more(tmp_path, pool, coin):
+    """The first run uses up what 900 items carry; then the better candidate is not promoted either, and the next run of
+    the vault is refused in one line with the figures. A run that has begun goes on to its test."""
+    task = registry.load("testing/rough-coin-v1")
+    limits = {"secret": Secret("hidden texts", "private abc", False, "toprope extract", items=900)}
+    task.__class__ = type("Finite", (type(task),), limits)
+    task.spec = msgspec.structs.replace(task.spec, metric=msgspec.structs.replace(task.spec.metric, clip=0.15))
+    vault = Vault(tmp_path)
+    first, second = (vault.open_run(name * 16, task.spec.id, None) for name in "ab")
+    for run in (first, second):
+        vault.mark(run.run, {SECRET: "private abc"})
+    assert _ready(task, vault, first, pool, 1).promotions_left == 1
+    hub = Hub(task, vault, first, pool)
+    assert hub.attempt(coin(2, 0.1)).promoted
+    assert not hub.attempt(coin(2, 0.3)).promoted
+    with pytest.raises(UsageError, match=r"900 items carry no further promotion.*bits.*toprope extract"):
+        _ready(task, vault, second, pool, 1)
+    assert _ready(task, vault, first, pool, 2).promotions_left == 0

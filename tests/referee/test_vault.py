@@ -12,8 +12,9 @@ import pytest
 from toprope.errors import RunError
 from toprope.referee.gate import GateVerdict
 from toprope.referee.recorded import Answer
-from toprope.referee.vault import Vault
+from toprope.referee.vault import SECRET, Vault
 from toprope.stats.intervals import Estimate
+from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, Tree
 
 CHAMPION = Candidate(Tree({"solution.py": b"x = 1"}), {"a": 1})
@@ -181,3 +182,18 @@ def test_a_value_of_another_type_is_refused(tmp_path):
     db.close()
     with pytest.raises(RunError, match="restore it from a copy"):
         Vault(tmp_path).open_run("r", "t", None)
+
+
+def test_bits_about_a_secret_are_summed_over_its_certifying_runs(tmp_path):
+    """Runs of another secret, of another task and rehearsals do not count."""
+    vault = Vault(tmp_path)
+    for run, task, rehearsal, secret in (("a", "t", None, "mine"), ("b", "t", None, "mine"), ("c", "t", None, "other"),
+                                         ("d", "u", None, "mine"), ("e", "t", "dry", "mine")):  # fmt: skip
+        vault.open_run(run, task, rehearsal)
+        vault.mark(run, {SECRET: secret})
+        number, _ = vault.begin_attempt(run, 1, "x")
+        vault.refuse(run, 1, number, NO, 0)
+    number, _ = vault.begin_attempt("a", 1, CHAMPION.id)
+    vault.promote("a", 1, number, CHAMPION, MEASURED, YES, 0)
+    assert vault.disclosed_bits("t", "mine") == pytest.approx(2 * answer_bits(False, 0) + answer_bits(True, 0))
+    assert vault.disclosed_bits("t", "nobody's") == 0

@@ -5,7 +5,7 @@ import pytest
 
 from toprope.errors import UsageError
 from toprope.stats.gap import Gap
-from toprope.stats.leak import NO_BITS, YES_BITS, LeakMeter, inflation, number_bits
+from toprope.stats.leak import NO_BITS, YES_BITS, LeakMeter, answer_bits, inflation, number_bits, promotions_left
 from toprope.stats.tails import clopper_pearson
 
 
@@ -70,3 +70,12 @@ def test_margin_keeps_large_losses() -> None:
         dev = np.where(rng.random(100) < 0.75, 1.0, 0.0)
         flagged += watch.update(dev, 1.0 - dev)  # mean difference .5
     assert clopper_pearson(flagged, 2000)[0] <= 0.05
+
+
+def test_promotions_left_keep_the_inflation_within_the_tolerance():
+    """With all of them used the bound is still within it, with one more it is not; bits that are used up count."""
+    left = promotions_left(0.0, 10_000, 0.05)
+    one = answer_bits(True, 0)
+    assert inflation(left * one, 10_000) <= 0.05 < inflation((left + 1) * one, 10_000)
+    assert promotions_left(3 * one, 10_000, 0.05) == left - 3
+    assert promotions_left(1e6, 10_000, 0.05) == promotions_left(0.0, 10, 0.05) == 0

@@ -73,6 +73,32 @@ def reference(
             emit(measured.table(loaded, pool, draws, more, against), as_json, text.reference)
 
 
+@main.command(short_help="Score RUN's methods on another task.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.option("--to", required=True, metavar="TASK", help="The task that costs more, with the same entry points.")
+@click.option("--top", type=click.IntRange(0, 10**4), default=10, show_default=True, help="Best methods by dev.")
+@click.option("--sample", type=click.IntRange(0, 10**4), default=40, show_default=True, help="Further methods.")
+@click.option("--draws", type=click.IntRange(4, 10**6), default=104, show_default=True, help="Draws of each task.")
+@click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=2026, show_default=True, help="Of sample and draws.")
+@workers_option
+@as_json
+def transfer(
+    run: Path, to: str, top: int, sample: int, draws: int, seed: int, workers: int | None, as_json: bool
+) -> None:
+    """Score a sample of RUN's methods on a task one tier up, and say whether they keep their order there.
+
+    The result is kept in RUN/transfer.json, and RUN's report shows it.
+    """
+    from toprope.assay import transfer as measured
+    from toprope.journal import tiers
+    from toprope.view import terminal, text
+
+    with terminal.screen() as screen:
+        found = measured.transfer(run, to, top, sample, draws, workers or cores(), seed, screen.progress)
+    tiers.keep(run, found)
+    emit(builtins(found), as_json, text.transfer)
+
+
 @main.command(short_help="Run every known cheat on TASK.")
 @click.argument("task")
 @click.option("--only", help="Ids or classes, separated by commas.")

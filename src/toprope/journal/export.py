@@ -85,6 +85,7 @@ def summary(s: RunHistory) -> dict[str, Any]:
         "secret": None if o.kept is None else {"label": o.kept.label, "public": o.kept.public, "remedy": o.kept.remedy},
         "model": _model(s),
         "detectable": o.detectable,
+        "promotions_left": o.promotions_left,
         "researchers": researchers(s),
         "cost": {
             "wall_s": round(s.seconds, 1),

@@ -43,6 +43,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     space: Space
     started: float
     confined: bool = False
+    promotions_left: int | None = None  # at the start, for hidden data of which there is a finite amount
     dev_partial_credit: bool = msgspec.field(default=False, name="partial")  # hidden scores give none
     secret: Secret | None = None  # the task's secret; None if it has none, and in runs older than this field
     answer_kinds: list[str] = []  # declared by the task (`TaskSpec`)

@@ -31,11 +31,11 @@ from toprope.referee.messages import Acknowledge, Attempt, Commit, HubConfig, Hu
 from toprope.referee.recorded import Answer, Opened
 from toprope.referee.schedule import Schedule
 from toprope.referee.sealed_test import run_test
-from toprope.referee.vault import SealedRun, Vault
+from toprope.referee.vault import SECRET, SealedRun, Vault
 from toprope.sandbox.kernel import harden_worker
 from toprope.seeding import beacon_secret, commitment
 from toprope.stats.betting import minimum_detectable
-from toprope.stats.leak import RELEASE_SLOTS
+from toprope.stats.leak import RELEASE_SLOTS, promotions_left
 from toprope.stats.spending import attempt_level
 from toprope.tasks import mark, registry
 from toprope.types import Candidate, Split
@@ -79,6 +79,8 @@ class Hub:
         timing_bits = self._vault.disclosed_timing_bits(run, slice_, number)
         verdict, measured, error = GateVerdict(False, 0.0, self._gate.level(slice_, number, timing_bits), 0), None, ""
         try:
+            if _promotions_left(self._task, self._vault, self._run) == 0:
+                raise UsageError("the hidden data carry no further promotion")
             verdict = self._gate.judge(candidate, champion, slice_, number, timing_bits, schedule.end, patience)
             measured = self._gate.measure(candidate, slice_, schedule.end) if verdict.promoted else None
         except TopropeError as e:  # it killed one scorer after another, it is too late, or the task has a bug
@@ -172,7 +174,7 @@ def serve(channel: wire.Channel[HubConfig | ToHub]) -> None:
     )
     pool = LocalExecutor(scorers, config.workers, lambda what, done: channel.send(Progress(what, done)), broker=broker)
     try:
-        now = mark.of_task(task) | pool.mark
+        now = mark.of_task(task) | pool.mark | ({SECRET: task.secret.name} if task.secret is not None else {})
         if why := mark.changed(begun, now, config.task):
             raise UsageError(why)
         if begun:
@@ -215,7 +217,23 @@ def _ready(task: Task, vault: Vault, run: SealedRun, pool: LocalExecutor, sessio
         )
     protection, code = pool.protection, mark.of_task(task)[mark.CODE]
     started = commitment(run.secret), certifying, run.number, vault.since, task.secret, protection, gain, session_number
-    return HubReady(*started, code=code)
+    left = _promotions_left(task, vault, run)
+    if left == 0 and session_number == 1 and task.secret is not None:
+        bits = vault.disclosed_bits(task.spec.id, task.secret.name)
+        raise UsageError(
+            f"{task.secret.kind} of {task.spec.id}: its {task.secret.items} items carry no further promotion, because "
+            f"runs of this vault disclosed {bits:.0f} bits about them; make a fresh one ({task.secret.remedy})"
+        )
+    return HubReady(*started, code=code, promotions_left=left)
+
+
+def _promotions_left(task: Task, vault: Vault, run: SealedRun) -> int | None:
+    """Of the task's hidden data in this vault; None if they are generated, public, or the run certifies nothing."""
+    secret = task.secret
+    if secret is None or secret.public or not secret.items or run.rehearsal:
+        return None
+    bits = vault.disclosed_bits(task.spec.id, secret.name)
+    return promotions_left(bits, secret.items, task.spec.metric.clip / 2)
 
 
 def main() -> None:

@@ -42,7 +42,8 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
     """session_number: of this session, to be recorded and acknowledged. number: this run's place among the vault's runs
     on the task. detectable: gain in the unit of a draw's score that a gate slice resolves with power 0.8 at the 1,000th
     attempt, between candidates of the task's usual spread. secret: what hidden draws depend on besides their seeds.
-    confined: the referee runs as another user. code: digest of its copy of the task.
+    confined: the referee runs as another user. code: digest of its copy of the task. promotions_left: that the hidden
+    data carry, if there is a finite amount of them; None: no limit.
     """
 
     commitment: str
@@ -55,6 +56,7 @@ class HubReady(msgspec.Struct, frozen=True, tag=True):
     session_number: int
     confined: bool = False
     code: str = ""
+    promotions_left: int | None = None
 
 
 class Acknowledge(msgspec.Struct, frozen=True, tag=True):

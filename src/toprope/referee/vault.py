@@ -26,8 +26,10 @@ from toprope.referee.gate import GateVerdict
 from toprope.referee.recorded import Answer, RevealedVerdict
 from toprope.referee.vault_file import SCHEMA, check_tables, patiently
 from toprope.stats.intervals import Estimate
-from toprope.stats.leak import RELEASE_SLOTS, release_bits
+from toprope.stats.leak import RELEASE_SLOTS, answer_bits, release_bits
 from toprope.types import Candidate, Incident
+
+SECRET = "secret"  # the part of a run's marks that names the task's secret
 
 
 class SealedRun(NamedTuple):
@@ -190,6 +192,17 @@ class Vault:
         with self._read():
             rows = self._db.execute("SELECT part, digest FROM marks WHERE run=?", (run,)).fetchall()
             return msgspec.convert(dict(rows), dict[str, str])
+
+    def disclosed_bits(self, task: str, secret: str) -> float:
+        """Bits that the gate's answers disclosed in all certifying runs of a task with this secret (by its name)."""
+        query = (
+            "SELECT a.promoted, coalesce(v.tick, 0) FROM attempts a LEFT JOIN verdicts v USING (run, slice, attempt) "
+            "JOIN runs r USING (run) JOIN marks m USING (run) "
+            "WHERE r.task=? AND r.rehearsal=0 AND m.part=? AND m.digest=?"
+        )
+        with self._read():
+            rows = self._db.execute(query, (task, SECRET, secret)).fetchall()
+            return sum(answer_bits(bool(promoted), msgspec.convert(slot, int)) for promoted, slot in rows)
 
     def leave(self) -> None:
         """Ends the session; the end of the process does the same."""

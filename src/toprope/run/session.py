@@ -232,6 +232,7 @@ class Session:
             hidden=ready.secret.name if ready.secret is not None else "",
             secret=ready.secret,
             answer_kinds=self.task.spec.answer_kinds,
+            promotions_left=ready.promotions_left,
             detectable=round(ready.detectable / float((anchors.ceilings - anchors.floors).mean()), 4),
             protection=self._executor.protection | ({"instead": choice.instead} if choice.instead else {}),
             floors=anchors.floors,

@@ -42,6 +42,13 @@ def inflation(bits: float, n: int, delta: float = 0.05, span: float = 1.0) -> fl
     return span * math.sqrt((bits * math.log(2) + math.log(1 / delta)) / (2 * n))
 
 
+def promotions_left(bits: float, n: int, tolerance: float, delta: float = 0.05) -> int:
+    """How many further promotions a hidden sample of n items carries after `bits` were disclosed about it: as many as
+    keep `inflation` of a score in [0, 1] at the tolerance or below."""
+    budget = (2 * n * tolerance**2 - math.log(1 / delta)) / math.log(2)
+    return max(0, math.floor((budget - bits) / answer_bits(True, 0)))
+
+
 def number_bits(distinct: int) -> float:
     """Bits of one disclosed number that can take this many values: an exact accuracy on n items costs log2(n + 1)."""
     if distinct < 1:

@@ -19,10 +19,12 @@ from toprope.journal import page
 from toprope.journal.export import summary
 from toprope.journal.history import RunHistory
 from toprope.journal.reading import read
+from toprope.journal.tiers import kept
 from toprope.protocols import Baseline, TaskSpec
 from toprope.tasks import registry
 from toprope.view import text
 from toprope.view.team import difference, team
+from toprope.view.tiers import shown
 
 NAME = "report.html"  # in a run's directory
 LISTED = 50  # incidents that are listed
@@ -75,6 +77,7 @@ def _context(s: RunHistory, card: TaskSpec, baselines: dict[str, Baseline]) -> d
         "champion": s.champion,
         "changes": _changes(s),
         "difference": difference(s),
+        "tiers": [shown(t) for t in kept(Path(s.path))],
         "team": _team(s),
         "secret": test.secret.hex() if test else "",
         "summary": summary(s),
@@ -160,7 +163,15 @@ def _climb(s: RunHistory, card: TaskSpec) -> str:
         for a in s.answers
         if a.promoted and a.measured is not None
     ]
-    return figures.climb([p[0] for p in points], [p[1] for p in points], promotions, s.experiments, card.metric.name)
+    said = {"practice": card.practice, "hidden": card.hidden}
+    return figures.climb(
+        [p[0] for p in points],
+        [p[1] for p in points],
+        promotions,
+        s.experiments,
+        card.metric.name,
+        **{name: words for name, words in said.items() if words},
+    )
 
 
 def _answers(s: RunHistory) -> list[dict[str, Any]]:

@@ -150,10 +150,11 @@ def header(o: Opening) -> list[str]:
     budget = f"{o.spec.experiments} experiments" if o.spec.experiments is not None else f"{o.spec.minutes:g} minutes"
     place = f"run {o.number} on this task, vault of {o.vault_since}" if o.certifying else "certifies nothing"
     secret = f" {o.kept.label};" if o.kept is not None else ""
+    left = "" if o.promotions_left is None else f"; its hidden data carry {o.promotions_left} more promotions"
     lines = [
         f"toprope  {o.spec.task}  {o.spec.climber.label}, seed {o.spec.seed}, {budget}",
         text.protection(o.protection),
-        f"referee: {place};{secret} the gate resolves a gain of {o.detectable:.2f}",
+        f"referee: {place};{secret} the gate resolves a gain of {o.detectable:.2f}{left}",
     ]
     return [text.clean(line) for line in lines]
 

@@ -216,6 +216,26 @@ def reference(r: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def transfer(r: dict[str, Any]) -> str:
+    """The two rank correlations, the pressure curve and the best methods of the other task."""
+    source, target = r["tiers"]
+    lines = [f"{len(r['methods'])} methods on {r['draws']} draws of {source} and of {target}"]
+    for name, words in (("spearman", "rank correlation, all methods"), ("top_quartile", "in the best quarter")):
+        lines.append(
+            f"  {words}: {r[name]['value']:.2f} [{r[name]['lo']:.2f}, {r[name]['hi']:.2f}], n = {r[name]['methods']}"
+        )
+    rows = [["best by dev after", source, target]]
+    rows += [[f"{p['experiments']:,} experiments", _span(p["source"]), _span(p["target"])] for p in r["pressure"]]
+    lines += ["", table(rows), "", f"{target} rose last at {r['stops_at']:,} experiments."]
+    best = sorted(r["methods"], key=lambda m: -m["target"]["value"])[:8]
+    rows = [["best there", source, target], *([clean(m["name"]), _span(m["source"]), _span(m["target"])] for m in best)]
+    return "\n".join([*lines, "", table(rows)])
+
+
+def _span(e: dict[str, float]) -> str:
+    return f"{e['value']:.3f} [{e['lo']:.3f}, {e['hi']:.3f}]"
+
+
 def tuned(r: dict[str, Any]) -> str:
     rows = [f"{name}: dev {found['dev']:.4f}, {found['params']}" for name, found in r["tuned"].items()]
     return "\n".join([*rows, r["path"]])

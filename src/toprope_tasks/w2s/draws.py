@@ -36,6 +36,7 @@ class Gold(msgspec.Struct, frozen=True):
     pool_labels: NDArray[np.bool_]
     chunks: NDArray[np.int64]  # (m,) the shuffled order in which test rows are shown to a candidate's own student
     about: str  # the cell or concept
+    rows: list[NDArray[np.int64]]  # the bank's rows of pool and test
     l2: float = student.L2
 
 
@@ -77,7 +78,7 @@ class Sampler:
             features = blurred(features, cell.blur, rng)
         taught = [student.probe(teacher, w) for w in weak[1:]]
         extra = {"margins": margins(self.bank.sure[rows[1]])}
-        return assemble(features, labels[1:], taught, extra, rng, cell.name, group)
+        return assemble(features, labels[1:], taught, extra, rows[1:], rng, cell.name, group)
 
     def _sample(
         self, cell: Cell, sizes: tuple[int, ...], prior: float, rng: np.random.Generator
@@ -102,18 +103,21 @@ def assemble(
     labels: list[NDArray[np.bool_]],
     taught: list[Floats],
     extra: dict[str, NDArray[Any]],
+    rows: list[NDArray[np.int64]],
     rng: np.random.Generator,
     about: str,
     group: int = 0,
     l2: float = student.L2,
 ) -> Draw:
-    """A draw from [pool, test] rows: features (n, d), labels (n,) and the teacher's probabilities (n,) of each. extra:
-    further public arrays. l2: of the referee's student. The floor is the teacher's accuracy on the test rows, the
-    ceiling that of a student trained on the pool's labels."""
+    """A draw from [pool, test] rows: features (n, d), labels (n,) and the teacher's probabilities (n,) of each.
+
+    extra: further public arrays. rows: their numbers in the bank. l2: of the referee's student. The floor is the
+    teacher's accuracy on the test rows, the ceiling that of a student trained on the pool's labels.
+    """
     base = student.basis(features[0])
     gold = student.fit(base, labels[0][None], np.ones((1, len(labels[0]))), l2)
     chunks = rng.permutation(len(labels[1]))
-    private = Gold(base, features[1], labels[1], labels[0], chunks, about, l2)
+    private = Gold(base, features[1], labels[1], labels[0], chunks, about, rows, l2)
     public = {"pool_features": features[0], "pool_weak_probs": taught[0].astype(np.float32), **extra}
     floor = np.mean((taught[1] > 0.5) == labels[1])
     ceiling = np.mean((gold.probabilities(base, features[1])[0] > 0.5) == labels[1])

@@ -47,7 +47,7 @@ class MethodTask(FolderTask):
     def dialogue(self, draw: Draw, entries: frozenset[str]) -> Dialogue:
         """`targets` if the candidate has it, else `fit` and `predict`."""
         if "targets" in entries:
-            return _targets(draw)
+            return targets_dialogue(draw)
         if {"fit", "predict"} <= entries:
             return _own_student(draw)
         raise ValueError(
@@ -85,7 +85,8 @@ class MethodTask(FolderTask):
         return msgspec.structs.replace(draw, private=msgspec.structs.replace(draw.private, test_labels=coins))
 
 
-def _targets(draw: Draw) -> Dialogue:
+def targets_dialogue(draw: Draw) -> Dialogue:
+    """One call of `targets`; margins and groups go along where the draw has them."""
     n = len(draw.public["pool_weak_probs"])
     returns = (Array("soft_targets", "f4", (n,), 0, 1), Array("weights", "f4", (n,), 0))
     optional = tuple(name for name in ("margins", "groups") if name in draw.public)

@@ -126,14 +126,15 @@ def hidden(torch: Any, w: dict[str, Any], shape: lm.Shape, tokens: Any) -> Any:
     x = w["tok"][tokens] + w["pos"][: tokens.shape[1]]
     n, t, d = x.shape
     for i in range(shape.layers):
-        q, k, v = (_norm(x) @ w[f"qkv{i}"]).view(n, t, 3, shape.heads, d // shape.heads).permute(2, 0, 3, 1, 4)
+        q, k, v = (normed(x) @ w[f"qkv{i}"]).view(n, t, 3, shape.heads, d // shape.heads).permute(2, 0, 3, 1, 4)
         mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
         x = x + mixed.transpose(1, 2).reshape(n, t, d) @ w[f"proj{i}"]
-        x = x + torch.relu(_norm(x) @ w[f"up{i}"]) @ w[f"down{i}"]
+        x = x + torch.relu(normed(x) @ w[f"up{i}"]) @ w[f"down{i}"]
     return x
 
 
-def _norm(x: Any) -> Any:
+def normed(x: Any) -> Any:
+    """The norm of every layer, without gain."""
     return x * (x.square().mean(-1, keepdim=True) + 1e-6).rsqrt()
 
 
@@ -141,7 +142,7 @@ def line_loss(torch: Any, w: dict[str, Any], shape: lm.Shape, lines: corpus.Ints
     """Weighted mean cross-entropy of the next token over a batch of padded lines."""
     tokens = torch.from_numpy(lines)
     x = hidden(torch, w, shape, tokens[:, :-1])
-    logits = _norm(x) @ w["tok"].T
+    logits = normed(x) @ w["tok"].T
     target = tokens[:, 1:]
     weight = torch.ones(target.shape)
     weight[:, : corpus.PROMPT - 1] = INPUT_WEIGHT

@@ -29,6 +29,7 @@ TIERS = {  # id -> (which cells, the folder of its task.toml)
     STANDARD: ("standard", "probe"),
     "w2s/probe-hard-v1": ("hard", "hard"),
     "w2s/probe-runs-v1": ("runs", "random"),
+    "w2s/finetune-v1": ("standard", "finetune"),
     "w2s/probe-v2": ("mixed", "mixed"),
 }
 

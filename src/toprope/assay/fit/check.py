@@ -15,6 +15,7 @@ from toprope.assay.fit.card import card
 from toprope.assay.fit.draws import anchors, repeats
 from toprope.assay.fit.elsewhere import repeats_elsewhere
 from toprope.assay.fit.row import Check
+from toprope.assay.fit.tier import tier as tier_above
 from toprope.errors import TopropeError
 from toprope.journal.spec import RunSpec
 from toprope.protocols import Progress, Task
@@ -59,6 +60,8 @@ def _played(task: Task, tier: str, workers: int, probes: dict[str, Candidate], p
     found = [null_answers(task)]
     progress("baselines and probes in the sandbox", 0.4)
     found += candidates(task, secrets.token_bytes(16), tier, workers, probes)
+    progress("methods one tier up", 0.6)
+    found += tier_above(task, workers)
     progress("a climb on the null-skill twin", 0.7)
     return [*found, null_twin(task.spec.id, tier, workers)]
 

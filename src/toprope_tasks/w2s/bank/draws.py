@@ -1,8 +1,8 @@
 """One draw from a bank of real activations: a concept, a sample of texts, a fresh weak teacher, a secret rotation.
 
 A rotation leaves the ceiling as it is; the random tanh layer of the tiny models' draws would cost .06 on real features
-and the gap of half of the concepts. It also leaves distances as they are, so whoever holds the bank can recognise its
-rows: hidden rows must be private where a result is to certify anything (docs/tasks/w2s-bank.md).
+and the gap of half of the concepts. It also leaves distances as they are, so a user of the bank can recognise its rows:
+hidden rows must be private where a result is to certify anything (docs/tasks/w2s-bank.md).
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ class Sampler:
             extra["margins"] = draws.margins(self.bank.margins[rows[1]])
         if self.bank.groups is not None:
             extra["groups"] = np.unique(self.bank.groups[rows[1]], return_inverse=True)[1].astype(np.int32)
-        return draws.assemble(features, labels[1:], taught, extra, rng, about, concept, layer.l2)
+        return draws.assemble(features, labels[1:], taught, extra, rows[1:], rng, about, concept, layer.l2)
 
     def _teach(
         self, concept: int, rows: list[NDArray[np.int64]], gold: NDArray[np.bool_], rng: np.random.Generator
@@ -123,9 +123,9 @@ def rotation(width: int, rng: np.random.Generator) -> NDArray[np.float32]:
 
 
 def width_l2(width: int) -> float:
-    """L2 of the referee's student: that of 64 columns, and in proportion to the columns above (figures:
-    `python -m studies w2s/width`)."""
-    return student.L2 * max(1.0, width / 64) ** 2
+    """L2 of the referee's student, about the one with which gold labels do best (`python -m studies w2s/width`).
+    Up to 64 columns it is the tiny models' own, so that values compare."""
+    return float(student.L2 * max(1.0, width / 64) ** 2.5)
 
 
 def same_origin(bank: Bank) -> NDArray[np.int64]:

@@ -1,3 +1,3 @@
-"""`w2s/probe-v2`: clean draws and noisy ones, so that what is best on them is good on activations of real models."""
+"""`w2s/probe-v2`: clean draws and noisy ones for practice, activations of real models for gate and sealed test."""
 
-from toprope_tasks.w2s.task import make as make
+from toprope_tasks.w2s.mixed.task import make as make

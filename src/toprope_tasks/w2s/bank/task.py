@@ -1,0 +1,70 @@
+"""`w2s/bank-v1` as the engine sees it: dev draws come from the visible banks, the others from the hidden one, which has
+another model, other texts and another kind of concept."""
+
+from __future__ import annotations
+
+from functools import cached_property
+from pathlib import Path
+
+from toprope.errors import UsageError
+from toprope.protocols import Progress, Secret
+from toprope.types import Draw, Split
+from toprope_tasks.w2s.bank import file
+from toprope_tasks.w2s.bank.draws import Sampler
+from toprope_tasks.w2s.bank.hidden import SHIPPED, Half, HiddenBank, no_recipe, usable
+from toprope_tasks.w2s.method_task import MethodTask, draw_rng
+
+VISIBLE = ("smollm2-wordnet", "minilm-speeches")
+
+
+def make(task_id: str) -> BankTask:
+    """The task `w2s/bank-v1`."""
+    return BankTask(task_id)
+
+
+class BankTask(MethodTask):
+    """Weak-to-strong on real activations."""
+
+    def __init__(self, task_id: str, visible: list[Path] | None = None, hidden: Path | None = None) -> None:
+        """visible, hidden: banks in place of the shipped ones."""
+        super().__init__(task_id, Path(__file__).with_name("task.toml"))
+        self._visible = visible or [SHIPPED / f"{name}.npz" for name in VISIBLE]
+        self._bank = HiddenBank(hidden)
+
+    @property
+    def secret(self) -> Secret:
+        """The hidden bank's."""
+        return self._bank.secret
+
+    def open_secret(self, vault: Path) -> None:
+        self._bank.open(vault)
+
+    def make_secret(self, vault: Path, seed: int | None, progress: Progress) -> Path:
+        """Always raises UsageError: only the user has a model and texts."""
+        raise no_recipe(vault)
+
+    def prepare(self, split: Split, progress: Progress) -> None:
+        """Reads the banks of the split (a second or two)."""
+        progress("reading the bank", 0.0)
+        _ = self._dev if split == "dev" else self._bank.half(split)
+        progress("reading the bank", 1.0)
+
+    def generate(self, split: Split, index: int, seed: int) -> Draw:
+        """dev: the visible banks in turn and their concepts in a fixed order; else a random concept of the split's half
+        of the hidden bank."""
+        rng = draw_rng(self.spec.id, split, index, seed)
+        if split != "dev":
+            return self._bank.half(split).draw(rng)
+        half = self._dev[index % len(self._dev)]
+        return half.sampler.draw(half.concepts[index // len(self._dev) % len(half.concepts)], rng)
+
+    @cached_property
+    def _dev(self) -> list[Half]:
+        found = []
+        for path in self._visible:
+            bank = file.read(path)
+            sampler = Sampler(bank, file.read_labels(path, bank))
+            found.append(Half(usable(bank, sampler), sampler, len(bank.origin)))
+            if not found[-1].concepts:
+                raise UsageError(f"bank {str(path)!r} has no admitted concept; see `toprope extract`")
+        return found
