@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from studies.w2s import admission, calibrate
+from toprope.tasks.trusted import load
 from toprope_tasks.w2s import cells, draws
+from toprope_tasks.w2s.mixed.task import MixedTask
+from toprope_tasks.w2s.space import grammar
 from toprope_tasks.w2s.task import VISIBLE, WeakToStrong
 
 HIDDEN = cells.LEVELS["hidden"]
@@ -117,3 +120,41 @@ def test_the_record_is_what_the_code_makes(cache):
     for row, cell in list(zip(record["mixed/visible"], cells.admitted("mixed", "visible"), strict=True))[:3]:
         found = admission.look("mixed", "visible", cell, samplers, per_cell)
         assert found == pytest.approx({name: row[name] for name in found}, abs=2e-3)
+
+
+def test_without_smoothing_the_solution_is_that_of_version_1(task, mixed, first):
+    """Every baseline of version 1 returns the same targets and weights from both starters."""
+    old, new = load(task.starter()).targets, load(MixedTask("w2s/probe-v2").starter()).targets
+    shown = dict(first[1].public)
+    features, weak = shown.pop("pool_features"), shown.pop("pool_weak_probs")
+    for name, baseline in task.baselines().items():
+        given = {"params": baseline.params, **shown}
+        a, b = (f(features, weak, rng=np.random.default_rng(0), **given) for f in (old, new))
+        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True)), name
+
+
+def test_smoothing_moves_rows_towards_their_neighbours():
+    """Two far clusters stay apart and shrink by the share; no share leaves all as it is."""
+    smooth = finder("smooth")
+    rng = np.random.default_rng(0)
+    z = np.concatenate([rng.standard_normal((300, 4)), 50 + rng.standard_normal((300, 4))]).astype(np.float32)
+    axes = (z, np.ones(4))
+    moved, _sd = smooth.smoothed(axes, 0.8, 80, rng)
+    assert np.linalg.norm(moved[:300].mean(0) - z[:300].mean(0)) < 0.5
+    assert moved[:300].std(0).max() < 0.6
+    assert moved[300:].min() > 40
+    assert smooth.smoothed(axes, 0.0, 80, rng) is axes
+
+
+def finder(name):
+    """A module of the starter."""
+    return getattr(load(MixedTask("w2s/probe-v2").starter()), name)
+
+
+def test_every_smoothing_setting_is_a_point_of_the_grammar():
+    """The grammar of version 2 adds one slot; its default is vanilla and its baselines are points of it."""
+    task = MixedTask("w2s/probe-v2")
+    assert len(task.space.slots) == len(grammar().slots) + 1
+    names = {d.name for d in task.space.dims} | {"degree"}  # the quadratic student is no point of either grammar
+    assert all(set(b.params) <= names for b in task.baselines().values())
+    assert task.space.decode(task.space.default())["smooth"] == 0.0
