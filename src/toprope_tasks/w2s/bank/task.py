@@ -14,7 +14,7 @@ from toprope_tasks.w2s.bank.draws import Sampler
 from toprope_tasks.w2s.bank.hidden import SHIPPED, Half, HiddenBank, no_recipe, usable
 from toprope_tasks.w2s.method_task import MethodTask, draw_rng
 
-VISIBLE = ("smollm2-wordnet", "minilm-speeches")
+VISIBLE = ("smollm2-wordnet", "minilm-verses")
 
 
 def make(task_id: str) -> BankTask:
