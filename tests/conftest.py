@@ -23,7 +23,7 @@ def own_vault(tmp_path, monkeypatch):
 
 # ---------------------------------------------------------------- unit and end-to-end
 
-END_TO_END = {"cli", "as_user", "pool"}  # fixtures that start processes: hub, scorers, a command
+END_TO_END = {"cli", "as_user"}  # fixtures that start processes
 STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}  # audit events
 running: pytest.Item | None = None
 

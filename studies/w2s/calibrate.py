@@ -1,7 +1,7 @@
 """How synthetic draws differ from draws of real banks: the figures that `w2s/probe-v2` was made to match.
 
-Sources are named as in studies/w2s/sources.py: `w2s/probe-v2 dev`, `level hard 1.4` (concepts
-and noise) or the path of a bank. Means over draws. Figures of a draw:
+Sources are named as in studies/w2s/sources.py: `w2s/probe-v2 dev`, `level hard 1.4 0.2` (concepts,
+noise and blur) or the path of a bank. Means over draws. Figures of a draw:
 
 - floor, ceiling: anchors of the draw.
 - purity K: share of the K nearest pool rows with the row's own gold label, in the student's coordinates.

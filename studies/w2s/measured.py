@@ -18,6 +18,7 @@ from toprope import paths
 from toprope.space import Space
 from toprope.tasks.trusted import load
 from toprope.types import Draw, Floats, Json, candidate_id
+from toprope_tasks.w2s.mixed.task import MixedTask
 from toprope_tasks.w2s.task import WeakToStrong
 
 Params = Mapping[str, Json]
@@ -59,11 +60,12 @@ def distinct(sources: Sequence[Source]) -> NDArray[np.int64]:
 
 
 def methods(random: int, seed: int) -> dict[str, tuple[str, dict[str, Json]]]:
-    """Name -> (kind, params). Kinds: `baseline` (default and tuned), `random` (points of the grammar), `climbed` (best
-    so far, one after another, of recorded climbs; climbed.json)."""
-    task = WeakToStrong("w2s/probe-v1")
-    found = {name: ("baseline", dict(b.params)) for name, b in task.baselines().items()}
-    found |= {f"random {i}": ("random", p) for i, p in enumerate(points(task.space, random, seed))}
+    """Name -> (kind, params). Kinds: `baseline` (default, and tuned on either version), `random` (points of the grammar
+    of version 1), `climbed` (best so far, one after another, of recorded climbs; climbed.json)."""
+    before, after = WeakToStrong("w2s/probe-v1"), MixedTask("w2s/probe-v2")
+    found = {name: ("baseline", dict(b.params)) for name, b in after.baselines().items()}
+    found |= {f"{name} on v1": ("baseline", dict(b.params)) for name, b in before.baselines().items() if b.tuned}
+    found |= {f"random {i}": ("random", p) for i, p in enumerate(points(before.space, random, seed))}
     found["climbed, docs"] = ("climbed", json.loads(CHAMPION.read_text()))
     for run in json.loads(CLIMBED.read_text()):
         found |= {f"{run['name']} {step['experiment']}": ("climbed", step["params"]) for step in run["steps"]}
@@ -79,7 +81,7 @@ def points(space: Space, count: int, seed: int) -> list[dict[str, Json]]:
 
 def measure(name: str, draws: Sequence[Draw], params: Sequence[Params], cache: Path | None = None) -> Source:
     """Scores of every method on these draws, those that are not in the cache measured now."""
-    task = WeakToStrong("w2s/probe-v1")
+    task = MixedTask("w2s/probe-v2")
     solution, digest = load(task.starter()), task.starter().digest
     names = [candidate_id(digest, p) for p in params]
     anchors = np.array([[d.floor for d in draws], [d.ceiling for d in draws]])

@@ -31,21 +31,21 @@ def draws(name: str, count: int, seed: int, lines: int = LINES_PER_OP) -> list[D
         case [task, ("dev" | "measure") as split]:
             made = WeakToStrong(task, lines_per_op=lines)
             return [made.generate(cast(Split, split), i, seed) for i in range(count)]
-        case ["level", tier, noise]:
-            return _levelled(tier, float(noise), count, seed, lines)
+        case ["level", tier, noise, blur]:
+            return _levelled(tier, float(noise), float(blur), count, seed, lines)
         case [path] if path.endswith(".npz"):
             return _real(Path(path), count, seed)
-    raise UsageError(f"source {name!r}: expected 'TASK dev', 'TASK measure', 'level TIER NOISE' or FILE.npz")
+    raise UsageError(f"source {name!r}: expected 'TASK dev', 'TASK measure', 'level TIER NOISE BLUR' or FILE.npz")
 
 
-def _levelled(tier: str, noise: float, count: int, seed: int, lines: int) -> list[Draw]:
+def _levelled(tier: str, noise: float, blur: float, count: int, seed: int, lines: int) -> list[Draw]:
     """Questions of the admitted cells of a tier, with the labels of real banks."""
-    rng = np.random.default_rng([seed, len(tier), round(noise * 100)])
+    rng = np.random.default_rng([seed, len(tier), round(noise * 100), round(blur * 100)])
     samplers = [Sampler(open_bank(path, lambda what, done: None, lines)) for path in VISIBLE]
     asked, found = cells.admitted(tier, "visible"), []
     for i in range(count):
         about = asked[i % len(asked)]
-        cell = cells.Cell(about.ops, about.concept, int(rng.choice(cells.FEW)), noise)
+        cell = cells.Cell(about.ops, about.concept, int(rng.choice(cells.FEW)), noise, blur)
         found.append(samplers[i % len(samplers)].draw(cell, rng, prior=MIXED_PRIOR, group=cells.question(cell)))
     return found
 

@@ -352,7 +352,7 @@ def test_interrupted_and_resumed(cli, tmp_path, end):
     assert "Traceback" not in err
     _, command, _ = err.splitlines()[-1].split("`")
     assert cli.json(*shlex.split(command)[1:], "--workers", 1)["experiments"] == 100
-    if end == signal.SIGINT:  # quick: test_kill_9_loses_and_counts_nothing
+    if end == signal.SIGINT:  # the quick form of that is test_a_full_disk
         assert cli.run("climb", COIN, *options, "--run", tmp_path / "b").returncode == 0
         assert cli.export(tmp_path / "a") == cli.export(tmp_path / "b")
 

@@ -16,6 +16,8 @@ from toprope.referee.vault import SECRET, Vault
 from toprope.tasks import registry
 from toprope.types import Candidate, Tree
 
+pytestmark = pytest.mark.e2e
+
 
 def test_a_better_candidate_passes(pool, spec, coin):
     """Ten points of skill over the champion is a promotion, and its measurement holds the truth."""

@@ -105,6 +105,7 @@ def kill_test(cli, tmp_path, monkeypatch, kills: int, experiments: int) -> None:
     assert attempts(tmp_path / "rough-vault") == attempts(tmp_path / "calm-vault")
 
 
+@pytest.mark.slow
 def test_kill_9_loses_and_counts_nothing(cli, tmp_path, monkeypatch):
     """Run process, hub, scorer and zygote die; the export and the attempts are those of an undisturbed run."""
     kill_test(cli, tmp_path, monkeypatch, kills=4, experiments=800)

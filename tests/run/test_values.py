@@ -100,10 +100,10 @@ def test_anchors_that_make_no_value_are_one_line(own, cli, tmp_path, anchors, sa
 
 
 class Scorers:
-    """An executor without processes, whose draws have these anchors and whose candidates score 0."""
+    """An executor without processes, whose draws have these anchors and whose candidates end like this."""
 
-    def __init__(self, floor: float, ceiling: float) -> None:
-        self._anchors = floor, ceiling
+    def __init__(self, floor: float, ceiling: float, outcome: Outcome = Outcome.OK, message: str = "") -> None:
+        self._anchors, self._outcome, self._message = (floor, ceiling), outcome, message
 
     def load(self, tree, space):
         return tree.digest, space.digest
@@ -111,7 +111,8 @@ class Scorers:
     def run(self, works):
         for work in works:
             n = len(work.block.draws)
-            result = BlockResult(np.zeros((1, n)), [Outcome.OK], {}, 0.0, 0.0)
+            scores = np.full((1, n), 0.0 if self._outcome is Outcome.OK else np.nan)
+            result = BlockResult(scores, [self._outcome], {0: self._message} if self._message else {}, 0.0, 0.0)
             floors, ceilings = (np.full(n, a) for a in self._anchors)
             yield Done(work.id, result, floors, ceilings, np.zeros(n, np.int64))
 
@@ -124,6 +125,15 @@ def test_a_gap_that_is_none_is_no_anchor(gap):
         anchors_of("any/task-v1", scorers, task.starter(), task.space, 12)
 
 
+def test_a_starter_that_fails_makes_no_anchors():
+    """With its outcome and its own message, and with the command to try it with."""
+    task, scorers = registry.load("testing/coin-v1"), Scorers(0.0, 1.0, Outcome.CRASH, "SyntaxError in line 1")
+    said = "the starter of task any/task-v1 fails on dev, crash: SyntaxError in line 1"
+    with pytest.raises(UsageError, match=f"{said}.*`toprope submit any/task-v1 DIR`"):
+        anchors_of("any/task-v1", scorers, task.starter(), task.space, 12)
+
+
+@pytest.mark.slow
 def test_a_starter_that_fails_ends_the_climb_at_once(own, cli, tmp_path):
     """With the outcome and the candidate's own message; nothing is climbed."""
     task = own("bad-start", "return at / 64", starter="def believe(votes, *, params) return")

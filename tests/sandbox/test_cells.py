@@ -171,6 +171,7 @@ def test_a_lesser_tier_says_why(run, home):
     assert "apt install bubblewrap" in line
 
 
+@pytest.mark.slow
 def test_a_run_stays_under_its_tier(run, home):
     """What was begun under a tier goes on under that tier, also where a better one holds."""
     who, options = WHO[-1], ("--experiments", 2, "--workers", 1, "--rehearsal-secret", "x", "--json")

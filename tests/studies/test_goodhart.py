@@ -17,6 +17,7 @@ def test_budgets_rise_to_the_whole():
     assert budgets(5) == [1, 5]
 
 
+@pytest.mark.slow
 def test_leaders_begin_with_the_starter_and_only_rise(tmp_path):
     """On a coin whose faces differ by luck alone, the leader's lead on dev is not there on hidden draws."""
     history = climb(COIN, 1, 130, 1, tmp_path)

@@ -71,3 +71,13 @@ METHODS: dict[str, Point] = {
         ("bandwidth", "steps", *SPACE),
     ),
 }
+SMOOTHING: dict[str, Point] = {  # with the block that `w2s/probe-v2` has in addition
+    "neighbour smoothing": Point(
+        {"smooth": 0.6}, "simple graph convolution, Wu et al. 2019, arXiv:1902.07153", ("smooth", "near", "l2")
+    ),
+    "smoothing + logconf + L2": Point(
+        {"smooth": 0.6, "label": "soft", "rule": "logconf", "rounds": 5, "l2": 0.1},
+        "hand combination",
+        ("smooth", "near", "l2", "mix"),
+    ),
+}

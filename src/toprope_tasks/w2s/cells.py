@@ -6,8 +6,9 @@ and, for the tier `mixed`, in mixed.json.
 
 The tier `mixed` (`w2s/probe-v2`) has the concepts of `standard` and `hard`, clean and with noise. Clean states of a
 model this small form ten tight clusters, one per digit, which activations of real models do not: methods that are best
-on them fail on real ones. Noise gives a draw the neighbour purity, the spectrum and the ceiling of real banks; hard
-concepts and few labels give it their weak teachers, whose errors cluster (docs/results/does-it-transfer.md).
+on them fail on real ones. Noise gives a draw the neighbour purity and the ceiling of real banks; noise after the
+transform (blur) drowns what lies in directions of low variance, as there; hard concepts and few labels give it their
+weak teachers, whose errors cluster (docs/results/does-it-transfer.md).
 """
 
 from __future__ import annotations
@@ -55,42 +56,47 @@ FEW = (60, 100, 150)  # gold labels that teachers of real banks are trained on
 
 
 class Level(NamedTuple):
-    """One kind of cell of the tier `mixed`. tier: whose concepts. noise: see `Cell`. labels: numbers of gold labels."""
+    """One kind of cell of the tier `mixed`. tier: whose concepts. noise, blur: see `Cell`. labels: numbers of gold
+    labels."""
 
     tier: str
     noise: float
+    blur: float
     labels: tuple[int, ...]
 
 
 LEVELS = {  # dev draws take turns over the visible ones; the hidden ones have other noise and other numbers of labels
     "visible": (
-        Level("standard", 0.0, LABELS),
-        Level("hard", 1.4, FEW),
-        Level("hard", 0.0, FEW),
-        Level("standard", 1.4, FEW),
+        Level("standard", 0.0, 0.0, LABELS),
+        Level("hard", 1.4, 0.0, FEW),
+        Level("hard", 0.0, 0.0, FEW),
+        Level("standard", 1.0, 0.7, FEW),
     ),
     "hidden": (
-        Level("standard", 0.3, (300, 800)),
-        Level("hard", 1.1, (80, 120, 180)),
-        Level("hard", 0.5, (80, 120, 180)),
-        Level("standard", 1.6, (80, 120, 180)),
+        Level("standard", 0.3, 0.2, (300, 800)),
+        Level("hard", 1.2, 0.3, (80, 120, 180)),
+        Level("hard", 0.5, 0.1, (80, 120, 180)),
+        Level("standard", 0.8, 0.9, (80, 120, 180)),
     ),
 }
 
 
 class Cell(msgspec.Struct, frozen=True, omit_defaults=True):
-    """ops: digits naming operations of `corpus.OPS`; concept: see `holds`; labels: gold labels the teacher had; noise:
-    standard deviation of the Gaussian noise on strong states whose own is 1."""
+    """ops: digits naming operations of `corpus.OPS`; concept: see `holds`; labels: gold labels the teacher had; noise,
+    blur: standard deviation of Gaussian noise on the strong states before the secret transform and on the features
+    after it, in units of their own."""
 
     ops: str
     concept: str
     labels: int
     noise: float = 0.0
+    blur: float = 0.0
 
     @property
     def name(self) -> str:
-        """`ops/concept/labels`, and `/noise` if there is any."""
-        return f"{self.ops}/{self.concept}/{self.labels}" + (f"/{self.noise}" if self.noise else "")
+        """`ops/concept/labels`, and `/noise+blur` if there is any."""
+        untidy = f"/{self.noise}+{self.blur}" if self.noise or self.blur else ""
+        return f"{self.ops}/{self.concept}/{self.labels}{untidy}"
 
 
 def holds(concept: str, answers: Ints, digits: Ints) -> NDArray[np.bool_]:
@@ -109,9 +115,9 @@ def holds(concept: str, answers: Ints, digits: Ints) -> NDArray[np.bool_]:
 
 def candidates(tier: str, side: str) -> list[Cell]:
     """Every cell considered for a tier and side, admitted or not; in `mixed`, each at every level of the side."""
-    levels = LEVELS[side] if tier == "mixed" else (Level(tier, 0.0, LABELS),)
+    levels = LEVELS[side] if tier == "mixed" else (Level(tier, 0.0, 0.0, LABELS),)
     return [
-        Cell(ops, concept, labels, level.noise)
+        Cell(ops, concept, labels, level.noise, level.blur)
         for level in levels
         for ops, concept, labels in itertools.product(OPERATIONS[side], CONCEPTS[level.tier, side], level.labels)
     ]
@@ -122,12 +128,13 @@ def admitted(tier: str, side: str) -> tuple[Cell, ...]:
     """The cells in use, in the recorded order: any first few are spread over operations and concepts, and the visible
     ones of `mixed` follow the rotation of levels."""
     record = json.loads(TIERS[tier].read_text())
-    return tuple(Cell(c["ops"], c["concept"], c["labels"], c.get("noise", 0.0)) for c in record[f"{tier}/{side}"])
+    return tuple(msgspec.convert(row, Cell) for row in record[f"{tier}/{side}"])  # the figures of each are left out
 
 
 def at(level: Level, side: str, cells: Iterable[Cell]) -> list[Cell]:
     """Those of the cells that are of a level of their side."""
-    return [c for c in cells if c.noise == level.noise and c.concept in CONCEPTS[level.tier, side]]
+    concepts, untidy = CONCEPTS[level.tier, side], (level.noise, level.blur)
+    return [c for c in cells if c.concept in concepts and (c.noise, c.blur) == untidy]
 
 
 def question(cell: Cell) -> int:

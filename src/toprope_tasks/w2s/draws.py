@@ -3,7 +3,7 @@
 The transform (`T5n`): a random tanh layer 96 -> 192 (inputs x 1.5, bias sd .7), then a random linear map to 64, fresh
 for every draw. It keeps the landscape of methods, and unlike a rotation PCA or ICA cannot undo it, so directions
 memorised from public weights do not help (docs/tasks/w2s.md, memorisation). Noise, in cells that have it, is added
-before the transform, afresh in every draw.
+before and after the transform, afresh in every draw.
 """
 
 from __future__ import annotations
@@ -74,6 +74,8 @@ class Sampler:
         teacher = student.newton(weak[0], labels[0], TEACHER_L2)
         change = transform(self.bank.strong.shape[1], rng)
         features = [apply(change, noisy(self.bank.strong[r], cell.noise, rng)) for r in rows[1:]]
+        if cell.blur:
+            features = blurred(features, cell.blur, rng)
         taught = [student.probe(teacher, w) for w in weak[1:]]
         extra = {"margins": margins(self.bank.sure[rows[1]])}
         return assemble(features, labels[1:], taught, extra, rows[1:], rng, cell.name, group)
@@ -128,6 +130,12 @@ def noisy(x: NDArray[np.float32], noise: float, rng: np.random.Generator) -> NDA
         return x
     rough = x + np.float32(noise) * rng.standard_normal(x.shape, dtype=np.float32)
     return np.asarray(rough / np.float32(np.hypot(1, noise)), dtype=np.float32)
+
+
+def blurred(parts: list[NDArray[np.float32]], blur: float, rng: np.random.Generator) -> list[NDArray[np.float32]]:
+    """Features of pool and test with Gaussian noise, of `blur` times the root mean square deviation of the pool's."""
+    sd = np.float32(blur * np.sqrt(np.mean(parts[0].var(0))))
+    return [x + sd * rng.standard_normal(x.shape, dtype=np.float32) for x in parts]
 
 
 Transform = tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]

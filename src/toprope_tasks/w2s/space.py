@@ -15,6 +15,10 @@ def _ladder(name: str, levels: list[float], default: float) -> Dim:
     return Dim(name, list(levels), levels.index(default), ordered=True)
 
 
+SMOOTHING: Slot = [
+    _ladder("smooth", [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], 0.0),
+    _ladder("near", [5, 10, 20, 40, 80], 10),
+]
 BASIS: Slot = [
     _ladder("rank", [3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 0], 0),  # 0: all
     linear("power", -1, 1, 9, 0),
@@ -59,8 +63,13 @@ ANSWER: Slot = [choice("answer", ["soft", "hard"]), choice("cut", ["half", "matc
 
 
 def grammar() -> Space:
-    """38 dimensions in 9 slots; its default() is vanilla."""
+    """36 dimensions in 9 slots; its default() is vanilla."""
     return _space(BASIS, LABEL, VOTE, FILTER, WEIGHT, MODEL, ROUNDS, ENSEMBLE, ANSWER)
+
+
+def smoothing_grammar() -> Space:
+    """The grammar of `w2s/probe-v2`: 38 dimensions in 10 slots, features averaged over neighbours being the first."""
+    return _space(SMOOTHING, BASIS, LABEL, VOTE, FILTER, WEIGHT, MODEL, ROUNDS, ENSEMBLE, ANSWER)
 
 
 def flat_space() -> Space:

@@ -97,9 +97,10 @@ class WeakToStrong(MethodTask):
         return sampler.draw(cell, rng, prior=draws.MIXED_PRIOR, group=cells.question(cell))
 
     def baselines(self) -> Mapping[str, Baseline]:
-        """Published methods as points of the grammar, at defaults and as tuned on the standard tier."""
+        """Published methods as points of the grammar, at defaults and as tuned on the task itself, or on the standard
+        tier if nothing was tuned there."""
         found = super().baselines()
-        return found if self.spec.id == STANDARD else with_tuned(HERE, STANDARD, dict(found))
+        return found if any(b.tuned for b in found.values()) else with_tuned(HERE, STANDARD, dict(found))
 
 
 def _share(progress: Progress, i: int, of: int, what: str, done: float) -> None:

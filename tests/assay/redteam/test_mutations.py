@@ -66,6 +66,7 @@ def test_the_real_referee_passes():
     assert result["ok"], [c for c in result["cheats"] if not c["ok"]]
 
 
+@pytest.mark.slow
 def test_a_run_without_its_second_look_fails(monkeypatch):
     """Where a candidate is re-run beside a sibling before an attempt instead of alone, what that left helps it."""
 

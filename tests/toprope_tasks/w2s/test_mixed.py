@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 from studies.w2s import admission, calibrate
+from toprope.tasks.trusted import load
 from toprope_tasks.w2s import cells, draws
+from toprope_tasks.w2s.mixed.task import MixedTask
+from toprope_tasks.w2s.space import grammar
 from toprope_tasks.w2s.task import VISIBLE, WeakToStrong
 
 HIDDEN = cells.LEVELS["hidden"]
@@ -25,12 +28,13 @@ def first(mixed):
 
 
 def test_hidden_levels_are_other_ones():
-    """No noise and no number of gold labels is on both sides, and noise goes beyond what is visible."""
+    """No noise and no number of gold labels is on both sides, and blur goes beyond what is visible."""
     visible, hidden = (cells.admitted("mixed", side) for side in ("visible", "hidden"))
     assert not {c.noise for c in visible} & {c.noise for c in hidden}
+    assert not {c.blur for c in visible} & {c.blur for c in hidden}
     assert not {c.labels for c in visible} & {c.labels for c in hidden}
     assert not {c.concept for c in visible} & {c.concept for c in hidden}
-    assert max(c.noise for c in hidden) > max(c.noise for c in visible)
+    assert max(c.blur for c in hidden) > max(c.blur for c in visible)
 
 
 def test_dev_draws_take_turns_over_levels_and_lineages():
@@ -67,7 +71,7 @@ def test_clean_and_noisy_draws_look_as_they_should(first):
         assert f["ceiling"] - f["floor"] > 0.03
         assert f["floor"] > 0.55
         assert (0.55 < f["purity 50"] < 0.82) if rough else f["purity 50"] > 0.75
-        assert (22 < f["dimensions"] < 36) if rough else f["dimensions"] < 18
+        assert (22 < f["dimensions"] < 42) if rough else f["dimensions"] < 18
     assert np.mean([f["purity 50"] for f, rough in zip(looked, noisy, strict=True) if not rough]) > 0.9
     assert 0.8 < np.mean([f["ceiling"] for f, rough in zip(looked, noisy, strict=True) if rough]) < 0.92
 
@@ -86,6 +90,7 @@ def test_noise_keeps_the_scale():
     assert rough.std(0) == pytest.approx(1, abs=0.03)
     assert np.corrcoef(rough[:, 0], x[:, 0])[0, 1] == pytest.approx(1 / np.hypot(1, 1.4), abs=0.03)
     assert draws.noisy(x, 0.0, np.random.default_rng(1)) is x
+    assert (draws.blurred([3 * x], 0.7, np.random.default_rng(1))[0] - 3 * x).std() == pytest.approx(2.1, abs=0.03)
 
 
 def test_version_1_is_what_it_was(task):
@@ -115,3 +120,41 @@ def test_the_record_is_what_the_code_makes(cache):
     for row, cell in list(zip(record["mixed/visible"], cells.admitted("mixed", "visible"), strict=True))[:3]:
         found = admission.look("mixed", "visible", cell, samplers, per_cell)
         assert found == pytest.approx({name: row[name] for name in found}, abs=2e-3)
+
+
+def test_without_smoothing_the_solution_is_that_of_version_1(task, mixed, first):
+    """Every baseline of version 1 returns the same targets and weights from both starters."""
+    old, new = load(task.starter()).targets, load(MixedTask("w2s/probe-v2").starter()).targets
+    shown = dict(first[1].public)
+    features, weak = shown.pop("pool_features"), shown.pop("pool_weak_probs")
+    for name, baseline in task.baselines().items():
+        given = {"params": baseline.params, **shown}
+        a, b = (f(features, weak, rng=np.random.default_rng(0), **given) for f in (old, new))
+        assert all(np.array_equal(x, y) for x, y in zip(a, b, strict=True)), name
+
+
+def test_smoothing_moves_rows_towards_their_neighbours():
+    """Two far clusters stay apart and shrink by the share; no share leaves all as it is."""
+    smooth = finder("smooth")
+    rng = np.random.default_rng(0)
+    z = np.concatenate([rng.standard_normal((300, 4)), 50 + rng.standard_normal((300, 4))]).astype(np.float32)
+    axes = (z, np.ones(4))
+    moved, _sd = smooth.smoothed(axes, 0.8, 80, rng)
+    assert np.linalg.norm(moved[:300].mean(0) - z[:300].mean(0)) < 0.5
+    assert moved[:300].std(0).max() < 0.6
+    assert moved[300:].min() > 40
+    assert smooth.smoothed(axes, 0.0, 80, rng) is axes
+
+
+def finder(name):
+    """A module of the starter."""
+    return getattr(load(MixedTask("w2s/probe-v2").starter()), name)
+
+
+def test_every_smoothing_setting_is_a_point_of_the_grammar():
+    """The grammar of version 2 adds one slot; its default is vanilla and its baselines are points of it."""
+    task = MixedTask("w2s/probe-v2")
+    assert len(task.space.slots) == len(grammar().slots) + 1
+    names = {d.name for d in task.space.dims} | {"degree"}  # the quadratic student is no point of either grammar
+    assert all(set(b.params) <= names for b in task.baselines().values())
+    assert task.space.decode(task.space.default())["smooth"] == 0.0

@@ -7,14 +7,20 @@ concepts of that bank about which nothing was asked before. Hidden synthetic dra
 
 from __future__ import annotations
 
+from functools import cached_property
 from pathlib import Path
 
 from toprope.protocols import Progress, Secret
-from toprope.types import Draw, Split
+from toprope.tasks.spec import load_tree
+from toprope.types import Draw, Split, Tree
+from toprope_tasks.w2s import space
 from toprope_tasks.w2s.bank.hidden import HiddenBank, no_recipe
+from toprope_tasks.w2s.baselines import METHODS, SMOOTHING
 from toprope_tasks.w2s.method_task import draw_rng
 from toprope_tasks.w2s.states import LINES_PER_OP
 from toprope_tasks.w2s.task import WeakToStrong
+
+HERE = Path(__file__).parent
 
 
 def make(task_id: str) -> MixedTask:
@@ -23,7 +29,11 @@ def make(task_id: str) -> MixedTask:
 
 
 class MixedTask(WeakToStrong):
-    """dev: clean and noisy states of the tiny language model. Hidden splits: a bank of real activations."""
+    """dev: clean and noisy states of the tiny language model. Hidden splits: a bank of real activations. The starter
+    has one block more than that of the other tasks."""
+
+    space = space.smoothing_grammar()
+    points = METHODS | SMOOTHING
 
     def __init__(self, task_id: str, bank: Path | None = None, lines_per_op: int = LINES_PER_OP) -> None:
         """bank: the hidden one, in place of $TOPROPE_W2S_BANK, the vault's and the public demo's."""
@@ -55,3 +65,8 @@ class MixedTask(WeakToStrong):
         if split == "dev":
             return super().generate(split, index, seed)
         return self._bank.half(split).draw(draw_rng(self.spec.id, split, index, seed))
+
+    @cached_property
+    def _starter(self) -> Tree:
+        """The family's files, with a solution that smooths."""
+        return Tree({**load_tree(self._folder / "starter").files, **load_tree(HERE / "starter").files})
