@@ -145,8 +145,9 @@ class _Plan:
 
     def note(self, side: Side, options: Options) -> file.ModelNote:
         about = {"mean": "mean over the text's tokens", "last": "last token (of an encoder: first)"}
+        where = {0: "embedding"}
         layers = {
-            p.name: f"after block {p.layer} of {self._model.blocks}, {about[p.pooling]}"
+            p.name: f"{where.get(p.layer, f'after block {p.layer} of {self._model.blocks}')}, {about[p.pooling]}"
             for p in self.places(side, options)
         }
         return file.ModelNote(self.files.name, self._model.kind, side.licence, self.files.weights, layers)

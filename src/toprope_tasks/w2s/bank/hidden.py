@@ -23,7 +23,7 @@ from toprope_tasks.w2s.bank import file
 from toprope_tasks.w2s.bank.draws import Sampler, admitted
 
 SHIPPED = Path(__file__).parents[1] / "banks"
-DEMO = SHIPPED / "e5-debian.npz"
+DEMO = SHIPPED / "e5-packages.npz"
 BANK = "TOPROPE_W2S_BANK"  # names a bank for the hidden splits
 PRIVATE = "w2s-bank.npz"  # in a vault
 FEWEST = 4  # families of concepts that a half must have

@@ -43,7 +43,8 @@ def sides(tmp_path):
 def test_features_of_another_program(tmp_path, data, sides):
     """Columns come out with mean 0 and variance 1, rows and labels in the order of the data."""
     read = texts.read(data)
-    made = extract.extract(tmp_path / "b.npz", read, *sides, Options(source="s", licence="l", command="c"), quiet)
+    options = Options(source="s", licence="l", command="c")
+    made = extract.extract(tmp_path / "b.npz", read, sides[0], sides[1], options, quiet)
     assert (made["rows"], made["concepts"], made["layers"]) == (ROWS, 2, ["strong/features", "weak/features"])
     bank = file.read(tmp_path / "b.npz")
     raw = np.load(sides[0].model)
@@ -107,7 +108,7 @@ def test_what_does_not_fit_is_one_line(tmp_path, monkeypatch, data, sides, chang
     given = {"strong": Side("weak.npy"), "weak": Side("weak.npy"), "options": Options(), **change}
     out = tmp_path / given.pop("out", "b.npz")
     with pytest.raises(UsageError) as caught:
-        extract.extract(out, texts.read(data), *given.values(), quiet)
+        extract.extract(out, texts.read(data), given["strong"], given["weak"], given["options"], quiet)
     assert words in str(caught.value)
     assert "\n" not in str(caught.value)
 
@@ -115,7 +116,7 @@ def test_what_does_not_fit_is_one_line(tmp_path, monkeypatch, data, sides, chang
 class Counter:
     """A model of three blocks whose state says which text it is of. `left`: batches until it is killed."""
 
-    left = None
+    left: int | None = None
     seen: list[int]
 
     def __init__(self, files, device):
@@ -197,7 +198,7 @@ def test_the_forecast(tmp_path, data, counter, monkeypatch):
     """Progress says how long the rest will take, and ends at 1."""
     told = []
     clock = iter(range(0, 10**6, 60))
-    monkeypatch.setattr(extract.time, "monotonic", lambda: next(clock))
+    monkeypatch.setattr("time.monotonic", lambda: next(clock))
     sides = (Side(counter, (1,)), Side(counter, (1,)))
     extract.extract(tmp_path / "b.npz", texts.read(data), *sides, Options(), lambda *a: told.append(a))
     assert [what for what, _ in told] == [
@@ -232,6 +233,7 @@ def test_the_command(cli, tmp_path, data, sides):
     assert (done.returncode, "600 texts, 2 concepts, strong/features, weak/features" in done.stdout) == (0, True)
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("option", "words"),
     [

@@ -173,6 +173,7 @@ def smollm2(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.e2e
 def test_a_real_language_model(smollm2, tmp_path):
     """Its middle layer tells animals from tools on texts that it has not seen, better than its embedding does, and
     knows what comes next: a large margin where one word must follow."""
