@@ -36,7 +36,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if END_TO_END & set(getattr(item, "fixturenames", ())):
             item.add_marker("e2e")
-        rank = 0 if item.get_closest_marker("e2e") else 1 if "toprope_tasks" in item.path.parts else 2
+        rank = 1 if "toprope_tasks" in item.path.parts else 0 if item.get_closest_marker("e2e") else 2
         first[item.path] = min(rank, first.get(item.path, rank))
     items.sort(key=lambda item: first[item.path])
 

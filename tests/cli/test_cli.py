@@ -313,7 +313,7 @@ def test_an_opened_test_stays_as_it_is(cli, finished, tmp_path, monkeypatch):
     for command in (["unseal", run], ["resume", run, "--unseal"]):
         again = cli.json(*command)
         again["cost"]["sitting"] = first["cost"]["sitting"]  # this sitting's own clock
-        assert again == {**first, "run": str(run)}
+        assert again == {**first, "run": str(run), "report": str(run / "report.html")}
     with sqlite3.connect(run.parent / "vault" / "sealed.db") as db:
         assert db.execute("SELECT count(*), max(opening) FROM openings").fetchone() == (1, 1)
     db.close()
