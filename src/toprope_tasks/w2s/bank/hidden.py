@@ -27,7 +27,7 @@ DEMO = SHIPPED / "e5-packages.npz"
 BANK = "TOPROPE_W2S_BANK"  # names a bank for the hidden splits
 PRIVATE = "w2s-bank.npz"  # in a vault
 FEWEST = 4  # families of concepts that a half must have
-AKIN = 0.7  # correlation of labels from which concepts are of one family
+AKIN = 0.8  # correlation of labels from which concepts are of one family
 
 
 class Half(NamedTuple):
