@@ -178,7 +178,7 @@ def test_a_real_language_model(smollm2, tmp_path):
     """Its middle layer tells animals from tools on texts that it has not seen, better than its embedding does, and
     knows what comes next: a large margin where one word must follow."""
     animals = "dog cat horse cow whale trout eagle wasp frog lion sheep goat owl crab shark tiger wolf bear seal duck"
-    tools = "saw hammer drill wrench pliers rake spade axe lathe file clamp plane level sickle anvil hoe bit vice jack"
+    tools = "saw bit drill tongs pick chisel rake spade axe lathe file clamp plane level sickle anvil awl hoe vice jack"
     pairs = zip(animals.split(), tools.split(), strict=True)
     rows = [(f"the word {word} names something", int(word == a)) for a, b in pairs for word in (a, b)]
     path = tmp_path / "rows.jsonl"
