@@ -3,6 +3,7 @@ another model, other texts and another kind of concept."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 
@@ -10,7 +11,8 @@ import msgspec
 import numpy as np
 
 from toprope.errors import UsageError
-from toprope.protocols import Progress, Secret
+from toprope.protocols import Baseline, Progress, Secret
+from toprope.tasks.spec import with_tuned
 from toprope.types import Draw, Split
 from toprope_tasks.w2s.bank import file
 from toprope_tasks.w2s.bank.draws import Sampler
@@ -45,6 +47,10 @@ class BankTask(MethodTask):
     def make_secret(self, vault: Path, seed: int | None, progress: Progress) -> Path:
         """Always raises UsageError: only the user has a model and texts."""
         raise no_recipe(vault)
+
+    def baselines(self) -> Mapping[str, Baseline]:
+        """Published methods at their defaults, and tuned on practice draws of this task."""
+        return with_tuned(Path(__file__).parent, self.spec.id, dict(super().baselines()))
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Reads the banks of the split (a second or two)."""
