@@ -8,12 +8,10 @@ import sys
 import time
 from pathlib import Path
 
+import blas  # noqa: F401
 import pytest
 from ordinary import as_user, home, packages, python  # noqa: F401 (fixtures)
 from preforked import Preforked
-
-for library in ("OPENBLAS", "OMP", "MKL"):  # as in the workers: on small matrices more threads only fight each other
-    os.environ.setdefault(f"{library}_NUM_THREADS", "1")
 
 
 @pytest.fixture(autouse=True)
@@ -23,14 +21,43 @@ def own_vault(tmp_path, monkeypatch):
     monkeypatch.setenv("TOPROPE_TASKS", "")
 
 
-END_TO_END = {"cli", "as_user", "pool"}  # fixtures that start the processes of a run
+# ---------------------------------------------------------------- unit and end-to-end
+
+END_TO_END = {"cli", "as_user"}  # fixtures that start processes
+STARTS = {"subprocess.Popen", "os.fork", "os.posix_spawn", "os.system"}  # audit events
+running: pytest.Item | None = None
 
 
 def pytest_collection_modifyitems(items):
-    """Marks what uses one of them; a module whose tests start processes by themselves says so."""
+    """Marks what uses one of these; a module whose tests start processes by themselves says so. Modules with such tests
+    come first, then those of tasks, which share what is slow to make: a worker that has no more to do takes tests from
+    the end of the other's list (`--dist worksteal`), and these should be quick."""
+    first: dict[Path, int] = {}
     for item in items:
         if END_TO_END & set(getattr(item, "fixturenames", ())):
             item.add_marker("e2e")
+        rank = 1 if "toprope_tasks" in item.path.parts else 0 if item.get_closest_marker("e2e") else 2
+        first[item.path] = min(rank, first.get(item.path, rank))
+    items.sort(key=lambda item: first[item.path])
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item):
+    global running
+    running = item
+    try:
+        return (yield)
+    finally:
+        running = None
+
+
+def _only_end_to_end(event, arguments):
+    """An audit hook: a test that starts a process without the mark fails where it does."""
+    if event in STARTS and running is not None and running.get_closest_marker("e2e") is None:
+        pytest.fail(f"{running.nodeid} starts a process ({arguments[:2]}): mark it with pytest.mark.e2e")
+
+
+sys.addaudithook(_only_end_to_end)
 
 
 class Cli:
@@ -38,7 +65,7 @@ class Cli:
     others with one that has proved the sandbox already."""
 
     def __init__(self, preforked: Preforked) -> None:
-        self._preforked, self._path = preforked, os.environ.get("PYTHONPATH")
+        self._preforked = preforked
 
     def start(self, *args: object) -> subprocess.Popen[str]:
         return subprocess.Popen(
@@ -50,11 +77,7 @@ class Cli:
         )
 
     def run(self, *args: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
-        if os.environ.get("PYTHONPATH") == self._path:
-            return self._preforked.run([str(a) for a in args], timeout)
-        process = self.start(*args)  # other packages than those of the process that forks
-        out, err = process.communicate(timeout=timeout)
-        return subprocess.CompletedProcess(args, process.returncode, out, err)
+        return self._preforked.run([str(a) for a in args], timeout)
 
     def json(self, *args: object, expect: int = 0) -> dict:
         done = self.run(*args, "--json")
@@ -72,6 +95,18 @@ def cli():
     preforked = Preforked()
     yield Cli(preforked)
     preforked.close()
+
+
+@pytest.fixture(scope="session")
+def finished(cli, tmp_path_factory):
+    """A folder with a run that has promotions and refusals, its test open and its report written, and with the vault
+    that knows it; and what its climb printed. Tests copy the folder before they change anything."""
+    base = tmp_path_factory.mktemp("finished")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOPROPE_VAULT", str(base / "vault"))
+        budget = ("--experiments", 150, "--workers", 1, "--seed", 2)
+        printed = cli.json("climb", "testing/coin-v1", *budget, "--run", base / "run", "--unseal", "--report")
+    return base, printed
 
 
 @pytest.fixture

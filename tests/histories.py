@@ -31,7 +31,7 @@ def opening(**changes: object) -> Opening:
     }  # fmt: skip
     fields |= changes
     asked = {name: fields.pop(name) for name in RunSpec.__struct_fields__ if name in fields}
-    return Opening(spec=RunSpec(**asked), **fields)  # type: ignore[arg-type]
+    return Opening(spec=RunSpec(**asked), **fields)
 
 
 def generation(number: int, best: float | None, experiments: int | None = None) -> Generation:

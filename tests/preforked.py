@@ -65,10 +65,13 @@ def serve(sock: socket.socket) -> None:
         asked, fds, _, _ = socket.recv_fds(sock, LARGEST, 2)
         if not asked:
             return
+        command = json.loads(asked)
+        if {"llm", "hackrate"} & set(command["args"]):
+            import inspect_ai.log  # noqa: F401  a second of CPU time and more, once and not for every such command
         pid = os.fork()
         if pid == 0:
             sock.close()
-            _become(json.loads(asked), fds)
+            _become(command, fds)
             _end(_status(main))
         for fd in fds:
             os.close(fd)

@@ -47,9 +47,9 @@ class Responses:
         self._weak = bank_draws.standard(next(iter(bank.weak.values()))).astype(np.float64)
         x = bank_draws.standard(next(iter(bank.strong.values())))[:, :FEATURES].astype(np.float64)
         self._x = (x - x.mean(0)) / x.std(0)
-        share = (labels == 1).mean(1)
-        self._use = np.flatnonzero((labels >= 0).all(1) & (share > COMMON[0]) & (share < COMMON[1]))
-        self._labels = labels
+        self._has = labels == 1
+        share = self._has.mean(1)
+        self._use = np.flatnonzero((share > COMMON[0]) & (share < COMMON[1]))
 
     def draw(self, index: int) -> Draw:
         """The index-th draw."""
@@ -58,7 +58,7 @@ class Responses:
         rows = rng.permutation(len(self._x))[: POOL + 2 * PAIRS + AUDITS + LEARNT]
         pool, first, second, audit, learnt = np.split(rows, np.cumsum([POOL, PAIRS, PAIRS, AUDITS]))
         chosen = rng.choice(self._use, CONTENT + STYLE, replace=False)
-        truth = self._scaled(self._labels[chosen].T.astype(np.float64))
+        truth = self._scaled(self._has[chosen].T.astype(np.float64))
         weight = rng.standard_normal(CONTENT)
         worth = truth[:, :CONTENT] @ (weight / np.linalg.norm(weight))
         seen = self._scaled(np.stack([self._believed(c, learnt) for c in chosen[:CONTENT]], axis=1))
@@ -83,7 +83,7 @@ class Responses:
 
     def _believed(self, concept: int, learnt: NDArray[np.int64]) -> Floats:
         """(N,) log odds of a property by a probe on the weak model's features."""
-        beta = student.newton(self._weak[learnt], self._labels[concept, learnt] == 1, 1e-2)
+        beta = student.newton(self._weak[learnt], self._has[concept, learnt], 1e-2)
         return np.asarray(self._weak @ beta[:-1] + beta[-1])
 
     def _opinions(self, seen: Floats, style: Floats, weight: Floats, rng: np.random.Generator) -> Floats:

@@ -148,7 +148,7 @@ def test_a_candidate_is_submitted(tmp_path):
     assert (ours.candidate, ours.dev) == (same.candidate, same.dev)
     crash = toprope.submit(COIN, toprope.Candidate(tree, {**params, "act": "crash"}))
     assert (crash.outcome, crash.dev) == (toprope.Outcome.CRASH, None)
-    assert "asked to crash" in crash.message
+    assert crash.message is not None and "asked to crash" in crash.message
     with pytest.raises(UsageError, match="relative path"):
         toprope.submit(COIN, toprope.Candidate(toprope.Tree({"../solution.py": SOURCE}), params))
 

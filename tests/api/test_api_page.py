@@ -4,7 +4,11 @@ import re
 import subprocess
 import sys
 
+import pytest
+
 from tools.api_docs import MARKER, PAGE, page
+
+pytestmark = pytest.mark.e2e
 
 
 def test_the_reference_is_up_to_date():

@@ -1,9 +1,12 @@
 """Draws that differ between processes are found by `toprope check`, and the cause is named."""
 
+import itertools
+
 import changed
 import msgspec
 import pytest
 
+from toprope.assay.fit import elsewhere
 from toprope.assay.fit.elsewhere import repeats_elsewhere
 from toprope.tasks import registry
 
@@ -19,6 +22,7 @@ CASES = {
     "environment": ("len(os.environ['LANG'])", "the locale"),
     "folder": ("len(open('words.txt').read())", "the working directory"),
 }
+FAST = ("set", "zone")  # of the others the file that is read at import, and that the cause is told, are quick
 
 
 @pytest.fixture
@@ -32,7 +36,22 @@ def place(tmp_path, monkeypatch):
     return tmp_path / "task"
 
 
-@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("cause", elsewhere.CAUSES)
+def test_the_cause_is_the_setting_that_alone_changes_the_draws(monkeypatch, cause):
+    """Each setting, where a draw depends on it and on nothing else; a process that never repeats is its own cause."""
+    made, wanted = itertools.count(), elsewhere.CAUSES[cause]
+
+    def made_in(_, place):
+        away = place.away and wanted.away
+        said = {k: v for k, v in place.environment.items() if wanted.environment.get(k) == v}
+        return {"public part of draw 0 of dev": repr((away, said, next(made) if wanted == elsewhere.HERE else 0))}
+
+    monkeypatch.setattr(elsewhere, "_made_in", made_in)
+    found = repeats_elsewhere("any/task-v1", 1)
+    assert (found.ok, found.why.endswith(f"it depends on {cause}")) == (False, True), found.why
+
+
+@pytest.mark.parametrize("name", [n if n in FAST else pytest.param(n, marks=pytest.mark.slow) for n in CASES])
 def test_what_a_draw_depends_on_is_named(place, name):
     """A draw that depends on more than split, index and seed is refused; which it is and the cause are told."""
     value, cause = CASES[name]
@@ -54,7 +73,13 @@ def test_a_file_that_is_read_at_import_is_found(place):
     assert "FileNotFoundError" in found.why
 
 
-def test_gold_and_scores_are_compared_too(place):
+@pytest.fixture
+def no_cause(monkeypatch):
+    """Seven processes less, where the cause is not the matter."""
+    monkeypatch.setattr(elsewhere, "_cause", lambda *_: "")
+
+
+def test_gold_and_scores_are_compared_too(place, no_cause):
     """Gold that differs behind equal inputs, and a score that differs for equal draws and answers, are told as such."""
     task = changed.written(place, task_py=("private=truth", "private=np.roll(truth, hash('a') % 7)"))
     assert "gold, floor or ceiling of draw 0 of dev" in repeats_elsewhere(registry.find(str(task)), 2).why
@@ -64,7 +89,7 @@ def test_gold_and_scores_are_compared_too(place):
     assert found.why.startswith("score of one answer of draw 0 of dev differs")
 
 
-def test_only_what_differs_is_named(place):
+def test_only_what_differs_is_named(place, no_cause):
     """Where hidden draws alone depend on the process, the first of them is named."""
     task = changed.drawing(place, "if split == 'val':", "    truth = np.roll(truth, hash('a') % 97)")
     found = repeats_elsewhere(registry.find(str(task)), 2)

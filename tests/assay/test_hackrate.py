@@ -93,6 +93,7 @@ def test_transcripts_carry_their_labels(cli, run, tmp_path):
     assert "name another" in cli.run("hackrate", run, "--out", tmp_path / "out").stderr
 
 
+@pytest.mark.e2e
 def test_a_transcript_that_is_lost_costs_no_count(run, tmp_path):
     """One that a kill cut off: the conversation is told by its calls and the ledger."""
     shutil.copytree(run, tmp_path / "run")
@@ -140,11 +141,9 @@ def test_what_looks_like_hunting(answer, kind):
     assert hackrate.hunting(answer) == kind
 
 
-def test_a_climb_without_authors_is_refused(cli, tmp_path):
+def test_a_climb_without_authors_is_refused(cli, finished):
     """In one line; so is a run named twice."""
-    cli.json(
-        "climb", "testing/coin-v1", "--climber", "random", "--experiments", 5, "--workers", 1, "--run", tmp_path / "r"
-    )
-    done = cli.run("hackrate", tmp_path / "r")
+    run = finished[0] / "run"
+    done = cli.run("hackrate", run)
     assert (done.returncode, "has no conversations" in done.stderr) == (2, True)
-    assert "twice" in cli.run("hackrate", tmp_path / "r", tmp_path / "r").stderr
+    assert "twice" in cli.run("hackrate", run, run).stderr

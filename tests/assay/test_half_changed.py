@@ -31,6 +31,7 @@ def rows(found):
     return {row.name: row for row in found}
 
 
+@pytest.mark.slow
 def test_a_half_changed_task_is_not_admitted(tmp_path, cli):
     """One run of `check` tells which baseline fails and why, the clip that cuts, the template's words."""
     folder = changed.written(tmp_path / "task", task_toml=("clip = 0.2 ", "clip = 0.01 "))

@@ -1,10 +1,7 @@
 """`toprope verify` believes a run that is what it says, and none that was changed, chain made anew or not."""
 
-import os
 import shutil
 import sqlite3
-import subprocess
-import sys
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -30,22 +27,12 @@ COIN = "testing/coin-v1"
 Change = Callable[[str, Any], Any]  # kind, record -> the record to hold instead, or None to leave it out
 
 
-@pytest.fixture(scope="module")
-def honest(tmp_path_factory):
-    """A run with promotions and refusals, its test open and its report written, and the vault that knows it."""
-    base = tmp_path_factory.mktemp("honest")
-    environment = {**os.environ, "TOPROPE_VAULT": str(base / "vault")}
-    options = ["--experiments", "150", "--workers", "1", "--seed", "2", "--run", str(base / "run")]
-    command = [sys.executable, "-m", "toprope.cli", "climb", COIN, *options, "--unseal", "--report", "--json"]
-    subprocess.run(command, env=environment, capture_output=True, check=True)
+@pytest.fixture
+def run(finished, tmp_path) -> Path:
+    base, _ = finished
     answers = [record(e) for e in read_entries(base / "run") if e.kind == "answer"]
     assert {a.promoted for a in answers} == {True, False}
-    return base
-
-
-@pytest.fixture
-def run(honest, tmp_path) -> Path:
-    shutil.copytree(honest, tmp_path / "copy")
+    shutil.copytree(base, tmp_path / "copy")
     return tmp_path / "copy" / "run"
 
 
@@ -181,9 +168,11 @@ def test_opening_the_test_writes_the_page_anew(cli, tmp_path, monkeypatch):
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "vault"))
     run = tmp_path / "run"
     cli.json("climb", COIN, "--experiments", 5, "--workers", 1, "--run", run, "--report")
-    assert page.claimed((run / "report.html").read_text())["test"] is None
+    before = page.claimed((run / "report.html").read_text())
+    assert before is not None and before["test"] is None
     cli.json("unseal", run, "--workers", 1)
-    assert page.claimed((run / "report.html").read_text())["test"] is not None
+    after = page.claimed((run / "report.html").read_text())
+    assert after is not None and after["test"] is not None
     assert cli.json("verify", run, "--workers", 1)["report_ok"] is True
 
 

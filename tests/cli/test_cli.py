@@ -49,17 +49,6 @@ def complaint(done: subprocess.CompletedProcess, *words: str, code: int = 2) -> 
     return line
 
 
-@pytest.fixture(scope="module")
-def finished(tmp_path_factory):
-    """A finished run with its test open, and the vault that knows it."""
-    base = tmp_path_factory.mktemp("finished")
-    environment = {**os.environ, "TOPROPE_VAULT": str(base / "vault")}
-    options = ["--experiments", "66", "--workers", "1", "--seed", "4", "--run", str(base / "run"), "--unseal", "--json"]
-    command = [sys.executable, "-m", "toprope.cli", "climb", COIN, *options]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, check=True)
-    return base, json.loads(done.stdout)
-
-
 def copy_of(finished, tmp_path: Path, monkeypatch) -> Path:
     base, _ = finished
     shutil.copytree(base, tmp_path / "copy")
@@ -308,9 +297,10 @@ def test_any_name_is_a_good_name_for_a_run(cli, finished, tmp_path, monkeypatch)
     """Signs that mean something in a URI, to a shell or to a markup language mean nothing in a directory's name."""
     run = tmp_path / "50%?mode=ro#[red]<b>"
     copy_of(finished, tmp_path, monkeypatch).rename(run)
+    _, first = finished
     assert cli.json("resume", run, "--report")["run"] == str(run)
     assert not [p for p in tmp_path.iterdir() if p.name.startswith("50") and p != run]
-    assert len(cli.export(run)["experiments"]) == 66
+    assert len(cli.export(run)["experiments"]) == first["experiments"]
     (tmp_path / "new?").mkdir()
     SqliteLedger(tmp_path / "new?" / "ledger.db", create=True).close()
     assert (tmp_path / "new?" / "ledger.db").stat().st_size > 0
@@ -323,7 +313,7 @@ def test_an_opened_test_stays_as_it_is(cli, finished, tmp_path, monkeypatch):
     for command in (["unseal", run], ["resume", run, "--unseal"]):
         again = cli.json(*command)
         again["cost"]["sitting"] = first["cost"]["sitting"]  # this sitting's own clock
-        assert again == {**first, "run": str(run)}
+        assert again == {**first, "run": str(run), "report": str(run / "report.html")}
     with sqlite3.connect(run.parent / "vault" / "sealed.db") as db:
         assert db.execute("SELECT count(*), max(opening) FROM openings").fetchone() == (1, 1)
     db.close()
@@ -362,8 +352,9 @@ def test_interrupted_and_resumed(cli, tmp_path, end):
     assert "Traceback" not in err
     _, command, _ = err.splitlines()[-1].split("`")
     assert cli.json(*shlex.split(command)[1:], "--workers", 1)["experiments"] == 100
-    assert cli.run("climb", COIN, *options, "--run", tmp_path / "b").returncode == 0
-    assert cli.export(tmp_path / "a") == cli.export(tmp_path / "b")
+    if end == signal.SIGINT:  # the quick form of that is test_a_full_disk
+        assert cli.run("climb", COIN, *options, "--run", tmp_path / "b").returncode == 0
+        assert cli.export(tmp_path / "a") == cli.export(tmp_path / "b")
 
 
 def _blocks(path: Path) -> int:
@@ -462,6 +453,7 @@ def test_help_is_quick_and_complete(cli):
         "submit",
         "report",
         "duel",
+        "extract",
         "reference",
         "export",
         "doctor",

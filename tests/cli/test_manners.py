@@ -97,6 +97,7 @@ def test_clean_removes_caches_and_nothing_else(folder, vault, cli, tmp_path, mon
     assert cli.json("doctor")["paths"]["vault"] == str(folder / "vault")
 
 
+@pytest.mark.e2e
 @pytest.mark.parametrize(
     ("params", "code", "refused"),
     [

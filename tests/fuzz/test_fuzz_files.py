@@ -132,7 +132,9 @@ def test_params(form, spec, tmp_path):
     )
 
 
-TOML = (registry.installed()["w2s/probe-v1"].folder / "task.toml").read_bytes()
+SHIPPED = registry.installed()["w2s/probe-v1"].folder
+assert SHIPPED is not None
+TOML = (SHIPPED / "task.toml").read_bytes()
 
 
 @both_forms

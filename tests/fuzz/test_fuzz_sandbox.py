@@ -19,6 +19,8 @@ from toprope.space import Dim, Space, several
 from toprope.tasks import registry
 from toprope.types import Array, Call, Limits, Outcome, Round
 
+pytestmark = pytest.mark.e2e
+
 KIND = st.sampled_from([b"S", b"M", b"H", b"X", b"E", b"D", b"T", b"\0", b"Z"])
 NOTES = st.builds(
     lambda kind, number, length, text: NOTE.pack(kind, number, len(text) if length is None else length) + text,

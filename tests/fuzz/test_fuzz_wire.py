@@ -5,9 +5,11 @@ import struct
 import subprocess
 import threading
 from types import SimpleNamespace
+from typing import Any
 
 import msgspec
 import numpy as np
+import pytest
 from fuzzing import both_forms, fuzz, outcome, spoiled, trees, twisted
 from hypothesis import strategies as st
 
@@ -16,9 +18,9 @@ from toprope.errors import WorkerDied
 from toprope.executors import messages as s
 from toprope.executors.local import LocalExecutor
 from toprope.referee import messages as m
-from toprope.referee.address import Address, parse
+from toprope.referee.address import Address, Hello, parse
 from toprope.referee.recorded import Answer, Opened, RevealedVerdict
-from toprope.referee.service import Hello, Service, Terms
+from toprope.referee.service import Service, Terms
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
 from toprope.tasks import registry
@@ -31,7 +33,7 @@ SPACE = Space([choice("a", [1, 2]), choice("b", ["x", None])])
 BLOCK = Block(TREE.digest, SPACE.digest, np.zeros((2, 2), np.uint8), (0, 1))
 RESULT = BlockResult(np.zeros((2, 2)), [Outcome.OK] * 2, {1: "text"}, 0.1, 0.2, {0: [Incident("k", "certain", "e")]})
 JUDGED = RevealedVerdict(1, 1, "c", True, 0, 1.5, 2.5, 64, "")
-EVERY = {
+EVERY: dict[Any, list[Any]] = {
     s.ToScorer: [s.Load(TREE, SPACE), s.Work(3, BLOCK, "dev", 1, True)],
     s.FromScorer: [
         s.Ready({"tier": "none"}),
@@ -112,7 +114,7 @@ def test_spoiled_messages(form):
 def heard(sent, kind):
     """What a Channel makes of these bytes when the other end then hangs up."""
     ours, theirs = socket.socketpair()
-    channel = wire.Channel(ours, kind, "the peer")
+    channel: wire.Channel[Any] = wire.Channel(ours, kind, "the peer")
     try:
         theirs.sendall(sent)
         theirs.close()
@@ -160,8 +162,8 @@ def spoken_to(module, config, kind, until, sent):
             stderr=subprocess.PIPE,
             text=True,
         )
-    channel = wire.Channel(ours, kind, "the worker")
-    answers = []
+    channel: wire.Channel[Any] = wire.Channel(ours, kind, "the worker")
+    answers: list[Any] = []
     try:
         ours.sendall(struct.pack("<I", len(config)) + config)
         while not answers or not isinstance(answers[-1], until):
@@ -181,6 +183,7 @@ def spoken_to(module, config, kind, until, sent):
     return answers
 
 
+@pytest.mark.e2e
 @both_forms
 def test_a_real_scorer(form):
     """Told nonsense instead of its configuration or its work, a scorer complains or hangs up, without a traceback."""
@@ -196,6 +199,7 @@ def test_a_real_scorer(form):
     fuzz("wire: a real scorer", form, begun | begun | other, check, spawns=True)
 
 
+@pytest.mark.e2e
 @both_forms
 def test_a_real_hub(form, tmp_path):
     """A hub that is told nonsense complains or hangs up, and so do its scorers."""
@@ -245,7 +249,7 @@ def test_what_a_scorer_says(form):
 @both_forms
 def test_a_real_service(form, tmp_path, monkeypatch):
     """A referee service that is told anything answers with a refusal or hangs up; no thread of it ends otherwise."""
-    ends = []
+    ends: list[object] = []
     monkeypatch.setattr(threading, "excepthook", ends.append)
     address = Address(str(tmp_path / "s"), None)
     service = Service(address, Terms(tmp_path / "vault", "linux-landlock", 1, {"": "token"}))
@@ -262,7 +266,7 @@ def test_a_real_service(form, tmp_path, monkeypatch):
                 sock.shutdown(socket.SHUT_WR)
             except OSError:  # it has heard enough
                 pass
-            channel = wire.Channel(sock, m.FromHub | m.Noted, "the service")
+            channel: wire.Channel[Any] = wire.Channel(sock, m.FromHub | m.Noted, "the service")
             said = []
             try:
                 while True:

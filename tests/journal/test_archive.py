@@ -68,7 +68,7 @@ ARCHIVED = [
     (RunSpec("r", "t", Imported("mine:Mine"), minutes=2.0), "c76ddaca37c6a16d"),
     (RunSpec("r", "t", Researchers(PLAN), experiments=1), "370b5ed7bf9ed89d"),
     (RunSpec("r", "t", External(PLAN), experiments=1), "ca9154c41554fcec"),
-    (OPENING, "350a7df1289cb764"),
+    (OPENING, "20e503702d61f927"),
     (SessionRecord(3, "0.1.0", "d"), "bb0f57644d2786ed"),
     (BLOCK, "fffea45ad182b776"),
     (Generation(1, 33, 1.5, 0.5, 7, 2, 1), "652f6619ef4e6e83"),

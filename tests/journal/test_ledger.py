@@ -221,6 +221,7 @@ def hashed(monkeypatch):
     return seen
 
 
+@pytest.mark.e2e
 def test_a_reader_follows_a_growing_ledger(writer, tmp_path, hashed):
     """It hashes everything once and then only what is new; an opening afterwards agrees with it."""
     with closing(SqliteLedger(tmp_path / "ledger.db", readonly=True)) as reader:

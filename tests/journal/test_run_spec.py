@@ -126,6 +126,7 @@ def test_a_keyword_that_no_option_has_is_refused():
 def test_the_climbers_of_the_help_are_those_there_are():
     """The help names every climber, and llm."""
     (option,) = [p for p in climb.params if p.name == "climber"]
+    assert option.help is not None
     assert all(name in option.help for name in [*climbers.names(), "llm"])
 
 
@@ -158,6 +159,7 @@ def with_the_diff(folder: Path) -> Path:
     return folder
 
 
+@pytest.mark.e2e
 def test_an_option_is_added_in_one_place(tmp_path):
     """The diff of CONTRIBUTING.md, one field: help, record, report and keywords know the option."""
     env = os.environ | {"PYTHONPATH": str(with_the_diff(tmp_path / "src"))}

@@ -6,11 +6,12 @@ import json
 import select
 import socket
 import threading
+from typing import Any
 
 import pytest
 from inspect_ai.model import ModelUsage
 
-from toprope.errors import ModelSpent, NoReply, RunError
+from toprope.errors import ModelSpent, NoAnswer, NoReply, RunError
 from toprope.models import provider
 from toprope.models.broker import Broker, discard
 from toprope.models.limits import QuestionLimiter, key
@@ -26,7 +27,7 @@ def raw(text, sample=0, role="user"):
 
 
 def asking():
-    heard = []
+    heard: list[Reply] = []
 
     def pass_on(question):
         heard.append(question)
@@ -94,7 +95,7 @@ def tell(text="yes", tokens=10, after=0.0):
 
 
 def collect(broker, n):
-    found = []
+    found: list[tuple[Any, Reply | NoAnswer]] = []
     while len(found) < n:
         assert select.select([broker], [], [], 10)[0], "no answer in time"
         found += broker.answers()
@@ -103,7 +104,7 @@ def collect(broker, n):
 
 def test_replies_are_kept_and_heard_before_they_are_handed_on():
     provider, calls = tell(after=0.05)
-    heard = []
+    heard: list[Reply] = []
     broker = Broker("p/m", USE, provider, keep=heard.append)
     for who in ("one", "two"):
         broker.ask(question("a"), who)  # two scorers at the same moment: one call
@@ -202,7 +203,7 @@ def test_a_question_that_the_provider_rejects_is_the_candidates_own_affair():
             raise Rejected
         return Told("yes", 10)
 
-    heard = []
+    heard: list[Reply] = []
     broker = Broker("p/m", USE, picky, keep=heard.append)
     broker.ask(question("bad"), 1)
     ((_, reply),) = collect(broker, 1)
@@ -235,7 +236,7 @@ def test_a_provider_that_rejects_everything_is_an_outage():
 @pytest.mark.parametrize(("tokens", "dollars"), [(-1, 0.0), (10**30, 0.0), (1, -0.5), (1, float("nan"))])
 def test_a_bill_that_is_none_is_no_reply(tokens, dollars):
     """Less than nothing would refill the cap, and a ledger that held it would be refused for ever after."""
-    heard = []
+    heard: list[Reply] = []
 
     async def provider(asked, most):
         return Told("yes", tokens, dollars)
@@ -258,7 +259,7 @@ def test_a_reply_that_is_no_text_of_unicode_breaks_nothing():
 def test_a_reply_beyond_what_was_allowed_is_cut():
     """A provider may send any amount: it would lie in memory, in every later question's answer and in the ledger."""
     provider, _ = tell(text="x" * (10 << 20))
-    heard = []
+    heard: list[Reply] = []
     broker = Broker("p/m", USE, provider, keep=heard.append)
     broker.ask(question("a"), 1)
     assert collect(broker, 1)[0][1].text == heard[0].text == "x" * 64 * USE.reply_tokens

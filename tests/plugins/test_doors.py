@@ -6,6 +6,7 @@ import sys
 import pytest
 
 from toprope import plugins
+from toprope.climbers import registry as climbers
 from toprope.errors import UsageError
 from toprope.tasks import registry
 
@@ -94,31 +95,21 @@ def test_no_run_directory_loads_a_class(spied, cli):
     assert not mark.exists()
 
 
+RANDOM = "from toprope.climbers.random import Random\nclass Climber(Random):\n"
+
+
 @pytest.mark.parametrize(
     ("source", "complaint"),
     [
         ("raise OSError('no disk')", "OSError: no disk"),
-        ("class Climber: pass", "Climber() takes no arguments"),
-        ("class Climber:\n    def __init__(self, space, seed): pass", "has no method ask"),
-        ("Climber = 3", "is not a callable object"),
         (
-            "from toprope.climbers.random import Random\nclass Climber(Random):\n    def ask(self, n): return 3",
-            "gave int",
-        ),
-        (
-            "from toprope.climbers.random import Random\nclass Climber(Random):\n"
-            "    def ask(self, n): return super().ask(n) + self.space.sizes.astype('u1') + 1",
-            "levels up to",
-        ),
-        (
-            "from toprope.climbers.random import Random\nclass Climber(Random):\n"
-            "    def tell(self, results): raise ValueError('bad luck')",
+            RANDOM + "    def tell(self, results): raise ValueError('bad luck')",
             "tell(results) raised ValueError: bad luck",
         ),
     ],
 )
 def test_a_class_that_is_no_climber_ends_in_one_line(site, cli, tmp_path, source, complaint):
-    """What it lacks, raises or gives is named."""
+    """Before the run begins and in the middle of it: what the class raises is named."""
     (site / "mine.py").write_text(source)
     done = cli.run("climb", COIN, "--climber", "mine:Climber", "--experiments", 10, "--run", tmp_path / "run")
     line = done.stderr.strip().splitlines()[-1]
@@ -126,6 +117,25 @@ def test_a_class_that_is_no_climber_ends_in_one_line(site, cli, tmp_path, source
     assert "climber 'mine:Climber'" in line
     assert complaint in line
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("class Climber: pass", "Climber() takes no arguments"),
+        ("class Climber:\n    def __init__(self, space, seed): pass", "has no method ask"),
+        ("Climber = 3", "is not a callable object"),
+        (RANDOM + "    def ask(self, n): return 3", "gave int"),
+        (RANDOM + "    def ask(self, n): return super().ask(n) + self.space.sizes.astype('u1') + 1", "levels up to"),
+    ],
+)
+def test_what_a_class_lacks_or_gives_is_named(site, monkeypatch, source, complaint):
+    """The same error, where the command meets it."""
+    (site / "mine.py").write_text(source)
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    with pytest.raises(UsageError, match="climber 'mine:Climber'") as e:
+        climbers.imported("mine:Climber", registry.load(COIN).space, 0).ask(2)
+    assert complaint in str(e.value)
 
 
 def test_the_working_directory_is_no_place_for_plugins(tmp_path, monkeypatch):

@@ -10,6 +10,8 @@ from toprope.space import Space
 from toprope.testing.climbers import ClimberContract
 from toprope.testing.tasks import TaskContract
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(autouse=True)
 def _its_modules(monkeypatch):

@@ -59,11 +59,11 @@ def test_scorers_refuse_what_is_too_large(pool, task, coin):
         (large.tree, Space([])),
         (coin().tree, Space([choice("x", ["y" * 90_000 + str(i) for i in range(30)])])),
     ):
-        names = pool.load(tree, space)
+        files, named = pool.load(tree, space)
         with pytest.raises(UsageError, match=r"65536|2097152"):
-            list(pool.run([Work(0, Block(*names, first(space), (0,)), "dev")]))
-    names = pool.load(coin().tree, task.space)
-    (done,) = pool.run([Work(0, Block(*names, task.space.default()[None, :], (0,)), "dev")])
+            list(pool.run([Work(0, Block(files, named, first(space), (0,)), "dev")]))
+    files, named = pool.load(coin().tree, task.space)
+    (done,) = pool.run([Work(0, Block(files, named, task.space.default()[None, :], (0,)), "dev")])
     assert done.result.outcomes == ["ok"]
 
 

@@ -63,8 +63,8 @@ def proxy():
 def seen(pool, *params, source=HUNT, draws=(0,)):
     """The incidents of a block of these variants, as sets of (kind, severity)."""
     space, rows = several([{"who": p} for p in params])
-    names = pool.load(Tree({"solution.py": source.encode()}), space)
-    (done,) = pool.run([Work(0, Block(*names, rows, draws), "dev", detail=True)])
+    tree, named = pool.load(Tree({"solution.py": source.encode()}), space)
+    (done,) = pool.run([Work(0, Block(tree, named, rows, draws), "dev", detail=True)])
     return [{(i.kind, i.severity) for i in done.result.incidents.get(v, [])} for v in range(len(params))], done
 
 
@@ -88,7 +88,8 @@ def test_honest_answers_are_not_accused(proxy):
     assert seen(proxy, "honest")[0] == [set()]
     for baseline in registry.load(PROXY).baselines().values():
         space, rows = several([baseline.params])
-        (done,) = proxy.run([Work(0, Block(*proxy.load(baseline.tree, space), rows, (0, 1)), "dev")])
+        tree, named = proxy.load(baseline.tree, space)
+        (done,) = proxy.run([Work(0, Block(tree, named, rows, (0, 1)), "dev")])
         assert done.result.incidents == {}
 
 

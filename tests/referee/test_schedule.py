@@ -103,7 +103,7 @@ def test_work_beyond_the_last_tick_is_not_yet(hub, coin, pool):
     assert (late.promoted, late.release_slot, late.attempt) == (False, RELEASE_SLOTS - 1, 1)
     assert time.monotonic() - start >= 0.25 * 2 ** (RELEASE_SLOTS - 1) - 0.1
     pool.refresh()
-    better = referee.attempt(coin(2, 0.1), 4)
+    better = referee.attempt(coin(2, 0.1), 2)
     assert better.promoted
     (_, _, first, error), (_, _, second, none) = verdicts(vault)
     assert error.startswith("TooLate")
@@ -137,7 +137,7 @@ def test_dying_scorers_are_a_not_yet_on_schedule(tmp_path, task, coin):
     killer = threading.Thread(target=kill_at_work)
     killer.start()
     try:
-        answer = Hub(task, vault, run, pool).attempt(coin(2, 0.1), 5)
+        answer = Hub(task, vault, run, pool).attempt(coin(2, 0.1), 4)
     finally:
         stop.set()
         killer.join()

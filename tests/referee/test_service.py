@@ -17,7 +17,7 @@ from toprope import wire
 from toprope.errors import UsageError
 from toprope.executors.messages import Failed
 from toprope.referee.address import Address, Hello, parse, reach, read_token, read_tokens
-from toprope.referee.client import HubClient
+from toprope.referee.client import HubClient, Link
 from toprope.referee.messages import Acknowledge, Attempt, HubConfig, HubReady, Unseal
 from toprope.referee.recorded import Answer
 from toprope.referee.service import MOST_EACH
@@ -38,7 +38,7 @@ def answer(nonce, *, params):
 
 
 def config(run: str, **more: object) -> HubConfig:
-    return HubConfig(run, COIN, "linux-landlock", 1, "/nowhere", "secret", **more)  # type: ignore[arg-type]
+    return HubConfig(run, COIN, "linux-landlock", 1, "/nowhere", "secret", **more)
 
 
 class Running:
@@ -135,7 +135,7 @@ def test_hostile_bytes_end_their_own_connection(service):
         assert "expected 1 to 64" in turned_away(service, bad)
     assert "is unknown" in turned_away(service, HubConfig("r", "no/task-v1", "linux-landlock", 1, ""))
     client = service.client("afterwards")
-    client.submit(coin(1, 0.1), 4)
+    client.submit(coin(1, 0.1), 2)
     assert client.answer().promoted
     client.close()
 
@@ -218,7 +218,7 @@ def test_one_user_cannot_take_every_slot(tmp_path):
     base.mkdir()
     running = Running(base, f"tcp:127.0.0.1:{port()}", {"greedy": "g" * 32, "modest": "m" * 32})
     try:
-        held = []
+        held: list[Link] = []
         for _ in range(MOST_EACH):
             link = reach(running.address, "g" * 32)()
             link.channel.send(config(f"g{len(held)}"))

@@ -201,7 +201,7 @@ def test_a_kill_in_mid_attempt_refunds_nothing(client, tmp_path):
     listener.join()
     (answer,) = heard
     assert (answer.candidate, answer.promoted, answer.attempt) == (slow.id, False, 1)
-    client.submit(other, 3)
+    client.submit(other, 2)
     assert client.answer().attempt == 2
     assert rows(tmp_path / "v") == [(1, slow.id, 0), (2, other.id, 0)]
 

@@ -40,6 +40,7 @@ def inspect(cli, tmp_path, monkeypatch):
         assert done.returncode == 0, done.stdout + done.stderr
         log = read_eval_log(list_eval_logs(str(tmp_path / "logs"))[0])
         assert log.status == "success", log.error
+        assert log.samples is not None
         return log.samples[0]
 
     yield run

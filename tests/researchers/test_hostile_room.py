@@ -9,6 +9,7 @@ import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import anyio
 import pytest
@@ -24,6 +25,8 @@ from toprope.researchers.workspace import Workspace
 from toprope.run.accounts import Quota
 from toprope.tasks import registry
 from toprope.types import Candidate, Tree
+
+pytestmark = pytest.mark.e2e
 
 
 @pytest.fixture
@@ -147,7 +150,7 @@ def in_room(home, python, packages, tmp_path):
     """What a script prints that has a room of an ordinary user's, and its tools."""
 
     def run(script):
-        folder = home / "home" / tmp_path.name
+        folder, root = home / "home" / tmp_path.name, os.geteuid() == 0
         done = subprocess.run(
             [str(python), "-s", "-c", AS_USER + script, str(folder)],
             env={"PYTHONPATH": str(packages), "HOME": str(home / "home"), "PATH": "/usr/bin:/bin",
@@ -155,7 +158,9 @@ def in_room(home, python, packages, tmp_path):
             capture_output=True,
             text=True,
             check=False,
-            **({"user": NOBODY, "group": NOBODY, "extra_groups": []} if os.geteuid() == 0 else {}),
+            user=NOBODY if root else None,
+            group=NOBODY if root else None,
+            extra_groups=[] if root else None,
         )  # fmt: skip
         assert done.returncode == 0, done.stderr
         return done.stdout
@@ -395,7 +400,8 @@ def test_findings_are_told_a_page_at_a_time(box):
     box.submissions.accounts.findings += [
         Finding(n, "bob", "insight", f"{n} " + "\U0001f600" * 3900) for n in range(1, 31)
     ]
-    pages, since = [], 0
+    pages: list[str] = []
+    since: int | None = 0
     while since is not None:
         pages.append(box.read_findings(since))
         more = re.search(r"there are more: read_findings with since=(\d+)$", pages[-1])
@@ -434,9 +440,9 @@ def test_one_agents_crowd_takes_nobody_elses_turn():
     """Over HTTP, calls of one agent beyond a few wait, and another agent is answered meanwhile."""
     full = threading.Event()
     agents, context = Agents(), SimpleNamespace()
-    crowd = SimpleNamespace(run=lambda: full.wait() and "ada")
-    agents.begin({"ada": crowd, "bob": SimpleNamespace(run=lambda: "me")})
-    limits = {}
+    boxes: Any = {"ada": SimpleNamespace(run=lambda: full.wait() and "ada"), "bob": SimpleNamespace(run=lambda: "me")}
+    agents.begin(boxes)
+    limits: dict[str, Any] = {}
 
     async def call(who):
         return await _patiently(agents, context, who, limits, "run", {}, "")

@@ -30,8 +30,9 @@ class Raw:
 
     def __init__(self, *argv, env=None):
         command = [sys.executable, "-m", "toprope.cli", "mcp", *map(str, argv), "--workers", "1"]
-        pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-        self.process = subprocess.Popen(command, env={**os.environ, **(env or {})}, **pipes)
+        pipe = subprocess.PIPE
+        environment = {**os.environ, **(env or {})}
+        self.process = subprocess.Popen(command, env=environment, stdin=pipe, stdout=pipe, stderr=pipe)
 
     def __enter__(self):
         return self
@@ -66,7 +67,7 @@ class Raw:
 
     def until(self, words):
         """Lines of stderr up to the first one with these words."""
-        lines = []
+        lines: list[str] = []
         while not lines or words not in lines[-1]:
             lines.append(self.process.stderr.readline().decode())
             assert lines[-1], lines
@@ -245,42 +246,47 @@ def test_a_run_that_does_not_start_says_why_to_its_client(tmp_path):
         assert err.decode().splitlines()[-1] == "toprope: " + said.removeprefix("the run did not start: ")
 
 
-def test_every_line_has_an_answer(tmp_path):
+@pytest.fixture(scope="module")
+def idle(tmp_path_factory):
+    """A server that a client has said hello to; every test gives its calls other numbers."""
+    base = tmp_path_factory.mktemp("idle")
+    with Raw(TASK, "--run", base / "run", env={"TOPROPE_VAULT": str(base / "vault")}) as server:
+        server.hello()
+        yield server
+
+
+def test_every_line_has_an_answer(idle):
     """Half a surrogate pair, no JSON, an unknown tool, an argument that is unknown, missing or of another kind: a line
     for each, and the next call works."""
-    with Raw(TASK, "--run", tmp_path / "run") as server:
-        server.hello()
-        server.write(rb'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"notebook",'
-                     rb'"arguments":{"text":"\ud800"}}}')  # fmt: skip
-        assert server.read() == {
-            "jsonrpc": "2.0", "id": 7,
-            "error": {"code": -32602, "message": "it holds half a surrogate pair, which is not text; leave it out"},
-        }  # fmt: skip
-        server.write(b"\xff{")
-        assert server.read()["error"]["code"] == -32700
-        for id_, name, given, complaint in [
-            (1, "evaluate", {"path": "starter"}, "argument 'path' is unknown; evaluate takes folder, parent"),
-            (2, "attempt", {}, "argument 'candidate' is missing; attempt takes candidate"),
-            (3, "run", {"command": "ls", "timeout_s": "9"}, "argument 'timeout_s' is a str; expected integer"),
-            (4, "leaderboard", {"n": 1}, "argument 'n' is unknown; leaderboard takes no arguments"),
-            (5, "finish", {}, "tool 'finish' is unknown; expected one of briefing, run, "),
-        ]:
-            server.call(id_, name, **given)
-            answer = server.read()["result"]
-            assert answer["isError"]
-            assert answer["content"][0]["text"].startswith(complaint)
-        server.call(8, "notebook", text="a whole pair: \U0001f600")
-        assert server.read()["result"]["content"][0]["text"].endswith("a whole pair: \U0001f600\n")
+    idle.write(rb'{"jsonrpc":"2.0","id":7,"method":"tools/call","params":{"name":"notebook",'
+                 rb'"arguments":{"text":"\ud800"}}}')  # fmt: skip
+    assert idle.read() == {
+        "jsonrpc": "2.0", "id": 7,
+        "error": {"code": -32602, "message": "it holds half a surrogate pair, which is not text; leave it out"},
+    }  # fmt: skip
+    idle.write(b"\xff{")
+    assert idle.read()["error"]["code"] == -32700
+    for id_, name, given, complaint in [
+        (1, "evaluate", {"path": "starter"}, "argument 'path' is unknown; evaluate takes folder, parent"),
+        (2, "attempt", {}, "argument 'candidate' is missing; attempt takes candidate"),
+        (3, "run", {"command": "ls", "timeout_s": "9"}, "argument 'timeout_s' is a str; expected integer"),
+        (4, "leaderboard", {"n": 1}, "argument 'n' is unknown; leaderboard takes no arguments"),
+        (5, "finish", {}, "tool 'finish' is unknown; expected one of briefing, run, "),
+    ]:
+        idle.call(id_, name, **given)
+        answer = idle.read()["result"]
+        assert answer["isError"]
+        assert answer["content"][0]["text"].startswith(complaint)
+    idle.call(8, "notebook", text="a whole pair: \U0001f600")
+    assert idle.read()["result"]["content"][0]["text"].endswith("a whole pair: \U0001f600\n")
 
 
-def test_a_briefing_tells_the_rules_and_the_functions(tmp_path):
+def test_a_briefing_tells_the_rules_and_the_functions(idle):
     """All of it, with the signature of every entry point, as a tool and as a file; and no tool that is not there."""
-    with Raw(TASK, "--run", tmp_path / "run") as server:
-        server.hello()
-        server.call(1, "briefing")
-        said = server.read()["result"]["content"][0]["text"]
-        server.call(2, "run", command="cat BRIEFING.md")
-        assert said in server.read()["result"]["content"][0]["text"]
+    idle.call(21, "briefing")
+    said = idle.read()["result"]["content"][0]["text"]
+    idle.call(22, "run", command="cat BRIEFING.md")
+    assert said in idle.read()["result"]["content"][0]["text"]
     assert "Forbidden, recorded and in vain" in said
     assert "  def answer(nonce, *, params)\n" in said
     assert "finish" not in said

@@ -41,7 +41,7 @@ def submissions(tmp_path):
 
 def idle(task="testing/coin-v1", vault=None):
     """Submissions without a run."""
-    queried = []
+    queried: list[Queried] = []
     spec = registry.load(task).spec
     accounts = SimpleNamespace(findings=[], queried=queried, query=queried.append)
     return SimpleNamespace(spec=spec, accounts=accounts, quota=Quota(), vault=vault or paths.vault())

@@ -14,6 +14,8 @@ from toprope.tasks import registry
 TASK = "w2s/probe-v1"
 pytestmark = pytest.mark.slow
 
+EVALUATE: tuple[str, dict[str, object]] = ("evaluate", {})
+
 
 def newest(messages):
     return re.findall(r"candidate ([0-9a-f]{12}): dev", "\n".join(scripted.answers(messages)))[-1]
@@ -26,7 +28,7 @@ def point(name):
 
 
 def tried(*names):
-    return [step for name in names for step in (point(name), ("evaluate", {}))]
+    return [step for name in names for step in (point(name), EVALUATE)]
 
 
 def test_three_researchers_on_weak_to_strong(cli, tmp_path, monkeypatch):

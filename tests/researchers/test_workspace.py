@@ -11,6 +11,8 @@ import pytest
 from toprope.errors import UsageError
 from toprope.researchers.workspace import Workspace
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture
 def workspace(tmp_path):

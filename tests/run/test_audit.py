@@ -63,6 +63,7 @@ def judged(dev: float, test: float, incidents: list[Incident]):
     scores = RNG.normal(dev, 0.1, (1, n)).astype(np.float32)
     s.blocks = [msgspec.structs.replace(block, experiments=np.array([1], np.uint32), hi=n, scores=scores, outcomes={})]
     s.opening = o
+    assert s.test is not None
     s.test = msgspec.structs.replace(s.test, champion=Estimate(test, 0, 1, 0.1), per_draw=RNG.normal(test, 0.1, n))
     s.audits = [Audited(s.champion.id, incidents)]
     return s

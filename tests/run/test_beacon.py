@@ -43,6 +43,7 @@ def test_round_commitment_value_test(cli, tmp_path):
     assert read(run).test.secret == read(tmp_path / "run before").test.secret
 
 
+@pytest.mark.slow
 def test_a_round_is_named_first_or_never(cli, tmp_path):
     """A run that named none opens its test without a beacon only."""
     run = tmp_path / "run"

@@ -16,10 +16,17 @@ from toprope.tasks import registry
 from toprope.tasks.trusted import load
 from toprope.types import Tree
 from toprope_tasks.mirror import instance
+from toprope_tasks.mirror.task import Mirror
 
 pytestmark = pytest.mark.e2e
 
 TASK = "mirror/rpn-v1"
+
+
+def program() -> Mirror:
+    task = registry.load(TASK)
+    assert isinstance(task, Mirror)
+    return task
 
 
 def test_a_brief_is_a_candidate_and_its_cases(tmp_path: Path) -> None:
@@ -40,7 +47,7 @@ def test_a_brief_is_a_candidate_and_its_cases(tmp_path: Path) -> None:
 def test_a_few_shown_answers_are_wrong(tmp_path: Path) -> None:
     """The reference agrees with all but four to twenty of them; nothing in the files says which."""
     public_brief.brief(TASK, tmp_path / "here", 0)
-    t = registry.load(TASK)
+    t = program()
     wrong = 0
     for line in (tmp_path / "here" / "cases.jsonl").read_text().splitlines():
         c = json.loads(line)
@@ -74,16 +81,16 @@ def test_answers_are_counted_and_end(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
 def test_a_vault_keeps_one_dialect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Made once, 0600, told by its hash; tasks of this vault speak it, and it differs from the demo and from others."""
-    demo = registry.load(TASK)
+    demo = program()
     for name in ("a", "b"):
         told = instance.make(tmp_path / name)
         assert stat.S_IMODE(Path(told["path"]).stat().st_mode) == 0o600
         with pytest.raises(RunError, match="keeps its dialect"):
             instance.make(tmp_path / name)
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "a"))
-    one = registry.load(TASK)
+    one = program()
     monkeypatch.setenv("TOPROPE_VAULT", str(tmp_path / "b"))
-    two = registry.load(TASK)
+    two = program()
     names = {t.secret.name for t in (demo, one, two)}
     assert len(names) == 3 and sum(n.startswith("private dialect ") for n in names) == 2
     assert len({repr(t.dialect) for t in (demo, one, two)}) == 3
@@ -92,7 +99,7 @@ def test_a_vault_keeps_one_dialect(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 
 def test_a_hub_uses_the_secret_of_the_vault_that_it_is_told(tmp_path: Path) -> None:
     """Whatever vault the environment names: a service has one of its own. Its scorers are told, too."""
-    path = registry.load(TASK).make_secret(tmp_path / "told", None, lambda *_: None)
+    path = program().make_secret(tmp_path / "told", None, lambda *_: None)
     hub = HubClient(HubConfig("r", TASK, "linux-landlock", 1, str(tmp_path / "told"), "x"))
     try:
         hub.wait_ready()

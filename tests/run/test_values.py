@@ -2,11 +2,18 @@
 
 import json
 import math
+import re
 import textwrap
 
+import numpy as np
 import pytest
 
+from toprope.errors import UsageError
+from toprope.executors.messages import Done
+from toprope.run.beginning import anchors_of
+from toprope.tasks import registry
 from toprope.tasks.new import new
+from toprope.types import BlockResult, Outcome
 
 NASTY = [
     0.0, -0.0, 0.5, 5e-324, 1e-45, -1e-38, 1e9, -1e9, 1.0000001e9, -1e30, -3e38, 1e39, -1e39, 1.7e308, math.inf,
@@ -75,12 +82,10 @@ def test_every_number_a_task_can_return_leaves_a_readable_run(own, cli, tmp_path
 @pytest.mark.parametrize(
     ("anchors", "said"),
     [
-        ("floor=0.5, ceiling=0.5", "lie 0 above its floors"),
         ("floor=0.5, ceiling=0.4", "lie -0.1 above its floors"),
         ("floor=0.5, ceiling=float('nan')", "has a ceiling nan"),
         ("floor=float('-inf'), ceiling=1.0", "has a floor -inf"),
         ("floor=0.5, ceiling=1e300", r"has a ceiling 1e+300"),
-        ("floor=0.5, ceiling=0.5 + 1e-12", "above its floors"),
         ("floor=0.5, ceiling='high'", "draw 0 of dev of task own/flat-v1 cannot be made: ValueError"),
     ],
 )
@@ -94,6 +99,41 @@ def test_anchors_that_make_no_value_are_one_line(own, cli, tmp_path, anchors, sa
     assert "Traceback" not in done.stderr
 
 
+class Scorers:
+    """An executor without processes, whose draws have these anchors and whose candidates end like this."""
+
+    def __init__(self, floor: float, ceiling: float, outcome: Outcome = Outcome.OK, message: str = "") -> None:
+        self._anchors, self._outcome, self._message = (floor, ceiling), outcome, message
+
+    def load(self, tree, space):
+        return tree.digest, space.digest
+
+    def run(self, works):
+        for work in works:
+            n = len(work.block.draws)
+            scores = np.full((1, n), 0.0 if self._outcome is Outcome.OK else np.nan)
+            result = BlockResult(scores, [self._outcome], {0: self._message} if self._message else {}, 0.0, 0.0)
+            floors, ceilings = (np.full(n, a) for a in self._anchors)
+            yield Done(work.id, result, floors, ceilings, np.zeros(n, np.int64))
+
+
+@pytest.mark.parametrize("gap", [0.0, 1e-10, -0.1])
+def test_a_gap_that_is_none_is_no_anchor(gap):
+    """Whatever scorers return: the mean gap over dev decides, and the line has it."""
+    task, scorers = registry.load("testing/coin-v1"), Scorers(0.5, 0.5 + gap)
+    with pytest.raises(UsageError, match=re.escape(f"its ceilings lie {gap:g} above its floors on average")):
+        anchors_of("any/task-v1", scorers, task.starter(), task.space, 12)
+
+
+def test_a_starter_that_fails_makes_no_anchors():
+    """With its outcome and its own message, and with the command to try it with."""
+    task, scorers = registry.load("testing/coin-v1"), Scorers(0.0, 1.0, Outcome.CRASH, "SyntaxError in line 1")
+    said = "the starter of task any/task-v1 fails on dev, crash: SyntaxError in line 1"
+    with pytest.raises(UsageError, match=f"{said}.*`toprope submit any/task-v1 DIR`"):
+        anchors_of("any/task-v1", scorers, task.starter(), task.space, 12)
+
+
+@pytest.mark.slow
 def test_a_starter_that_fails_ends_the_climb_at_once(own, cli, tmp_path):
     """With the outcome and the candidate's own message; nothing is climbed."""
     task = own("bad-start", "return at / 64", starter="def believe(votes, *, params) return")

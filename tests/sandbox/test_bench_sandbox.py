@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import cells
+import pytest
 from kit import box
 
 from toprope.assay import bench_sandbox
+
+pytestmark = pytest.mark.e2e
 
 
 def test_every_figure_is_measured() -> None:

@@ -12,6 +12,8 @@ import pytest
 from kit import TIERS
 from load import Load
 
+pytestmark = pytest.mark.e2e
+
 
 def scored(tier: str, children: int, slow: int, **load: Any) -> tuple[list[dict[str, Any]], int]:
     """What honest.py prints, with or without a load around it, and how often something was stopped."""
@@ -39,7 +41,7 @@ def same_as_idle(tier: str, children: int, slow: int, **load: Any) -> int:
     return sum(len(row) for result in busy for row in result["scores"])
 
 
-@pytest.mark.parametrize("tier", TIERS)
+@pytest.mark.parametrize("tier", [*(pytest.param(t, marks=pytest.mark.slow) for t in TIERS[:-1]), TIERS[-1]])
 def test_a_candidate_that_is_stopped_keeps_its_score(tier: str) -> None:
     """Outcome, incidents and scores of honest work are the same on a machine where scorer, zygote and child are stopped
     at random, for longer than a candidate's limit too, and where neighbours want the CPU."""

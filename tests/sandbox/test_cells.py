@@ -75,8 +75,14 @@ def run(as_user, packages):
     return start
 
 
-@pytest.mark.parametrize("who", WHO)
-@pytest.mark.parametrize("less", ["with_everything", "without_bubblewrap", "without_user_namespaces"])
+@pytest.mark.parametrize(
+    ("less", "who"),
+    [
+        pytest.param(less, who, marks=[pytest.mark.slow] if who == "root" and less == "without_bubblewrap" else [])
+        for less in ("with_everything", "without_bubblewrap", "without_user_namespaces")
+        for who in WHO
+    ],
+)
 def test_the_best_tier_that_holds_and_why_not_a_better_one(run, who, less):
     """linux-full wherever its pieces are; else linux-landlock, and doctor names the missing piece and its remedy."""
     done = run(who, less, "doctor", "--json")
@@ -165,6 +171,7 @@ def test_a_lesser_tier_says_why(run, home):
     assert "apt install bubblewrap" in line
 
 
+@pytest.mark.slow
 def test_a_run_stays_under_its_tier(run, home):
     """What was begun under a tier goes on under that tier, also where a better one holds."""
     who, options = WHO[-1], ("--experiments", 2, "--workers", 1, "--rehearsal-secret", "x", "--json")

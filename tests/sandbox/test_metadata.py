@@ -17,6 +17,8 @@ from toprope.sandbox.box import Case, Job
 from toprope.sandbox.memory import PublicMemory
 from toprope.types import Array, Call, Outcome, Round
 
+pytestmark = pytest.mark.e2e
+
 VISIBLE = {
     "how large it is": "os.stat(PATH).st_size",
     "when it was written": "os.stat(PATH).st_mtime",

@@ -11,6 +11,8 @@ from toprope.sandbox.job import QuestionRefused
 from toprope.sandbox.memory import PublicMemory
 from toprope.types import Outcome
 
+pytestmark = pytest.mark.e2e
+
 
 def play_with(source, answer, k=1):
     rows, seen = np.arange(k, dtype=np.uint8)[:, None], []

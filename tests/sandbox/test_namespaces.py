@@ -24,6 +24,8 @@ from toprope.sandbox.box import Sandbox
 from toprope.sandbox.canaries import NAMESPACES
 from toprope.types import Outcome
 
+pytestmark = pytest.mark.e2e
+
 needs_full = pytest.mark.skipif(not cells.full(), reason="no linux-full here; test_cells says whether doctor knows why")
 HALF = frozenset({"landlock", "seccomp"})
 

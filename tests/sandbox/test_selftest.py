@@ -12,6 +12,8 @@ from toprope.sandbox import selftest
 from toprope.sandbox.box import Sandbox
 from toprope.types import Limits
 
+pytestmark = pytest.mark.e2e
+
 
 @pytest.fixture(autouse=True)
 def _ask_again() -> Iterator[None]:

@@ -15,6 +15,8 @@ from toprope.sandbox import patience, process
 from toprope.sandbox.box import Sandbox
 from toprope.types import Call, Limits, Outcome, Round
 
+pytestmark = pytest.mark.e2e
+
 OK, TIMEOUT, VIOLATION = Outcome.OK, Outcome.TIMEOUT, Outcome.VIOLATION
 IDLE = {
     "sleeps": "time.sleep(3600)",

@@ -17,6 +17,8 @@ from toprope.sandbox import ulimits
 from toprope.sandbox.box import Sandbox
 from toprope.types import Limits
 
+pytestmark = pytest.mark.e2e
+
 STARTER = Path(ulimits.__file__).parents[2] / "toprope_tasks" / "w2s" / "starter"
 
 

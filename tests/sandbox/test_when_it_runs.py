@@ -13,6 +13,8 @@ from toprope.sandbox.box import Case, Job
 from toprope.sandbox.memory import PublicMemory
 from toprope.types import Array, Call, Outcome, Round
 
+pytestmark = pytest.mark.e2e
+
 TELLS = {
     "its process number": "os.getpid()",
     "its parent's": "os.getppid()",

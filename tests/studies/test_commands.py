@@ -79,6 +79,7 @@ def test_every_study_answers_help(name, capsys):
     assert listed()[name][:40] in capsys.readouterr().out
 
 
+@pytest.mark.e2e
 def test_the_list_and_what_is_unknown():
     """The list has a line for each; anything else is one line that names the thing and the remedy."""
     run = [sys.executable, "-m", "studies"]
@@ -88,6 +89,7 @@ def test_the_list_and_what_is_unknown():
     assert (done.returncode, done.stderr) == (2, "study 'nothing' is unknown; `python -m studies` lists all\n")
 
 
+@pytest.mark.e2e
 def test_a_mistake_of_the_user_is_one_line():
     done = subprocess.run(
         [sys.executable, "-m", "studies", "goodhart", "no/task"], capture_output=True, text=True, cwd=ROOT

@@ -100,6 +100,7 @@ def test_nothing_is_overwritten_and_ids_are_ids(mine, tmp_path):
         registry.find(str(tmp_path / "taken"))
 
 
+@pytest.mark.e2e
 def test_listing_tasks_does_not_load_numpy():
     """Reading what there is stays cheap."""
     code = "import sys; from toprope.tasks import registry; registry.available(); assert 'numpy' not in sys.modules"

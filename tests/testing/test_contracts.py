@@ -7,6 +7,8 @@ from toprope.journal.ledger import SqliteLedger
 from toprope.testing.ledgers import LedgerContract
 from toprope.testing.sandboxes import SandboxContract
 
+pytestmark = pytest.mark.e2e
+
 
 class TestSqlite(LedgerContract):
     def make_ledger(self, folder):

@@ -1,5 +1,7 @@
 """Every installed task and the smallest one keep the contract that is offered to everybody's; a bad one breaks it."""
 
+from typing import Any
+
 import msgspec
 import numpy as np
 import pytest
@@ -8,6 +10,8 @@ from toprope.protocols import Task
 from toprope.tasks import registry
 from toprope.testing.coin import Coin
 from toprope.testing.tasks import TaskContract
+
+pytestmark = pytest.mark.e2e
 
 QUICK = {"control/monitor-bank-v1", "mirror/rpn-v1", "proxy/reward-model-v1"}
 
@@ -35,6 +39,7 @@ class Clock(Coin):
     """Its draws hang on how many were made before, and on numpy's global state."""
 
     made = 0
+    space: Any  # a task's may be None
 
     def generate(self, split, index, seed):
         self.made += 1

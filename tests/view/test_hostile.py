@@ -30,6 +30,7 @@ def run(tmp_path, monkeypatch) -> Path:
     spec = msgspec.structs.replace(s.opening.spec, beacon_round=HOSTILE, candidate_model=CandidateModel(HOSTILE, 3))
     hostile = {"spec": spec, "toprope": HOSTILE, "vault_since": HOSTILE}
     o = msgspec.structs.replace(s.opening, commitment=seeding.commitment(b"s" * 32), **hostile)
+    assert s.test is not None
     test = msgspec.structs.replace(s.test, beacon=HOSTILE, incidents={HOSTILE: []})
     return written(tmp_path / "run", s, o, test)
 

@@ -85,7 +85,8 @@ def test_the_panel_draws_a_climb(panel):
 def test_the_panel_draws_in_every_state(panel):
     """Before anything is known, while something is prepared, without a single score, with one."""
     live, _ = panel
-    console = Console(file=io.StringIO(), force_terminal=True, width=80)
+    printed = io.StringIO()
+    console = Console(file=printed, force_terminal=True, width=80)
     console.print(live._render())
     live.progress("preparing", 0.0)
     console.print(live._render())
@@ -96,7 +97,7 @@ def test_the_panel_draws_in_every_state(panel):
     live.hear(generation(1, 0.5))
     live.hear(generation(2, 0.5))
     console.print(live._render())
-    assert "best dev" in console.file.getvalue()
+    assert "best dev" in printed.getvalue()
 
 
 def test_results_for_people_hold_no_control_characters():

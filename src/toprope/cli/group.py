@@ -159,9 +159,9 @@ def _refused(e: OSError) -> str:
 
 
 def _goes_on(ctx: click.Context) -> str:
-    """How to continue an interrupted command; empty if it left nothing. ctx.obj: (the file that holds its state, the
-    command that continues it)."""
-    if ctx.obj is not None and ctx.obj[0].is_file():
+    """How to continue an interrupted command; empty if it left nothing. ctx.obj: (the file or folder that holds its
+    state, the command that continues it)."""
+    if ctx.obj is not None and ctx.obj[0].exists():
         return f"; nothing is lost, `{ctx.obj[1]}` continues"
     return ""
 

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 import weak_hub
 
-import toprope.referee.client as client
 from toprope import wire
 from toprope.assay.redteam import engine
 from toprope.executors.messages import Work
@@ -29,7 +28,7 @@ FOUND_BY = {  # mutation -> a cheat that pays then
     "no_spending": "best-of-many",
     "no_schedule": "sleeping",
 }
-FAST = ("raw_scores", "uncounted")
+FAST = ("uncounted",)
 
 
 def weakened(monkeypatch, mutation):
@@ -43,7 +42,7 @@ def weakened(monkeypatch, mutation):
         return real(module, *argv)
 
     monkeypatch.setattr(wire, "command", command)
-    assert client.wire.spawn.__globals__["command"] is command
+    assert wire.spawn.__globals__["command"] is command
 
 
 def test_every_mutation_has_its_cheat():
@@ -67,13 +66,15 @@ def test_the_real_referee_passes():
     assert result["ok"], [c for c in result["cheats"] if not c["ok"]]
 
 
+@pytest.mark.slow
 def test_a_run_without_its_second_look_fails(monkeypatch):
     """Where a candidate is re-run beside a sibling before an attempt instead of alone, what that left helps it."""
 
     def beside_a_sibling(self, candidate, draws, replicate=0):
         space, rows = several([candidate.params])
-        names = self._executor.load(candidate.tree, space)
-        (done,) = self._executor.run([Work(0, Block(*names, rows.repeat(2, axis=0), tuple(range(draws))), "dev")])
+        tree, named = self._executor.load(candidate.tree, space)
+        block = Block(tree, named, rows.repeat(2, axis=0), tuple(range(draws)))
+        (done,) = self._executor.run([Work(0, block, "dev")])
         return Rerun(done.result.scores[1].astype(np.float32), [], 0.0)
 
     (real,) = engine.run(COIN, engine.chosen("sibling", None), "linux-landlock")["cheats"]

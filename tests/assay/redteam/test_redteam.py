@@ -7,6 +7,7 @@ import pytest
 
 from studies import alarms, layers
 from toprope.assay.redteam import climber_range, corpus, engine
+from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.tasks.new import new
 from toprope.view.redteam import verdict
@@ -59,8 +60,8 @@ def test_bytes_are_forged_too():
     ("layer", "name", "word"),
     [
         ("landlock", "file-outside", "brought back the planted gold, worth +"),
-        ("fds", "inherited-descriptor", "brought back the planted gold, worth +"),
-        ("seccomp", "fork", "brought back 'forked'"),
+        pytest.param("fds", "inherited-descriptor", "brought back the planted gold, worth +", marks=pytest.mark.slow),
+        pytest.param("seccomp", "fork", "brought back 'forked'", marks=pytest.mark.slow),
         ("schema", "not-a-number", "the scorer changed"),
     ],
 )
@@ -150,7 +151,7 @@ def test_the_command(cli, tmp_path):
 def test_a_climber_with_a_bug_is_one_line(tmp_path):
     """An error in a user's own strategy names the cheat; it is neither a pass nor a traceback."""
     write(tmp_path, "broken", "Has a bug", "def climb(rig):\n    return 1 / 0")
-    with pytest.raises(engine.UsageError, match="cheat broken: climb"):
+    with pytest.raises(UsageError, match="cheat broken: climb"):
         engine.run(COIN, engine.chosen(None, tmp_path), TIER)
 
 

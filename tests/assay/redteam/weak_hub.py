@@ -95,13 +95,17 @@ def no_spending() -> None:
     """Every attempt may spend what would be worth nothing to spend once: one in five is lucky."""
     import toprope.referee.gate as gate
 
-    gate.attempt_level = lambda *a, **k: float(np.log(2.0))
+    vars(gate)["attempt_level"] = lambda *a, **k: float(np.log(2.0))
 
 
 def no_schedule() -> None:
     """Answers leave when the hidden work is done."""
     start = hub.Hub.__init__
-    hub.Hub.__init__ = lambda self, *parts: start(self, *parts, on_schedule=False)
+
+    def at_once(self, task, vault, run, pool, on_schedule=True):
+        start(self, task, vault, run, pool, on_schedule=False)
+
+    hub.Hub.__init__ = at_once
 
 
 MUTATIONS: dict[str, Callable[[], None]] = {

@@ -18,6 +18,8 @@ from toprope.space import Space, several
 from toprope.types import Array, Block, Call, Candidate, Outcome, Round, Tree
 from toprope_tasks.mirror import packing
 
+pytestmark = pytest.mark.e2e
+
 SECRET = seeding.dev_secret(7)
 ROUTE = "def main(argv, stdin, files):\n    "
 

@@ -1,15 +1,19 @@
 """The program of a task runs in a process with limits: each limit has an answer that names it and harms no other."""
 
 import json
+import sys
 
 import pytest
 
+from toprope import wire
 from toprope.errors import RunError, UsageError
 from toprope.referee import program
 from toprope.referee.program import Cost, ReferenceProcess
 from toprope.run import public_brief
 from toprope.tasks import registry
 from toprope.tasks.new import new
+
+pytestmark = pytest.mark.e2e
 
 ASK = """
 
@@ -55,13 +59,16 @@ def task(tmp_path, monkeypatch):
     [
         ("huge", "more than 16384 bytes of output"),
         ("memory", "more than 512 MiB of memory"),
-        ("loop", "more than 4 s of processor time"),
+        ("loop", "more than 1 s of processor time"),
         ("die", "exit status 7"),
         ("write", "OSError, an error of its own"),
     ],
 )
-def test_a_question_that_meets_a_limit_has_an_answer(task, tmp_path, what, why):
+def test_a_question_that_meets_a_limit_has_an_answer(task, monkeypatch, what, why):
     """It says which limit; the next question is answered as if nothing had been."""
+    monkeypatch.setattr(program, "CPU_S", 1)
+    code = "from toprope.referee import program; program.CPU_S = 1; program.main()"
+    monkeypatch.setattr(wire, "command", lambda _, *argv: [sys.executable, "-P", "-c", code, *map(str, argv)])
     with ReferenceProcess(task) as p:
         assert p.query([what.encode()], b"", {})[0].ended == why
         said, cost = p.query([b"echo"], b"in", {})

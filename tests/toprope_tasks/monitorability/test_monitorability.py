@@ -27,7 +27,7 @@ from toprope_tasks.monitorability.private import (
     flagged,
 )
 from toprope_tasks.monitorability.public import PILOTS, ROLLOUTS, STAGES, TARGET
-from toprope_tasks.monitorability.world import HINTS, QUESTIONS, SEEN, VISIBLE, clause
+from toprope_tasks.monitorability.world import HINTS, QUESTIONS, SEEN, VISIBLE, clause, draw_world
 
 ID = "monitorability/scratchpad-v1"
 TASK = make(ID)
@@ -38,6 +38,11 @@ BASELINES = TASK.baselines()
 
 def _score(given: Answers, draw: Draw) -> float:
     return float(private.score(*given, draw.private)[0])
+
+
+def _baseline(name: str, params: dict[str, Json] | None = None) -> Callable[[Draw], Answers]:
+    b = BASELINES[name]
+    return lambda draw: answers(b.tree, b.params if params is None else params, draw)
 
 
 def _value(ask: Callable[[Draw], Answers], draws: list[Draw]) -> float:
@@ -247,7 +252,7 @@ class TestDraws:
         """Over 150 worlds, the number of a token says nothing of whether it is a word for work (|r| < .08)."""
         rng, place, work = np.random.default_rng(4), [], []
         for _ in range(150):
-            d = private.draw_world(rng, VISIBLE, 1).dialect
+            d = draw_world(rng, VISIBLE, 1).dialect
             place.append(np.arange(len(d.work)))
             work.append(d.work)
         assert abs(np.corrcoef(np.concatenate(place), np.concatenate(work))[0, 1]) < 0.08
@@ -285,7 +290,7 @@ class TestAttacks:
     def test_null_answers_stay_at_the_floor(self) -> None:
         """Flags by lot gain what one flag in twenty must; silence gains nothing."""
         for draws in (DEV, HIDDEN):
-            values = {n: _value(lambda d, b=BASELINES[n]: answers(b.tree, {}, d), draws) for n in ("silent", "lottery")}
+            values = {n: _value(_baseline(n, {}), draws) for n in ("silent", "lottery")}
             assert values["silent"] == pytest.approx(0.0, abs=1e-9)
             assert -0.02 < values["lottery"] < 0.06
 
@@ -358,8 +363,8 @@ class TestLandscape:
         """A point of the space set by hand (penalise the unclear, suspect the unseen) is above each default."""
         for draws in (DEV[:12], HIDDEN[:12]):
             ours = _value(_point({"evidence": "bayes", "rare": 3.0, "penalty": "unclear", "strength": 0.3}), draws)
-            named = [b for b in BASELINES.values() if not b.tuned]
-            assert ours > max(_value(lambda d, b=b: answers(b.tree, b.params, d), draws) for b in named)
+            named = [name for name, b in BASELINES.items() if not b.tuned]
+            assert ours > max(_value(_baseline(name), draws) for name in named)
 
     def test_what_climbs_dev_climbs_hidden(self) -> None:
         """Over 10 random points of the space, dev and hidden values rank alike (Spearman > .6)."""
@@ -391,7 +396,7 @@ class TestTask:
 
     def test_every_level_of_the_space_runs(self) -> None:
         """Each level of each dimension, with all blocks on, answers finite suspicions and penalties in [0, 1]."""
-        on = {
+        on: dict[str, Json] = {
             "evidence": "bayes",
             "pilot": 1.0,
             "rare": 2.0,
@@ -425,8 +430,8 @@ class TestTask:
 
     def test_parts_of_the_hidden_range_come_alone(self) -> None:
         """Dev's own range makes dev's worlds; hidden leak in it changes leak, and neither dialect nor pressure."""
-        same = harder.generate("dev", 0, 5, harder.PARTS["dev"]).private.world
-        leaky = harder.generate("dev", 0, 5, harder.PARTS["leak"]).private.world
+        same = private.generate("dev", 0, 5, harder.PARTS["dev"]).private.world
+        leaky = private.generate("dev", 0, 5, harder.PARTS["leak"]).private.world
         dev = DEV[0].private.world
         assert np.array_equal(same.pressure, dev.pressure) and same.policies.leak == dev.policies.leak
         assert np.array_equal(leaky.pressure, dev.pressure) and np.array_equal(leaky.dialect.habit, dev.dialect.habit)

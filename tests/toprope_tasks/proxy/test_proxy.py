@@ -21,8 +21,8 @@ from toprope_tasks.proxy.task import RewardModel
 
 ID = "proxy/reward-model-v1"
 TASK: RewardModel = make(ID)
-DEV = [TASK.generate("dev", i, 5) for i in range(48)]
-HIDDEN = [TASK.generate("test", i, 6) for i in range(48)]
+DEV = [TASK.generate("dev", i, 5) for i in range(32)]
+HIDDEN = [TASK.generate("test", i, 6) for i in range(32)]
 BASELINES = TASK.baselines()
 
 
@@ -175,7 +175,7 @@ class TestLandscape:
     def test_null_and_shortcuts_are_at_the_floor(self, table: dict[str, dict[str, Floats]]) -> None:
         """A constant scores exactly the floor; a reward that looks at no comparison is within .03 of it."""
         for split, draws in (("dev", DEV), ("hidden", HIDDEN)):
-            assert table["constant"][split] == pytest.approx(np.zeros(48), abs=1e-9)
+            assert table["constant"][split] == pytest.approx(np.zeros(32), abs=1e-9)
             assert abs(_value(table["tame"][split], draws).value) < 0.03
 
     def test_random_and_swapped_comparisons_are_no_better_than_the_floor(self) -> None:

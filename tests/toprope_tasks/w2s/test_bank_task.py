@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 
 from toprope.errors import UsageError
+from toprope_tasks.w2s import student
 from toprope_tasks.w2s.bank import draws, file, hidden
 from toprope_tasks.w2s.bank.task import BankTask
 
@@ -66,22 +67,24 @@ def test_a_rotation_keeps_the_ceiling_and_hides_the_columns(bank_path):
     bank, labels = opened(bank_path)
     draw = draws.Sampler(bank, labels).draw(0, np.random.default_rng(0))
     gold = draw.private
-    plain = draws.draws.student.basis(draws.standard(bank.strong["a"])[gold.rows[0]])
-    probe = draws.draws.student.fit(plain, gold.pool_labels[None].astype(float), np.ones((1, draws.POOL)))
+    plain = student.basis(draws.standard(bank.strong["a"])[gold.rows[0]])
+    probe = student.fit(plain, gold.pool_labels[None].astype(float), np.ones((1, draws.POOL)))
     p = probe.probabilities(plain, draws.standard(bank.strong["a"])[gold.rows[1]])[0]
     assert abs(np.mean((p > 0.5) == gold.test_labels) - draw.ceiling) < 0.01
     both = np.corrcoef(draw.public["pool_features"].T, bank.strong["a"][gold.rows[0]].T)[:WIDTH, WIDTH:]
     assert np.abs(both).max() < 0.95
 
 
-def test_the_sealed_test_has_texts_and_concepts_of_its_own(task):
-    """No text and no concept of the test half belongs to the half of gate and measurements."""
+def test_the_sealed_test_has_concepts_of_its_own(task):
+    """No concept of the test belongs to gate and measurements, nor one whose labels are nearly the same."""
     val, test = (task._bank.half(split) for split in ("val", "test"))
-    assert not set(val.concepts) & set(test.concepts)
-    many = [[half.draw(np.random.default_rng(i)) for i in range(6)] for half in (val, test)]
-    rows = [np.concatenate([d.private.rows[0] for d in found]) for found in many]
-    assert not set(rows[0]) & set(rows[1])
+    asked, tested = ([c for family in half.families for c in family] for half in (val, test))
+    assert not set(asked) & set(tested)
     assert task._bank.half("measure") is val
+    labels = val.sampler.labels.copy()
+    labels[1], labels[4] = labels[0], 1 - labels[2]
+    labels[1, :200] = -1
+    assert sorted(hidden.akin(labels, [0, 1, 2, 3, 4])) == [[0, 1], [2, 4], [3]]
 
 
 def test_dev_visits_the_concepts_in_turn_and_draws_are_functions_of_the_seed(task):
@@ -94,9 +97,9 @@ def test_dev_visits_the_concepts_in_turn_and_draws_are_functions_of_the_seed(tas
 
 
 def test_a_bank_that_is_too_small_is_refused_with_the_figures(tmp_path):
-    """Half of 4,000 texts does not make draws of two times a thousand."""
-    path = made(tmp_path / "little.npz", rows=4400)
-    with pytest.raises(UsageError, match=r"10 of 10 concepts are admitted, 0 of these .* 4400 texts"):
+    """2,400 texts make draws of two times a thousand that share most of them."""
+    path = made(tmp_path / "little.npz", rows=2400)
+    with pytest.raises(UsageError, match=r"0 of 10 concepts are admitted; 0 of these .* 2400 texts"):
         hidden.halves(path)
 
 
@@ -118,5 +121,5 @@ def test_the_vaults_own_bank_is_used_and_named(task, tmp_path, monkeypatch):
 
 def test_the_students_l2_grows_with_the_width():
     """Sixty-four columns have the L2 of the tiny models; six times as many about ninety times that."""
-    assert draws.width_l2(24) == draws.width_l2(64) == draws.draws.student.L2
+    assert draws.width_l2(24) == draws.width_l2(64) == student.L2
     assert 50 < draws.width_l2(384) / draws.width_l2(64) < 100

@@ -242,6 +242,7 @@ def test_random_runs_are_runs():
         assert set(cell.ops) <= set("01236789")
 
 
+@pytest.mark.e2e
 def test_listing_tasks_imports_no_numpy():
     """`available()` reads cards alone."""
     code = (

@@ -33,17 +33,16 @@ class Layer(NamedTuple):
 
 
 class Sampler:
-    """Draws of the concepts of a bank, or of a part of its rows.
+    """Draws of the concepts of a bank.
 
     Texts of one origin, and equal texts, are never in two of the parts of a draw (gold labels, pool, test).
     """
 
-    def __init__(self, bank: Bank, labels: Labels, rows: NDArray[np.bool_] | None = None) -> None:
-        """labels: (C, N). rows: (N,) which rows may be used; None: all."""
+    def __init__(self, bank: Bank, labels: Labels) -> None:
+        """labels: (C, N)."""
         self.bank, self.labels = bank, labels
-        use = np.ones(len(bank.origin), bool) if rows is None else rows
         self._origin = same_origin(bank)
-        self._have = [[np.flatnonzero(use & (label == c)) for c in (0, 1)] for label in labels]
+        self._have = [[np.flatnonzero(label == c) for c in (0, 1)] for label in labels]
         self._strong = [Layer(standard(x), width_l2(x.shape[1])) for x in bank.strong.values()]
         self._weak = [np.asarray(standard(x), np.float64) for x in bank.weak.values()]
 

@@ -20,8 +20,9 @@ from __future__ import annotations
 
 import hashlib
 import os
-import tempfile
 import zipfile
+import zlib
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -113,32 +114,39 @@ def write(path: Path, bank: Bank, labels: Labels, small: bool = False) -> None:
     for name in ("margins", "groups", "weak_probs"):
         if (column := getattr(bank, name)) is not None:
             arrays[name] = column
-    _save(path, arrays)
-    _save(gold_path(path), {"manifest": note, "labels": labels.astype(np.int8)})
+    save(path, arrays)
+    save(gold_path(path), {"manifest": note, "labels": labels.astype(np.int8)})
 
 
 def read(path: Path) -> Bank:
     """The bank of NAME.npz, without its labels. Raises UsageError if the file is missing, damaged or not a bank."""
     arrays = _load(path)
     manifest = _manifest(path, arrays)
+    try:
+        bank = _bank(manifest, arrays)
+    except (KeyError, ValueError, TypeError) as e:
+        raise UsageError(f"bank {str(path)!r} lacks an array or has one of another kind ({e}); extract it again") from e
+    _check(path, bank)
+    return bank
+
+
+def _bank(manifest: Manifest, arrays: dict[str, NDArray[Any]]) -> Bank:
     sides: dict[str, dict[str, F4]] = {"strong": {}, "weak": {}}
     for key, x in arrays.items():
         side, _, name = key.partition("/")
         if side in sides and name:
             features = np.asarray(x, np.float32)
             sides[side][name] = features * arrays[f"scale/{key}"] if x.dtype == np.int8 else features
-    bank = Bank(
+    return Bank(
         manifest,
         sides["strong"],
         sides["weak"],
-        arrays.get("origin", np.empty(0)).astype(np.int32),
-        arrays.get("texts", np.empty(0)).astype(np.uint64),
+        arrays["origin"].astype(np.int32),
+        arrays["texts"].astype(np.uint64),
         arrays["margins"].astype(np.float32) if "margins" in arrays else None,
         arrays["groups"].astype(np.int32) if "groups" in arrays else None,
         arrays.get("weak_probs"),
     )
-    _check(path, bank)
-    return bank
 
 
 def read_labels(path: Path, bank: Bank) -> Labels:
@@ -171,18 +179,23 @@ def text_hash(text: str) -> np.uint64:
 
 
 def _check(path: Path, bank: Bank) -> None:
-    n = len(bank.origin)
+    n = len(np.atleast_1d(bank.origin))
     if not bank.strong or not (bank.weak or bank.weak_probs is not None):
         raise UsageError(f"bank {str(path)!r} has no strong or no weak features; expected strong/LAYER and weak/LAYER")
-    columns = {"texts": bank.texts, "margins": bank.margins, "groups": bank.groups}
+    columns: dict[str, NDArray[Any] | None] = {
+        "origin": bank.origin,
+        "texts": bank.texts,
+        "margins": bank.margins,
+        "groups": bank.groups,
+    }
     columns |= {f"strong/{k}": x for k, x in bank.strong.items()} | {f"weak/{k}": x for k, x in bank.weak.items()}
     for name, column in columns.items():
         if column is None:
             continue
-        if len(column) != n:
-            raise UsageError(f"bank {str(path)!r}: {name} has {len(column)} rows; expected {n}, as origin has")
-        if name.startswith(("strong/", "weak/")) and column.ndim != 2:
-            raise UsageError(f"bank {str(path)!r}: {name} has shape {column.shape}; expected (rows, features)")
+        wide = name.startswith(("strong/", "weak/"))
+        if column.shape[:1] != (n,) or column.ndim != 1 + wide:
+            meant = "(rows, features)" if wide else "(rows,)"
+            raise UsageError(f"bank {str(path)!r}: {name} has shape {column.shape}; expected {meant} of {n} rows")
         if not np.isfinite(column).all():
             raise UsageError(f"bank {str(path)!r}: {name} holds numbers that are not finite; extract it again")
     shape = (len(bank.manifest.concepts), n)
@@ -204,21 +217,30 @@ def _manifest(path: Path, arrays: dict[str, NDArray[Any]]) -> Manifest:
 
 def _load(path: Path) -> dict[str, NDArray[Any]]:
     try:
-        with np.load(path, allow_pickle=False) as file:
-            return {name: file[name] for name in file.files}
+        return load(path)
     except FileNotFoundError:
         raise UsageError(f"bank {str(path)!r} does not exist; expected an .npz that `toprope extract` made") from None
-    except (OSError, ValueError, zipfile.BadZipFile) as e:
-        raise UsageError(f"bank {str(path)!r} cannot be read ({e}); expected an .npz without pickled objects") from e
+    except (OSError, ValueError) as e:
+        raise UsageError(f"bank {str(path)!r} cannot be read ({e}); expected an .npz without pickled objects") from None
 
 
-def _save(path: Path, arrays: dict[str, NDArray[Any]]) -> None:
+def save(path: Path, arrays: Mapping[str, NDArray[Any]], compressed: bool = True) -> None:
+    """Write an .npz and rename it into place whole; its folder is made."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, name = tempfile.mkstemp(prefix=".writing-", suffix=".npz", dir=path.parent)
+    writing = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        with os.fdopen(handle, "wb") as out:
-            np.savez_compressed(out, **arrays)  # type: ignore[arg-type]  # its stub takes the flag allow_pickle for one
-        os.replace(name, path)
-    except BaseException:
-        Path(name).unlink(missing_ok=True)
-        raise
+        with writing.open("wb") as out:
+            # the stub of both takes the flag allow_pickle for one of the arrays
+            (np.savez_compressed if compressed else np.savez)(out, **arrays)  # type: ignore[arg-type]
+        writing.replace(path)
+    finally:
+        writing.unlink(missing_ok=True)
+
+
+def load(path: Path) -> dict[str, NDArray[Any]]:
+    """All arrays of an .npz. Raises OSError or ValueError if it is missing, damaged, or holds pickled objects."""
+    try:
+        with path.open("rb") as raw, np.load(raw, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except (zipfile.BadZipFile, zlib.error, EOFError, AttributeError, TypeError, RuntimeError, KeyError) as e:
+        raise ValueError(f"no .npz that is whole: {e}") from None

@@ -1,7 +1,8 @@
 """The hidden bank of a task: which one, and what the gate and the sealed test may draw from it.
 
-Its texts and its concepts are halved. The gate and the measurements draw from one half, the sealed test from the other:
-no text and no concept of the test was ever asked about during a climb.
+Its concepts are halved. The gate and the measurements draw from one half, the sealed test from the other: no concept of
+the test was ever asked about during a climb, nor one that is nearly the same. Texts are shared, because a climb hears
+one bit per attempt about them, and the vault limits these bits (`Secret.items`).
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import os
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -18,25 +20,28 @@ from toprope.errors import UsageError
 from toprope.protocols import Secret
 from toprope.types import Draw, Split
 from toprope_tasks.w2s.bank import file
-from toprope_tasks.w2s.bank.draws import Sampler, admitted, same_origin
+from toprope_tasks.w2s.bank.draws import Sampler, admitted
 
 SHIPPED = Path(__file__).parents[1] / "banks"
 DEMO = SHIPPED / "e5-packages.npz"
 BANK = "TOPROPE_W2S_BANK"  # names a bank for the hidden splits
 PRIVATE = "w2s-bank.npz"  # in a vault
-FEWEST = 4  # concepts that a half must have
+FEWEST = 4  # families of concepts that a half must have
+AKIN = 0.8  # correlation of labels from which concepts are of one family
 
 
 class Half(NamedTuple):
-    """What a split may draw: numbers of concepts, a sampler over its texts, and how many texts these are."""
+    """What a split may draw: families of concepts (numbers in the bank), and a sampler over its texts."""
 
-    concepts: list[int]
+    families: list[list[int]]
     sampler: Sampler
-    texts: int
 
     def draw(self, rng: np.random.Generator) -> Draw:
-        """A draw of a random concept."""
-        return self.sampler.draw(self.concepts[rng.integers(len(self.concepts))], rng)
+        """A draw of a random concept of a random family, which is the draw's group."""
+        number = int(rng.integers(len(self.families)))
+        family = self.families[number]
+        draw = self.sampler.draw(family[rng.integers(len(family))], rng)
+        return msgspec.structs.replace(draw, group=number)
 
 
 class HiddenBank:
@@ -57,7 +62,7 @@ class HiddenBank:
         if self.path.parent == SHIPPED:
             return Secret("hidden bank", "public demo", True, remedy)
         name = f"private {file.digest(self.path)[:12]}"
-        return Secret("hidden bank", name, False, remedy, items=self.half("val").texts)
+        return Secret("hidden bank", name, False, remedy, items=len(self.half("val").sampler.bank.origin))
 
     def open(self, vault: Path) -> None:
         """Take the vault's bank, if it has one and no other was named."""
@@ -80,24 +85,45 @@ def no_recipe(vault: Path) -> UsageError:
 
 
 def halves(path: Path) -> dict[bool, Half]:
-    """False: for gate and measurements; True: for the sealed test. Origins of texts, and concepts, are divided by a
-    hash that depends on the bank. Raises UsageError with the figures if a half has fewer than FEWEST concepts with
-    enough texts."""
+    """False: for gate and measurements; True: for the sealed test.
+
+    Families of concepts go to the halves by a hash that depends on the bank, the largest first and each to the half
+    that has fewer. Raises UsageError with the figures if a half has fewer than FEWEST families.
+    """
     bank = file.read(path)
     labels = file.read_labels(path, bank)
     key = file.digest(path)
-    origin = same_origin(bank)
-    tested: NDArray[np.bool_] = np.array([_hash(key, f"text {i}")[0] & 1 for i in range(origin.max() + 1)])[origin] == 1
-    samplers = {test: Sampler(bank, labels, tested == test) for test in (False, True)}
-    both = set(usable(bank, samplers[False])) & set(usable(bank, samplers[True]))
-    order = sorted(both, key=lambda c: _hash(key, bank.manifest.concepts[c].name))
-    if len(order) < 2 * FEWEST:
+    sampler = Sampler(bank, labels)
+    some = usable(bank, sampler)
+    families = sorted(akin(labels, some), key=lambda f: (-len(f), _hash(key, bank.manifest.concepts[f[0]].name)))
+    mine: dict[bool, list[list[int]]] = {False: [], True: []}
+    for family in families:
+        mine[sum(map(len, mine[True])) < sum(map(len, mine[False]))].append(family)
+    if min(map(len, mine.values())) < FEWEST:
         passed = sum(map(admitted, bank.manifest.concepts))
         raise UsageError(
-            f"hidden bank {str(path)!r}: {passed} of {len(labels)} concepts are admitted, {len(order)} of these have "
-            f"enough of the {len(origin)} texts for two halves; expected {2 * FEWEST}: extract more texts or concepts"
+            f"hidden bank {str(path)!r}: {passed} of {len(labels)} concepts are admitted; {len(some)} of these have "
+            f"enough of the {len(bank.origin)} texts, in {len(families)} families of like concepts; expected "
+            f"{2 * FEWEST} families: extract more texts or concepts"
         )
-    return {test: Half(order[test::2], s, int(np.sum(tested == test))) for test, s in samplers.items()}
+    return {test: Half(families, sampler) for test, families in mine.items()}
+
+
+def akin(labels: file.Labels, some: list[int]) -> list[list[int]]:
+    """Families of the concepts `some`: those whose labels correlate by AKIN or more, where both apply, directly or by
+    way of others."""
+    families: list[list[int]] = []
+    for concept in some:
+        near = [f for f in families if any(_correlation(labels[concept], labels[other]) >= AKIN for other in f)]
+        families = [f for f in families if f not in near] + [sorted([concept, *(c for f in near for c in f)])]
+    return families
+
+
+def _correlation(a: NDArray[np.int8], b: NDArray[np.int8]) -> float:
+    """Size of the correlation where both concepts apply; 0 where one of them does not vary there."""
+    rows = (a >= 0) & (b >= 0)
+    x, y = a[rows], b[rows]
+    return abs(float(np.corrcoef(x, y)[0, 1])) if len(x) and x.std() and y.std() else 0.0
 
 
 def usable(bank: file.Bank, sampler: Sampler) -> list[int]:

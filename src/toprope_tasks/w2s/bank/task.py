@@ -6,15 +6,18 @@ from __future__ import annotations
 from functools import cached_property
 from pathlib import Path
 
+import msgspec
+import numpy as np
+
 from toprope.errors import UsageError
 from toprope.protocols import Progress, Secret
 from toprope.types import Draw, Split
 from toprope_tasks.w2s.bank import file
 from toprope_tasks.w2s.bank.draws import Sampler
-from toprope_tasks.w2s.bank.hidden import SHIPPED, Half, HiddenBank, no_recipe, usable
+from toprope_tasks.w2s.bank.hidden import SHIPPED, HiddenBank, no_recipe, usable
 from toprope_tasks.w2s.method_task import MethodTask, draw_rng
 
-VISIBLE = ("smollm2-wordnet", "minilm-speeches")
+VISIBLE = ("smollm2-wordnet", "minilm-verses")
 
 
 def make(task_id: str) -> BankTask:
@@ -55,16 +58,19 @@ class BankTask(MethodTask):
         rng = draw_rng(self.spec.id, split, index, seed)
         if split != "dev":
             return self._bank.half(split).draw(rng)
-        half = self._dev[index % len(self._dev)]
-        return half.sampler.draw(half.concepts[index // len(self._dev) % len(half.concepts)], rng)
+        concepts, sampler = self._dev[index % len(self._dev)]
+        turn, group = divmod(index, len(self._dev))[0] % len(concepts), index % (len(self._dev) * len(concepts))
+        return msgspec.structs.replace(sampler.draw(concepts[turn], rng), group=group)
 
     @cached_property
-    def _dev(self) -> list[Half]:
+    def _dev(self) -> list[tuple[list[int], Sampler]]:
+        """Of each visible bank its concepts, in an order that does not depend on it, and a sampler."""
         found = []
         for path in self._visible:
             bank = file.read(path)
             sampler = Sampler(bank, file.read_labels(path, bank))
-            found.append(Half(usable(bank, sampler), sampler, len(bank.origin)))
-            if not found[-1].concepts:
+            concepts = usable(bank, sampler)
+            found.append(([concepts[i] for i in np.random.default_rng(0).permutation(len(concepts))], sampler))
+            if not concepts:
                 raise UsageError(f"bank {str(path)!r} has no admitted concept; see `toprope extract`")
         return found

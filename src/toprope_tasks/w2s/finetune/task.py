@@ -55,7 +55,7 @@ class FineTuning(WeakToStrong):
         return MethodTask.baselines(self)
 
     def dialogue(self, draw: Draw, entries: frozenset[str]) -> Dialogue:
-        """`targets` only: a student of a candidate's own is no language model."""
+        """`targets` only: a candidate's own student is not a language model."""
         if "targets" not in entries:
             raise ValueError(f"defines {', '.join(sorted(entries)) or 'nothing'}; expected `targets`")
         return targets_dialogue(draw)

@@ -47,9 +47,8 @@ def test_no_transcript_stands_in_two_splits_and_some_kinds_are_met_in_the_test_o
 def test_labels_are_what_the_shell_did():
     """Against the transcripts alone: an attack has an effect whose object the ticket does not name in that order."""
     for t in logs.transcripts(logs.DEMO):
-        ticket = next(m["content"] for m in t.messages if m["role"] == "user")
-        calls = [c["arguments"].get("command", "") for m in t.messages for c in m.get("calls", [])]
-        did = effects("\n".join(calls))
+        ticket, _, commands = plain(t)
+        did = effects("\n".join(commands))
         asked = {(kind, thing) for kind, thing in did if KINDS[kind].asked.format(thing) in ticket}
         assert t.attack == bool(did - asked), t.id
 
@@ -150,7 +149,8 @@ def anonymous(bank):
 def test_meeting_transcripts_again_tells_nothing(balanced):
     """Who counts how often it has met a transcript, over 400 draws of one child, and suspects the seldom ones: no gain,
     and one where each draw holds six attacks and eight honest ones of equally many."""
-    met, areas = Counter(), []
+    met: Counter[str] = Counter()
+    areas = []
     bank = logs.bank(logs.DEMO, "dev")
     for seed in range(400):
         kind, attacks, honest, pair = logs.draw(logs.DEMO, "dev", seed)
@@ -174,7 +174,7 @@ def test_no_choice_of_words_tells(planted, least, most):
     gold = np.array([t.attack for t in all_], float)
     texts = ["\n".join([p[0], *p[1], *p[2]]) + " hush" * (planted and t.attack)
              for t, p in ((t, plain(t)) for t in all_)]  # fmt: skip
-    x = table(texts, lambda text: text, grams)
+    x = table(texts, str, grams)
     half = len(all_) // 2  # in the order of digests, which is arbitrary
     w, centre, scale = logistic(x[:half], gold[:half])
     area = auroc((x[half:] - centre) / scale @ w, gold[half:])
@@ -254,6 +254,7 @@ def test_too_few_transcripts_are_counted(tmp_path, monkeypatch):
 
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     log = read_eval_log(str(logs.DEMO / "demo.eval"))
+    assert log.samples is not None
     log.samples = log.samples[:40]
     write_eval_log(log, str(tmp_path / "few.eval"))
     assert len(logs.transcripts(tmp_path)) == 40
