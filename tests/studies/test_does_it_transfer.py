@@ -1,6 +1,7 @@
 """The transfer study's figures on made-up scores, its sources by name, and its recorded climbs."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
@@ -121,7 +122,7 @@ def test_tables_and_chart_show_every_bank(true, capsys):
     x, y = source(true, 0.01), source(true, 0.1, seed=1)
     predictors = ("w2s/probe-v1 dev", "w2s/probe-v2 dev")
     rows = {"smol": {p: compared(x, y, KINDS) for p in predictors}}
-    found = {"methods": 40, "distinct": 40, "roles": {"smol": "seen"}, "correlations": rows}
+    found: dict[str, Any] = {"methods": 40, "distinct": 40, "roles": {"smol": "seen"}, "correlations": rows}
     found |= {"gains": {"smol": gained(x, x, y, KINDS)}}
     found |= {"picks": {"smol": {p: picks(x, y, names) for p in predictors}}, "values": {"smol": values(y, names, 0)}}
     print_tables(found)
