@@ -104,8 +104,9 @@ def admit(tier: str, side: str, among: list[Sampler], per_cell: int) -> list[tup
 def ordered(tier: str, side: str, kept: list[cells.Cell]) -> list[cells.Cell]:
     """Spread; of the visible cells as many as there are dev draws, and in `mixed` each at its level of the rotation."""
     if (tier, side) == ("mixed", "visible"):
-        rows = [cells.spread(cells.at(level, side, kept)) for level in cells.LEVELS[side]]
-        return [rows[i % len(rows)][i // len(rows)] for i in range(DEV)]
+        levels = cells.LEVELS[side]
+        rows = {level: iter(cells.spread(cells.at(level, side, kept))) for level in levels}
+        return [next(rows[levels[i % len(levels)]]) for i in range(DEV)]
     chosen = cells.spread(kept)
     return chosen[:DEV] if (tier, side) == ("standard", "visible") else chosen
 

@@ -1,12 +1,13 @@
 """The transfer study's figures on made-up scores, its sources by name, and its recorded climbs."""
 
 import json
+from typing import Any
 
 import numpy as np
 import pytest
 
 from studies.w2s import calibrate, measured, sources
-from studies.w2s.does_it_transfer import chart, compared, picks, print_tables, values
+from studies.w2s.does_it_transfer import chart, compared, gained, picks, print_tables, values
 from toprope.errors import UsageError
 from toprope_tasks.w2s.space import grammar
 
@@ -78,7 +79,7 @@ def test_scores_are_measured_once(cache_of_states, tmp_path, monkeypatch):
     again = measured.measure("x", some, params[::-1], tmp_path)
     assert np.array_equal(first.scores, again.scores[::-1])
     with pytest.raises(TypeError):
-        measured.measure("x", some[:1], params, tmp_path)
+        measured.measure("x", some[1:], params, tmp_path)
 
 
 @pytest.fixture(scope="module")
@@ -121,8 +122,10 @@ def test_tables_and_chart_show_every_bank(true, capsys):
     x, y = source(true, 0.01), source(true, 0.1, seed=1)
     predictors = ("w2s/probe-v1 dev", "w2s/probe-v2 dev")
     rows = {"smol": {p: compared(x, y, KINDS) for p in predictors}}
-    found = {"methods": 40, "distinct": 40, "roles": {"smol": "calibration"}, "correlations": rows}
+    found: dict[str, Any] = {"methods": 40, "distinct": 40, "roles": {"smol": "seen"}, "correlations": rows}
+    found |= {"gains": {"smol": gained(x, x, y, KINDS)}}
     found |= {"picks": {"smol": {p: picks(x, y, names) for p in predictors}}, "values": {"smol": values(y, names, 0)}}
     print_tables(found)
-    assert "| smol | calibration | w2s/probe-v2 dev |" in capsys.readouterr().out
+    assert "| smol | seen | w2s/probe-v2 dev |" in capsys.readouterr().out
+    assert found["gains"]["smol"]["all"] == {"difference": 0.0, "lo": 0.0, "hi": 0.0}
     assert "smol, baselines, v2" in chart(rows, found["roles"])

@@ -4,8 +4,8 @@ Candidate lists are fixed here, disjoint in instances between the visible and th
 decided by the admission rule on the shipped weights (studies/w2s/admission.py), recorded with its figures in cells.json
 and, for the tier `mixed`, in mixed.json.
 
-The tier `mixed` (`w2s/probe-v2`) has the concepts of `standard` and `hard`, clean and with noise. Clean states of a
-model this small form ten tight clusters, one per digit, which activations of real models do not: methods that are best
+The tier `mixed` (`w2s/probe-v2`) has the concepts of `standard` and `hard` with several levels of noise. Clean states
+of so small a model form ten tight clusters, one per digit, which activations of real models do not: methods best
 on them fail on real ones. Noise gives a draw the neighbour purity and the ceiling of real banks; noise after the
 transform (blur) drowns what lies in directions of low variance, as there; hard concepts and few labels give it their
 weak teachers, whose errors cluster (docs/results/does-it-transfer.md).
@@ -53,6 +53,7 @@ CONCEPTS = {
 
 
 FEW = (60, 100, 150)  # gold labels that teachers of real banks are trained on
+OTHER = (80, 120, 180)
 
 
 class Level(NamedTuple):
@@ -67,16 +68,16 @@ class Level(NamedTuple):
 
 LEVELS = {  # dev draws take turns over the visible ones; the hidden ones have other noise and other numbers of labels
     "visible": (
-        Level("standard", 0.0, 0.0, LABELS),
-        Level("hard", 1.4, 0.0, FEW),
-        Level("hard", 0.0, 0.0, FEW),
+        Level("hard", 0.5, 0.0, FEW),
+        Level("standard", 1.0, 0.7, FEW),
+        Level("hard", 1.1, 0.0, FEW),
         Level("standard", 1.0, 0.7, FEW),
     ),
     "hidden": (
-        Level("standard", 0.3, 0.2, (300, 800)),
-        Level("hard", 1.2, 0.3, (80, 120, 180)),
-        Level("hard", 0.5, 0.1, (80, 120, 180)),
-        Level("standard", 0.8, 0.9, (80, 120, 180)),
+        Level("hard", 0.7, 0.1, OTHER),
+        Level("standard", 0.8, 0.9, OTHER),
+        Level("hard", 1.2, 0.3, OTHER),
+        Level("standard", 1.3, 0.4, OTHER),
     ),
 }
 
@@ -115,7 +116,7 @@ def holds(concept: str, answers: Ints, digits: Ints) -> NDArray[np.bool_]:
 
 def candidates(tier: str, side: str) -> list[Cell]:
     """Every cell considered for a tier and side, admitted or not; in `mixed`, each at every level of the side."""
-    levels = LEVELS[side] if tier == "mixed" else (Level(tier, 0.0, 0.0, LABELS),)
+    levels = dict.fromkeys(LEVELS[side]) if tier == "mixed" else (Level(tier, 0.0, 0.0, LABELS),)
     return [
         Cell(ops, concept, labels, level.noise, level.blur)
         for level in levels

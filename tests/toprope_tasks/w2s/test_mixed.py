@@ -31,7 +31,7 @@ def test_hidden_levels_are_other_ones():
     """No noise and no number of gold labels is on both sides, and blur goes beyond what is visible."""
     visible, hidden = (cells.admitted("mixed", side) for side in ("visible", "hidden"))
     assert not {c.noise for c in visible} & {c.noise for c in hidden}
-    assert not {c.blur for c in visible} & {c.blur for c in hidden}
+    assert {c.blur for c in visible} & {c.blur for c in hidden} == set()
     assert not {c.labels for c in visible} & {c.labels for c in hidden}
     assert not {c.concept for c in visible} & {c.concept for c in hidden}
     assert max(c.blur for c in hidden) > max(c.blur for c in visible)
@@ -62,18 +62,15 @@ def test_groups_number_questions(first):
     assert [d.group for d in first] == [numbers[c.ops, c.concept] for c in cells.admitted("mixed", "visible")[:12]]
 
 
-def test_clean_and_noisy_draws_look_as_they_should(first):
-    """Clean draws are tidy clusters in few dimensions. Noisy ones are as real banks are: neighbours that agree less,
-    twice the dimensions, a lower ceiling."""
-    looked = [calibrate.figures(draw) for draw in first]
-    noisy = [c.noise > 0 for c in cells.admitted("mixed", "visible")[:12]]
-    for f, rough in zip(looked, noisy, strict=True):
-        assert f["ceiling"] - f["floor"] > 0.03
-        assert f["floor"] > 0.55
-        assert (0.55 < f["purity 50"] < 0.82) if rough else f["purity 50"] > 0.75
-        assert (22 < f["dimensions"] < 42) if rough else f["dimensions"] < 18
-    assert np.mean([f["purity 50"] for f, rough in zip(looked, noisy, strict=True) if not rough]) > 0.9
-    assert 0.8 < np.mean([f["ceiling"] for f, rough in zip(looked, noisy, strict=True) if rough]) < 0.92
+def test_draws_look_like_those_of_real_banks(first, dev):
+    """Neighbours, dimensions, ceilings and floors lie in the ranges of real banks, whose means are in
+    docs/results/does-it-transfer.md; draws of version 1 lie outside of all but one."""
+    now, before = ([calibrate.figures(draw) for draw in some] for some in (first, dev))
+    ranges = {"purity 50": (0.6, 0.85), "dimensions": (15, 42), "ceiling": (0.77, 0.93), "floor": (0.6, 0.85)}
+    for name, (low, high) in ranges.items():
+        assert low < np.mean([f[name] for f in now]) < high, name
+    for name in ("purity 50", "dimensions", "ceiling"):
+        assert not ranges[name][0] < np.mean([f[name] for f in before]) < ranges[name][1], name
 
 
 def test_prior_is_that_of_real_banks(first):
@@ -152,9 +149,9 @@ def finder(name):
 
 
 def test_every_smoothing_setting_is_a_point_of_the_grammar():
-    """The grammar of version 2 adds one slot; its default is vanilla and its baselines are points of it."""
+    """The grammar of version 2 adds one slot; its default is vanilla and all its baselines lie in it."""
     task = MixedTask("w2s/probe-v2")
     assert len(task.space.slots) == len(grammar().slots) + 1
-    names = {d.name for d in task.space.dims} | {"degree"}  # the quadratic student is no point of either grammar
+    names = {d.name for d in task.space.dims} | {"degree"}  # of the quadratic student, which lies in neither
     assert all(set(b.params) <= names for b in task.baselines().values())
     assert task.space.decode(task.space.default())["smooth"] == 0.0
