@@ -71,7 +71,7 @@ METHODS: dict[str, Point] = {
         ("bandwidth", "steps", *SPACE),
     ),
 }
-SMOOTHING: dict[str, Point] = {  # with the block that `w2s/probe-v2` has in addition
+SMOOTHING: dict[str, Point] = {  # with the block that the tasks on real activations have in addition
     "neighbour smoothing": Point(
         {"smooth": 0.6}, "simple graph convolution, Wu et al. 2019, arXiv:1902.07153", ("smooth", "near", "l2")
     ),

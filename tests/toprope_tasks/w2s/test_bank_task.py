@@ -77,10 +77,10 @@ def test_a_rotation_keeps_the_ceiling_and_hides_the_columns(bank_path):
 
 def test_the_sealed_test_has_concepts_of_its_own(task):
     """No concept of the test belongs to gate and measurements, nor one whose labels are nearly the same."""
-    val, test = (task._bank.half(split) for split in ("val", "test"))
+    val, test = (task.bank.half(split) for split in ("val", "test"))
     asked, tested = ([c for family in half.families for c in family] for half in (val, test))
     assert not set(asked) & set(tested)
-    assert task._bank.half("measure") is val
+    assert task.bank.half("measure") is val
     labels = val.sampler.labels.copy()
     labels[1], labels[4] = labels[0], 1 - labels[2]
     labels[1, :200] = -1

@@ -11,13 +11,14 @@ import msgspec
 import numpy as np
 
 from toprope.errors import UsageError
-from toprope.protocols import Baseline, Progress, Secret
+from toprope.protocols import Baseline, Progress
 from toprope.tasks.spec import with_tuned
 from toprope.types import Draw, Split
 from toprope_tasks.w2s.bank import file
 from toprope_tasks.w2s.bank.draws import Sampler
-from toprope_tasks.w2s.bank.hidden import SHIPPED, HiddenBank, no_recipe, usable
-from toprope_tasks.w2s.method_task import MethodTask, draw_rng
+from toprope_tasks.w2s.bank.hidden import SHIPPED, HiddenBank, usable
+from toprope_tasks.w2s.bank.real_task import RealTask
+from toprope_tasks.w2s.method_task import draw_rng
 
 VISIBLE = ("smollm2-wordnet", "minilm-verses")
 
@@ -27,26 +28,14 @@ def make(task_id: str) -> BankTask:
     return BankTask(task_id)
 
 
-class BankTask(MethodTask):
+class BankTask(RealTask):
     """Weak-to-strong on real activations."""
 
     def __init__(self, task_id: str, visible: list[Path] | None = None, hidden: Path | None = None) -> None:
         """visible, hidden: banks in place of the shipped ones."""
         super().__init__(task_id, Path(__file__).with_name("task.toml"))
         self._visible = visible or [SHIPPED / f"{name}.npz" for name in VISIBLE]
-        self._bank = HiddenBank(hidden)
-
-    @property
-    def secret(self) -> Secret:
-        """The hidden bank's."""
-        return self._bank.secret
-
-    def open_secret(self, vault: Path) -> None:
-        self._bank.open(vault)
-
-    def make_secret(self, vault: Path, seed: int | None, progress: Progress) -> Path:
-        """Always raises UsageError: only the user has a model and texts."""
-        raise no_recipe(vault)
+        self.bank = HiddenBank(hidden)
 
     def baselines(self) -> Mapping[str, Baseline]:
         """Published methods at their defaults, and tuned on practice draws of this task."""
@@ -55,17 +44,18 @@ class BankTask(MethodTask):
     def prepare(self, split: Split, progress: Progress) -> None:
         """Reads the banks of the split (a second or two)."""
         progress("reading the bank", 0.0)
-        _ = self._dev if split == "dev" else self._bank.half(split)
+        _ = self._dev if split == "dev" else self.bank.half(split)
         progress("reading the bank", 1.0)
 
     def generate(self, split: Split, index: int, seed: int) -> Draw:
         """dev: the visible banks in turn and their concepts in a fixed order; else a random concept of the split's half
         of the hidden bank."""
-        rng = draw_rng(self.spec.id, split, index, seed)
         if split != "dev":
-            return self._bank.half(split).draw(rng)
+            return self.hidden_draw(split, index, seed)
+        rng = draw_rng(self.spec.id, split, index, seed)
         concepts, sampler = self._dev[index % len(self._dev)]
-        turn, group = divmod(index, len(self._dev))[0] % len(concepts), index % (len(self._dev) * len(concepts))
+        turn = index // len(self._dev) % len(concepts)
+        group = turn * len(self._dev) + index % len(self._dev)
         return msgspec.structs.replace(sampler.draw(concepts[turn], rng), group=group)
 
     @cached_property
