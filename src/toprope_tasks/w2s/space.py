@@ -68,7 +68,7 @@ def grammar() -> Space:
 
 
 def smoothing_grammar() -> Space:
-    """The grammar of the tasks on real activations: 38 dimensions in 10 slots, features averaged over neighbours being the first."""
+    """The grammar of the tasks on real activations: 38 dimensions in 10 slots, smoothing over neighbours first."""
     return _space(SMOOTHING, BASIS, LABEL, VOTE, FILTER, WEIGHT, MODEL, ROUNDS, ENSEMBLE, ANSWER)
 
 
