@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -12,6 +13,9 @@ import blas  # noqa: F401
 import pytest
 from ordinary import as_user, home, packages, python  # noqa: F401 (fixtures)
 from preforked import Preforked
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # the shell's for a job in the background; children inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)
