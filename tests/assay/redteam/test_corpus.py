@@ -1,9 +1,16 @@
 """The one-file form: what is shipped is well-formed and wide, what is malformed is one clear line."""
 
+from types import SimpleNamespace
+from typing import Any, cast
+
+import msgspec
 import pytest
 
 from toprope.assay.redteam import corpus
+from toprope.assay.redteam.climbers import talkative
 from toprope.errors import UsageError
+from toprope.referee.recorded import Answer
+from toprope.stats.intervals import Estimate
 from toprope.tasks import registry
 
 GOOD = '''"""A cheat.
@@ -79,3 +86,15 @@ def test_only_takes_ids_and_classes():
     assert {c.cls for c in corpus.only(cheats, "C5")} == {"C5"}
     with pytest.raises(UsageError, match="near are file-outside"):
         corpus.only(cheats, "file-outsid")
+
+
+@pytest.mark.parametrize(
+    ("changed", "violation"),
+    [({}, ""), ({"release_slot": 2}, ""), ({"measured": Estimate(0.5, 0.4, 0.6, 0.1)}, "told a score")],
+)
+def test_a_late_refusal_is_no_word_more_and_a_score_is(changed, violation):
+    """The slot of a refusal follows from the schedule, and the leak meter counts it; a score is another matter."""
+    first = Answer("a", False, 1, 1)
+    second = msgspec.structs.replace(first, candidate="b", attempt=2, **changed)
+    said = talkative(cast(Any, None), cast(Any, SimpleNamespace(answers=[first, second])))
+    assert (violation in said) if violation else (said == "")

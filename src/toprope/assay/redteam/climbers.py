@@ -107,10 +107,8 @@ def talkative(rig: ClimberRange, referee: Referee) -> str:
     words = set()
     for answer in referee.answers:
         if not answer.promoted:
-            said = msgspec.structs.asdict(answer)
-            words.add(
-                tuple(str(v) for k, v in sorted(said.items()) if k not in ("candidate", "attempt", "slice", "tick"))
-            )
+            said = msgspec.structs.replace(answer, candidate="", attempt=0, slice=0, release_slot=0)
+            words.add(str(said))
             if answer.measured is not None:
                 return f"a refusal told a score: {answer.measured.value:.4f}"
     return "refusals differ in more than candidate and number" if len(words) > 1 else ""
