@@ -1,5 +1,6 @@
 """Weak-to-strong on a language model pretrained by this project: methods lift a strong student above its teacher.
 
 Read in this order: corpus (the text), lm (the models), states (their hidden states), cells and draws (one evaluation
-instance), student (the referee's student), task (what the engine calls). Figures: docs/tasks/w2s.md.
+instance), student (the referee's student), method_task (what all tasks share), task (what the engine calls).
+Real activations: bank/ (file, draws, hidden, task); mixed/ and finetune/ are further tasks. Figures: docs/tasks/w2s.md.
 """

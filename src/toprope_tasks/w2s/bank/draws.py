@@ -1,7 +1,7 @@
 """One draw from a bank of real activations: a concept, a sample of texts, a fresh weak teacher, a secret rotation.
 
-A rotation leaves the ceiling as it is; the random tanh layer of the tiny models' draws would cost .06 on real features
-and the gap of half of the concepts. It also leaves distances as they are, so a user of the bank can recognise its rows:
+A rotation leaves the ceiling as it is, which the random tanh layer of the tiny models' draws does not.
+It also leaves distances as they are, so a user of the bank can recognise its rows:
 hidden rows must be private where a result is to certify anything (docs/tasks/w2s-bank.md).
 """
 
