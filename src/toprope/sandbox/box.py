@@ -105,7 +105,8 @@ class Sandbox:
                 if not play.alive.any() or not play.converse(case, partial(on_case, index)):
                     break
         outcomes = [o or Outcome.OK for o in play.outcomes]
-        return JobResult(outcomes, play.messages, play.cpu_s, time.monotonic() - began, play.incidents)
+        messages = play.remarks | play.messages
+        return JobResult(outcomes, messages, play.cpu_s, time.monotonic() - began, play.incidents)
 
     @contextlib.contextmanager
     def within(self, seconds: float | None) -> Iterator[None]:

@@ -10,6 +10,7 @@ import numpy as np
 
 from toprope.protocols import Dialogue
 from toprope.sandbox.frames import Window
+from toprope.sandbox.inside.candidate import BATCHED
 from toprope.sandbox.memory import PublicMemory
 from toprope.sandbox.process import SLOTS
 from toprope.space import Space
@@ -73,7 +74,7 @@ def job_message(job: Job, cases: Sequence[Case], limits: Limits, alive: int) -> 
         "files": files,
         "levels": [[d.name, d.levels] for d in job.space.dims],
         "rows": list(rows.shape),
-        "entries": list(job.entries),
+        "entries": wanted(job.entries),
         "detail": job.detail,
         "decoys": job.decoys,
         "model": job.ask is not None,
@@ -83,13 +84,19 @@ def job_message(job: Job, cases: Sequence[Case], limits: Limits, alive: int) -> 
     return meta, bytes(blob)
 
 
+def wanted(entries: Sequence[str]) -> list[str]:
+    """Names that a child looks for: the entry points, then their batched forms."""
+    return [*entries, *(name + BATCHED for name in entries)]
+
+
 def _sources(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
     if "solution.py" not in files:
         return {**files, "solution.py": b""}  # without entries; the dialogue says what is missing
     return files
 
 
-def round_message(question: Round, window: Window) -> tuple[dict[str, Any], bytes]:
+def round_message(question: Round, window: Window, batched: bool) -> tuple[dict[str, Any], bytes]:
+    """batched: the functions' batched forms are called, once for all variants of the window."""
     inline, places, own = bytearray(), [], []
     for name, a in question.arrays.items():
         places.append([name, a.dtype.str, list(a.shape), len(inline)])
@@ -110,4 +117,5 @@ def round_message(question: Round, window: Window) -> tuple[dict[str, Any], byte
         }
         for c in question.calls
     ]
-    return {"calls": calls, "n": len(window.variants), "arrays": places, "own": own}, bytes(inline)
+    meta = {"calls": calls, "n": len(window.variants), "arrays": places, "own": own, "batched": batched}
+    return meta, bytes(inline)

@@ -67,6 +67,9 @@ class Play:
         self.cpu_s = 0.0
         self.child: Child | None = None
         self.entries: frozenset[str] = frozenset()
+        self.batches: frozenset[str] = frozenset()  # entry points with a batched form
+        self.batching = True  # False after a batch failed
+        self.remarks: dict[int, str] = {}  # why it failed, at the batch's first variant; not an outcome
         self.told: Case | None = None  # the case the child has open
         self.done = np.zeros(k, dtype=np.int64)  # rounds of this case played in this child, per variant
         self.first = -1  # the first variant played in this child; no earlier neighbour can have harmed it
@@ -152,10 +155,13 @@ class Play:
         self.first = int(group[0]) if self.first < 0 else self.first
         self.crowd = max(self.crowd, finished, 1 + (int(group[0]) != self.first))
         assert self.child is not None
+        batched = self._as_batch(question, len(group))
         try:
-            self._ask(question, window)
+            self._ask(question, window, batched)
         except Gone as e:
             gone, finished = self._finished(e, len(group))
+        if batched:
+            return self._batch(group, window, gone)
         got, good = frames.read(self.child.slots, window, finished, "nonce" not in self.box.off)
         if gone and gone.outcome is Outcome.TIMEOUT and self._answered(window, good):
             gone.pinned = False
@@ -169,6 +175,33 @@ class Play:
         if gone:
             self._bury(gone, int(group[min(good, len(group) - 1)]))
         return who, got
+
+    def _as_batch(self, question: Round, variants: int) -> bool:
+        """Whether a round is asked of all variants of a window in one call of each function."""
+        may = self.batching and variants > 1 and self.job.ask is None
+        return may and all(call.each is None and call.fn in self.batches for call in question.calls)
+
+    def _batch(
+        self, group: NDArray[np.int64], window: frames.Window, gone: Gone | None
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
+        """The frames of a batch. If anything is wrong with one of them, no variant is blamed: from here on this job is
+        played with the plain functions, variant by variant, in a new child."""
+        assert self.child is not None
+        got, good = frames.read(self.child.slots, window, 0 if gone else len(group), "nonce" not in self.box.off)
+        bad = {} if "schema" in self.box.off else frames.faults(got, window.arrays)
+        if gone is None and good == len(group) and (got["#kind"] == OK).all() and not bad:
+            return group, got
+        if gone is not None and gone.outcome is None:  # the zygote died, or the child got no CPU
+            self._bury(gone, NOBODY)
+            return group[:0], got[:0]
+        if gone is not None and gone.outcome in (Outcome.VIOLATION, Outcome.OUTPUT):
+            self._saw(int(group[0]), "tripwire", "advisory", f"{gone.why}, by this variant or another of its batch")
+        self.batching = False
+        why = self.messages.pop(int(group[0]), "") or (gone.why if gone is not None else next(iter(bad.values()), ""))
+        if self.job.detail:
+            self.remarks[int(group[0])] = f"the batched form failed, so the plain form was used: {why}"
+        self._bury(Gone(Outcome.INVALID, "a batch that failed"), NOBODY)
+        return group[:0], got[:0]
 
     def _answered(self, window: frames.Window, position: int) -> bool:
         """Whether the variant that would be blamed for a silence has answered. Then another one caused the silence, by
@@ -207,10 +240,10 @@ class Play:
         assert self.child is not None
         return Patience(self.child, self.box.limits.wall_s + extra_s, cpu_s)
 
-    def _ask(self, question: Round, window: frames.Window) -> None:
+    def _ask(self, question: Round, window: frames.Window, batched: bool) -> None:
         assert self.child is not None
         nonce = secrets.token_hex(8)
-        meta, inline = round_message(question, window)
+        meta, inline = round_message(question, window, batched)
         self.child.round += 1
         meta |= {"nonce": nonce, "round": self.child.round}
         patience = self._patience()
@@ -380,8 +413,10 @@ class Play:
 
     def _hello(self, found: list[frames.Note]) -> None:
         first = found[0]
-        if first.kind == b"H" and len(found) == 1 and len(first.text) == len(self.job.entries):
-            self.entries = frozenset(n for n, yes in zip(self.job.entries, first.text, strict=True) if yes)
+        n = len(self.job.entries)
+        if first.kind == b"H" and len(found) == 1 and len(first.text) == 2 * n:
+            self.entries = frozenset(name for name, yes in zip(self.job.entries, first.text[:n], strict=True) if yes)
+            self.batches = frozenset(name for name, yes in zip(self.job.entries, first.text[n:], strict=True) if yes)
         elif first.kind == b"X" and len(found) == 1 and first.number in frames.KINDS and first.number != OK:
             raise Gone(frames.KINDS[first.number], first.text.decode("utf-8", "replace"))
         else:

@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import array
 import contextlib
+import functools
 import importlib.abc
 import importlib.machinery
 import json
@@ -41,6 +42,7 @@ LENGTHS = struct.Struct("<II")
 NOTE = struct.Struct("<cIH")
 HEAD = struct.Struct("<QII")
 ROUND = 32  # from this bit upwards the counter holds the number of the round
+BATCHED = "_batched"  # ends the name of a function that answers for all variants of a round at once
 FIRST = 64  # bytes before the first frame: the counter on a cache line of its own
 TEXT_MAX = 500
 
@@ -149,6 +151,13 @@ class ChildSession:
                 values[i] = json.loads(json.dumps(values[i]))
         return dict(zip(self.names, values, strict=True))
 
+    def columns(self, variants: list[int]) -> dict[str, np.ndarray[Any, Any]]:
+        """The parameters of several variants, one array (k,) per name: bool, int or float where all levels are of one
+        kind, otherwise objects. Made again for every call, like `params`."""
+        rows = b"".join([self.rows[variant] for variant in variants])
+        codes = np.frombuffer(rows, np.uint8).reshape(len(variants), len(self.names))
+        return {name: column(levels)[codes[:, i]] for i, (name, levels) in enumerate(zip(self.names, self.levels))}
+
     def play(self, message: ParentMessage) -> None:
         """Plays all calls of one round on each variant in turn. The counter moves only after a frame is complete."""
         meta, blob, n = message.meta, message.blob, message.meta["n"]
@@ -159,7 +168,14 @@ class ChildSession:
         kind_of = frame([spec for call in meta["calls"] for spec in call["returns"]])
         frames = np.frombuffer(self.slots, kind_of, n, FIRST)
         base = self.counter[0] = meta["round"] << ROUND
-        calls = [VariantRunner(self, call, {**self.public, **inline}, own, frames).play for call in meta["calls"]]
+        runners = [VariantRunner(self, call, {**self.public, **inline}, own, frames) for call in meta["calls"]]
+        if meta["batched"]:
+            kind = self.play_batched(runners, variants)
+            frames["#nonce"], frames["#variant"], frames["#kind"] = nonces, variants, kind
+            self.counter[0] = base + n
+            self.said(n, meta["nonce"])
+            return
+        calls = [runner.play for runner in runners]
         slots, counter, head, size = self.slots, self.counter, HEAD.pack_into, kind_of.itemsize
         for slot, variant in enumerate(variants):
             kind, text = OK, b""
@@ -172,9 +188,26 @@ class ChildSession:
                 self.channel.note(b"E", variant, text)
             head(slots, FIRST + slot * size, nonces[slot], variant, kind)
             counter[0] = base + slot + 1
+        self.said(n, meta["nonce"])
+
+    def play_batched(self, runners: list[VariantRunner], variants: list[int]) -> int:
+        """Plays all calls of one round once for all variants. Returns the kind of every frame: after an exception the
+        scorer discards them all and asks each variant alone, in a new child."""
+        try:
+            for runner in runners:
+                runner.play_batched(variants)
+        except BaseException as e:
+            kind, text = explain(e)
+            if self.detail:
+                self.channel.note(b"E", variants[0], text)
+            return kind
+        return OK
+
+    def said(self, n: int, nonce: str) -> None:
+        """Ends a round: tells whether a decoy was touched, and that n variants are done."""
         if self.decoys is not None and (name := self.decoys.touched()):
             self.channel.note(b"T", 0, name)
-        self.channel.note(b"D", n, meta["nonce"].encode())
+        self.channel.note(b"D", n, nonce.encode())
 
 
 class VariantRunner:
@@ -187,7 +220,8 @@ class VariantRunner:
         self.fn = getattr(session.solution, self.name, None)
         accepts = accepted(self.fn) if callable(self.fn) else frozenset()
         self.args = [(name, arrays.get(name)) for name in call["args"]]
-        self.kwargs = [(name, arrays.get(name)) for name in call["kwargs"] if accepts is None or name in accepts]
+        self.named = [(name, arrays.get(name)) for name in call["kwargs"]]
+        self.kwargs = [(name, value) for name, value in self.named if accepts is None or name in accepts]
         self.params = accepts is None or "params" in accepts
         self.rng = accepts is None or "rng" in accepts
         self.model = session.model and (accepts is None or "model" in accepts)
@@ -232,6 +266,36 @@ class VariantRunner:
             self.store(value, slot)
         return explain(first)[1] if first is not None else b""
 
+    def play_batched(self, variants: list[int]) -> None:
+        """Runs the batched form of the call once for all variants, and writes their answers. What is kept is a list,
+        one object per variant, so that batched and plain calls may follow each other."""
+        fn = getattr(self.session.solution, self.name + BATCHED)
+        accepts, n = accepted(fn), len(variants)
+        kept: dict[str, Any] = {name: json.loads(text) for name, text in self.texts.items()}
+        kept |= {name: rows.view() for name, rows in self.own.items()}
+        for name in {*(name for name, _ in (*self.args, *self.kwargs)), *([self.keep] if self.keep else [])}:
+            if name not in kept and (name == self.keep or name in self.session.kept.get(variants[0], {})):
+                kept[name] = [self.session.kept.get(variant, {}).get(name) for variant in variants]
+        named = [(name, value) for name, value in self.named if accepts is None or name in accepts]
+        kwargs = {name: resolve(name, value, kept) for name, value in named if value is not None or name in kept}
+        if accepts is None or "params" in accepts:
+            kwargs["params"] = self.session.columns(variants)
+        if accepts is None or "new_rng" in accepts:
+            kwargs["new_rng"] = functools.partial(generator, self.session.seed)
+        given = [resolve(name, value, kept) for name, value in self.args]
+        if self.items is not None:
+            value: Any = np.stack([np.asarray(fn(*given, *item, **kwargs)) for item in json.loads(self.items)], axis=1)
+        else:
+            value = fn(*given, **kwargs)
+        if self.keep is not None:
+            value, states = self.parted(value) if self.returns else (None, value)
+            if not isinstance(states, tuple | list) or len(states) != n:
+                raise Refusal(f"{self.name}{BATCHED} returned {said(states)} to keep, expected a list of {n}")
+            for variant, state in zip(variants, states, strict=True):
+                self.session.kept.setdefault(variant, {})[self.keep] = state
+        if self.returns:
+            self.store(value, slice(None), (n,))
+
     def parted(self, value: Any) -> tuple[Any, Any]:
         """(answers to send, state to keep) of a function that returns its answers followed by its next state."""
         n = len(self.returns)
@@ -240,7 +304,8 @@ class VariantRunner:
             raise Refusal(f"{self.name} returned {said(value)}, expected a tuple of {n + 1}: {names}, {self.keep}")
         return (value[0] if n == 1 else tuple(value[:n])), value[n]
 
-    def store(self, value: Any, slot: int) -> None:
+    def store(self, value: Any, slot: int | slice, leading: tuple[int, ...] = ()) -> None:
+        """Checks answers and writes them to their columns. leading: axes before those that the schema declares."""
         wanted = self.returns
         if len(wanted) == 1:
             value = (value,)
@@ -248,7 +313,17 @@ class VariantRunner:
             names = ", ".join(name for name, *_ in wanted)
             raise Refusal(f"{self.name} returned {type(value).__name__}, expected a tuple of {len(wanted)}: {names}")
         for one, (name, dtype, shape, column) in zip(value, wanted, strict=True):
-            column[slot] = checked(one, dtype, shape, f"{self.name} returned {name}")
+            column[slot] = checked(one, dtype, leading + shape, f"{self.name} returned {name}")
+
+
+def column(levels: list[Any]) -> np.ndarray[Any, Any]:
+    """(m,) the levels of one parameter as an array that can be indexed: numbers of one kind, or objects."""
+    kinds = {type(level) for level in levels}
+    if kinds <= {int, float} or kinds == {bool}:
+        return np.array(levels)
+    found = np.empty(len(levels), object)
+    found[:] = [json.loads(json.dumps(level)) for level in levels]
+    return found
 
 
 def said(value: Any) -> str:
