@@ -31,6 +31,7 @@ Dialogue = Generator[Round, Outputs, Outputs]
 It speaks to all variants of a block at once, in columns. `state` (anything kept by a Call) stays in the child.
 """
 
+SAME = 1e-6  # scores that differ by less are equal: linear algebra of another machine differs in the last bits
 Progress = Callable[[str, float], None]  # (what is being done, fraction done in [0, 1])
 
 
@@ -214,7 +215,8 @@ class Metric(msgspec.Struct, frozen=True):
     """What a task's scores mean. name, unit: of the normalised value. score_unit: of the score of one draw.
 
     clip: the gate clips the paired difference on a draw to [-clip, clip], in score_unit. spread: measured sd over draws
-    of the difference between two good candidates, in score_unit; only forecasts use it.
+    of the difference between two good candidates, in score_unit; only forecasts use it. tolerance: by how much a
+    candidate's mean score may change when it is played alone instead of in a batch, in score_unit; 0: not at all.
     """
 
     name: str
@@ -224,6 +226,17 @@ class Metric(msgspec.Struct, frozen=True):
     spread: float
     direction: str = "maximize"
     dev_partial_credit: bool = msgspec.field(default=False, name="partial")  # hidden scores give none: not comparable
+    tolerance: float = 0.0
+
+    def same(self, again: NDArray[np.floating], before: NDArray[np.floating]) -> bool:
+        """Whether two sets of scores of one candidate on the same draws, each (n,), are the same up to rounding. NaN
+        where it failed; the outcomes must be the same everywhere."""
+        if not self.tolerance:
+            return bool(np.allclose(again, before, rtol=SAME, atol=SAME, equal_nan=True))
+        failed, change = np.isnan(again), np.asarray(again - before, np.float64)[~np.isnan(again)]
+        return bool(
+            np.array_equal(failed, np.isnan(before)) and abs(change.mean() if change.size else 0.0) <= self.tolerance
+        )
 
 
 class Splits(msgspec.Struct, frozen=True):

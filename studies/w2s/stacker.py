@@ -48,7 +48,7 @@ def look(draw: Draw, methods: Sequence[Mapping[str, Json]]) -> StackerView:
     answers = [_answer(draw, params) for params in methods]
     targets, weights = (np.array(part, dtype=np.float64) for part in zip(*answers, strict=True))
     probes = student.fit(gold.basis, targets, weights)
-    on_pool = gold.basis.rows.astype(np.float64) @ probes.coef + probes.bias  # (n, k)
+    on_pool = gold.basis.rows.astype(np.float64) @ probes.coef.T + probes.bias  # (n, k)
     p = probes.probabilities(gold.basis, gold.test_features)
     on_test = _logit(p).T
     labels = np.column_stack([2 * weak - 1, 2 * targets[0] - 1, np.tanh(on_pool.mean(1) / 2)]).astype(np.float32)

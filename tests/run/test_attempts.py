@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from toprope.journal.ledger import SqliteLedger
-from toprope.protocols import Splits
+from toprope.protocols import Metric, Splits
 from toprope.referee.recorded import Answer
 from toprope.run.attempts import Attempts, Practised, TooSlow
 from toprope.run.audit import REPLICATES
@@ -12,6 +12,7 @@ from toprope.run.rerun import Rerun
 from toprope.types import Candidate, Incident, Tree
 
 SPLITS = Splits([4, 8], val_slice=100, measure_slice=8, test=8, attempt_every=8, tick_s=0.25)
+METRIC = Metric("m", "u", "s", clip=0.1, spread=0.05)
 SCORES = np.linspace(0, 1, 8, dtype=np.float32)
 
 
@@ -53,14 +54,14 @@ def sent(n=1, **more) -> Practised:
 def test_the_record_stands_before_anything_is_sent(ledger):
     """And its answer after; a later session knows both and runs nothing again."""
     hub, alone = Hub(), Alone()
-    attempts = Attempts(ledger, hub, alone, SPLITS)
+    attempts = Attempts(ledger, hub, alone, SPLITS, METRIC)
     asked = attempts.consider(sent())
     assert (asked.pure, asked.clean, hub.sent) == (True, True, [])
     assert [e.kind for e in ledger.read()] == ["attempt"]
     attempts.send(asked)
     answer = attempts.hear()
     assert [e.kind for e in ledger.read()] == ["attempt", "answer"]
-    later = Attempts(ledger, hub, alone, SPLITS)
+    later = Attempts(ledger, hub, alone, SPLITS, METRIC)
     assert later.consider(sent()) == asked
     assert later.answers == {asked.candidate.id: answer}
     assert alone.runs == 1
@@ -79,7 +80,7 @@ def test_the_record_stands_before_anything_is_sent(ledger):
 )
 def test_what_changed_or_was_caught_is_not_clean(ledger, alone, clean):
     """Rounding and an advisory incident are forgiven; the record says which it was."""
-    asked = Attempts(ledger, Hub(), alone, SPLITS).consider(sent())
+    asked = Attempts(ledger, Hub(), alone, SPLITS, METRIC).consider(sent())
     assert asked.clean == clean
     assert asked.incidents == alone.incidents
 
@@ -87,12 +88,12 @@ def test_what_changed_or_was_caught_is_not_clean(ledger, alone, clean):
 def test_incidents_of_the_experiment_count_too(ledger):
     """A candidate that was caught before it was re-run is caught."""
     caught = sent(incidents=(Incident("k", "certain", "e"),))
-    assert not Attempts(ledger, Hub(), Alone(), SPLITS).consider(caught).clean
+    assert not Attempts(ledger, Hub(), Alone(), SPLITS, METRIC).consider(caught).clean
 
 
 def test_a_slower_candidate_waits_longer_and_a_too_slow_one_is_not_recorded(ledger):
     """The first moment of an answer covers champion and candidate on a whole slice; past the bound nothing is begun."""
-    attempts = Attempts(ledger, Hub(), Alone(seconds=0.8), SPLITS)
+    attempts = Attempts(ledger, Hub(), Alone(seconds=0.8), SPLITS, METRIC)
     quick, slow = (attempts.first_s(attempts.delay("c", s, 8, 1.0, 1e9)) for s in (0.08, 0.8))
     assert quick >= 0.08 / 8 * 2 * 100
     assert slow >= 0.8 / 8 * 2 * 100 > quick
@@ -105,6 +106,6 @@ def test_a_promoted_candidate_is_audited_once(ledger):
     """Also where a later session is asked to."""
     alone = Alone()
     for _ in range(2):
-        Attempts(ledger, Hub(), alone, SPLITS).audit(sent().candidate, SCORES)
+        Attempts(ledger, Hub(), alone, SPLITS, METRIC).audit(sent().candidate, SCORES)
     assert [e.kind for e in ledger.read()] == ["audit"]
     assert alone.runs == REPLICATES

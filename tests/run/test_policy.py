@@ -8,7 +8,7 @@ import pytest
 from toprope.protocols import Splits
 from toprope.referee.recorded import Answer
 from toprope.run.attempts import CROWD
-from toprope.run.policy import LAG, TRIES, AttemptPolicy
+from toprope.run.policy import TRIES, AttemptPolicy
 from toprope.run.race import Finalist
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
@@ -70,9 +70,9 @@ class Climb:
         parts = (self.attempts, self.race, evaluator, (Tree({"solution.py": b"x"}), SPACE), splits, SPREAD)
         self.policy = AttemptPolicy(*parts, self.waits.append)
 
-    def barrier(self, generation, experiments):
+    def barrier(self, experiments):
         self.race.experiments = experiments
-        self.policy.barrier(generation)
+        self.policy.barrier()
 
     @property
     def sent(self):
@@ -85,26 +85,24 @@ STARTER, GOOD, BETTER = finalist(0, 0.1), finalist(1, 0.5), finalist(2, 0.9)
 def test_one_attempt_in_so_many_experiments():
     """None before the first `attempt_every`, the best one then, and the next only as many experiments later."""
     climb = Climb(BETTER, GOOD, STARTER, promoted=[2])
-    climb.barrier(0, EVERY - 1)
+    climb.barrier(EVERY - 1)
     assert climb.sent == []
-    climb.barrier(1, EVERY)
+    climb.barrier(EVERY)
     climb.race.finalists.insert(0, finalist(3, 2.0))
-    for generation in range(2, 2 + LAG):
-        climb.barrier(generation, 2 * EVERY - 1)
+    climb.barrier(2 * EVERY - 1)
     assert climb.sent == [2]
-    climb.barrier(2 + LAG, 2 * EVERY)
+    climb.barrier(2 * EVERY)
     assert climb.sent == [2, 3]
     assert climb.attempts.crowds == [CROWD, CROWD]  # hidden work has company during a climb
 
 
-def test_an_answer_counts_so_many_generations_later():
+def test_an_answer_counts_when_the_next_attempt_is_due():
     """However soon it was ready: neither the speed of the hub nor the data behind it moves the climb."""
     climb = Climb(GOOD, STARTER, promoted=[1])
-    climb.barrier(5, EVERY)
-    for generation in range(6, 5 + LAG):
-        climb.barrier(generation, EVERY)
+    climb.barrier(EVERY)
+    climb.barrier(2 * EVERY - 1)
     assert (climb.attempts.heard, climb.policy.champion) == (0, STARTER)
-    climb.barrier(5 + LAG, EVERY)
+    climb.barrier(2 * EVERY)
     assert (climb.attempts.heard, climb.policy.champion, climb.policy.promotions) == (1, GOOD, 1)
     assert climb.policy.measured == 0.4
     assert climb.attempts.audited == [1]
@@ -114,11 +112,13 @@ def test_an_answer_counts_so_many_generations_later():
 
 
 def test_nothing_is_sent_while_an_answer_is_out():
-    """Whatever else is due."""
+    """It is heard first."""
     climb = Climb(BETTER, GOOD, STARTER)
-    climb.barrier(0, EVERY)
-    climb.barrier(1, 5 * EVERY)
-    assert climb.sent == [2]
+    climb.barrier(EVERY)
+    climb.barrier(2 * EVERY - 1)
+    assert (climb.sent, climb.attempts.heard) == ([2], 0)
+    climb.barrier(5 * EVERY)
+    assert (climb.sent, climb.attempts.heard) == ([2, 1], 1)
 
 
 @pytest.mark.parametrize(
@@ -133,7 +133,7 @@ def test_nothing_is_sent_while_an_answer_is_out():
 def test_what_is_no_better_is_not_sent(other, why):
     """The starter is the champion of a run without a promotion."""
     climb = Climb(other, STARTER)
-    climb.barrier(0, EVERY)
+    climb.barrier(EVERY)
     assert climb.sent == [], why
 
 
@@ -143,14 +143,14 @@ def test_what_dev_has_not_shown_to_be_worse_is_sent():
     gain = below.scores - STARTER.scores
     less = below._replace(scores=below.scores - np.float32(0.5 * gain.std() / np.sqrt(DRAWS)))
     climb = Climb(less, STARTER)
-    climb.barrier(0, EVERY)
+    climb.barrier(EVERY)
     assert climb.sent == [1]
 
 
 def test_who_was_caught_on_dev_is_not_sent():
     """The next one is."""
     climb = Climb(BETTER, GOOD, STARTER, quarantined=[2])
-    climb.barrier(0, EVERY)
+    climb.barrier(EVERY)
     assert climb.attempts.considered == [1]
 
 
@@ -158,9 +158,9 @@ def test_what_changes_when_it_runs_again_makes_room_for_the_next():
     """Up to TRIES of them, and none of these is tried a second time."""
     many = [finalist(n, 5.0 - 0.2 * n) for n in range(1, TRIES + 3)]
     climb = Climb(*many, STARTER, impure=range(1, TRIES + 2))
-    climb.barrier(0, EVERY)
+    climb.barrier(EVERY)
     assert (climb.attempts.considered, climb.sent) == (list(range(1, TRIES + 1)), [])
-    climb.barrier(1, EVERY)  # nothing was sent, so that an attempt is still due
+    climb.barrier(EVERY)  # nothing was sent, so that an attempt is still due
     assert climb.attempts.considered == list(range(1, TRIES + 3))
     assert climb.sent == [TRIES + 2]
 
@@ -170,19 +170,19 @@ def test_what_behaves_like_a_refused_one_is_not_sent():
     alike = GOOD._replace(experiment=3, row=np.array([3], np.uint8), scores=GOOD.scores + np.float32(SPREAD / 4))
     other = GOOD._replace(experiment=4, row=np.array([4], np.uint8), scores=GOOD.scores + np.float32(SPREAD / 2))
     climb = Climb(GOOD, STARTER)
-    climb.barrier(0, EVERY)
+    climb.barrier(EVERY)
     climb.race.finalists = [alike, STARTER]
-    climb.barrier(LAG, 2 * EVERY)
+    climb.barrier(2 * EVERY)
     assert (climb.policy.promotions, climb.sent) == (0, [1])
     climb.race.finalists = [alike, other, STARTER]
-    climb.barrier(LAG + 1, 2 * EVERY)
+    climb.barrier(2 * EVERY)
     assert climb.sent == [1, 4]
 
 
 def test_the_end_hears_what_is_out_and_asks_once_more():
     """Nothing runs beside the last attempt, and its answer is waited for."""
     climb = Climb(GOOD, STARTER, promoted=[1, 2])
-    climb.barrier(0, EVERY)
+    climb.barrier(EVERY)
     climb.race.finalists.insert(0, BETTER)
     climb.policy.finish()
     assert (climb.sent, climb.attempts.heard) == ([1, 2], 2)
@@ -193,11 +193,11 @@ def test_the_end_hears_what_is_out_and_asks_once_more():
 def test_an_answer_that_the_ledger_holds_is_not_asked_for_again():
     """A run that is resumed comes to the same champion without sending or waiting."""
     climb = Climb(GOOD, STARTER, promoted=[1])
-    climb.barrier(0, EVERY)
+    climb.barrier(EVERY)
     climb.policy.hear()
     again = Climb(GOOD, STARTER)
     again.attempts.answers = climb.attempts.answers
-    again.barrier(0, EVERY)
-    again.barrier(LAG, EVERY)
+    again.barrier(EVERY)
+    again.barrier(2 * EVERY)
     assert (again.sent, again.attempts.heard, again.waits) == ([], 0, [])
     assert again.policy.champion == GOOD

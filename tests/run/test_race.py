@@ -81,15 +81,17 @@ def test_ties_keep_the_earlier_finalist():
 
 
 def test_blocks_do_not_depend_on_anything_but_the_generation():
-    """A rung is cut the same way every time: experiments in proposal order, at most eight blocks."""
+    """A rung is cut the same way every time: by draws, then by experiments in proposal order, into eight blocks. So
+    many variants meet a draw together and share work on it."""
     bench = Bench()
     race_with(bench).run(rows(*range(40, 72)))
-    first = [experiments for experiments, lo, _ in bench.asked if lo == 0]
-    assert first == [list(range(at, at + 4)) for at in range(0, 32, 4)]
+    first = [(experiments, lo, hi) for experiments, lo, hi in bench.asked if lo < 4]
+    halves = list(range(16)), list(range(16, 32))
+    assert first == [(half, lo, lo + 1) for half in halves for lo in range(4)]
 
 
 def test_few_candidates_are_spread_over_draws():
-    """When only a few are left, a rung is cut along its draws too, so that no worker idles; every draw comes once."""
+    """When only a few are left they still meet each draw together, and every draw comes once."""
     bench = Bench()
     race_with(bench).run(rows(50, 60))
     last = [(tuple(e), lo, hi) for e, lo, hi in bench.asked if lo >= 4]

@@ -308,7 +308,7 @@ def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> ReplayChe
     wrong = [a.experiment for a in sent if a.candidate != made[a.experiment]]
     for done in pool.run(works):
         e, n = picked[done.id], len(done.floors)
-        same = np.allclose(done.result.scores[0], scores[e], atol=CLOSE, rtol=CLOSE)
+        same = task.spec.metric.same(done.result.scores[0], scores[e])
         anchors = np.allclose(done.floors, o.floors[:n]) and np.allclose(done.ceilings, o.ceilings[:n])
         if not (same and anchors):
             wrong.append(e)

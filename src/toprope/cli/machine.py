@@ -36,16 +36,29 @@ def doctor(as_json: bool) -> None:
 
 
 @main.command(short_help="Measure what an experiment costs here.")
-@click.option("--quick", is_flag=True, help="Fewer repetitions.")
+@click.argument("task", required=False)
+@click.option("--quick", is_flag=True, help="Fewer repetitions (without TASK).")
+@click.option("--experiments", type=click.IntRange(min=1), help="Length of TASK's climb [a few generations].")
+@workers_option
 @tier_option
 @as_json
-def bench(quick: bool, tier: str | None, as_json: bool) -> None:
-    """Measure what an experiment costs on this machine, as ratios measured side by side."""
-    from toprope.assay.bench import run as measure
+def bench(
+    task: str | None, quick: bool, experiments: int | None, workers: int, tier: str | None, as_json: bool
+) -> None:
+    """Measure what an experiment costs on this machine.
+
+    With TASK: experiments per CPU second in a climb of that task, and where the time goes. Without: the engine's own
+    cost, as ratios measured side by side."""
     from toprope.view import text
 
-    result = measure(proven(False, tier).tier, quick)
-    emit(result, as_json, text.bench)
+    if task is not None:
+        from toprope.assay import bench_task
+
+        emit(bench_task.run(task, proven(False, tier).tier, experiments, workers), as_json, text.bench_task)
+        return
+    from toprope.assay.bench import run as measure
+
+    emit(measure(proven(False, tier).tier, quick), as_json, text.bench)
 
 
 @main.command(short_help="Serve as the referee of other users' runs.")

@@ -11,13 +11,13 @@ from numpy.typing import NDArray
 
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import Work
+from toprope.protocols import SAME
 from toprope.space import several
 from toprope.types import Block, Candidate, Floats, Incident, Outcome, Split
 
 CHUNK = 8  # draws per block: small enough to spread over scorers and to stop early, large enough to amortise a child
 GROUP = 16  # trusted candidates per child
 GIVE_UP = 8  # draws that a champion must fail twice before it may be given up on the rest of a slice
-SAME = 1e-6  # in units of a score
 UNSTEADY = "on the same hidden draws it had other scores when it ran again"
 
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from toprope.errors import UsageError
 from toprope.journal.records import AttemptRecord, Audited, record
-from toprope.protocols import Ledger, Splits
+from toprope.protocols import Ledger, Metric, Splits
 from toprope.referee.client import HubClient
 from toprope.referee.recorded import Answer
 from toprope.referee.schedule import base_delay_exponent
@@ -26,7 +26,6 @@ from toprope.run.rerun import Isolated
 from toprope.stats.leak import RELEASE_SLOTS
 from toprope.types import Candidate, Incident
 
-SAME = 1e-6  # scores that differ by less are equal
 CROWD = 2.0  # factor by which hidden work takes longer while other work goes on beside it
 
 
@@ -51,8 +50,8 @@ class Attempts:
     """All attempts and answers of a run, as the ledger holds them. `lock` guards them; it is not held while a candidate
     or the gate works."""
 
-    def __init__(self, ledger: Ledger, hub: HubClient, isolated: Isolated, splits: Splits) -> None:
-        self._ledger, self._hub, self._isolated, self._splits = ledger, hub, isolated, splits
+    def __init__(self, ledger: Ledger, hub: HubClient, isolated: Isolated, splits: Splits, metric: Metric) -> None:
+        self._ledger, self._hub, self._isolated, self._splits, self._metric = ledger, hub, isolated, splits, metric
         self.lock = threading.RLock()
         self.asked: dict[str, AttemptRecord] = {r.candidate.id: r for r in map(record, ledger.read("attempt"))}
         self.answers: dict[str, Answer] = {r.candidate: r for r in map(record, ledger.read("answer"))}
@@ -67,7 +66,7 @@ class Attempts:
         draws = len(sent.scores)
         again = self._isolated.run(sent.candidate, draws)
         exponent = self.delay(sent.candidate.id, again.seconds, draws, crowd, most_s)
-        pure = bool(np.allclose(again.scores, sent.scores, atol=SAME))
+        pure = self._metric.same(again.scores, sent.scores)
         incidents = [*again.incidents, *sent.incidents]
         asked = AttemptRecord(
             sent.candidate, sent.experiment, sent.value, pure, exponent, incidents, sent.author, sent.run_experiments

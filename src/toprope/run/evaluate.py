@@ -39,6 +39,7 @@ class Evaluator:
             if past is not None:
                 records[name] = self._same(past, piece)
             else:
+                self._must_be_new(piece)
                 draws = tuple(range(piece.lo, piece.hi))
                 block = Block(self._tree, self._space, piece.rows, draws, int(piece.experiments[0]))
                 works[number] = Work(number, block, "dev", detail=True)
@@ -49,6 +50,15 @@ class Evaluator:
         for r in records.values():
             self.quarantined.update(_accused(r))
         return [_to_scored(records[name]) for name in ids]
+
+    def _must_be_new(self, piece: Piece) -> None:
+        """Another version may have cut the same rung into other blocks."""
+        for past in self._recorded.values():
+            if past.lo < piece.hi and piece.lo < past.hi and np.isin(piece.experiments, past.experiments).any():
+                raise RunError(
+                    f"block {past.id} of the ledger is cut otherwise than this version cuts it; resume with the "
+                    "version of toprope that made the run"
+                )
 
     def _same(self, past: BlockRecord, piece: Piece) -> BlockRecord:
         rows_differ = past.lo == 0 and not np.array_equal(past.rows, piece.rows)

@@ -66,7 +66,7 @@ def climb(
             break  # a replay has reached the end of its file
         results = race.run(rows)
         climber.tell(results)
-        attempts.barrier(number)
+        attempts.barrier()
         generation = _summary(number, race, budget.elapsed(number))
         if not budget.recorded(number):
             ledger.append(generation)

@@ -1,8 +1,8 @@
 """When a climb makes an attempt at the gate, with which candidate, and when it hears the answer.
 
 The rule is fixed: at most one attempt per `attempt_every` experiments, always with the best untried candidate that dev
-has not shown to be worse than the champion. The answer is used LAG generations later even if it was ready sooner, so
-that the climb does not depend on the speed of the hub and does not reveal it.
+has not shown to be worse than the champion. The answer is used when the next attempt is due, even if it was ready
+sooner, so that the climb does not depend on the speed of the hub and does not reveal it.
 """
 
 from __future__ import annotations
@@ -19,7 +19,6 @@ from toprope.run.race import Finalist, Race
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
-LAG = 3  # generations between an attempt and its answer: about as long as the release schedule takes
 TRIES = 8  # candidates re-run in isolation before an attempt is given up
 
 
@@ -45,22 +44,21 @@ class AttemptPolicy:
         self._tried: set[int] = set()
         self._refused: list[Finalist] = []
         self._next_at = splits.attempt_every  # an attempt before that would waste a slice on an early champion
-        self._pending: tuple[int, Finalist, Candidate] | None = None
+        self._pending: tuple[Finalist, Candidate] | None = None
         self.champion: Finalist | None = None
         self.promotions = 0
         self.measured: float | None = None  # of the champion
 
-    def barrier(self, generation: int) -> None:
-        """At the end of a generation: uses an answer that is due, then makes an attempt if one is due."""
-        if self._pending is not None and generation >= self._pending[0] + LAG:
-            self._hear()
+    def barrier(self) -> None:
+        """At the end of a generation, if an attempt is due: uses the answer to the last one, then makes it."""
         if self._race.experiments >= self._next_at:
-            self._ask(generation)
+            self.hear()
+            self._ask(CROWD)
 
     def finish(self) -> None:
         """After the last generation: uses the pending answer, then makes one last attempt."""
         self.hear()
-        self._ask(-LAG)
+        self._ask(1.0)  # nothing runs beside the gate's work
         self.hear()
 
     def hear(self) -> None:
@@ -68,25 +66,26 @@ class AttemptPolicy:
         if self._pending is not None:
             self._hear()
 
-    def _ask(self, generation: int) -> None:
-        """Sends the first of the next TRIES candidates that passes its re-run in isolation."""
+    def _ask(self, crowd: float) -> None:
+        """Sends the first of the next TRIES candidates that passes its re-run in isolation. crowd: how much longer the
+        gate's work takes because of other work beside it."""
         for _ in range(TRIES):
             finalist = self._next()
             if self._pending is not None or finalist is None:
                 return
-            self._consider(finalist, generation)
+            self._consider(finalist, crowd)
 
-    def _consider(self, finalist: Finalist, generation: int) -> None:
+    def _consider(self, finalist: Finalist, crowd: float) -> None:
         self._tried.add(finalist.experiment)
         candidate = Candidate(self._tree, self._space.decode(finalist.row))
         sent = Practised(candidate, finalist.experiment, finalist.value, finalist.scores)
-        asked = self._attempts.consider(sent, CROWD if generation >= 0 else 1.0)  # at the end nothing runs beside it
+        asked = self._attempts.consider(sent, crowd)
         if not asked.clean:
             return
         if candidate.id not in self._attempts.answers:
             self._attempts.send(asked)
             self._leaves = time.monotonic() + self._attempts.first_s(asked.base_delay_exponent)
-        self._pending = (generation, finalist, candidate)
+        self._pending = (finalist, candidate)
         self._next_at = self._race.experiments + self._splits.attempt_every
 
     def _next(self) -> Finalist | None:
@@ -120,7 +119,7 @@ class AttemptPolicy:
 
     def _hear(self) -> None:
         assert self._pending is not None
-        _, finalist, candidate = self._pending
+        finalist, candidate = self._pending
         self._pending = None
         answer = self._attempts.answers.get(candidate.id)
         if answer is None:

@@ -20,7 +20,7 @@ from toprope.types import Anchors, Codes, Floats, Outcome
 OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has seen
 QUARTER = 4  # at most one in four continues past each rung (successive halving, Jamieson & Talwalkar 2016)
 SLACK = 0.02  # granted in addition, in the metric's unit, so that a small spread by chance does not stop a candidate
-BLOCKS = 8  # a rung is cut into about this many blocks, by candidates and then by draws, on any number of workers
+BLOCKS = 8  # a rung is cut into about this many blocks, on any number of workers: by draws, then by candidates
 SOME = 32  # different candidates after which a climb is ended if only the starter runs
 KEEP = 64  # finalists kept with their scores per draw; attempts at the gate choose among them
 
@@ -112,11 +112,12 @@ class Race:
     def _rung(
         self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes], lo: int, hi: int
     ) -> NDArray[np.int64]:
-        """Writes the scores of the rung's draws into `scores`; returns the candidates that are still ok."""
+        """Writes the scores of the rung's draws into `scores`; returns the candidates that are still ok. Candidates
+        stay together where they can, because variants in one block share work on a draw."""
         if not len(alive):
             return alive
-        cuts = np.array_split(alive, min(BLOCKS, len(alive)))
-        spans = np.array_split(np.arange(lo, hi), min(BLOCKS // len(cuts), hi - lo))
+        spans = np.array_split(np.arange(lo, hi), min(BLOCKS, hi - lo))
+        cuts = np.array_split(alive, min(BLOCKS // len(spans), len(alive)))
         owners = [(cut, int(span[0]), int(span[-1]) + 1) for cut in cuts for span in spans]
         pieces = [Piece(self.experiments + cut, rows[cut], low, high) for cut, low, high in owners]
         ended: dict[int, Outcome] = {}

@@ -8,14 +8,13 @@ from toprope.executors import base
 from toprope.executors.base import Executor
 from toprope.executors.messages import Work
 from toprope.journal.history import RunHistory
+from toprope.protocols import SAME, Metric
 from toprope.space import several
 from toprope.tasks import mark
 from toprope.types import Block, Candidate, Floats, Outcome
 
-CLOSE = 1e-6  # another machine's linear algebra may differ in the last bits
 
-
-def scored_otherwise(history: RunHistory, executor: Executor) -> str:
+def scored_otherwise(history: RunHistory, executor: Executor, metric: Metric) -> str:
     """Why the task differs, judged by the scores of the starter and of the last pure attempts on the first dev
     draws; empty if it does not."""
     o = history.opening
@@ -26,9 +25,10 @@ def scored_otherwise(history: RunHistory, executor: Executor) -> str:
     for done in base.run(executor, works):
         past = _first_scores(history, 0 if done.id == 0 else sent[done.id - 1][0], n)
         pairs = [(done.floors, o.floors[:n]), (done.ceilings, o.ceilings[:n])]
+        same = all(np.allclose(a, b, rtol=SAME, atol=SAME) for a, b in pairs)
         if past is not None and done.result.outcomes[0] not in (Outcome.TIMEOUT, Outcome.MEMORY):  # a busy machine
-            pairs.append((done.result.scores[0], past))
-        if not all(np.allclose(a, b, rtol=CLOSE, atol=CLOSE) for a, b in pairs):
+            same = same and metric.same(done.result.scores[0], past)
+        if not same:
             return (
                 f"task {o.spec.task} has changed since the run began: candidates score differently on its dev "
                 "draws; restore the old version, or begin a new run"
@@ -43,9 +43,10 @@ def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block
 
 
 def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
-    """The recorded scores (n,) of an experiment on the first n dev draws, if one block holds them."""
+    """The recorded scores (n,) of an experiment on the first n dev draws, if it saw them all and ended ok."""
+    found = np.full(n, np.nan)
     for b in s.blocks:
         at = np.flatnonzero(b.experiments == experiment)
-        if b.lo == 0 and b.hi >= n and len(at) and int(at[0]) not in b.outcomes:
-            return np.asarray(b.scores[at[0], :n], dtype=np.float64)
-    return None
+        if b.lo < n and len(at) and int(at[0]) not in b.outcomes:
+            found[b.lo : b.hi] = b.scores[at[0], : n - b.lo]
+    return found if np.isfinite(found).all() else None

@@ -195,7 +195,9 @@ class Session:
         that does the same is reported, and its digest is in the session's entry."""
         past = history.opening
         then = past.mark or {"starter": past.tree.digest, "search space": past.space.digest}
-        if why := mark.changed(then, self.mark, past.spec.task) or scored_otherwise(history, executor):
+        if why := mark.changed(then, self.mark, past.spec.task) or scored_otherwise(
+            history, executor, self.task.spec.metric
+        ):
             raise RunError(f"run {self.directory}: {why}")
         if then.get(mark.CODE, "") not in ("", self.mark[mark.CODE]):
             self.screen.say("the task's code has changed since the run began, what it does has not; the run continues")
@@ -314,7 +316,7 @@ class Session:
         assert self._executor is not None
         assert self._hub is not None
         isolated = Isolated(self._executor, self._broker, counting(self.task))
-        return Attempts(self.ledger, self._hub, isolated, self.task.spec.splits)
+        return Attempts(self.ledger, self._hub, isolated, self.task.spec.splits, self.task.spec.metric)
 
     def unseal(self, beacon: str | None = None) -> Opened | None:
         """Commits to the champion, opens the sealed test for it, and reveals the run secret. Ends the run.

@@ -202,6 +202,22 @@ def bench(r: dict[str, Any]) -> str:
     return table(rows)
 
 
+def bench_task(r: dict[str, Any]) -> str:
+    """The rate, and a bar for each part of an experiment's cost."""
+    whole = sum(r["cpu_s"].values())
+    rows = [["part", "ms CPU", "share", ""]]
+    for name, seconds in r["cpu_s"].items():
+        rows.append([name, f"{1e3 * seconds:.2f}", f"{seconds / whole:.0%}", "█" * round(30 * seconds / whole)])
+    return "\n".join(
+        [
+            f"{r['task']}: {r['experiments_per_cpu_s']:.1f} experiments per CPU second over {r['experiments']:,} "
+            f"experiments ({1e3 * whole:.1f} ms each, {r['draws']:.1f} practice draws each, {r['attempts']} attempts)",
+            table(rows),
+            f"a million experiments: {r['hours_of_a_million_on_one_core']:.1f} hours of one core",
+        ]
+    )
+
+
 def reference(r: dict[str, Any]) -> str:
     """A table in Markdown."""
     splits = [name for name in r["rows"][0] if name not in ("candidate", "gain")]

@@ -42,15 +42,15 @@ class Basis(msgspec.Struct, frozen=True):
 
 
 class Probe(msgspec.Struct, frozen=True):
-    """Fitted probes of k variants: coef (d, k), bias (k,), in the coordinates of their basis."""
+    """Fitted probes of k variants: coef (k, d), bias (k,), in the coordinates of their basis."""
 
     coef: Floats
     bias: Floats
 
     def probabilities(self, base: Basis, features: NDArray[Any]) -> Floats:
         """(k, rows) probability of class 1 of raw features, whose coordinates need not be made for that."""
-        raw = base.turn @ self.coef  # (d, k)
-        return _sigmoid(features.astype(np.float64) @ raw + (self.bias - base.mean @ raw)).T
+        raw = self.coef @ base.turn.T  # (k, d)
+        return _sigmoid(raw @ features.astype(np.float64).T + (self.bias - raw @ base.mean)[:, None])
 
 
 def basis(features: NDArray[Any]) -> Basis:
@@ -65,21 +65,28 @@ def basis(features: NDArray[Any]) -> Basis:
 
 def fit(base: Basis, targets: NDArray[Any], weights: NDArray[Any], l2: float = L2, steps: int = STEPS) -> Probe:
     """Fit k probes at once. targets: (k, n) in [0, 1]; weights: (k, n), >= 0; a row of zeros counts as all ones."""
-    x, t = base.rows.astype(np.float64), np.asarray(targets, dtype=np.float64).T  # (n, d), (n, k)
-    u = _normalised(weights).T  # (n, k), columns sum to one
-    bound = 0.25 * len(x) * u.max(0)  # Boehning: X'UX <= n max(u) X'X / n
-    step = 1.0 / (bound * base.energy[:, None] + l2)  # (d, k)
-    coef, bias = np.zeros((x.shape[1], t.shape[1])), np.zeros(t.shape[1])
-    ahead, ahead_bias, momentum = coef, bias, np.ones(t.shape[1])
+    x, t = base.rows.astype(np.float64), np.asarray(targets, dtype=np.float64)  # (n, d), (k, n)
+    turned = np.ascontiguousarray(x.T)
+    u = _normalised(weights)  # (k, n), rows sum to one
+    bound = 0.25 * len(x) * u.max(1)  # Boehning: X'UX <= n max(u) X'X / n
+    step = 1.0 / (bound[:, None] * base.energy + l2)  # (k, d)
+    coef, bias = np.zeros((len(t), x.shape[1])), np.zeros(len(t))
+    ahead, ahead_bias, momentum, half = coef, bias, np.ones(len(t)), 0.5 - t
     for _ in range(steps):
-        residual = u * (_sigmoid(x @ ahead + ahead_bias) - t)
-        slope, slope_bias = x.T @ residual + l2 * ahead, residual.sum(0)
+        residual = ahead @ turned  # becomes u * (sigmoid - t) in place: fresh memory would cost as much as the sums
+        residual += ahead_bias[:, None]
+        residual *= 0.5
+        np.tanh(residual, out=residual)
+        residual *= 0.5
+        residual += half
+        residual *= u
+        slope, slope_bias = residual @ x + l2 * ahead, residual.sum(1)
         new, new_bias = ahead - step * slope, ahead_bias - slope_bias / bound
         moved, moved_bias = new - coef, new_bias - bias
-        uphill = np.sum(slope * moved, 0) + slope_bias * moved_bias > 0
+        uphill = np.sum(slope * moved, 1) + slope_bias * moved_bias > 0
         following = np.where(uphill, 1.0, 0.5 * (1 + np.sqrt(1 + 4 * momentum**2)))
         pull = np.where(uphill, 0.0, (momentum - 1) / following)
-        ahead, ahead_bias = new + pull * moved, new_bias + pull * moved_bias
+        ahead, ahead_bias = new + pull[:, None] * moved, new_bias + pull * moved_bias
         coef, bias, momentum = new, new_bias, following
     return Probe(coef, bias)
 

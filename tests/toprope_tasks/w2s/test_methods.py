@@ -330,9 +330,9 @@ def test_flat_space_has_ten_free_scalars():
 def test_tree_is_small_and_self_contained(task):
     """The candidate's files stay under 64 KiB and import nothing but numpy and each other."""
     files = task.starter().files
-    assert set(files) == {"solution.py", "blocks.py"}
+    assert set(files) == {"solution.py", "blocks.py", "many.py"}
     assert sum(map(len, files.values())) < 65536
     imports = {
         line for data in files.values() for line in data.decode().splitlines() if line.startswith(("import", "from"))
     }
-    assert imports == {"import blocks", "import numpy as np"}
+    assert imports == {"import blocks", "import many", "import numpy as np", "from typing import NamedTuple"}

@@ -156,7 +156,7 @@ class ChildSession:
         kind, otherwise objects. Made again for every call, like `params`."""
         rows = b"".join([self.rows[variant] for variant in variants])
         codes = np.frombuffer(rows, np.uint8).reshape(len(variants), len(self.names))
-        return {name: column(levels)[codes[:, i]] for i, (name, levels) in enumerate(zip(self.names, self.levels))}
+        return {name: column(self.levels[i])[codes[:, i]] for i, name in enumerate(self.names)}
 
     def play(self, message: ParentMessage) -> None:
         """Plays all calls of one round on each variant in turn. The counter moves only after a frame is complete."""

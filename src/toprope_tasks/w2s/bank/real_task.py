@@ -1,13 +1,11 @@
-"""What the tasks on real activations share: the hidden bank, and a starter that smooths."""
+"""What the tasks on real activations share: the hidden bank, and a space in which methods may smooth."""
 
 from __future__ import annotations
 
-from functools import cached_property
 from pathlib import Path
 
 from toprope.protocols import Progress, Secret
-from toprope.tasks.spec import load_tree
-from toprope.types import Draw, Split, Tree
+from toprope.types import Draw, Split
 from toprope_tasks.w2s import space
 from toprope_tasks.w2s.bank.hidden import HiddenBank, no_recipe
 from toprope_tasks.w2s.baselines import METHODS, SMOOTHING
@@ -15,7 +13,7 @@ from toprope_tasks.w2s.method_task import MethodTask, draw_rng
 
 
 class RealTask(MethodTask):
-    """Hidden splits come from a bank. The starter has one block more than that of the tiny models' tasks, `smooth`.
+    """Hidden splits come from a bank. The space has one slot more than that of the tiny models' tasks, smoothing.
 
     A subclass sets `bank`.
     """
@@ -39,9 +37,3 @@ class RealTask(MethodTask):
     def hidden_draw(self, split: Split, index: int, seed: int) -> Draw:
         """A random concept of the split's half of the bank."""
         return self.bank.half(split).draw(draw_rng(self.spec.id, split, index, seed))
-
-    @cached_property
-    def _starter(self) -> Tree:
-        """The family's files, with a solution that smooths."""
-        own = load_tree(Path(__file__).parent / "starter")
-        return Tree({**load_tree(self._folder / "starter").files, **own.files})

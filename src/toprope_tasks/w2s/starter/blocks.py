@@ -2,11 +2,15 @@
 
 z (n, r): features in principal axes, largest first. w (n,): the teacher's probability. y (n,): labels in [0, 1] made of
 it. u (n,): weights. f (n,): probabilities of a model of our own. Sources of each idea: the task's table of baselines.
+What does not depend on a variant's parameters alone, such as distances, is made once for all variants (`Pool.once`).
 """
+
+from typing import NamedTuple
 
 import numpy as np
 
 DEFAULTS = {
+    "smooth": 0.0, "near": 10,  # share of the neighbours' mean in a row's features, how many neighbours
     "rank": 0, "power": 0.0,  # basis: components kept (0: all), exponent on their standard deviation
     "label": "hard", "sharpness": 1.0, "balance": "none",  # labels from the teacher's probabilities
     "vote": "none", "vote_rank": 0, "vote_power": 0.0, "neighbours": 50, "clusters": 32, "runs": 1,
@@ -22,6 +26,47 @@ STEPS, WARM, FOLD = 30, 10, 20  # solver steps of a first fit, a refit, a fit th
 ANCHORS = 600  # rows that may vote in kNN: all 1000 would cost more than the rest of a method
 
 
+class Pool:
+    """The rows of one draw. once(key, make): the value of `make()`, made when the key is met first."""
+
+    def __init__(self, features, weak_probs, margins=None):
+        self.w, self.margins, self.known = weak_probs, margins, {}
+        self.axes = principal(features)
+
+    def once(self, key, make):
+        if key not in self.known:
+            self.known[key] = make()
+        return self.known[key]
+
+
+class Axes(NamedTuple):
+    """z (n, d): features in principal axes. sd (d,): their standard deviations. mark: what they were smoothed with."""
+
+    z: np.ndarray
+    sd: np.ndarray
+    mark: tuple = ()
+
+
+class Lesson(NamedTuple):
+    """What a model of our own learns from: labels y (n,) and weights u (n,), on axes that p selects from."""
+
+    axes: Axes
+    y: np.ndarray
+    u: np.ndarray
+    p: dict
+    rng: np.random.Generator
+
+
+def lesson(pool, p, rng):
+    """Everything that comes before the model: smoothing -> labels -> vote -> filter -> weights."""
+    axes = smoothed(pool, p["smooth"], p["near"], rng)
+    y = pool.once(("labels", p["label"], p["sharpness"], p["balance"]),
+                  lambda: labels(pool.w, p["label"], p["sharpness"], p["balance"]))  # fmt: skip
+    y = vote(pool, axes, y, p, rng)
+    keep = filter_rows(pool, axes, y, p, rng)
+    return Lesson(axes, y, keep * reweight(pool.w, pool.margins, p["weight"], p["weight_power"]), p, rng)
+
+
 def settings(params):
     unknown = set(params) - set(DEFAULTS)
     if unknown:
@@ -31,26 +76,48 @@ def settings(params):
 
 def needs_model(p):
     """Whether anything asks for a model of our own; otherwise labels and weights go straight to the referee."""
-    return any(p[name] != DEFAULTS[name] for name in ("rank", "power", "loss", "l2", "degree", "rule", "ensemble"))
+    names = ("smooth", "rank", "power", "loss", "l2", "degree", "rule", "ensemble")  # the student sees raw features
+    return any(p[name] != DEFAULTS[name] for name in names)
 
 
 # --- basis and labels
 
 
 def principal(x):
-    """(n, d) standardised features in principal axes, largest first, and (d,) their standard deviations."""
+    """Standardised (n, d) features in principal axes, largest first."""
     z = ((x - x.mean(0)) / (x.std(0) + 1e-6)).astype(np.float32)
     values, axes = np.linalg.eigh((z.T @ z / len(z)).astype(np.float64))
     order = np.argsort(-values)
-    return z @ axes[:, order].astype(np.float32), np.sqrt(np.maximum(values[order], 1e-6))
+    return Axes(z @ axes[:, order].astype(np.float32), np.sqrt(np.maximum(values[order], 1e-6)))
+
+
+def smoothed(pool, share, near, rng):
+    """Axes with each row moved by `share` towards the mean of its nearest rows.
+
+    One step of graph convolution without weights (Wu et al. 2019, arXiv:1902.07153). What neighbours do not have in
+    common goes, and much of that is what the teacher's errors can be learnt from. The sd stay those of the raw axes.
+    """
+    if not share:
+        return pool.axes
+    z, sd, _ = pool.axes
+    found = neighbours(pool, pool.axes, 0, 0.0, rng)
+    mean = pool.once((found.mark, near), lambda: found.mean(z, near))
+    mark = (share, near, found.mark)
+    return pool.once(mark, lambda: Axes((z + np.float32(share) * (mean - z)).astype(np.float32), sd, mark))
+
+
+def scale(sd, rank, power):
+    """(d,) what each axis is multiplied by: sd ** power for the first `rank` (0: all), 0 for others; the mean square of
+    the kept ones stays."""
+    kept = np.arange(len(sd)) < (rank or len(sd))
+    by = np.where(kept, sd**power, 0)
+    return by * np.sqrt(np.sum(sd[kept] ** 2) / np.sum((sd * by) ** 2)) if power else by
 
 
 def basis(axes, rank, power):
-    """Keep the first `rank` axes (0: all), scale axis j by sd_j ** power, then all so that the mean square is kept."""
-    z, sd = axes[0][:, : rank or None], axes[1][: rank or None]
-    scale = sd**power
-    scale = scale * np.sqrt(np.mean(sd**2) / np.mean((sd * scale) ** 2))
-    return np.ascontiguousarray(z * scale.astype(np.float32)) if power else np.ascontiguousarray(z)
+    """(n, r) the first `rank` axes (0: all), scaled."""
+    z = axes.z[:, : rank or None]
+    return np.ascontiguousarray(z * scale(axes.sd, rank, power)[: z.shape[1]].astype(np.float32) if power else z)
 
 
 def labels(w, kind, sharpness, balance):
@@ -66,7 +133,7 @@ def labels(w, kind, sharpness, balance):
 # --- vote: smooth labels over the strong representation
 
 
-def vote(axes, y, w, p, rng):
+def vote(pool, axes, y, p, rng):
     """Replace y by (1 - blend) y + blend * (what similar rows say), rows speaking with weight |2w - 1| ** trust.
 
     harden: half cuts at one half; match cuts so that the share of positives is the teacher's mean probability, which
@@ -74,15 +141,15 @@ def vote(axes, y, w, p, rng):
     """
     if p["vote"] == "none":
         return y
-    z = basis(axes, p["vote_rank"], p["vote_power"])
+    w, where = pool.w, (p["vote_rank"], p["vote_power"])
     voice = (np.abs(2 * w - 1.0) ** p["trust"] + 1e-3) if p["trust"] else np.ones(len(y))
     both = np.column_stack([y * voice, voice])
     if p["vote"] == "knn":
-        said = knn_mean(z, both, p["neighbours"], rng)
+        said = neighbours(pool, axes, *where, rng).mean(both, p["neighbours"])
     elif p["vote"] == "kmeans":
-        said = np.mean([cluster_mean(z, both, p["clusters"], rng) for _ in range(p["runs"])], 0)
+        said = np.mean([clusters(pool, axes, *where, p["clusters"], rng)(both) for _ in range(p["runs"])], 0)
     else:
-        said = diffuse(z, both, p["bandwidth"], p["steps"])
+        said = diffuse(pool, axes, *where, both, p["bandwidth"], p["steps"])
     said = (1 - p["blend"]) * y + p["blend"] * said[:, 0] / np.maximum(said[:, 1], 1e-9)
     return harden(said, w, p["harden"])
 
@@ -90,76 +157,124 @@ def vote(axes, y, w, p, rng):
 def harden(said, w, kind):
     if kind == "none":
         return np.clip(said, 0, 1)
-    level = 0.5 if kind == "half" else np.quantile(said, 1 - np.clip(w.mean(), 0.05, 0.95))
+    level = 0.5 if kind == "half" else quantile(said, 1 - np.clip(w.mean(), 0.05, 0.95))
     return (said > level).astype(np.float64)
 
 
-def diffuse(z, y, bandwidth, steps):
+def quantile(x, q):
+    """Quantiles of (n,) or of each row of (k, n), linear between order statistics; q: one, or (k,)."""
+    ordered = np.sort(x, axis=-1)
+    at = np.asarray(q, np.float64) * (x.shape[-1] - 1)
+    low = at.astype(int)
+    pick = [np.take_along_axis(ordered, np.asarray(i)[..., None], -1)[..., 0].astype(np.float64)
+            for i in (low, np.minimum(low + 1, x.shape[-1] - 1))]  # fmt: skip
+    return pick[0] + (pick[1] - pick[0]) * (at - low)
+
+
+def diffuse(pool, axes, rank, power, y, bandwidth, steps):
     """Label propagation (Zhu & Ghahramani 2002): `steps` times the mean over a Gaussian kernel, without the row itself.
 
     bandwidth: of the squared distance, relative to its median.
     """
-    square = np.sum(z * z, 1)
-    distance = square[:, None] + square - 2 * (z @ z.T)
-    kernel = np.exp(distance * np.float32(-1 / (bandwidth * np.median(distance[:50]))))
-    np.fill_diagonal(kernel, 0)
-    kernel /= kernel.sum(1, keepdims=True) + 1e-20
+
+    def kernel():
+        z = basis(axes, rank, power)
+        square = np.sum(z * z, 1)
+        distance = square[:, None] + square - 2 * (z @ z.T)
+        kernel = np.exp(distance * np.float32(-1 / (bandwidth * np.median(distance[:50]))))
+        np.fill_diagonal(kernel, 0)
+        kernel /= kernel.sum(1, keepdims=True) + 1e-20
+        return kernel
+
+    spread = pool.once(("kernel", axes.mark, rank, power, bandwidth), kernel)
     y = y.astype(np.float32)
     for _ in range(steps):
-        y = kernel @ y
+        y = spread @ y
     return y
 
 
-def knn_mean(z, y, k, rng):
-    """Mean of y, one column or several, over the k nearest anchors, the row itself not among them."""
-    anchors = rng.choice(len(z), min(ANCHORS, len(z)), replace=False)
-    a = z[anchors]
-    distance = np.sum(a * a, 1) - 2 * (z @ a.T)
-    distance[anchors, np.arange(len(anchors))] = np.inf
-    near = np.argpartition(distance, k, axis=1)[:, :k]
-    return y[anchors][near].mean(1)
+class Neighbours(NamedTuple):
+    """distance (n, m): squared, from each row to the anchors, up to a constant of the row, infinite to itself.
+    ordered: the same, sorted. anchors (m,): their row numbers."""
+
+    distance: np.ndarray
+    ordered: np.ndarray
+    anchors: np.ndarray
+    mark: tuple
+
+    def mean(self, y, k):
+        """Mean of y, one column or several, over the k nearest anchors, the row itself not among them."""
+        near = (self.distance <= self.ordered[:, k - 1 : k]).astype(np.float32)
+        count = near.sum(1)
+        return ((near @ y[self.anchors].astype(np.float32)).T / count).T
 
 
-def cluster_mean(z, y, k, rng, rounds=8):
-    """(n, c) mean of the columns of y over each row's k-means cluster."""
-    centres = z[rng.choice(len(z), k, replace=False)]
-    for _ in range(rounds):
-        member = np.argmin(np.sum(centres**2, 1) - 2 * (z @ centres.T), 1)
-        one = np.zeros((k, len(z)), np.float32)
-        one[member, np.arange(len(z))] = 1
-        count = one.sum(1)
-        centres = np.where(count[:, None] > 0, (one @ z) / np.maximum(count, 1)[:, None], centres)
-    return ((one @ y) / np.maximum(count, 1)[:, None])[member]
+def neighbours(pool, axes, rank, power, rng):
+    """The anchors near each row, among the axes that rank and power select."""
+    n = len(axes.z)
+    anchors = rng.choice(n, min(ANCHORS, n), replace=False)
+    mark = ("near", axes.mark, rank, power, anchors.tobytes())
+
+    def make():
+        z = basis(axes, rank, power)
+        a = z[anchors]
+        distance = z @ a.T
+        distance *= -2
+        distance += np.sum(a * a, 1)
+        distance[anchors, np.arange(len(anchors))] = np.inf
+        return Neighbours(distance, np.sort(distance, axis=1), anchors, mark)
+
+    return pool.once(mark, make)
+
+
+def clusters(pool, axes, rank, power, k, rng, rounds=8):
+    """A function from (n, c) columns to their means over each row's k-means cluster, (n, c)."""
+    start = rng.choice(len(axes.z), k, replace=False)
+
+    def make():
+        z = basis(axes, rank, power)
+        centres = z[start]
+        for _ in range(rounds):
+            member = np.argmin(np.sum(centres**2, 1) - 2 * (z @ centres.T), 1)
+            one = np.zeros((k, len(z)), np.float32)
+            one[member, np.arange(len(z))] = 1
+            count = one.sum(1)
+            centres = np.where(count[:, None] > 0, (one @ z) / np.maximum(count, 1)[:, None], centres)
+        return lambda y: ((one @ y) / np.maximum(count, 1)[:, None])[member]
+
+    return pool.once(("clusters", axes.mark, rank, power, start.tobytes()), make)
 
 
 # --- filter and weights
 
 
-def filter_rows(z, y, w, p, rng):
+def filter_rows(pool, axes, y, p, rng):
     """(n,) 1.0 for rows that count. Scores: larger is more trustworthy; the best share `keep` stays."""
-    kind = p["filter"]
+    kind, w = p["filter"], pool.w
     if kind == "none":
-        return np.ones(len(z))
+        return np.ones(len(y))
     hard = (y > 0.5).astype(np.float64)
-    if kind == "agree":
-        return ((out_of_fold(z, y, p, rng) > 0.5) == (hard > 0.5)).astype(np.float64)
     if kind == "confidence":
         score = np.abs(w - 0.5)
-    elif kind == "overlap":
-        score = (out_of_fold(z, y, p, rng, folds=5) - 0.5) * (2 * hard - 1)
     elif kind == "knn":
-        score = -np.abs(knn_mean(z, y, p["neighbours"], rng) - y)
-    elif kind == "density":
-        score = density(z, y, w, p, rng)
+        score = -np.abs(neighbours(pool, axes, p["rank"], p["power"], rng).mean(y, p["neighbours"]) - y)
     else:
-        score = -cross_entropy(predict(z, fit(z, hard, np.ones(len(z)), p["l2"])), hard)  # small loss
+        z = basis(axes, p["rank"], p["power"])
+        if kind == "agree":
+            return ((out_of_fold(z, y, p, rng) > 0.5) == (hard > 0.5)).astype(np.float64)
+        if kind == "overlap":
+            score = (out_of_fold(z, y, p, rng, folds=5) - 0.5) * (2 * hard - 1)
+        elif kind == "density":
+            score = density(pool, axes, z, y, p, rng)
+        else:
+            score = -cross_entropy(predict(z, fit(z, hard, np.ones(len(z)), p["l2"])), hard)  # small loss
     return best(score, p["keep"], hard if p["even"] else None).astype(np.float64)
 
 
 def best(score, share, classes=None):
     """Boolean mask of the best share of rows; of each class if classes are given."""
     if classes is None:
-        return score >= np.quantile(score, 1 - share)
+        return score >= quantile(score, 1 - share)
     mask = np.zeros(len(score), bool)
     for c in (0, 1):
         rows = np.flatnonzero(classes == c)
@@ -167,17 +282,17 @@ def best(score, share, classes=None):
     return mask
 
 
-def density(z, y, w, p, rng):
+def density(pool, axes, z, y, p, rng):
     """Overlap density: z-scores of cross-fitted trust in y, kNN agreement, local density, entropy near .35 nats."""
     hard = (y > 0.5).astype(np.float64)
     f = out_of_fold(z, hard, p, rng, folds=5)
     anchors = z[rng.choice(len(z), min(200, len(z)), replace=False)]
     distance = np.sum(anchors**2, 1) - 2 * (z @ anchors.T) + np.sum(z * z, 1)[:, None]
     near = np.partition(distance, 10, axis=1)[:, 1:10].mean(1)
-    v = np.clip(w, 1e-4, 1 - 1e-4)
+    v = np.clip(pool.w, 1e-4, 1 - 1e-4)
     entropy = -v * np.log(v) - (1 - v) * np.log(1 - v)
-    parts = [f * hard + (1 - f) * (1 - hard), -np.abs(knn_mean(z, hard, p["neighbours"], rng) - hard), -near]
-    parts.append(-np.abs(entropy - 0.35))
+    agreeing = neighbours(pool, axes, p["rank"], p["power"], rng).mean(hard, p["neighbours"])
+    parts = [f * hard + (1 - f) * (1 - hard), -np.abs(agreeing - hard), -near, -np.abs(entropy - 0.35)]
     return sum((q - q.mean()) / (q.std() + 1e-9) for q in parts)
 
 
@@ -279,7 +394,7 @@ def refine(z, y, u, p, rng):
 
 def logconf(f, y, u, p):
     """(1 - c) y + c [f >= q], q such that as many rows are positive as the labels say."""
-    return (1 - p["mix"]) * y + p["mix"] * (f >= np.quantile(f, 1 - y.mean()))
+    return (1 - p["mix"]) * y + p["mix"] * (f >= quantile(f, 1 - y.mean()))
 
 
 def entropy(f, y, u, p):
@@ -333,13 +448,13 @@ def with_products(z, rng):
     """Quadratic student: all axes, and as many products of pairs of them, standardised and made orthogonal."""
     i, j = rng.integers(0, z.shape[1], (2, z.shape[1]))
     pairs = z[:, i] * z[:, j]
-    return basis(principal(np.column_stack([z, pairs])), 0, 0.0)
+    return principal(np.column_stack([z, pairs])).z
 
 
 def answer(f, w, kind, cut):
     """Soft or hard targets. cut: which f counts as one half: one half, the teacher's quantile, the median."""
     if cut != "half":
-        level = np.quantile(f, 1 - np.clip(w.mean(), 0.05, 0.95)) if cut == "match" else np.median(f)
+        level = quantile(f, 1 - np.clip(w.mean(), 0.05, 0.95) if cut == "match" else 0.5)
         level = np.clip(level, 1e-4, 1 - 1e-4)
         f = sigmoid(np.log(np.clip(f, 1e-6, 1) / np.clip(1 - f, 1e-6, 1)) - np.log(level / (1 - level)))
     f = (f > 0.5) if kind == "hard" else f
