@@ -37,6 +37,12 @@ def test_a_slice_left_behind_is_let_go(task):
     store.get("val", 2, 0)
     assert store.get("dev", 0, 0) is kept
     assert store.get("val", 1, 0) is not old
+    finals = store.get("dev", 1, 0)  # fresh practice draws, which do not displace those of every experiment
+    assert store.get("dev", 0, 0) is kept
+    assert store.get("dev", 1, 0) is finals
+    assert finals.rng_seed != kept.rng_seed
+    store.get("dev", 2, 0)
+    assert store.get("dev", 1, 0) is not finals
     store.close()
 
 

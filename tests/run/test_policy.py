@@ -8,6 +8,7 @@ import pytest
 from toprope.protocols import Splits
 from toprope.referee.recorded import Answer
 from toprope.run.attempts import CROWD
+from toprope.run.finals import Gains
 from toprope.run.policy import TRIES, AttemptPolicy
 from toprope.run.race import Finalist
 from toprope.space import Space, choice
@@ -58,16 +59,29 @@ class Attempts:
         self.audited.append(candidate.params["face"])
 
 
+class Fresh:
+    """Finals in which all do as on dev, except the lucky ones, who lose."""
+
+    def __init__(self, lucky):
+        self.lucky, self.held = lucky, []
+
+    def hold(self, finalists, champion):
+        self.held.append([f.experiment for f in finalists])
+        gains = [-1.0 if f.experiment in self.lucky else float((f.scores - champion.scores).mean()) for f in finalists]
+        return Gains(np.array(gains), np.full(len(gains), 0.1))
+
+
 class Climb:
     """A policy with its surroundings, of which tests change the finalists and the number of experiments."""
 
-    def __init__(self, *finalists, quarantined=(), **attempts):
+    def __init__(self, *finalists, quarantined=(), lucky=(), **attempts):
         self.attempts = Attempts(**attempts)
         self.waits: list[float | None] = []
         self.race = SimpleNamespace(finalists=list(finalists), experiments=0)
         evaluator = SimpleNamespace(quarantined=set(quarantined))
         splits = Splits([4, 8], val_slice=8, measure_slice=8, test=8, attempt_every=EVERY)
-        parts = (self.attempts, self.race, evaluator, (Tree({"solution.py": b"x"}), SPACE), splits, SPREAD)
+        self.finals = Fresh(lucky)
+        parts = (self.attempts, self.race, evaluator, self.finals, (Tree({"solution.py": b"x"}), SPACE), splits, SPREAD)
         self.policy = AttemptPolicy(*parts, self.waits.append)
 
     def barrier(self, experiments):
@@ -160,9 +174,22 @@ def test_what_changes_when_it_runs_again_makes_room_for_the_next():
     climb = Climb(*many, STARTER, impure=range(1, TRIES + 2))
     climb.barrier(EVERY)
     assert (climb.attempts.considered, climb.sent) == (list(range(1, TRIES + 1)), [])
-    climb.barrier(EVERY)  # nothing was sent, so that an attempt is still due
+    climb.barrier(2 * EVERY)
     assert climb.attempts.considered == list(range(1, TRIES + 3))
     assert climb.sent == [TRIES + 2]
+
+
+def test_the_finals_decide_who_goes():
+    """The best on draws that nobody has seen goes first; who is shown to be worse there does not go at all."""
+    climb = Climb(BETTER, GOOD, STARTER, lucky=[2])
+    climb.barrier(EVERY)
+    assert (climb.finals.held, climb.sent) == ([[2, 1]], [1])
+    nobody = Climb(BETTER, STARTER, lucky=[2])
+    nobody.barrier(EVERY)
+    nobody.barrier(EVERY + 1)  # finals cost something, so the next ones wait for their turn
+    assert (nobody.finals.held, nobody.sent, nobody.attempts.considered) == ([[2]], [], [])
+    nobody.barrier(2 * EVERY)
+    assert nobody.finals.held == [[2], [2]]
 
 
 def test_what_behaves_like_a_refused_one_is_not_sent():

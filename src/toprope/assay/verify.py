@@ -306,6 +306,7 @@ def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> ReplayChe
     picked = sorted({*picked, *(a.experiment for a in sent)} & set(sound))
     works = [Work(i, one_candidate(pool, made[e], len(scores[e])), "dev") for i, e in enumerate(picked)]
     wrong = [a.experiment for a in sent if a.candidate != made[a.experiment]]
+    wrong += _finals(s, task, pool, made, int(head[:16], 16))
     for done in pool.run(works):
         e, n = picked[done.id], len(done.floors)
         same = task.spec.metric.same(done.result.scores[0], scores[e])
@@ -315,6 +316,20 @@ def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> ReplayChe
     if wrong:
         return ReplayCheck("dev", False, f"experiments {sorted(set(wrong))[:8]} score otherwise when run again")
     return ReplayCheck("dev", True, f"{len(picked)} of {len(made)} experiments score the same when run again")
+
+
+def _finals(s: RunHistory, task: Task, pool: LocalExecutor, made: dict[int, Candidate], seed: int) -> list[int]:
+    """Experiments that score otherwise in finals: one of each, selected by the seed, is played again."""
+    rng = np.random.default_rng(seed)
+    rows = [int(rng.integers(len(final.experiments))) for final in s.finals]
+    players = [int(final.experiments[row]) for final, row in zip(s.finals, rows, strict=True)]
+    works = [
+        Work(i, one_candidate(pool, made[e], s.finals[i].scores.shape[1]), "dev", slice=s.finals[i].number)
+        for i, e in enumerate(players)
+    ]
+    again = {done.id: done.result.scores[0] for done in pool.run(works)}
+    before = {i: s.finals[i].scores[row].astype(np.float64) for i, row in enumerate(rows)}
+    return [players[i] for i in again if not task.spec.metric.same(again[i], before[i])]
 
 
 def _task(s: RunHistory, task: Task, pool: LocalExecutor) -> list[ReplayCheck]:

@@ -43,6 +43,12 @@ def faults(s: RunHistory) -> Iterator[str]:
     for i, g in enumerate(s.generations):
         if g.number != i or not _number(g.elapsed, g.experiments, g.pruned, g.cached) or not _value(g.best or 0.0):
             yield f"generation {i} has a wrong number or a figure that is not finite"
+    for i, final in enumerate(s.finals):
+        k = final.experiments.size
+        if final.number != i + 1 or not k or final.scores.ndim != 2 or len(final.scores) != k:
+            yield f"finals {i + 1} have a wrong number, or not one row of scores per candidate"
+        elif not _finite(final.scores[~np.isnan(final.scores)]):
+            yield f"finals {i + 1} have a score that is not finite"
     for i, f in enumerate(s.findings):
         if f.number != i + 1 or not _named(f.author) or not _named(f.kind):
             yield f"finding {i + 1} has a wrong number or a name that cannot be printed"
@@ -244,6 +250,8 @@ def _figures(s: RunHistory) -> Iterator[str]:
     if {e for b in s.blocks if b.lo == 0 for e in b.experiments.tolist()} != set(scores):
         yield "a block holds scores of experiments without candidates"
         return
+    if any(e not in scores for final in s.finals for e in final.experiments.tolist()):
+        yield "finals name an experiment that does not exist"
     anchors, draws = Anchors(o.floors, o.ceilings), len(o.floors)
     whole = {e: float(anchors.value(x)) for e, x in scores.items() if len(x) == draws and e not in failed}
     for asked in s.asked:

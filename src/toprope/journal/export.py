@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 from typing import Any
 
+import numpy as np
+
 from toprope.journal.history import RunHistory
-from toprope.journal.records import BlockRecord, Opening
+from toprope.journal.records import BlockRecord, FinalsRecord, Opening
 from toprope.types import candidate_id
 
 
@@ -136,6 +138,7 @@ def export(s: RunHistory) -> dict[str, Any]:
             {f: getattr(g, f) for f in ("number", "experiments", "best", "best_experiment", "pruned", "cached")}
             for g in s.generations
         ],
+        "finals": [{"number": f.number, "experiments": f.experiments.tolist(), "scores": _scores(f)} for f in s.finals],
         "attempts": [
             {"candidate": a.candidate.id, "experiment": a.experiment, "dev": a.dev, "pure": a.pure} for a in s.asked
         ],
@@ -158,3 +161,8 @@ def export(s: RunHistory) -> dict[str, Any]:
         },
         "secret": None if s.test is None else hashlib.sha256(s.test.secret).hexdigest(),
     }
+
+
+def _scores(final: FinalsRecord) -> list[list[float | None]]:
+    """JSON knows no NaN: None where a candidate failed."""
+    return [[None if np.isnan(x) else round(float(x), 6) for x in row] for row in final.scores]

@@ -13,6 +13,7 @@ from toprope.journal.records import (
     BlockRecord,
     Committed,
     Ended,
+    FinalsRecord,
     Finding,
     Generation,
     Opening,
@@ -61,6 +62,7 @@ class RunHistory(msgspec.Struct):
     queried: list[Queried] = []
     ended: list[Ended] = []
     session_s: dict[str, float] = {}
+    finals: list[FinalsRecord] = []
 
     @property
     def experiments(self) -> int:

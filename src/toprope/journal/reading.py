@@ -71,6 +71,7 @@ def from_entries(path: str, entries: Iterable[Entry]) -> RunHistory:
         replies=by_kind.get("reply", []),
         queried=by_kind.get("query", []),
         ended=by_kind.get("ended", []),
+        finals=by_kind.get("finals", []),
     )
     for fault in checks.faults(history):
         raise RunError(f"run {path}: its ledger is inconsistent: {fault}; restore it from a copy")

@@ -128,6 +128,15 @@ class AttemptRecord(msgspec.Struct, frozen=True):
         return self.pure and not certain(self.incidents)
 
 
+class FinalsRecord(msgspec.Struct, frozen=True):
+    """kind "finals": before an attempt, the champion and then the best candidates on practice draws that no experiment
+    has seen. number: from 1, also of the slice of dev. scores: (k, draws), NaN where a candidate failed."""
+
+    number: int
+    experiments: NDArray[np.uint32]
+    scores: NDArray[np.float32]
+
+
 class Audited(msgspec.Struct, frozen=True):
     """kind "audit": advisory incidents from a promoted candidate's files and its dev scores with other seeds."""
 
@@ -188,6 +197,7 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "generation": Generation,
     "attempt": AttemptRecord,
     "answer": Answer,
+    "finals": FinalsRecord,
     "audit": Audited,
     "finding": Finding,
     "spent": Spent,

@@ -26,21 +26,23 @@ def practice(task: Task, secret: bytes) -> list[Draw]:
 
 
 class DrawStore:
-    """Keeps all draws of dev, and for each hidden split the draws of the slice in use."""
+    """Keeps the practice draws of every experiment, and of each split the draws of the slice in use. (Slices of dev
+    above 0 are for finals, `run/finals.py`.)"""
 
     def __init__(self, task: Task, secrets: dict[Split, bytes], honeypots: Honeypots | None = None) -> None:
         self._task, self._secrets, self._traps = task, secrets, honeypots
-        self._held: dict[Split, tuple[int, dict[int, Held]]] = {}
+        self._held: dict[tuple[Split, bool], tuple[int, dict[int, Held]]] = {}
 
     def knows(self, split: Split) -> bool:
         return split in self._secrets
 
     def get(self, split: Split, slice_: int, index: int) -> Held:
-        number, draws = self._held.get(split, (slice_, {}))
+        place = split, slice_ > 0
+        number, draws = self._held.get(place, (slice_, {}))
         if number != slice_:
             self._drop(draws)
             draws = {}
-        self._held[split] = (slice_, draws)
+        self._held[place] = (slice_, draws)
         if index not in draws:
             draws[index] = self._make(split, slice_, index)
         return draws[index]

@@ -1,12 +1,14 @@
 """When a climb makes an attempt at the gate, with which candidate, and when it hears the answer.
 
-The rule is fixed: at most one attempt per `attempt_every` experiments, always with the best untried candidate that dev
-has not shown to be worse than the champion. The answer is used when the next attempt is due, even if it was ready
-sooner, so that the climb does not depend on the speed of the hub and does not reveal it.
+The rule is fixed: at most one attempt per `attempt_every` experiments. The best untried candidates that dev has not
+shown to be worse than the champion meet fresh practice draws (`finals.py`), and the best one there goes. The answer is
+used when the next attempt is due, even if it was ready sooner, so that the climb does not depend on the speed of the
+hub and does not reveal it.
 """
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Callable
 
@@ -15,11 +17,12 @@ import numpy as np
 from toprope.protocols import Splits
 from toprope.run.attempts import CROWD, Attempts, Practised
 from toprope.run.evaluate import Evaluator
+from toprope.run.finals import Finals
 from toprope.run.race import Finalist, Race
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
-TRIES = 8  # candidates re-run in isolation before an attempt is given up
+TRIES = 8  # candidates that go into the finals before an attempt, and may be re-run in isolation
 
 
 class AttemptPolicy:
@@ -30,6 +33,7 @@ class AttemptPolicy:
         attempts: Attempts,
         race: Race,
         evaluator: Evaluator,
+        finals: Finals,
         candidate_of: tuple[Tree, Space],
         splits: Splits,
         spread: float,
@@ -37,7 +41,7 @@ class AttemptPolicy:
     ) -> None:
         """spread: root mean square difference between good candidates, in the unit of a draw's score. on_wait: called
         with the seconds that the climb must wait for an answer that is due, and with None when it has come."""
-        self._attempts, self._race, self._evaluator = attempts, race, evaluator
+        self._attempts, self._race, self._evaluator, self._finals = attempts, race, evaluator, finals
         self._tree, self._space = candidate_of
         self._splits, self._spread = splits, spread
         self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the pending answer's first release slot
@@ -67,13 +71,15 @@ class AttemptPolicy:
             self._hear()
 
     def _ask(self, crowd: float) -> None:
-        """Sends the first of the next TRIES candidates that passes its re-run in isolation. crowd: how much longer the
+        """Sends the best candidate of the short list that passes its re-run in isolation. crowd: how much longer the
         gate's work takes because of other work beside it."""
-        for _ in range(TRIES):
-            finalist = self._next()
-            if self._pending is not None or finalist is None:
-                return
-            self._consider(finalist, crowd)
+        if (names := self._short_list()) and self.champion is not None:
+            self._next_at = self._race.experiments + self._splits.attempt_every
+            gains = self._finals.hold(names, self.champion)
+            names = [names[i] for i in np.argsort(-gains.mean, kind="stable") if gains.mean[i] + gains.se[i] >= 0]
+        for finalist in names:
+            if self._pending is None:
+                self._consider(finalist, crowd)
 
     def _consider(self, finalist: Finalist, crowd: float) -> None:
         self._tried.add(finalist.experiment)
@@ -86,22 +92,18 @@ class AttemptPolicy:
             self._attempts.send(asked)
             self._leaves = time.monotonic() + self._attempts.first_s(asked.base_delay_exponent)
         self._pending = (finalist, candidate)
-        self._next_at = self._race.experiments + self._splits.attempt_every
 
-    def _next(self) -> Finalist | None:
-        """The best untried finalist that dev has not shown to be worse than the champion.
+    def _short_list(self) -> list[Finalist]:
+        """The best TRIES untried finalists that dev has not shown to be worse than the champion.
 
-        It need not lie above the champion: dev is practice data, and candidates that are equal there may differ on
+        They need not lie above the champion: dev is practice data, and candidates that are equal there may differ on
         hidden draws. But a candidate that behaves like one that was refused would waste an attempt.
         """
         if self.champion is None:  # the starter, if it ran on all of dev
             self.champion = next((f for f in self._race.finalists if f.experiment == 0), None)
-        for finalist in self._race.finalists:
-            if finalist.experiment in self._tried | self._evaluator.quarantined or self._worse(finalist):
-                continue
-            if not any(self._alike(finalist, refused) for refused in self._refused):
-                return finalist
-        return None
+        barred = self._tried | self._evaluator.quarantined
+        fit = (f for f in self._race.finalists if f.experiment not in barred and not self._worse(f))
+        return list(itertools.islice((f for f in fit if not any(self._alike(f, r) for r in self._refused)), TRIES))
 
     def _worse(self, finalist: Finalist) -> bool:
         """Whether it is the champion, scores equally on every draw, or lies more than one standard error below it,

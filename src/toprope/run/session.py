@@ -34,6 +34,7 @@ from toprope.run.accounts import Quota
 from toprope.run.attempts import Attempts
 from toprope.run.beginning import anchors_of, climber_for, new_ledger, space_of
 from toprope.run.evaluate import Evaluator
+from toprope.run.finals import Finals
 from toprope.run.loop import Budget, climb
 from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
@@ -269,6 +270,7 @@ class Session:
             self._attempts(),
             race,
             evaluator,
+            Finals(self.ledger, self._executor, o.tree, o.space, spec.splits.rungs[-1]),
             (o.tree, o.space),
             spec.splits,
             spec.metric.spread,
