@@ -46,7 +46,7 @@ OPENING = Opening(
     vault_since="2026-01-01", hidden="public weights", detectable=0.1, protection={"tier": "linux-full"},
     floors=np.zeros(2), ceilings=np.ones(2), tree=TREE, space=Space([choice("face", [0, 1])]), started=1.0,
     confined=True, dev_partial_credit=True, secret=Secret("weights", "public weights", True, "make", True),
-    answer_kinds=["errata"], mark={"code": "d"},
+    answer_kinds=["errata"], mark={"code": "d"}, remembered=99,
 )  # fmt: skip
 BLOCK = BlockRecord(
     "0.0.2", np.array([0], np.uint32), 0, 2, np.zeros((1, 1), np.uint8), np.zeros((1, 2), np.float32), {0: "crash"},
@@ -68,7 +68,7 @@ ARCHIVED = [
     (RunSpec("r", "t", Imported("mine:Mine"), minutes=2.0), "c76ddaca37c6a16d"),
     (RunSpec("r", "t", Researchers(PLAN), experiments=1), "370b5ed7bf9ed89d"),
     (RunSpec("r", "t", External(PLAN), experiments=1), "ca9154c41554fcec"),
-    (OPENING, "20e503702d61f927"),
+    (OPENING, "9541279617cd0440"),
     (SessionRecord(3, "0.1.0", "d"), "bb0f57644d2786ed"),
     (BLOCK, "fffea45ad182b776"),
     (Generation(1, 33, 1.5, 0.5, 7, 2, 1), "652f6619ef4e6e83"),

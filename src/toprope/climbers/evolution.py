@@ -126,13 +126,15 @@ class Evolution:
         seen = np.unique(np.concatenate(self._seen)) if self._seen else np.empty(0, dtype=np.uint64)
         tries = np.zeros(len(rows), dtype=np.int64)
         keys = self._keys(rows)
-        while len(self._free) and len(move := np.flatnonzero(_repeats(keys, seen) & (tries < JUMPS))):
+        known = _among(keys, seen)
+        while len(self._free) and len(move := np.flatnonzero((known | _earlier(keys)) & (tries < JUMPS))):
             t = tries[move]
             dims = self._free[(jumps[move, 2 * t] * len(self._free)).astype(int)]
             levels = self._levels[dims]
             shift = 1 + np.floor(jumps[move, 2 * t + 1] * (levels - 1))
             rows[move, dims] = ((rows[move, dims] + shift) % levels).astype(np.uint8)
             keys[move] = self._keys(rows[move])
+            known[move] = _among(keys[move], seen)
             tries[move] += 1
         self._seen.append(keys)
         return rows
@@ -160,12 +162,16 @@ def _groups(space: Space) -> NDArray[np.int64]:
     return group
 
 
-def _repeats(keys: NDArray[np.uint64], seen: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """True where a key is among the sorted `seen` or occurs earlier in the batch."""
+def _earlier(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """True where a key occurs earlier in the batch."""
     _, first = np.unique(keys, return_index=True)
     repeated = np.ones(len(keys), dtype=bool)
     repeated[first] = False
+    return repeated
+
+
+def _among(keys: NDArray[np.uint64], seen: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """True where a key is among the sorted `seen`."""
     if not len(seen):
-        return repeated
-    at = np.minimum(np.searchsorted(seen, keys), len(seen) - 1)
-    return np.asarray(repeated | (seen[at] == keys))
+        return np.zeros(len(keys), dtype=bool)
+    return np.asarray(seen[np.minimum(np.searchsorted(seen, keys), len(seen) - 1)] == keys)

@@ -62,6 +62,7 @@ class Evaluator:
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
     result = done.result
+    ok = result.outcomes.count(Outcome.OK) == len(result.outcomes)
     return BlockRecord(
         id=name,
         experiments=piece.experiments.astype(np.uint32),
@@ -69,7 +70,7 @@ def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
         hi=piece.hi,
         rows=piece.rows if piece.lo == 0 else piece.rows[:0],
         scores=result.scores.astype(np.float32),
-        outcomes={i: str(o) for i, o in enumerate(result.outcomes) if o is not Outcome.OK},
+        outcomes={} if ok else {i: str(o) for i, o in enumerate(result.outcomes) if o is not Outcome.OK},
         messages=result.messages,
         cpu_s=round(result.cpu_s, 6),
         wall_s=round(result.wall_s, 6),
@@ -82,7 +83,4 @@ def _accused(r: BlockRecord) -> Iterator[int]:
 
 
 def _to_scored(r: BlockRecord) -> Scored:
-    outcomes = [Outcome.OK] * len(r.experiments)
-    for i, o in r.outcomes.items():
-        outcomes[i] = Outcome(o)
-    return Scored(r.scores, outcomes)
+    return Scored(r.scores, {i: Outcome(o) for i, o in r.outcomes.items()})

@@ -39,6 +39,7 @@ from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
 from toprope.run.rerun import Isolated
 from toprope.run.same_task import scored_otherwise
+from toprope.run.seen import REMEMBERED
 from toprope.run.stopping import Stop
 from toprope.run.submissions import Submissions
 from toprope.sandbox.selftest import Choice
@@ -243,6 +244,7 @@ class Session:
             confined=ready.confined,
             dev_partial_credit=self.task.spec.metric.dev_partial_credit,
             mark=self.mark,
+            remembered=REMEMBERED,
         )
         self.ledger.append(opening)
         return opening
@@ -262,7 +264,7 @@ class Session:
         self._replay()
         o, spec = self.opening, self.task.spec
         evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space)
-        race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
+        race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator, o.remembered)
         policy = AttemptPolicy(
             self._attempts(),
             race,
