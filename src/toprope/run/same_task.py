@@ -44,8 +44,8 @@ def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block
 
 def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
     """The recorded scores (n,) of an experiment on the first n dev draws, if one block holds them."""
-    for b in s.blocks:
-        at = np.flatnonzero(b.experiments == experiment)
-        if b.lo == 0 and b.hi >= n and len(at) and int(at[0]) not in b.outcomes:
-            return np.asarray(b.scores[at[0], :n], dtype=np.float64)
+    for b in s.blocks_of(experiment):
+        at = int(np.argmax(b.experiments == experiment))
+        if b.lo == 0 and b.hi >= n and at not in b.outcomes:
+            return np.asarray(b.scores[at, :n], dtype=np.float64)
     return None

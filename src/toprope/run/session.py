@@ -139,7 +139,7 @@ class Session:
         """The history of a resumed run; None for a new one. Raises RunError for records that contradict each other."""
         if next(self.ledger.read("open"), None) is None:
             return None
-        return from_entries(str(self.directory), self.ledger.read())
+        return from_entries(str(self.directory), list(self.ledger.read()))
 
     def _replay(self) -> None:
         """Passes what earlier sessions recorded after the opening to observers, before anything new."""
