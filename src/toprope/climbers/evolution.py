@@ -12,6 +12,8 @@ function of (seed, g, i, results so far): asking for 10 or twice for 5, on one w
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -88,6 +90,22 @@ class Evolution:
         self._ranked = np.argsort(-self._values, kind="stable")  # equal scores: the earlier one first
         self._forget()
         self._generation += 1
+        self._rng = np.random.default_rng([self.seed, self._generation])
+
+    def state(self) -> dict[str, Any]:
+        """Everything that later proposals depend on, after a tell."""
+        return {
+            "rows": self._rows,
+            "values": self._values,
+            "seen": self._seen,
+            "queue": self._queue,
+            "generation": self._generation,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._rows, self._values, self._queue = state["rows"], state["values"], state["queue"]
+        self._ranked = np.argsort(-self._values, kind="stable")
+        self._seen, self._generation = list(state["seen"]), state["generation"]
         self._rng = np.random.default_rng([self.seed, self._generation])
 
     def _initial(self, head: Floats, kind: Floats) -> Codes:

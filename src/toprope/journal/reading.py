@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 from toprope.errors import RunError
-from toprope.journal import checks
+from toprope.journal import checkpoint, checks
 from toprope.journal.blocks import Blocks, Source, held
 from toprope.journal.history import RunHistory
-from toprope.journal.ledger import SqliteLedger, read_entries
+from toprope.journal.ledger import SqliteLedger
 from toprope.journal.records import BlockRecord, Generation, record
 from toprope.journal.spec import RunSpec
 from toprope.journal.tally import Tally
@@ -21,7 +21,44 @@ ONCE = ("ask", "open", "commit", "test")  # kinds of which a ledger holds at mos
 
 def read(directory: Path) -> RunHistory:
     """The history of a run directory. Raises RunError if it holds no run, is damaged, or ended before it began."""
-    return from_entries(str(directory), read_entries(directory))
+    path = directory / "ledger.db"
+    ledger = SqliteLedger(path, readonly=True)
+    try:
+        if checkpoint.size(path) < checkpoint.LARGE:
+            return from_entries(str(directory), list(ledger.read()))
+        history, fresh = of_ledger(str(directory), ledger, _stored(path))
+        if fresh and checkpoint.stamps(path) == ledger.stamps:  # else somebody writes meanwhile
+            ledger.keep(history.counted)
+        return history
+    finally:
+        ledger.close()
+
+
+def of_ledger(path: str, ledger: SqliteLedger, source: Source) -> tuple[RunHistory, bool]:
+    """The history of an open ledger, and whether a checkpoint would spare the next reader something. Of the entries
+    that a checkpoint covers only the rare ones are read."""
+    kept = ledger.kept
+    begin = kept.length if kept is not None else 0
+    story = Story(path, kept.tally if kept is not None else None)
+    for entry in ledger.rare(begin):
+        story.add(entry)
+    for entry in ledger.read(since=begin):
+        story.add(entry)
+    return story.told(source, ledger.head), not ledger.trusted
+
+
+def _stored(path: Path) -> Source:
+    """The source of blocks in a file that is opened when they are asked for."""
+
+    def source(first: int, end: int | None) -> Iterator[Entry]:
+        ledger = SqliteLedger(path, readonly=True)
+        try:
+            last = ledger.length
+            yield from ledger.between(first, last if end is None else min(end, last), "block")
+        finally:
+            ledger.close()
+
+    return source
 
 
 def spec_of(directory: Path) -> RunSpec | None:
@@ -42,7 +79,7 @@ def from_entries(path: str, entries: Sequence[Entry]) -> RunHistory:
     story = Story(path)
     for entry in entries:
         story.add(entry)
-    return story.told(held(entries))
+    return story.told(held(entries), entries[-1].hash if entries else "")
 
 
 class Story:
@@ -51,13 +88,11 @@ class Story:
     def __init__(self, path: str, tally: Tally | None = None) -> None:
         """tally: of the blocks and barriers before the entries that follow, which were checked when it was made."""
         self._path, self.tally = path, tally or Tally()
-        self._head = ""
         self._by_kind: dict[str, list[Any]] = {}
 
     def add(self, entry: Entry) -> None:
         """Raises RunError for an entry that cannot be read, and for a block that is inconsistent with the opening."""
         found = record(entry)
-        self._head = entry.hash
         if isinstance(found, BlockRecord):
             if "open" not in self._by_kind:
                 self._refuse(f"block {found.id[:80]!r} comes before the opening")
@@ -72,9 +107,9 @@ class Story:
         if fault:
             raise RunError(f"run {self._path}: its ledger is inconsistent: {fault}; restore it from a copy")
 
-    def told(self, source: Source) -> RunHistory:
-        """The history. source: where its blocks are read when somebody asks for them. Raises RunError for entries that
-        hold no opening or are inconsistent."""
+    def told(self, source: Source, head: str) -> RunHistory:
+        """The history. head: of the ledger. source: where its blocks are read when somebody asks for them. Raises
+        RunError for entries that hold no opening or are inconsistent."""
         found, path = self._by_kind, self._path
         if "open" not in found:
             again = f"toprope resume {path}" if "ask" in found else "toprope climb"
@@ -96,7 +131,7 @@ class Story:
             committed=one("commit"),
             test=one("test"),
             audits=found.get("audit", []),
-            head=self._head,
+            head=head,
             spec=one("ask"),
             findings=found.get("finding", []),
             spent=found.get("spent", []),

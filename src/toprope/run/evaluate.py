@@ -27,7 +27,8 @@ class Evaluator:
     def __init__(self, ledger: Ledger, executor: Executor, tree: Tree, space: Space) -> None:
         self._ledger, self._executor = ledger, executor
         self._tree, self._space = executor.load(tree, space)
-        self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
+        self._past = map(record, ledger.read("block"))  # read as the climb comes to them
+        self._ahead: dict[str, BlockRecord] = {}  # those that were read before the climb came to them
         self.quarantined: set[int] = set()  # experiments with a certain incident: never sent to the gate
 
     def __call__(self, pieces: list[Piece]) -> Iterable[Scored]:
@@ -35,7 +36,7 @@ class Evaluator:
         works: dict[int, Work] = {}
         ids = [f"{p.experiments[0]}.{p.lo}.{p.hi}" for p in pieces]
         for number, (name, piece) in enumerate(zip(ids, pieces, strict=True)):
-            past = self._recorded.pop(name, None)
+            past = self._recorded(name)
             if past is not None:
                 records[name] = self._same(past, piece)
             else:
@@ -49,6 +50,22 @@ class Evaluator:
         for r in records.values():
             self.quarantined.update(_accused(r))
         return [_to_scored(records[name]) for name in ids]
+
+    def _recorded(self, name: str) -> BlockRecord | None:
+        """The block of this name in the ledger. The blocks of a rung lie there in any order."""
+        while name not in self._ahead and (past := next(self._past, None)) is not None:
+            self._ahead[past.id] = past
+        return self._ahead.pop(name, None)
+
+    def state(self) -> list[int]:
+        return sorted(self.quarantined)
+
+    def restore(self, state: list[int]) -> None:
+        self.quarantined = set(state)
+
+    def skip(self, entries: int) -> None:
+        """Passes over the blocks among the ledger's first entries, which a restored climb has behind it."""
+        self._past = map(record, self._ledger.read("block", entries))
 
     def _same(self, past: BlockRecord, piece: Piece) -> BlockRecord:
         rows_differ = past.lo == 0 and not np.array_equal(past.rows, piece.rows)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from toprope.journal.records import AttemptRecord
 from toprope.protocols import Splits
 from toprope.run.attempts import CROWD, Attempts, Practised
 from toprope.run.evaluate import Evaluator
@@ -50,6 +52,30 @@ class AttemptPolicy:
         self.promotions = 0
         self.measured: float | None = None  # of the champion
 
+    def state(self) -> dict[str, Any]:
+        """Everything that later attempts depend on, besides what `Attempts` reads from the ledger."""
+        pending = None if self._pending is None else [self._pending[0], list(self._pending[1])]
+        return {
+            "tried": sorted(self._tried),
+            "refused": [list(f) for f in self._refused],
+            "next": self._next_at,
+            "pending": pending,
+            "champion": None if self.champion is None else list(self.champion),
+            "promotions": self.promotions,
+            "measured": self.measured,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._tried, self._next_at = set(state["tried"]), state["next"]
+        self._refused = [Finalist(*f) for f in state["refused"]]
+        if (pending := state["pending"]) is not None:
+            finalist = Finalist(*pending[1])
+            candidate = Candidate(self._tree, self._space.decode(finalist.row))
+            self._pending = (pending[0], finalist, candidate)
+            self._send(self._attempts.asked[candidate.id])
+        self.champion = None if state["champion"] is None else Finalist(*state["champion"])
+        self.promotions, self.measured = state["promotions"], state["measured"]
+
     def barrier(self, generation: int) -> None:
         """At the end of a generation: uses an answer that is due, then makes an attempt if one is due."""
         if self._pending is not None and generation >= self._pending[0] + LAG:
@@ -83,11 +109,15 @@ class AttemptPolicy:
         asked = self._attempts.consider(sent, CROWD if generation >= 0 else 1.0)  # at the end nothing runs beside it
         if not asked.clean:
             return
-        if candidate.id not in self._attempts.answers:
-            self._attempts.send(asked)
-            self._leaves = time.monotonic() + self._attempts.first_s(asked.base_delay_exponent)
+        self._send(asked)
         self._pending = (generation, finalist, candidate)
         self._next_at = self._race.experiments + self._splits.attempt_every
+
+    def _send(self, asked: AttemptRecord) -> None:
+        """To the gate, unless the ledger holds its answer."""
+        if asked.candidate.id not in self._attempts.answers:
+            self._attempts.send(asked)
+            self._leaves = time.monotonic() + self._attempts.first_s(asked.base_delay_exponent)
 
     def _next(self) -> Finalist | None:
         """The best untried finalist that dev has not shown to be worse than the champion.

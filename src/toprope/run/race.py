@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -161,6 +161,21 @@ class Race:
                 finalist = Finalist(self.experiments + i, rows[i].copy(), float(values[at]), scores[i].copy())
                 bisect.insort(self.finalists, finalist, key=lambda f: (-f.value, f.experiment))
         del self.finalists[KEEP:]
+
+    def state(self) -> dict[str, Any]:
+        """Everything that later results depend on."""
+        return {
+            "counts": [self.experiments, self.pruned, self.cached],
+            "failed": {str(o): n for o, n in self.failed.items()},
+            "finalists": [list(f) for f in self.finalists],
+            "seen": self._seen.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.experiments, self.pruned, self.cached = state["counts"]
+        self.failed = {Outcome(o): n for o, n in state["failed"].items()}
+        self.finalists = [Finalist(*f) for f in state["finalists"]]
+        self._seen.restore(state["seen"])
 
     @property
     def hopeless(self) -> str:

@@ -39,6 +39,27 @@ class Table:
             self.draws = np.concatenate([self.draws, np.zeros(more, dtype=np.int32)])
             self.outcomes = np.concatenate([self.outcomes, np.zeros(more, dtype=np.uint8)])
 
+    def state(self) -> dict[str, Any]:
+        n = self.size
+        keys = np.frombuffer(b"".join(self.places), np.uint8)
+        places = np.fromiter(self.places.values(), np.int64, len(self.places))
+        return {
+            "keys": keys,
+            "places": places,
+            "values": self.values[:n],
+            "draws": self.draws[:n],
+            "outcomes": self.outcomes[:n],
+        }
+
+    @classmethod
+    def of(cls, state: dict[str, Any]) -> Table:
+        table, places = cls(), state["places"]
+        keys = state["keys"].reshape(len(places), -1) if len(places) else np.empty((0, 1), dtype=np.uint8)
+        table.places = dict(zip(_keys(keys), places.tolist(), strict=True))
+        table.values, table.draws = state["values"].copy(), state["draws"].copy()
+        table.outcomes, table.size = state["outcomes"].copy(), len(state["values"])
+        return table
+
 
 class Seen:
     """Results by row, in two tables: the older one is dropped when the younger one is full."""
@@ -83,6 +104,12 @@ class Seen:
         found = young.outcomes[places]
         outcomes = [OUTCOMES[o] for o in found.tolist()] if found.any() else [OUTCOMES[0]] * len(found)
         return young.values[places], young.draws[places].astype(np.int64), outcomes
+
+    def state(self) -> list[dict[str, Any]]:
+        return [self._young.state(), self._old.state()]
+
+    def restore(self, state: list[dict[str, Any]]) -> None:
+        self._young, self._old = map(Table.of, state)
 
     def __len__(self) -> int:
         """Rows held now."""
