@@ -5,12 +5,13 @@ import shutil
 import sqlite3
 from contextlib import closing
 
+import msgspec
 import pytest
 from test_large import long_run
 
-from toprope import paths
+from toprope import paths, wire
 from toprope.errors import RunError
-from toprope.journal import checkpoint, ledger
+from toprope.journal import checkpoint, ledger, reading, records
 from toprope.journal.export import summary
 from toprope.journal.ledger import SqliteLedger, read_entries
 from toprope.journal.reading import read
@@ -69,9 +70,7 @@ def test_a_ledger_that_has_grown_is_hashed_whole_and_decoded_at_its_end(run, has
         grown.append(Generation(20, 200, 20.0, read(run).generations[-1].best, 0, 0, 0))
     hashed.clear()
     decoded: list[int] = []
-    from toprope.journal import reading
-
-    true = reading.record
+    true = records.record
     monkeypatch.setattr(reading, "record", lambda e: decoded.append(e.seq) or true(e))
     assert len(read(run).generations) == 21
     assert hashed == list(range(43))
@@ -96,15 +95,12 @@ def test_a_truncated_ledger_is_told_as_it_is(run, hashed):
     assert hashed == list(range(22))
 
 
-def forged(run, **changes) -> bytes:
-    """A checkpoint with other contents, marked with the key of somebody else."""
-    import msgspec
-
-    from toprope import wire
-
+def forged(run, key: bytes, **changes) -> bytes:
+    """A checkpoint with other contents, marked with a key."""
     found = checkpoint.load(run / "ledger.db")
+    assert found is not None
     data = wire.encode(msgspec.structs.replace(found, **changes))
-    return checkpoint._mark(b"k" * 32, data) + data
+    return checkpoint._mark(key, data) + data
 
 
 @pytest.mark.parametrize("how", ["torn", "empty", "flipped", "stranger's", "other run's", "old form", "a folder"])
@@ -124,20 +120,14 @@ def test_a_checkpoint_that_cannot_be_believed_is_ignored(run, tmp_path, how, has
             path.write_bytes(data[:-1] + bytes([data[-1] ^ 1]))
         case "stranger's":
             tally.generations.append(lie)
-            path.write_bytes(forged(run, tally=tally))
+            path.write_bytes(forged(run, b"k" * 32, tally=tally))
         case "other run's":
             (tmp_path / "other").mkdir()
             long_run(tmp_path / "other", 21, 10)
             read(tmp_path / "other")
             shutil.copyfile(tmp_path / "other" / checkpoint.NAME, path)
         case "old form":
-            key = checkpoint._key()
-            import msgspec
-
-            from toprope import wire
-
-            older = wire.encode(msgspec.structs.replace(checkpoint.load(run / "ledger.db"), form=0))
-            path.write_bytes(checkpoint._mark(key, older) + older)
+            path.write_bytes(forged(run, checkpoint._key(), form=0))
         case "a folder":
             path.unlink()
             path.mkdir()

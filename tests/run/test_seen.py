@@ -70,7 +70,7 @@ def test_a_long_race_holds_no_more_than_a_short_one():
     assert held[-1] <= 2 * (REMEMBERED + 10_000)
 
 
-def test_a_finalist_that_was_forgotten_is_no_second_one():
+def test_a_finalist_that_was_forgotten_stays_one():
     """Scored again under another number, it is the same candidate, and the gate would refuse it again."""
     race = Race([1], Anchors(np.zeros(1), np.ones(1)), lambda ps: [Scored(p.rows[:, 1:] / 512, {}) for p in ps], 4)
     race.run(rows(65_000))

@@ -33,7 +33,7 @@ Stamp = tuple[int, int, int, int]  # inode, size, modified, changed
 class Checkpoint(msgspec.Struct, frozen=True):
     """length, head: of the chain that was checked. files: stamps of the ledger and its log then. where: numbers of the
     entries of each rare kind. tally: of the blocks and barriers. climb: the state of the climb at `length` or before it
-    (`run/keeping.py`), b"" if there is none."""
+    (`run/keeping.py`), or b""."""
 
     length: int
     head: str
@@ -65,7 +65,7 @@ def size(ledger: Path) -> int:
 
 
 def load(ledger: Path) -> Checkpoint | None:
-    """The checkpoint beside a ledger; None if there is none that carries this user's mark and this version's form."""
+    """The checkpoint beside a ledger; None if it is missing, or lacks this user's mark or this version's form."""
     path, key = ledger.with_name(NAME), _key()
     if key is None or not path.is_file():
         return None

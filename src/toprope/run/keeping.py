@@ -17,7 +17,7 @@ import numpy as np
 
 from toprope import climbers, wire
 from toprope.journal.ledger import SqliteLedger
-from toprope.protocols import Climber
+from toprope.protocols import Climber, Resumable
 
 EVERY_S = 30.0  # of climbing between two states; a run that is killed reads so much again
 PAYS = 50_000  # experiments that are quicker read again than kept
@@ -42,7 +42,7 @@ class Keeping:
     def __init__(self, ledger: SqliteLedger, climber: Climber, parts: dict[str, Any]) -> None:
         """parts: name -> an object with `state()` and `restore(state)`. Nothing is kept for a climber without them."""
         self._ledger, self._parts, self._at = ledger, {**parts, "climber": climber}, time.monotonic()
-        self._able = all(hasattr(climber, method) for method in ("state", "restore"))
+        self._able = isinstance(climber, Resumable)
         self.start = self._found() if self._able else None
         if self.start is not None:
             for name, part in self._parts.items():

@@ -151,7 +151,7 @@ class Race:
         self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], places: NDArray[np.int64]
     ) -> None:
         """Stores the values of candidates that saw all of dev, and keeps the best as finalists. In a tie the earlier
-        proposal stays ahead. A finalist that was forgotten and scored again is no second one."""
+        proposal stays ahead. A finalist that was forgotten and scored again stays one."""
         values = self.anchors.value(scores[alive].astype(np.float64))
         self._seen.put(places[alive], values, scores.shape[1], Outcome.OK)
         known = {f.row.tobytes() for f in self.finalists}

@@ -20,8 +20,8 @@ OUTCOMES = list(Outcome)  # in this order their numbers are kept
 
 
 class Table:
-    """Rows with a place each; the columns by place. values: normalised, NaN where not ok. draws: of dev, 0 while there
-    is no result. outcomes: numbers in OUTCOMES."""
+    """Rows with a place each; the columns by place. values: normalised, NaN where not ok. draws: of dev, 0 before a
+    result. outcomes: numbers in OUTCOMES."""
 
     def __init__(self) -> None:
         self.places: dict[bytes, int] = {}
