@@ -32,10 +32,15 @@ def take() -> BinaryIO:
 
 def say(text: str) -> None:
     """One answer and a line's end, written at once and whole."""
+    write(f"{text}\n")
+
+
+def write(text: str) -> None:
+    """A part of an answer, written at once and whole."""
     if _kept is None:
-        print(text, flush=True)
+        print(text, end="", flush=True)
         return
-    data = f"{text}\n".encode(sys.stdout.encoding, "backslashreplace")
+    data = text.encode(sys.stdout.encoding, "backslashreplace")
     while data:
         data = data[os.write(_kept, data) :]
 

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, Protocol, TypeGuard
+from typing import Any, Protocol, TypeGuard, runtime_checkable
 
 import msgspec
 import numpy as np
@@ -274,6 +274,17 @@ class Climber(Protocol):
         """At most n proposals: rows of the task's space, uint8 of shape (<= n, p)."""
 
     def tell(self, results: Results) -> None: ...
+
+
+@runtime_checkable
+class Resumable(Protocol):
+    """What a climber may have besides, so that a long run that is resumed need not be replayed to it."""
+
+    def state(self) -> Any:
+        """Everything that later proposals depend on, after a tell: numbers, text, arrays, lists and dictionaries."""
+
+    def restore(self, state: Any) -> None:
+        """Makes a new climber of the same space and seed the one that gave this state."""
 
 
 class Entry(msgspec.Struct, frozen=True):

@@ -158,7 +158,7 @@ def test_a_page_of_a_version_without_data_is_left_open(run):
     entries = read_entries(run)
     history = from_entries(str(run), entries)
     history.opening = msgspec.structs.replace(history.opening, format=1)
-    (run / "report.html").write_text(page.shown(render(history)))
+    (run / "report.html").write_text(page.visible(render(history)))
     assert _report(entries, history, None, run / "report.html", render).ok is None
 
 

@@ -15,6 +15,7 @@ from toprope.journal.records import (
     BlockRecord,
     Committed,
     Ended,
+    FinalsRecord,
     Finding,
     Generation,
     Opening,
@@ -46,7 +47,7 @@ OPENING = Opening(
     vault_since="2026-01-01", hidden="public weights", detectable=0.1, protection={"tier": "linux-full"},
     floors=np.zeros(2), ceilings=np.ones(2), tree=TREE, space=Space([choice("face", [0, 1])]), started=1.0,
     confined=True, dev_partial_credit=True, secret=Secret("weights", "public weights", True, "make", True),
-    answer_kinds=["errata"], mark={"code": "d"},
+    answer_kinds=["errata"], mark={"code": "d"}, remembered=99,
 )  # fmt: skip
 BLOCK = BlockRecord(
     "0.0.2", np.array([0], np.uint32), 0, 2, np.zeros((1, 1), np.uint8), np.zeros((1, 2), np.float32), {0: "crash"},
@@ -68,12 +69,13 @@ ARCHIVED = [
     (RunSpec("r", "t", Imported("mine:Mine"), minutes=2.0), "c76ddaca37c6a16d"),
     (RunSpec("r", "t", Researchers(PLAN), experiments=1), "370b5ed7bf9ed89d"),
     (RunSpec("r", "t", External(PLAN), experiments=1), "ca9154c41554fcec"),
-    (OPENING, "20e503702d61f927"),
+    (OPENING, "8f0ad88f88e144d2"),
     (SessionRecord(3, "0.1.0", "d"), "bb0f57644d2786ed"),
     (BLOCK, "fffea45ad182b776"),
     (Generation(1, 33, 1.5, 0.5, 7, 2, 1), "652f6619ef4e6e83"),
     (AttemptRecord(CANDIDATE, 1, 0.4, True, 2, SEEN, "ada", 5), "a12af2734d934187"),
     (Answer("c", True, 1, 1, E, 2), "df852cba53b7142c"),
+    (FinalsRecord(1, np.array([0, 7], np.uint32), np.zeros((2, 3), np.float32)), "ae73bb654d4ec194"),
     (Audited("c", SEEN), "6e13df93a56253c0"),
     (Finding(1, "ada", "note", "words", "c"), "4f0de48129818a60"),
     (Spent("ada", 10, 0.5, "ada-1", 2.5), "e33505d65695a9af"),
@@ -88,7 +90,7 @@ ARCHIVED = [
 def test_every_kind_is_held():
     """Of every kind and every climber there is a record below."""
     assert {kind_of(r) for r, _ in ARCHIVED} == set(KINDS)
-    assert FORMAT == 3, "new bytes below, and a ledger of the format before in test_earlier_formats.py"
+    assert FORMAT == 4, "new bytes below, and a ledger of the format before in test_earlier_formats.py"
 
 
 @pytest.mark.parametrize(("kept", "digest"), ARCHIVED, ids=lambda x: type(x).__name__ if not isinstance(x, str) else "")

@@ -38,7 +38,8 @@ class Attempts:
     def consider(self, sent, crowd):
         self.considered.append(sent.experiment)
         self.crowds.append(crowd)
-        return SimpleNamespace(clean=sent.experiment not in self.impure, base_delay_exponent=2, about=sent)
+        clean = sent.experiment not in self.impure
+        return SimpleNamespace(clean=clean, base_delay_exponent=2, about=sent, candidate=sent.candidate)
 
     def first_s(self, exponent):
         return 0.25 * 2**exponent
@@ -63,10 +64,11 @@ class Fresh:
     """Finals in which all do as on dev, except the lucky ones, who lose."""
 
     def __init__(self, lucky):
-        self.lucky, self.held = lucky, []
+        self.lucky, self.played, self.held = lucky, [], 0
 
     def hold(self, finalists, champion):
-        self.held.append([f.experiment for f in finalists])
+        self.held += 1
+        self.played.append([f.experiment for f in finalists])
         gains = [-1.0 if f.experiment in self.lucky else float((f.scores - champion.scores).mean()) for f in finalists]
         return Gains(np.array(gains), np.full(len(gains), 0.1))
 
@@ -74,19 +76,19 @@ class Fresh:
 class Climb:
     """A policy with its surroundings, of which tests change the finalists and the number of experiments."""
 
-    def __init__(self, *finalists, quarantined=(), lucky=(), **attempts):
+    def __init__(self, *finalists, quarantined=(), lucky=(), fresh=True, **attempts):
         self.attempts = Attempts(**attempts)
         self.waits: list[float | None] = []
         self.race = SimpleNamespace(finalists=list(finalists), experiments=0)
         evaluator = SimpleNamespace(quarantined=set(quarantined))
         splits = Splits([4, 8], val_slice=8, measure_slice=8, test=8, attempt_every=EVERY)
-        self.finals = Fresh(lucky)
+        self.finals = Fresh(lucky) if fresh else None
         parts = (self.attempts, self.race, evaluator, self.finals, (Tree({"solution.py": b"x"}), SPACE), splits, SPREAD)
         self.policy = AttemptPolicy(*parts, self.waits.append)
 
-    def barrier(self, experiments):
+    def barrier(self, experiments, generation=0):
         self.race.experiments = experiments
-        self.policy.barrier()
+        self.policy.barrier(generation)
 
     @property
     def sent(self):
@@ -183,13 +185,23 @@ def test_the_finals_decide_who_goes():
     """The best on draws that nobody has seen goes first; who is shown to be worse there does not go at all."""
     climb = Climb(BETTER, GOOD, STARTER, lucky=[2])
     climb.barrier(EVERY)
-    assert (climb.finals.held, climb.sent) == ([[2, 1]], [1])
+    assert (climb.finals.played, climb.sent) == ([[2, 1]], [1])
     nobody = Climb(BETTER, STARTER, lucky=[2])
     nobody.barrier(EVERY)
     nobody.barrier(EVERY + 1)  # finals cost something, so the next ones wait for their turn
-    assert (nobody.finals.held, nobody.sent, nobody.attempts.considered) == ([[2]], [], [])
+    assert (nobody.finals.played, nobody.sent, nobody.attempts.considered) == ([[2]], [], [])
     nobody.barrier(2 * EVERY)
-    assert nobody.finals.held == [[2], [2]]
+    assert nobody.finals.played == [[2], [2]]
+
+
+def test_a_run_of_an_earlier_format_goes_on_as_it_began():
+    """Without finals, and answers are used three generations later."""
+    climb = Climb(BETTER, GOOD, STARTER, fresh=False)
+    climb.barrier(EVERY, 5)
+    climb.barrier(2 * EVERY, 7)
+    assert (climb.sent, climb.attempts.heard) == ([2], 0)
+    climb.barrier(2 * EVERY, 8)
+    assert (climb.sent, climb.attempts.heard) == ([2, 1], 1)
 
 
 def test_what_behaves_like_a_refused_one_is_not_sent():

@@ -124,7 +124,7 @@ def _replayed(task: Timed, history: RunHistory, tier: str) -> tuple[float, float
         for index in range(len(o.floors)):  # outside the clock of a block
             scorer.store.get("dev", 0, index)
         task.score_s = children = total = 0.0
-        for block in _sample(history.blocks):
+        for block in _sample(list(history.blocks)):
             work = Work(0, _again(block, rows, o.tree.digest, o.space.digest), "dev", detail=True)
             played = _children(box, lambda work=work: scorer.score(work))  # type: ignore[misc]
             children, total = children + played[0], total + played[1]

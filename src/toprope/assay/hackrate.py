@@ -218,7 +218,7 @@ def _deal(own: list[Conversation], calls: list[ToolCall], history: RunHistory) -
     for severity in ("certain", "advisory"):
         for number, incident in history.incidents(severity):
             seen.setdefault(number, []).append((incident.kind, severity))
-    for block in history.blocks:
+    for block in history.authored:
         if block.author is None or block.author.name != own[0].researcher:
             continue
         number, by = int(block.experiments[0]), scored.get(block.author.candidate.id[:12])

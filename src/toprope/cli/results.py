@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import itertools
 import sys
 from pathlib import Path
 
@@ -10,7 +10,9 @@ import click
 
 from toprope.cli.group import as_json, builtins, emit, main, task_option, trust, workers_option
 from toprope.errors import UsageError
-from toprope.output import say
+from toprope.output import write
+
+PIECES = 256  # of an export that are written at once
 
 
 @main.command(short_help="Write RUN's report, a page that works offline.")
@@ -55,33 +57,43 @@ def verify(
 @click.argument("directory", metavar="[DIR]", type=click.Path(path_type=Path), required=False)
 @click.option("--to", type=click.Choice(["inspect"]), help="Write TASK as a task of this framework into the new DIR.")
 @click.option("-o", "--output", type=click.Path(path_type=Path), help="For a RUN: file to write [stdout].")
-def export(what: str, directory: Path | None, to: str | None, output: Path | None) -> None:
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["json", "jsonl"]),
+    help="For a RUN: one JSON object, or one on each line: the run, its experiments, its barriers [json].",
+)
+def export(what: str, directory: Path | None, to: str | None, output: Path | None, form: str | None) -> None:
     """Write everything RUN decided, without times, as JSON; with --to inspect, TASK as a folder for `inspect eval`."""
     if to is None:
         if directory is not None:
             raise UsageError(
                 f"export of a run takes no directory {directory}; name a file with -o, or give --to inspect"
             )
-        _export_run(Path(what), output)
+        _export_run(Path(what), output, form == "jsonl")
         return
-    if directory is None or output is not None:
+    if directory is None or output is not None or form is not None:
         raise UsageError("--to inspect writes a folder: `toprope export TASK --to inspect DIR`")
-    from toprope.researchers.export import write
+    from toprope.researchers import export as inspect
     from toprope.view import text
 
-    path = write(what, directory)
+    path = inspect.write(what, directory)
     click.echo(text.clean(f"cd {path.parent} && inspect eval {path.name} --model PROVIDER/NAME"), err=True)
 
 
-def _export_run(run: Path, output: Path | None) -> None:
-    from toprope.journal.export import export as export_story
+def _export_run(run: Path, output: Path | None, lines: bool) -> None:
+    """In pieces, so that no run is too long for memory."""
+    from toprope.journal.export import as_json, as_lines
     from toprope.journal.reading import read
 
-    data = json.dumps(export_story(read(run)), indent=1)
+    history = read(run)
+    pieces = (line + "\n" for line in as_lines(history)) if lines else itertools.chain(as_json(history), ["\n"])
     if output is None:
-        say(data)
+        while some := "".join(itertools.islice(pieces, PIECES)):
+            write(some)
         return
     try:
-        output.write_text(data + "\n", encoding="utf-8")
+        with output.open("w", encoding="utf-8") as file:
+            file.writelines(pieces)
     except OSError as e:
         raise UsageError(f"cannot write {output}: {e.strerror}; name another file with -o") from e

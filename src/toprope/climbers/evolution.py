@@ -12,6 +12,8 @@ function of (seed, g, i, results so far): asking for 10 or twice for 5, on one w
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -90,6 +92,22 @@ class Evolution:
         self._generation += 1
         self._rng = np.random.default_rng([self.seed, self._generation])
 
+    def state(self) -> dict[str, Any]:
+        """Everything that later proposals depend on, after a tell."""
+        return {
+            "rows": self._rows,
+            "values": self._values,
+            "seen": self._seen,
+            "queue": self._queue,
+            "generation": self._generation,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._rows, self._values, self._queue = state["rows"], state["values"], state["queue"]
+        self._ranked = np.argsort(-self._values, kind="stable")
+        self._seen, self._generation = list(state["seen"]), state["generation"]
+        self._rng = np.random.default_rng([self.seed, self._generation])
+
     def _initial(self, head: Floats, kind: Floats) -> Codes:
         """Default rows with a random share of their dimensions resampled, from few to all."""
         rows = uniform_rows(kind, self._levels)
@@ -126,13 +144,15 @@ class Evolution:
         seen = np.unique(np.concatenate(self._seen)) if self._seen else np.empty(0, dtype=np.uint64)
         tries = np.zeros(len(rows), dtype=np.int64)
         keys = self._keys(rows)
-        while len(self._free) and len(move := np.flatnonzero(_repeats(keys, seen) & (tries < JUMPS))):
+        known = _among(keys, seen)
+        while len(self._free) and len(move := np.flatnonzero((known | _earlier(keys)) & (tries < JUMPS))):
             t = tries[move]
             dims = self._free[(jumps[move, 2 * t] * len(self._free)).astype(int)]
             levels = self._levels[dims]
             shift = 1 + np.floor(jumps[move, 2 * t + 1] * (levels - 1))
             rows[move, dims] = ((rows[move, dims] + shift) % levels).astype(np.uint8)
             keys[move] = self._keys(rows[move])
+            known[move] = _among(keys[move], seen)
             tries[move] += 1
         self._seen.append(keys)
         return rows
@@ -160,12 +180,16 @@ def _groups(space: Space) -> NDArray[np.int64]:
     return group
 
 
-def _repeats(keys: NDArray[np.uint64], seen: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """True where a key is among the sorted `seen` or occurs earlier in the batch."""
+def _earlier(keys: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """True where a key occurs earlier in the batch."""
     _, first = np.unique(keys, return_index=True)
     repeated = np.ones(len(keys), dtype=bool)
     repeated[first] = False
+    return repeated
+
+
+def _among(keys: NDArray[np.uint64], seen: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """True where a key is among the sorted `seen`."""
     if not len(seen):
-        return repeated
-    at = np.minimum(np.searchsorted(seen, keys), len(seen) - 1)
-    return np.asarray(repeated | (seen[at] == keys))
+        return np.zeros(len(keys), dtype=bool)
+    return np.asarray(seen[np.minimum(np.searchsorted(seen, keys), len(seen) - 1)] == keys)

@@ -35,6 +35,14 @@ class Random:
         self._generation += 1
         self._rng = np.random.default_rng([self.seed, self._generation])
 
+    def state(self) -> int:
+        """Everything that later proposals depend on, after a tell."""
+        return self._generation
+
+    def restore(self, state: int) -> None:
+        self._generation, self._first = state, not state
+        self._rng = np.random.default_rng([self.seed, state])
+
 
 def uniform_rows(uniforms: NDArray[np.floating], levels: NDArray[np.floating]) -> Codes:
     """Converts (n, p) uniforms in [0, 1) to levels. float32 is exact enough: 2^24 steps for at most 256 levels."""

@@ -40,6 +40,13 @@ class ReplayClimber:
     def tell(self, results: Results) -> None:
         """Does nothing."""
 
+    def state(self) -> int:
+        """How far it has come in its list."""
+        return self._at
+
+    def restore(self, state: int) -> None:
+        self._at = state
+
 
 def read_params(path: Path) -> list[dict[str, Json]]:
     """Parameters from a file with one JSON object per line, which may hold them under the key `params`. Raises

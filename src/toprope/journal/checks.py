@@ -1,8 +1,8 @@
 """Checks that a ledger's records are consistent. The hash chain cannot show this: anybody can chain nonsense.
 
-`faults` runs whenever a run is read: `report` and `export` show a stranger's run without running it again, so every
-number that is shown must be finite and every reference must exist. Records that a killed run lacks are not a fault:
-blocks may be missing.
+`faults` and `block` run whenever a run is read: `report` and `export` show a stranger's run without running it again,
+so every number that is shown must be finite and every reference must exist. Records that a killed run lacks are not a
+fault: blocks may be missing.
 
 `contradictions` is for `verify`. It ties the entries of a run without faults to each other, so that a forger who makes
 a new chain cannot change a single figure; running the candidates again ties the entries to what they really score.
@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from toprope import seeding
 from toprope.journal.history import RunHistory
@@ -23,7 +24,7 @@ from toprope.journal.spec import Plan
 from toprope.protocols import Entry
 from toprope.space import MAX_LEVELS, Space
 from toprope.stats.intervals import Estimate
-from toprope.types import Anchors, Outcome
+from toprope.types import Anchors, Floats, Outcome
 
 LATE = 2**63  # after every experiment
 LARGEST = 1e12  # of any number in a run, in seconds, experiments or units of a score
@@ -32,14 +33,8 @@ FAILED = {str(o) for o in Outcome if o is not Outcome.OK}
 
 
 def faults(s: RunHistory) -> Iterator[str]:
-    """One line for each fault; empty for a run that toprope wrote, even if it was killed."""
+    """One line for each fault outside the blocks; empty for a run that toprope wrote, even if it was killed."""
     yield from _opening(s.opening)
-    names: set[str] = set()
-    for block in s.blocks:
-        if block.id in names:
-            yield f"block {block.id!r} occurs twice"
-        names.add(block.id)
-        yield from _block(block, s.opening)
     for i, g in enumerate(s.generations):
         if g.number != i or not _number(g.elapsed, g.experiments, g.pruned, g.cached) or not _value(g.best or 0.0):
             yield f"generation {i} has a wrong number or a figure that is not finite"
@@ -93,7 +88,8 @@ def _space(space: Space) -> Iterator[str]:
             yield f"parameter {d.name[:80]!r} has levels that cannot be written as JSON"
 
 
-def _block(b: BlockRecord, o: Opening) -> Iterator[str]:
+def block(b: BlockRecord, o: Opening) -> Iterator[str]:
+    """One line for each fault of a block, which is told from the opening alone."""
     k, sizes = b.experiments.size, o.space.sizes
     if b.experiments.shape != (k,) or not k or not 0 <= b.lo < b.hi <= len(o.floors):
         yield f"block {b.id[:80]!r} has no experiments, or draws out of range"
@@ -218,15 +214,15 @@ def _answers(s: RunHistory) -> Iterator[str]:
 
 def _authors(s: RunHistory) -> Iterator[str]:
     """What `Submissions` never writes: a candidate made from a later one, or an author beyond its quota."""
-    if all(b.author is None for b in s.blocks):
+    if not s.counted.authored:
         return
     plan = s.opening.spec.plan or Plan()
     when: dict[str, int] = {c.id: e for e, c in sorted(s.candidates().items(), reverse=True)}
     experiments: dict[str, int] = {}
     attempts: dict[str, int] = {}
-    for b in s.blocks:
-        if (a := b.author) is None:
-            continue
+    for b in s.authored:
+        a = b.author
+        assert a is not None
         experiments[a.name] = experiments.get(a.name, 0) + 1
         if a.parent and when.get(a.parent, LATE) >= int(b.experiments[0]):
             yield f"experiment {b.experiments[0]} names a parent that did not exist then"
@@ -246,18 +242,42 @@ def _figures(s: RunHistory) -> Iterator[str]:
     o = s.opening
     if s.spec is not None and s.spec != o.spec:
         yield "the spec in the opening differs from the spec in the first entry"
-    scores, failed = s.dev_scores()
-    if {e for b in s.blocks if b.lo == 0 for e in b.experiments.tolist()} != set(scores):
-        yield "a block holds scores of experiments without candidates"
-        return
-    if any(e not in scores for final in s.finals for e in final.experiments.tolist()):
-        yield "finals name an experiment that does not exist"
     anchors, draws = Anchors(o.floors, o.ceilings), len(o.floors)
-    whole = {e: float(anchors.value(x)) for e, x in scores.items() if len(x) == draws and e not in failed}
+    sent = {asked.experiment for asked in s.asked}
+    whole: dict[int, float] = {}  # of those that were sent
+    best = None
+    for barrier, blocks in s.by_barrier():
+        values = {}
+        if blocks:
+            experiments, scores = assembled(blocks, draws)
+            if experiments is None or (barrier is not None and experiments[-1] >= barrier.experiments):
+                yield "a block holds scores of experiments without candidates, or of two barriers"
+                return
+            full = np.flatnonzero(~np.isnan(scores).any(axis=1))
+            values = dict(zip(experiments[full].tolist(), anchors.value(scores[full]).tolist(), strict=True))
+        whole |= {e: values[e] for e in sent & values.keys()}
+        if barrier is not None:
+            best = max([*values.values(), *([best] if best is not None else [])], default=None)
+            if barrier.best != best:
+                yield f"generation {barrier.number}: its best value {barrier.best} does not follow from the scores"
     for asked in s.asked:
         if whole.get(asked.experiment) != asked.dev:
             yield f"dev value {asked.dev} of experiment {asked.experiment} does not follow from its scores"
-    for generation in s.generations:
-        known = [v for e, v in whole.items() if e < generation.experiments]
-        if generation.best != (max(known) if known else None):
-            yield f"generation {generation.number}: its best value {generation.best} does not follow from the scores"
+
+
+def assembled(blocks: list[BlockRecord], draws: int) -> tuple[NDArray[np.uint32] | None, Floats]:
+    """The experiments (k,) of some blocks in order, and their scores (k, draws) on dev: NaN in the whole row of one
+    that did not end ok or has two scores for a draw. (None, nothing) if a block has an experiment without candidate."""
+    first = [b.experiments for b in blocks if b.lo == 0]
+    experiments = np.unique(np.concatenate(first)) if first else np.empty(0, dtype=np.uint32)
+    scores, count = np.full((len(experiments), draws), np.nan), np.zeros(len(experiments), dtype=np.int64)
+    spoiled = np.zeros(len(experiments), dtype=bool)
+    for b in blocks:
+        at = np.searchsorted(experiments, b.experiments)
+        if (at >= len(experiments)).any() or (experiments[at] != b.experiments).any():
+            return None, np.empty((0, draws))
+        scores[at, b.lo : b.hi] = b.scores
+        np.add.at(count, at, b.hi - b.lo)
+        spoiled[at[list(b.outcomes)]] = True
+    scores[spoiled | (count > draws)] = np.nan
+    return experiments, scores

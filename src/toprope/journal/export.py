@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from toprope.journal.history import RunHistory
-from toprope.journal.records import BlockRecord, FinalsRecord, Opening
+from toprope.journal.records import BlockRecord, FinalsRecord, Generation
 from toprope.types import candidate_id
+
+_line = json.JSONEncoder(allow_nan=False).encode
 
 
 def _estimate(e: Any) -> dict[str, float] | None:
@@ -32,7 +36,7 @@ def _model(s: RunHistory) -> dict[str, Any] | None:
 def researchers(s: RunHistory) -> list[dict[str, Any]]:
     """Every author by name: why its work ended, what it used, what it made. tokens, dollars: None for an agent of the
     user's own, whose use of its model is not known."""
-    made = [b.author.name for b in s.blocks if b.author is not None]
+    made = [b.author.name for b in s.authored if b.author is not None]
     sent = [a.author for a in s.asked]
     ended = {e.author: e.why for e in s.ended}
     counted = s.opening.spec.plan is not None and bool(s.opening.spec.plan.model)
@@ -98,34 +102,58 @@ def summary(s: RunHistory) -> dict[str, Any]:
     }
 
 
-def _told(o: Opening, block: BlockRecord, i: int) -> dict[str, Any]:
-    """The candidate of an experiment; of an author's experiment also author, parent and files."""
-    experiment = int(block.experiments[i])
+def _told(s: RunHistory, tree: str, block: BlockRecord, i: int) -> dict[str, Any]:
+    """The candidate of an experiment; of an author's experiment also author, parent and files. tree: digest of the
+    starter's files."""
+    candidate, experiment = s.candidate(block, i), int(block.experiments[i])
     if (a := block.author) is None:
-        params = o.space.decode(block.rows[i])
-        return {"experiment": experiment, "candidate": candidate_id(o.tree.digest, params), "params": params}
-    files = {name: data.decode("utf-8", "replace") for name, data in a.candidate.tree.files.items()}
-    named = {"experiment": experiment, "candidate": a.candidate.id, "params": a.candidate.params}
+        name = candidate_id(tree, candidate.params)
+        return {"experiment": experiment, "candidate": name, "params": candidate.params}
+    named = {"experiment": experiment, "candidate": candidate.id, "params": candidate.params}
+    files = {name: data.decode("utf-8", "replace") for name, data in candidate.tree.files.items()}
     return {**named, "author": a.name, "parent": a.parent, "files": files}
+
+
+def experiments(s: RunHistory) -> Iterator[dict[str, Any]]:
+    """One object for each experiment, in order. Only the blocks between two barriers are in memory."""
+    tree = s.opening.tree.digest
+    for _, blocks in s.by_barrier():
+        rows: dict[int, dict[str, Any]] = {}
+        for block in sorted(blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
+            scores = block.scores.astype(np.float64).round(6).tolist()
+            for i, experiment in enumerate(block.experiments.tolist()):
+                if block.lo == 0:
+                    rows[experiment] = _told(s, tree, block, i) | {"outcome": "ok", "scores": []}
+                row = rows.get(experiment)
+                if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
+                    continue  # it has failed, or a killed run lacks the draws before these
+                if i in block.outcomes:
+                    row["outcome"] = block.outcomes[i]
+                    row["message"] = block.messages.get(i, "")
+                else:
+                    row["scores"] += scores[i]
+        yield from (rows[k] for k in sorted(rows))
+
+
+def generation(g: Generation) -> dict[str, Any]:
+    """A barrier, without times."""
+    return {f: getattr(g, f) for f in ("number", "experiments", "best", "best_experiment", "pruned", "cached")}
 
 
 def export(s: RunHistory) -> dict[str, Any]:
     """Everything a run decided, without times: the same for the same seed, secret and budget, on any number of
     workers."""
+    said = decided(s)
+    rows, generations = list(experiments(s)), [generation(g) for g in s.generations]
+    return {**{n: said[n] for n in BEFORE}, "experiments": rows, "generations": generations, **said}
+
+
+BEFORE = ("task", "climber", "seed", "commitment", "tree", "space")  # stand before the experiments
+
+
+def decided(s: RunHistory) -> dict[str, Any]:
+    """What `export` holds besides the experiments and the barriers."""
     o = s.opening
-    rows: dict[int, dict[str, Any]] = {}
-    for block in sorted(s.blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
-        for i, experiment in enumerate(block.experiments.tolist()):
-            if block.lo == 0:
-                rows[experiment] = _told(o, block, i) | {"outcome": "ok", "scores": []}
-            row = rows.get(experiment)
-            if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
-                continue  # it has failed, or a killed run lacks the draws before these
-            if i in block.outcomes:
-                row["outcome"] = block.outcomes[i]
-                row["message"] = block.messages.get(i, "")
-            else:
-                row["scores"] += [round(float(x), 6) for x in block.scores[i]]
     return {
         "task": o.spec.task,
         "climber": o.spec.climber.label,
@@ -133,11 +161,6 @@ def export(s: RunHistory) -> dict[str, Any]:
         "commitment": o.commitment,
         "tree": o.tree.digest,
         "space": o.space.digest,
-        "experiments": [rows[k] for k in sorted(rows)],
-        "generations": [
-            {f: getattr(g, f) for f in ("number", "experiments", "best", "best_experiment", "pruned", "cached")}
-            for g in s.generations
-        ],
         "finals": [{"number": f.number, "experiments": f.experiments.tolist(), "scores": _scores(f)} for f in s.finals],
         "attempts": [
             {"candidate": a.candidate.id, "experiment": a.experiment, "dev": a.dev, "pure": a.pure} for a in s.asked
@@ -166,3 +189,26 @@ def export(s: RunHistory) -> dict[str, Any]:
 def _scores(final: FinalsRecord) -> list[list[float | None]]:
     """JSON knows no NaN: None where a candidate failed."""
     return [[None if np.isnan(x) else round(float(x), 6) for x in row] for row in final.scores]
+
+
+def as_json(s: RunHistory) -> Iterator[str]:
+    """The text of `export` in pieces, so that no run is too long for memory."""
+    said = decided(s)
+    head = json.dumps({n: said[n] for n in BEFORE}, indent=1, allow_nan=False)
+    yield head.removesuffix("\n}")
+    for name, rows in (("experiments", experiments(s)), ("generations", map(generation, s.generations))):
+        yield f',\n "{name}": ['
+        comma = ""
+        for row in rows:
+            yield f"{comma}\n  {_line(row)}"
+            comma = ","
+        yield "\n ]"
+    rest = json.dumps({n: v for n, v in said.items() if n not in BEFORE}, indent=1, allow_nan=False)
+    yield "," + rest.removeprefix("{")
+
+
+def as_lines(s: RunHistory) -> Iterator[str]:
+    """One JSON object per line: {"run": what was decided}, then an {"experiment": ...} each, then the barriers."""
+    yield _line({"run": decided(s)})
+    yield from map(_line, experiments(s))
+    yield from (_line({"generation": generation(g)}) for g in s.generations)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 
 import msgspec
 import numpy as np
 
+from toprope.journal import tally as tallies
+from toprope.journal.blocks import Blocks
 from toprope.journal.records import (
     AttemptRecord,
     Audited,
@@ -21,6 +23,7 @@ from toprope.journal.records import (
     Spent,
 )
 from toprope.journal.spec import RunSpec
+from toprope.journal.tally import Tally, merge
 from toprope.journal.verdict import verdict
 from toprope.models.messages import Reply
 from toprope.referee.recorded import Answer, Opened
@@ -41,13 +44,14 @@ def champion(opening: Opening, asked: Iterable[AttemptRecord], answers: Iterable
 
 
 class RunHistory(msgspec.Struct):
-    """All records of a run in order. head: the ledger's last hash. spec: of the first entry; None in a ledger of an
-    early version. session_s: seconds of the session that has just ended: start_s, climb_s, gate_s, test_s and total_s;
-    {} where the history was read from a directory."""
+    """The records of a run in order. blocks: read from the ledger when they are iterated over (`blocks.py`). tally:
+    what they say together. head: the ledger's last hash. spec: of the first entry; None in a ledger of an early
+    version. session_s: seconds of the session that has just ended: start_s, climb_s, gate_s, test_s and total_s; {}
+    where the history was read from a directory."""
 
     path: str
     opening: Opening
-    blocks: list[BlockRecord]
+    blocks: Sequence[BlockRecord] | Blocks
     generations: list[Generation]
     asked: list[AttemptRecord]
     answers: list[Answer]
@@ -63,6 +67,24 @@ class RunHistory(msgspec.Struct):
     ended: list[Ended] = []
     session_s: dict[str, float] = {}
     finals: list[FinalsRecord] = []
+    tally: Tally | None = None
+
+    @property
+    def counted(self) -> Tally:
+        """The tally of the blocks."""
+        if self.tally is None:
+            self.tally = tallies.of(self.blocks, self.generations)
+        return self.tally
+
+    @property
+    def authored(self) -> Iterator[BlockRecord]:
+        """The blocks of authors."""
+        return (b for b in self.blocks if b.author is not None) if self.counted.authored else iter(())
+
+    def blocks_of(self, experiment: int) -> Iterator[BlockRecord]:
+        """The blocks that hold scores of this experiment."""
+        some = self.blocks.around(experiment) if isinstance(self.blocks, Blocks) else self.blocks
+        return (b for b in some if (b.experiments == experiment).any())
 
     @property
     def experiments(self) -> int:
@@ -109,45 +131,70 @@ class RunHistory(msgspec.Struct):
     @property
     def cpu_seconds(self) -> float:
         """Of candidates and scorers, on dev draws and, once it is opened, for the sealed test."""
-        return sum(b.cpu_s for b in self.blocks) + (self.test.cpu_s if self.test else 0.0)
+        return self.counted.cpu_s + (self.test.cpu_s if self.test else 0.0)
 
     def candidates(self) -> dict[int, Candidate]:
         """Experiment -> its files and parameters."""
-        o, found = self.opening, {}
-        for b in self.blocks:
-            if b.author is not None:
-                found[int(b.experiments[0])] = b.author.candidate
-            elif b.lo == 0:
-                found |= {int(e): Candidate(o.tree, o.space.decode(b.rows[i])) for i, e in enumerate(b.experiments)}
-        return found
+        return {int(e): self.candidate(b, i) for b in self.blocks if b.lo == 0 for i, e in enumerate(b.experiments)}
+
+    def candidate(self, block: BlockRecord, i: int) -> Candidate:
+        """The i-th candidate of a block of the first rung."""
+        if block.author is not None:
+            return block.author.candidate
+        return Candidate(self.opening.tree, self.opening.space.decode(block.rows[i]))
+
+    def by_barrier(self) -> Iterator[tuple[Generation | None, list[BlockRecord]]]:
+        """Every barrier with the blocks of its experiments; at the end None with those after the last barrier. Only
+        the blocks of one barrier are in memory."""
+        barriers, some = iter(self.generations), list[BlockRecord]()
+        barrier = next(barriers, None)
+        for block in self.blocks:
+            while barrier is not None and block.experiments[0] >= barrier.experiments:
+                yield barrier, some
+                barrier, some = next(barriers, None), []
+            some.append(block)
+        while barrier is not None:
+            yield barrier, some
+            barrier, some = next(barriers, None), []
+        yield None, some
 
     def dev_scores(self) -> tuple[dict[int, Floats], set[int]]:
         """Experiment -> its scores on dev draws 0, 1, ... in order; and the set of experiments that did not end ok."""
         scores: dict[int, Floats] = {}
         failed: set[int] = set()
         for block in sorted(self.blocks, key=lambda b: b.lo):
-            for i, experiment in enumerate(block.experiments.tolist()):
-                row = block.scores[i].astype(np.float64)
+            failed.update(int(block.experiments[i]) for i in block.outcomes)
+            rows = block.scores.astype(np.float64)
+            for experiment, row in zip(block.experiments.tolist(), rows, strict=True):
                 scores[experiment] = np.concatenate([scores[experiment], row]) if experiment in scores else row
-                if i in block.outcomes:
-                    failed.add(experiment)
         return scores, failed
+
+    def scored(self, experiments: Collection[int]) -> dict[int, tuple[Candidate, Floats]]:
+        """Candidates and dev scores of some experiments, as in `candidates` and `dev_scores`, by one pass over the
+        blocks. Those without a candidate are left out."""
+        wanted, made = np.array(sorted(experiments), dtype=np.int64), dict[int, Candidate]()
+        parts: dict[int, list[tuple[int, Floats]]] = {}
+        for b in self.blocks:
+            if np.searchsorted(wanted, b.experiments.min()) == np.searchsorted(wanted, b.experiments.max(), "right"):
+                continue
+            for i in np.flatnonzero(np.isin(b.experiments, wanted)).tolist():
+                experiment = int(b.experiments[i])
+                parts.setdefault(experiment, []).append((b.lo, b.scores[i].astype(np.float64)))
+                if b.lo == 0:
+                    made[experiment] = self.candidate(b, i)
+        rows = {e: np.concatenate([row for _, row in sorted(parts[e], key=lambda part: part[0])]) for e in made}
+        return {e: (made[e], rows[e]) for e in rows}
 
     def incidents(self, severity: str) -> list[tuple[int, Incident]]:
         """(experiment, incident) pairs, each kind once per experiment. Dev scores that change in isolation are an
         incident too."""
-        found: dict[tuple[int, str], Incident] = {}
-        for experiment, incident in self._seen():
-            past = found.get((experiment, incident.kind))
-            if past is None or past.severity == "advisory":  # a suspicion in a block may become proof in isolation
-                found[experiment, incident.kind] = incident
+        found = dict(self.counted.seen)
+        for experiment, incident in self._seen():  # a suspicion in a block may become proof in isolation
+            merge(found, experiment, incident)
         return [(experiment, i) for (experiment, _), i in sorted(found.items()) if i.severity == severity]
 
     def _seen(self) -> Iterator[tuple[int, Incident]]:
-        """Incidents on dev, in re-runs in isolation and, once the run is over, on hidden draws."""
-        for block in self.blocks:
-            for i, seen in block.incidents.items():
-                yield from ((int(block.experiments[i]), incident) for incident in seen)
+        """Incidents in re-runs in isolation and, once the run is over, on hidden draws."""
         for asked in self.asked:
             yield from ((asked.experiment, incident) for incident in asked.incidents)
             if not asked.pure:
@@ -178,10 +225,8 @@ class RunHistory(msgspec.Struct):
         """(n,) normalised dev scores of the champion per draw; None if it did not see all of dev."""
         experiment, o = self.champion_experiment, self.opening
         scores = np.full(len(o.floors), np.nan)
-        for b in self.blocks:
-            at = np.flatnonzero(b.experiments == experiment)
-            if len(at):
-                scores[b.lo : b.hi] = b.scores[at[0]]
+        for b in self.blocks_of(experiment):
+            scores[b.lo : b.hi] = b.scores[int(np.argmax(b.experiments == experiment))]
         if np.isnan(scores).any():
             return None
         return np.asarray((scores - o.floors) / (o.ceilings - o.floors).mean())
@@ -197,11 +242,4 @@ class RunHistory(msgspec.Struct):
 
     def failures(self) -> dict[str, int]:
         """Outcome -> number of experiments, for those that did not end ok."""
-        ended: dict[int, str] = {}  # an experiment may fail in several blocks; it counts once
-        for block in self.blocks:
-            for i, outcome in block.outcomes.items():
-                ended.setdefault(int(block.experiments[i]), outcome)
-        counts: dict[str, int] = {}
-        for outcome in ended.values():
-            counts[outcome] = counts.get(outcome, 0) + 1
-        return dict(sorted(counts.items()))
+        return self.counted.failures()

@@ -1,7 +1,8 @@
 """The run's record: append-only, hash-chained rows in SQLite (WAL, one writer).
 
 There is one row per block, not per experiment. The state of a run is what replaying the rows gives, so a killed run
-continues by reading them. Opening a ledger checks the chain; reports and the vault hold its head.
+continues by reading them. Opening a ledger checks the chain; reports and the vault hold its head. A large ledger that
+nobody has touched since it was checked is not hashed again (`checkpoint.py`).
 """
 
 from __future__ import annotations
@@ -21,12 +22,17 @@ import msgspec
 
 from toprope import wire
 from toprope.errors import RunError
+from toprope.journal import checkpoint
+from toprope.journal.checkpoint import Checkpoint, Stamp
 from toprope.journal.records import FORMAT, kind_of
+from toprope.journal.tally import Tally
 from toprope.protocols import Entry, Observer
 
-READS = (1, 2, FORMAT)
+READS = tuple(range(1, FORMAT + 1))
 SCHEMA = "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT"
 LEAST = -(2**63)  # SQLite's smallest integer: a lower bound of entry numbers
+MANY = ("block", "generation")  # kinds that make a ledger long; of the others it knows where each entry is
+WINDOW = 256  # entries that are fetched at once
 GENESIS = hashlib.sha256(b"toprope ledger 1").hexdigest()
 
 
@@ -39,8 +45,16 @@ def entry_hash(previous: str, seq: int, kind: str, body: bytes) -> str:
 class SqliteLedger:
     """protocols.Ledger on one file. Raises RunError for a damaged, foreign or busy file and for a full disk."""
 
-    def __init__(self, path: Path, *, create: bool = False, readonly: bool = False) -> None:
-        self.path = path
+    def __init__(self, path: Path, *, create: bool = False, readonly: bool = False, whole: bool = False) -> None:
+        """whole: hash every entry, whatever a checkpoint says. kept: the checkpoint that the chain agrees with, or
+        None. tally: brought up to date by `append`, once somebody has set it."""
+        self.path, self._whole = path, whole
+        self.kept: Checkpoint | None = None
+        self.climb = b""  # state of the climb that the next checkpoint holds
+        self.trusted = False  # the checkpoint stood in for hashing the chain
+        self.stamps: list[Stamp | None] = []  # of the files when they were opened
+        self.tally: Tally | None = None
+        self._where: dict[str, list[int]] = {}  # kind -> numbers of its entries, for kinds that are not MANY
         self._db: sqlite3.Connection = None  # type: ignore[assignment]  # until it is open
         self._lock: int | None = None
         self._writing = threading.RLock()  # authors' experiments and answers of the gate come from several threads
@@ -83,10 +97,35 @@ class SqliteLedger:
         tables = self._db.execute("SELECT sql FROM sqlite_master").fetchmany(2)
         if tables != [(SCHEMA,)]:  # a stranger's view or trigger could do anything, or never end
             raise RunError(f"{self.path} is not a toprope ledger: it holds other tables; restore it from a copy")
+        self.stamps = checkpoint.stamps(self.path)
+        kept = None if self._whole or checkpoint.size(self.path) < checkpoint.LARGE else checkpoint.load(self.path)
+        if kept is not None and kept.files == self.stamps and self._last() == (kept.length - 1, kept.head):
+            self.kept, self._where = kept, {kind: list(some) for kind, some in kept.where.items()}
+            self.trusted, self.climb = True, kept.climb
+            return kept.length, kept.head
         length, head = 0, GENESIS
         for entry in self._checked(length, head):
             length, head = entry.seq + 1, entry.hash
+            self._note(entry.kind, entry.seq)
+            if kept is not None and (length, head) == (kept.length, kept.head):
+                self.kept, self.climb = kept, kept.climb
         return length, head
+
+    def _note(self, kind: str, seq: int) -> None:
+        if kind not in MANY:
+            self._where.setdefault(kind, []).append(seq)
+
+    def _last(self) -> tuple[int, str]:
+        row = self._db.execute("SELECT seq, hash FROM entries ORDER BY seq DESC LIMIT 1").fetchone()
+        return (row[0], row[1].hex()) if row is not None and isinstance(row[1], bytes) else (-1, "")
+
+    def keep(self, tally: Tally) -> None:
+        """Writes a checkpoint of the chain as it is now, if the ledger is large. tally: of all its entries."""
+        if checkpoint.size(self.path) >= checkpoint.LARGE:
+            with self._writing:
+                files = checkpoint.stamps(self.path)
+                made = Checkpoint(self.length, self.head, files, self._where, tally, self.climb)
+                checkpoint.save(self.path, made)
 
     def _checked(self, known: int, head: str) -> Iterator[Entry]:
         """Yields the entries after the first `known` ones, checking the chain. head: hash of the last known entry."""
@@ -119,6 +158,9 @@ class SqliteLedger:
                 row = (self.length, kind, data, bytes.fromhex(head))
                 self._db.execute("INSERT INTO entries VALUES (?,?,?,?)", row)
             entry = Entry(self.length, kind, data, head)
+            self._note(kind, self.length)
+            if self.tally is not None:
+                self.tally.add(self.length, record)
             self.length, self.head = self.length + 1, head
             self.tell(record)
         return entry
@@ -140,11 +182,32 @@ class SqliteLedger:
             print(f"toprope: {words}", file=sys.stderr, flush=True)
 
     def read(self, kind: str | None = None, since: int = 0) -> Iterator[Entry]:
-        """Entries in order, of one kind or of all, from number `since` on. Their hashes are not checked again."""
-        where, args = ("", ()) if kind is None else (" AND kind=?", (kind,))
-        query = f"SELECT seq, kind, body, hash FROM entries WHERE seq >= ?{where} ORDER BY seq"
-        with self._errors():
-            for seq, what, body, digest in self._db.execute(query, (since, *args)).fetchall():
+        """Entries in order, of one kind or of all, from number `since` on. Their hashes are not checked again. Entries
+        that are appended meanwhile are left out."""
+        if kind is None or kind in MANY:
+            yield from self.between(since, self.length, kind)
+            return
+        for seq in list(self._where.get(kind, ())):
+            if seq >= since:
+                yield from self.between(seq, seq + 1)
+
+    def rare(self, end: int) -> Iterator[Entry]:
+        """Entries before number `end`, in order, of kinds that are not MANY."""
+        for seq in sorted(seq for some in self._where.values() for seq in some if seq < end):
+            yield from self.between(seq, seq + 1)
+
+    def blocks(self, first: int, end: int | None) -> Iterator[Entry]:
+        """A source for `journal/blocks.py`, as long as the ledger is open."""
+        return self.between(first, self.length if end is None else end, "block")
+
+    def between(self, first: int, end: int, kind: str | None = None) -> Iterator[Entry]:
+        """Entries with first <= number < end, of one kind or of all. WINDOW of them are in memory at once."""
+        query = "SELECT seq, kind, body, hash FROM entries WHERE seq >= ? AND seq < ? AND (? IS NULL OR kind = ?) "
+        for at in range(first, end, WINDOW):
+            with self._errors():
+                args = (at, min(at + WINDOW, end), kind, kind)
+                rows = self._db.execute(query + "ORDER BY seq", args).fetchall()
+            for seq, what, body, digest in rows:
                 yield Entry(seq, what, body, digest.hex())
 
     def follow(self) -> list[Entry]:
@@ -159,11 +222,15 @@ class SqliteLedger:
             fresh = list(self._checked(self.length, self.head))
             if fresh:
                 self.length, self.head = fresh[-1].seq + 1, fresh[-1].hash
+            for entry in fresh:
+                self._note(entry.kind, entry.seq)
         return fresh
 
     def close(self) -> None:
         if self._db is not None:
             self._db.close()
+        if self._lock is not None and self.tally is not None:
+            self.keep(self.tally)  # closing has changed the files
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
@@ -222,8 +289,9 @@ def _take_lock(path: Path) -> int:
 
 
 def read_entries(path: Path) -> list[Entry]:
-    """All entries of a run directory's ledger, with the chain checked, without taking the lock. Raises RunError."""
-    ledger = SqliteLedger(path / "ledger.db", readonly=True)
+    """All entries of a run directory's ledger, with the whole chain checked, without taking the lock. Raises
+    RunError."""
+    ledger = SqliteLedger(path / "ledger.db", readonly=True, whole=True)
     try:
         return list(ledger.read())
     finally:

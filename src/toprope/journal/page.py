@@ -8,22 +8,38 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from typing import Any
 
-from toprope.journal.export import export, summary
+from toprope.journal.export import decided, generation, summary
 from toprope.journal.history import RunHistory
+from toprope.journal.records import Generation
 from toprope.version import __version__
 
 _BLOCK = re.compile(r'<script type="application/json" id="toprope">(.*?)</script>', re.DOTALL)
+POINTS = 2000  # barriers that a page shows
 CLAIMS = ("task", "champion", "test", "ledger")  # pages of every version have them
 
 
 def data(s: RunHistory) -> dict[str, Any]:
     """Every figure of a run that a page shows, without the run's path, because a directory may be moved."""
-    decided = export(s)
+    said = decided(s)
     found = {name: value for name, value in summary(s).items() if name != "run"}
-    found |= {name: decided[name] for name in ("generations", "attempts", "answers", "commitment")}
+    found["generations"] = [generation(g) for g in shown(s.generations)]
+    found |= {name: said[name] for name in ("attempts", "answers", "commitment")}
     return {"toprope": __version__, **found}
+
+
+def shown(barriers: Sequence[Generation]) -> Sequence[Generation]:
+    """The barriers that a page shows: all, if they are POINTS or fewer. Of more, those at which the best value changed,
+    and the last one: between them the curve is flat. If these are too many, each n-th of them, and the last one."""
+    if len(barriers) <= POINTS:
+        return barriers
+    some = [
+        g for g, before in zip(barriers, [None, *barriers], strict=False) if before is None or g.best != before.best
+    ]
+    step = -(-len(some) // POINTS)
+    return [*some[::step], barriers[-1]]
 
 
 def block(s: RunHistory) -> str:
@@ -65,7 +81,7 @@ def _equal(ours: Any, theirs: Any, same: bool) -> bool:
     return bool(ours == theirs)
 
 
-def shown(page: str) -> str:
+def visible(page: str) -> str:
     """The page without its data and its style."""
     return re.sub(r"<style>.*?</style>", "", _BLOCK.sub("", page), flags=re.DOTALL)
 

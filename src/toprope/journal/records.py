@@ -18,7 +18,7 @@ from toprope.referee.recorded import Answer, Opened
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
-FORMAT = 3  # of the records in a ledger; `past.py` reads the earlier ones
+FORMAT = 4  # of the records in a ledger; `past.py` reads the earlier ones
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -48,6 +48,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     secret: Secret | None = None  # the task's secret; None if it has none, and in runs older than this field
     answer_kinds: list[str] = []  # declared by the task (`TaskSpec`)
     mark: dict[str, str] = {}  # digests of the task's behaviour (`tasks/mark.py`); {} before format 2
+    remembered: int | None = None  # proposals whose results the climb remembers at least; None: all
     format: int = FORMAT  # of the ledger's records; reading depends on it, never on the version of toprope
 
     @property

@@ -34,6 +34,9 @@ class Audience:
     def hear(self, record: msgspec.Struct) -> None:
         """Nothing: the ledger tells each observer."""
 
+    def catch_up(self, history: RunHistory) -> None:
+        """Nothing."""
+
     def say(self, line: str) -> None:
         LOG.info("%s", line)
         self._pass_on("say", line)

@@ -27,7 +27,8 @@ class Evaluator:
     def __init__(self, ledger: Ledger, executor: Executor, tree: Tree, space: Space) -> None:
         self._ledger, self._executor = ledger, executor
         self._tree, self._space = executor.load(tree, space)
-        self._recorded = {r.id: r for r in map(record, ledger.read("block"))}
+        self._past = map(record, ledger.read("block"))  # read as the climb comes to them
+        self._ahead: dict[str, BlockRecord] = {}  # those that were read before the climb came to them
         self.quarantined: set[int] = set()  # experiments with a certain incident: never sent to the gate
 
     def __call__(self, pieces: list[Piece]) -> Iterable[Scored]:
@@ -35,11 +36,10 @@ class Evaluator:
         works: dict[int, Work] = {}
         ids = [f"{p.experiments[0]}.{p.lo}.{p.hi}" for p in pieces]
         for number, (name, piece) in enumerate(zip(ids, pieces, strict=True)):
-            past = self._recorded.pop(name, None)
+            past = self._recorded(name)
             if past is not None:
                 records[name] = self._same(past, piece)
             else:
-                self._must_be_new(piece)
                 draws = tuple(range(piece.lo, piece.hi))
                 block = Block(self._tree, self._space, piece.rows, draws, int(piece.experiments[0]))
                 works[number] = Work(number, block, "dev", detail=True)
@@ -51,14 +51,21 @@ class Evaluator:
             self.quarantined.update(_accused(r))
         return [_to_scored(records[name]) for name in ids]
 
-    def _must_be_new(self, piece: Piece) -> None:
-        """Another version may have cut the same rung into other blocks."""
-        for past in self._recorded.values():
-            if past.lo < piece.hi and piece.lo < past.hi and np.isin(piece.experiments, past.experiments).any():
-                raise RunError(
-                    f"block {past.id} of the ledger is cut otherwise than this version cuts it; resume with the "
-                    "version of toprope that made the run"
-                )
+    def _recorded(self, name: str) -> BlockRecord | None:
+        """The block of this name in the ledger. The blocks of a rung lie there in any order."""
+        while name not in self._ahead and (past := next(self._past, None)) is not None:
+            self._ahead[past.id] = past
+        return self._ahead.pop(name, None)
+
+    def state(self) -> list[int]:
+        return sorted(self.quarantined)
+
+    def restore(self, state: list[int]) -> None:
+        self.quarantined = set(state)
+
+    def skip(self, entries: int) -> None:
+        """Passes over the blocks among the ledger's first entries, which a restored climb has behind it."""
+        self._past = map(record, self._ledger.read("block", entries))
 
     def _same(self, past: BlockRecord, piece: Piece) -> BlockRecord:
         rows_differ = past.lo == 0 and not np.array_equal(past.rows, piece.rows)
@@ -72,6 +79,7 @@ class Evaluator:
 
 def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
     result = done.result
+    ok = result.outcomes.count(Outcome.OK) == len(result.outcomes)
     return BlockRecord(
         id=name,
         experiments=piece.experiments.astype(np.uint32),
@@ -79,7 +87,7 @@ def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
         hi=piece.hi,
         rows=piece.rows if piece.lo == 0 else piece.rows[:0],
         scores=result.scores.astype(np.float32),
-        outcomes={i: str(o) for i, o in enumerate(result.outcomes) if o is not Outcome.OK},
+        outcomes={} if ok else {i: str(o) for i, o in enumerate(result.outcomes) if o is not Outcome.OK},
         messages=result.messages,
         cpu_s=round(result.cpu_s, 6),
         wall_s=round(result.wall_s, 6),
@@ -92,7 +100,4 @@ def _accused(r: BlockRecord) -> Iterator[int]:
 
 
 def _to_scored(r: BlockRecord) -> Scored:
-    outcomes = [Outcome.OK] * len(r.experiments)
-    for i, o in r.outcomes.items():
-        outcomes[i] = Outcome(o)
-    return Scored(r.scores, outcomes)
+    return Scored(r.scores, {i: Outcome(o) for i, o in r.outcomes.items()})

@@ -32,29 +32,29 @@ class Gains(NamedTuple):
 
 
 class Finals:
-    """Holds the finals of one climb. Recorded ones are read from the ledger instead of held again."""
+    """Holds the finals of one climb. Recorded ones are read from the ledger instead of held again. held: how many."""
 
     def __init__(self, ledger: Ledger, executor: Executor, tree: Tree, space: Space, draws: int) -> None:
         """draws: fresh practice draws of each final."""
         self._ledger, self._executor, self._draws = ledger, executor, draws
         self._names = executor.load(tree, space)
         self._recorded = {r.number: r for r in map(record, ledger.read("finals"))}
-        self._held = 0
+        self.held = 0
 
     def hold(self, finalists: Sequence[Finalist], champion: Finalist) -> Gains:
         """Plays champion and finalists on fresh draws, and compares them there and on the draws that they know. Raises
         RunError if the ledger holds these finals with others."""
-        self._held += 1
+        self.held += 1
         players = [champion, *finalists]
         numbers = np.array([f.experiment for f in players], np.uint32)
-        past = self._recorded.get(self._held)
+        past = self._recorded.get(self.held)
         if past is not None and not np.array_equal(past.experiments, numbers):
             raise RunError(
-                f"finals {self._held} of the ledger were held by other candidates than those that are best now; "
+                f"finals {self.held} of the ledger were held by other candidates than those that are best now; "
                 "resume with the version of toprope that made the run"
             )
         if past is None:
-            past = FinalsRecord(self._held, numbers, self._played([f.row for f in players]))
+            past = FinalsRecord(self.held, numbers, self._played([f.row for f in players]))
             self._ledger.append(past)
         known = np.array([f.scores for f in players], np.float64)
         seen = np.concatenate([known, past.scores.astype(np.float64)], axis=1)
@@ -65,7 +65,7 @@ class Finals:
         """(k, draws) scores on the draws of this final, a slice of dev of its own."""
         spans = [span.tolist() for span in np.array_split(np.arange(self._draws), BLOCKS) if len(span)]
         works = [
-            Work(i, Block(*self._names, np.array(rows), tuple(span)), "dev", slice=self._held)
+            Work(i, Block(*self._names, np.array(rows), tuple(span)), "dev", slice=self.held)
             for i, span in enumerate(spans)
         ]
         scores = np.full((len(rows), self._draws), np.nan, np.float32)

@@ -11,6 +11,7 @@ from toprope.errors import RunError
 from toprope.journal.records import Generation, record
 from toprope.journal.spec import RunSpec
 from toprope.protocols import Climber, Ledger
+from toprope.run.keeping import Keeping, Kept
 from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
 from toprope.run.stopping import Stop
@@ -20,20 +21,22 @@ class Budget:
     """Experiments are exact and reproducible; minutes count climbing time over all sessions and are checked at
     barriers."""
 
-    def __init__(self, spec: RunSpec, ledger: Ledger) -> None:
+    def __init__(self, spec: RunSpec, ledger: Ledger, start: Kept | None = None) -> None:
+        """start: where a long climb goes on (`keeping.py`)."""
         self._experiments, self._minutes = spec.experiments, spec.minutes
-        self._past = [r.elapsed for r in map(record, ledger.read("generation"))]
-        self._before = self._past[-1] if self._past else 0.0
+        self._first, since = (start.number, start.entries) if start is not None else (0, 0)
+        self._past = [r.elapsed for r in map(record, ledger.read("generation", since))]
+        self._before = self._past[-1] if self._past else start.elapsed if start is not None else 0.0
         self._start = time.monotonic()
 
     def elapsed(self, generation: int) -> float:
         """Seconds of climbing at this barrier: the recorded value, or measured from the last record."""
-        if generation < len(self._past):
-            return float(self._past[generation])
+        if self.recorded(generation):
+            return float(self._past[generation - self._first])
         return self._before + time.monotonic() - self._start
 
     def recorded(self, generation: int) -> bool:
-        return generation < len(self._past)
+        return generation < self._first + len(self._past)
 
     def left(self, experiments: int, generation: int) -> int:
         """Experiments that the climber may still be asked for after `generation`; 0 ends the climb."""
@@ -55,18 +58,19 @@ def climb(
     size: int,
     points: int,
     stop: Stop,
+    keep: Keeping | None = None,
 ) -> None:
     """Climbs until the budget is spent, all `points` of the space have been tried, or `stop` ends it. size: proposals
-    per generation. The first proposal of every climber is the unmodified starter. Raises RunError if nothing but the
-    starter runs."""
-    number, ask = 0, 1
+    per generation. keep: says where to begin, and keeps the state at barriers. The first proposal of every climber is
+    the unmodified starter. Raises RunError if nothing but the starter runs."""
+    number, ask = (keep.start.number, keep.start.ask) if keep is not None and keep.start is not None else (0, 1)
     while ask > 0:
         rows = climber.ask(ask)
         if not len(rows):
             break  # a replay has reached the end of its file
         results = race.run(rows)
         climber.tell(results)
-        attempts.barrier()
+        attempts.barrier(number)
         generation = _summary(number, race, budget.elapsed(number))
         if not budget.recorded(number):
             ledger.append(generation)
@@ -78,6 +82,8 @@ def climb(
         if stop.barrier(race.experiments, best, attempts.promotions, attempts.measured):
             break
         number += 1
+        if keep is not None:
+            keep(number, ask, race.experiments, generation.elapsed)
     attempts.finish()
 
 

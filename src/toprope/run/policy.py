@@ -11,9 +11,11 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 
+from toprope.journal.records import AttemptRecord
 from toprope.protocols import Splits
 from toprope.run.attempts import CROWD, Attempts, Practised
 from toprope.run.evaluate import Evaluator
@@ -22,6 +24,7 @@ from toprope.run.race import Finalist, Race
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
+LAG = 3  # generations, in runs of earlier formats
 TRIES = 8  # candidates that go into the finals before an attempt, and may be re-run in isolation
 
 
@@ -33,14 +36,16 @@ class AttemptPolicy:
         attempts: Attempts,
         race: Race,
         evaluator: Evaluator,
-        finals: Finals,
+        finals: Finals | None,
         candidate_of: tuple[Tree, Space],
         splits: Splits,
         spread: float,
         on_wait: Callable[[float | None], None] = lambda _: None,
     ) -> None:
-        """spread: root mean square difference between good candidates, in the unit of a draw's score. on_wait: called
-        with the seconds that the climb must wait for an answer that is due, and with None when it has come."""
+        """finals: None in a run of an earlier format, which goes on as it began: its best candidate goes to the gate,
+        and answers are used LAG generations later. spread: root mean square difference between good candidates, in the
+        unit of a draw's score. on_wait: called with the seconds that the climb must wait for an answer that is due,
+        and with None when it has come."""
         self._attempts, self._race, self._evaluator, self._finals = attempts, race, evaluator, finals
         self._tree, self._space = candidate_of
         self._splits, self._spread = splits, spread
@@ -49,20 +54,50 @@ class AttemptPolicy:
         self._refused: list[Finalist] = []
         self._next_at = splits.attempt_every  # an attempt before that would waste a slice on an early champion
         self._pending: tuple[Finalist, Candidate] | None = None
+        self._sent_in = 0  # the generation
         self.champion: Finalist | None = None
         self.promotions = 0
         self.measured: float | None = None  # of the champion
 
-    def barrier(self) -> None:
+    def state(self) -> dict[str, Any]:
+        """Everything that later attempts depend on, besides what `Attempts` reads from the ledger."""
+        pending = None if self._pending is None else [list(self._pending[0]), self._sent_in]
+        return {
+            "tried": sorted(self._tried),
+            "refused": [list(f) for f in self._refused],
+            "next": self._next_at,
+            "pending": pending,
+            "champion": None if self.champion is None else list(self.champion),
+            "finals": 0 if self._finals is None else self._finals.held,
+            "promotions": self.promotions,
+            "measured": self.measured,
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self._tried, self._next_at = set(state["tried"]), state["next"]
+        self._refused = [Finalist(*f) for f in state["refused"]]
+        if (pending := state["pending"]) is not None:
+            finalist, self._sent_in = Finalist(*pending[0]), pending[1]
+            candidate = Candidate(self._tree, self._space.decode(finalist.row))
+            self._pending = (finalist, candidate)
+            self._send(self._attempts.asked[candidate.id])
+        self.champion = None if state["champion"] is None else Finalist(*state["champion"])
+        if self._finals is not None:
+            self._finals.held = state["finals"]
+        self.promotions, self.measured = state["promotions"], state["measured"]
+
+    def barrier(self, generation: int) -> None:
         """At the end of a generation, if an attempt is due: uses the answer to the last one, then makes it."""
-        if self._race.experiments >= self._next_at:
+        due = self._race.experiments >= self._next_at
+        if due if self._finals is not None else generation >= self._sent_in + LAG:
             self.hear()
-            self._ask(CROWD)
+        if due:
+            self._ask(CROWD, generation)
 
     def finish(self) -> None:
         """After the last generation: uses the pending answer, then makes one last attempt."""
         self.hear()
-        self._ask(1.0)  # nothing runs beside the gate's work
+        self._ask(1.0, 0)  # nothing runs beside the gate's work
         self.hear()
 
     def hear(self) -> None:
@@ -70,28 +105,34 @@ class AttemptPolicy:
         if self._pending is not None:
             self._hear()
 
-    def _ask(self, crowd: float) -> None:
+    def _ask(self, crowd: float, generation: int) -> None:
         """Sends the best candidate of the short list that passes its re-run in isolation. crowd: how much longer the
         gate's work takes because of other work beside it."""
-        if (names := self._short_list()) and self.champion is not None:
+        names = self._short_list() if self._pending is None else []
+        if names and self._finals is not None and self.champion is not None:
             self._next_at = self._race.experiments + self._splits.attempt_every
             gains = self._finals.hold(names, self.champion)
             names = [names[i] for i in np.argsort(-gains.mean, kind="stable") if gains.mean[i] + gains.se[i] >= 0]
         for finalist in names:
             if self._pending is None:
-                self._consider(finalist, crowd)
+                self._consider(finalist, crowd, generation)
 
-    def _consider(self, finalist: Finalist, crowd: float) -> None:
+    def _consider(self, finalist: Finalist, crowd: float, generation: int) -> None:
         self._tried.add(finalist.experiment)
         candidate = Candidate(self._tree, self._space.decode(finalist.row))
         sent = Practised(candidate, finalist.experiment, finalist.value, finalist.scores)
         asked = self._attempts.consider(sent, crowd)
         if not asked.clean:
             return
-        if candidate.id not in self._attempts.answers:
+        self._send(asked)
+        self._pending, self._sent_in = (finalist, candidate), generation
+        self._next_at = self._race.experiments + self._splits.attempt_every
+
+    def _send(self, asked: AttemptRecord) -> None:
+        """To the gate, unless the ledger holds its answer."""
+        if asked.candidate.id not in self._attempts.answers:
             self._attempts.send(asked)
             self._leaves = time.monotonic() + self._attempts.first_s(asked.base_delay_exponent)
-        self._pending = (finalist, candidate)
 
     def _short_list(self) -> list[Finalist]:
         """The best TRIES untried finalists that dev has not shown to be worse than the champion.

@@ -9,12 +9,13 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterable
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toprope.protocols import Results
+from toprope.run.seen import REMEMBERED, Seen
 from toprope.types import Anchors, Codes, Floats, Outcome
 
 OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has seen
@@ -34,19 +35,12 @@ class Finalist(NamedTuple):
     scores: NDArray[np.float32]
 
 
-class RowResult(NamedTuple):
-    """The stored result of a row, so that a duplicate costs nothing."""
-
-    value: float
-    draws: int
-    outcome: Outcome
-
-
 class Scored(NamedTuple):
-    """The result of one block: (k, draws of the rung) scores, NaN where not ok, and k outcomes."""
+    """The result of one block: (k, draws of the rung) scores, NaN where not ok. failed: position in the block -> how
+    it ended, if not ok."""
 
     scores: NDArray[np.float32]
-    outcomes: list[Outcome]
+    failed: dict[int, Outcome]
 
 
 class Piece(NamedTuple):
@@ -65,52 +59,57 @@ class Evaluate(Protocol):
 
 
 class Race:
-    """Memory of one climb on dev: every row ever seen, the best finalists (best first), and the racing schedule."""
+    """Memory of one climb on dev: the rows seen of late, the best finalists (best first), and the racing schedule."""
 
-    def __init__(self, rungs: list[int], anchors: Anchors, evaluate: Evaluate) -> None:
-        self._rungs, self.anchors, self._evaluate = rungs, anchors, evaluate
-        self._seen: dict[bytes, RowResult] = {}
+    def __init__(
+        self,
+        rungs: list[int],
+        anchors: Anchors,
+        evaluate: Evaluate,
+        remembered: int | None = REMEMBERED,
+        together: bool = True,
+    ) -> None:
+        """remembered: proposals whose results are remembered at least; None: all, as in runs older than the limit.
+        together: False cuts a rung by candidates first, as runs of earlier formats were cut."""
+        self._rungs, self.anchors, self._evaluate, self._together = rungs, anchors, evaluate, together
+        self._seen = Seen(remembered)
         self.finalists: list[Finalist] = []
         self.experiments = self.pruned = self.cached = 0
         self.failed: dict[Outcome, int] = {}
 
     def run(self, rows: Codes) -> Results:
         """(n, p) rows -> their results for the climber, in order."""
-        n = len(rows)
-        keys = [row.tobytes() for row in rows]
-        first = {k: i for i, k in zip(range(n - 1, -1, -1), reversed(keys), strict=True) if k not in self._seen}
-        fresh = np.array(sorted(first.values()), dtype=np.int64)
-        self._judge(rows, fresh, keys)
-        verdicts = [self._seen[k] for k in keys]
-        self.cached += n - len(fresh)
-        self.experiments += n
-        return Results(
-            rows,
-            np.array([v.value for v in verdicts]),
-            np.array([v.draws for v in verdicts], dtype=np.int64),
-            [v.outcome for v in verdicts],
-        )
+        places, fresh = self._seen.place(rows)
+        self._judge(rows, fresh, places)
+        self.cached += len(rows) - len(fresh)
+        self.experiments += len(rows)
+        return Results(rows, *self._seen.get(places))
 
-    def _judge(self, rows: Codes, fresh: NDArray[np.int64], keys: list[bytes]) -> None:
+    def _judge(self, rows: Codes, fresh: NDArray[np.int64], places: NDArray[np.int64]) -> None:
         incumbent, lo = self.best, 0
         scores = np.full((len(rows), self._rungs[-1]), np.nan, dtype=np.float32)
         alive = fresh
         most = len(fresh)
         for hi in self._rungs:
-            alive = self._rung(rows, alive, scores, keys, lo, hi)
+            alive = self._rung(rows, alive, scores, places, lo, hi)
             if hi == self._rungs[-1]:
                 break
             most = -(-most // QUARTER)
             on = self._promising(scores[alive, :hi], incumbent) & self._among_best(scores[alive, :hi], most)
             out = alive[~on]
-            for i, value in zip(out.tolist(), self._estimates(scores[out, :hi], incumbent).tolist(), strict=True):
-                self._seen[keys[i]] = RowResult(value, hi, Outcome.OK)
-            self.pruned += int((~on).sum())
+            self._seen.put(places[out], self._estimates(scores[out, :hi], incumbent), hi, Outcome.OK)
+            self.pruned += len(out)
             alive, lo = alive[on], hi
-        self._finish(rows, alive, scores, keys)
+        self._finish(rows, alive, scores, places)
 
     def _rung(
-        self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes], lo: int, hi: int
+        self,
+        rows: Codes,
+        alive: NDArray[np.int64],
+        scores: NDArray[np.float32],
+        places: NDArray[np.int64],
+        lo: int,
+        hi: int,
     ) -> NDArray[np.int64]:
         """Writes the scores of the rung's draws into `scores`; returns the candidates that are still ok. Candidates
         stay together where they can, because variants in one block share work on a draw."""
@@ -118,18 +117,20 @@ class Race:
             return alive
         spans = np.array_split(np.arange(lo, hi), min(BLOCKS, hi - lo))
         cuts = np.array_split(alive, min(BLOCKS // len(spans), len(alive)))
+        if not self._together:
+            cuts = np.array_split(alive, min(BLOCKS, len(alive)))
+            spans = np.array_split(np.arange(lo, hi), min(BLOCKS // len(cuts), hi - lo))
         owners = [(cut, int(span[0]), int(span[-1]) + 1) for cut in cuts for span in spans]
         pieces = [Piece(self.experiments + cut, rows[cut], low, high) for cut, low, high in owners]
         ended: dict[int, Outcome] = {}
         for (cut, low, high), scored in zip(owners, self._evaluate(pieces), strict=True):
             scores[cut, low:high] = scored.scores
-            for i, outcome in zip(cut.tolist(), scored.outcomes, strict=True):
-                if outcome is not Outcome.OK:
-                    ended.setdefault(i, outcome)
+            for i, outcome in scored.failed.items():
+                ended.setdefault(int(cut[i]), outcome)
         for i, outcome in ended.items():
-            self._seen[keys[i]] = RowResult(np.nan, lo, outcome)
+            self._seen.put(places[i : i + 1], np.nan, lo, outcome)
             self.failed[outcome] = self.failed.get(outcome, 0) + 1
-        return alive[[i not in ended for i in alive.tolist()]]
+        return alive[~np.isin(alive, list(ended))] if ended else alive
 
     def _promising(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> NDArray[np.bool_]:
         if incumbent is None or not len(scores):
@@ -156,17 +157,35 @@ class Race:
         same_draws = self.anchors.value(incumbent.scores[: scores.shape[1]].astype(np.float64))
         return np.asarray((incumbent.value + own - same_draws).round(6))
 
-    def _finish(self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], keys: list[bytes]) -> None:
+    def _finish(
+        self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], places: NDArray[np.int64]
+    ) -> None:
         """Stores the values of candidates that saw all of dev, and keeps the best as finalists. In a tie the earlier
-        proposal stays ahead."""
+        proposal stays ahead. A finalist that was forgotten and scored again stays one."""
         values = self.anchors.value(scores[alive].astype(np.float64))
-        for i, value in zip(alive.tolist(), values.tolist(), strict=True):
-            self._seen[keys[i]] = RowResult(value, scores.shape[1], Outcome.OK)
+        self._seen.put(places[alive], values, scores.shape[1], Outcome.OK)
+        known = {f.row.tobytes() for f in self.finalists}
         for at in np.argsort(-values, kind="stable")[:KEEP].tolist():
             i = int(alive[at])
-            finalist = Finalist(self.experiments + i, rows[i].copy(), float(values[at]), scores[i].copy())
-            bisect.insort(self.finalists, finalist, key=lambda f: (-f.value, f.experiment))
+            if rows[i].tobytes() not in known:
+                finalist = Finalist(self.experiments + i, rows[i].copy(), float(values[at]), scores[i].copy())
+                bisect.insort(self.finalists, finalist, key=lambda f: (-f.value, f.experiment))
         del self.finalists[KEEP:]
+
+    def state(self) -> dict[str, Any]:
+        """Everything that later results depend on."""
+        return {
+            "counts": [self.experiments, self.pruned, self.cached],
+            "failed": {str(o): n for o, n in self.failed.items()},
+            "finalists": [list(f) for f in self.finalists],
+            "seen": self._seen.state(),
+        }
+
+    def restore(self, state: dict[str, Any]) -> None:
+        self.experiments, self.pruned, self.cached = state["counts"]
+        self.failed = {Outcome(o): n for o, n in state["failed"].items()}
+        self.finalists = [Finalist(*f) for f in state["finalists"]]
+        self._seen.restore(state["seen"])
 
     @property
     def hopeless(self) -> str:

@@ -45,8 +45,8 @@ def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block
 def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:
     """The recorded scores (n,) of an experiment on the first n dev draws, if it saw them all and ended ok."""
     found = np.full(n, np.nan)
-    for b in s.blocks:
-        at = np.flatnonzero(b.experiments == experiment)
-        if b.lo < n and len(at) and int(at[0]) not in b.outcomes:
-            found[b.lo : b.hi] = b.scores[at[0], : n - b.lo]
+    for b in s.blocks_of(experiment):
+        at = int(np.argmax(b.experiments == experiment))
+        if b.lo < n and at not in b.outcomes:
+            found[b.lo : b.hi] = b.scores[at, : n - b.lo]
     return found if np.isfinite(found).all() else None

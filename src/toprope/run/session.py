@@ -6,7 +6,6 @@ The run process holds climber, loop, ledger and screen. It never sees a candidat
 from __future__ import annotations
 
 import contextlib
-import itertools
 import secrets
 import time
 from collections.abc import Callable, Sequence
@@ -22,9 +21,10 @@ from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
 from toprope.journal.history import RunHistory, champion
 from toprope.journal.ledger import SqliteLedger
-from toprope.journal.reading import from_entries
+from toprope.journal.reading import of_ledger
 from toprope.journal.records import Committed, Opening, SessionRecord, record
 from toprope.journal.spec import CandidateModel, RunSpec, named_again
+from toprope.journal.tally import Tally
 from toprope.models.broker import Broker, broker_for
 from toprope.protocols import Observer, Task, counting
 from toprope.referee.client import Connect, HubClient, own_hub
@@ -35,11 +35,13 @@ from toprope.run.attempts import Attempts
 from toprope.run.beginning import anchors_of, climber_for, new_ledger, space_of
 from toprope.run.evaluate import Evaluator
 from toprope.run.finals import Finals
+from toprope.run.keeping import Keeping
 from toprope.run.loop import Budget, climb
 from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
 from toprope.run.rerun import Isolated
 from toprope.run.same_task import scored_otherwise
+from toprope.run.seen import REMEMBERED
 from toprope.run.stopping import Stop
 from toprope.run.submissions import Submissions
 from toprope.sandbox.selftest import Choice
@@ -106,7 +108,7 @@ class Session:
             self.task: Task = registry.load(self.spec.task, self._vault)
             if (folder := registry.own().get(self.spec.task.removesuffix(registry.NULL))) is not None:
                 places.remember(self.vault, self.spec.run, self.spec.task.removesuffix(registry.NULL), folder)
-            history = self._history()
+            history = self._past = self._history()
             past = history.opening if history is not None else None
             self._earlier = self.ledger.length if history is not None else 0  # entries of earlier sessions
             if past is not None and self.tested is None and past.tier != tier(past.tier).tier:
@@ -137,15 +139,26 @@ class Session:
 
     def _history(self) -> RunHistory | None:
         """The history of a resumed run; None for a new one. Raises RunError for records that contradict each other."""
+        self.ledger.tally = Tally()
         if next(self.ledger.read("open"), None) is None:
             return None
-        return from_entries(str(self.directory), self.ledger.read())
+        history, _ = of_ledger(str(self.directory), self.ledger, self.ledger.blocks)
+        self.ledger.tally = history.counted
+        return history
 
     def _replay(self) -> None:
-        """Passes what earlier sessions recorded after the opening to observers, before anything new."""
-        for entry in itertools.islice(self.ledger.read(), self._earlier):
+        """Passes what earlier sessions recorded after the opening to observers, before anything new; to one that can
+        `catch_up` with a history, the history."""
+        every, self.ledger.observers = self.ledger.observers, []
+        for observer in every:
+            if (catch_up := getattr(observer, "catch_up", None)) is None:
+                self.ledger.observers.append(observer)
+            elif self._past is not None:
+                catch_up(self._past)
+        for entry in self.ledger.between(0, self._earlier) if self.ledger.observers else ():
             if entry.kind != "open":
                 self.ledger.tell(record(entry))
+        self.ledger.observers = [o for o in every if hasattr(o, "catch_up") or o in self.ledger.observers]
 
     def _start_workers(self, tier: str, past: RunHistory | None) -> None:
         """For a resumed run, the check that its task is the same comes before the hub starts and counts a session."""
@@ -246,6 +259,7 @@ class Session:
             confined=ready.confined,
             dev_partial_credit=self.task.spec.metric.dev_partial_credit,
             mark=self.mark,
+            remembered=REMEMBERED,
         )
         self.ledger.append(opening)
         return opening
@@ -265,12 +279,13 @@ class Session:
         self._replay()
         o, spec = self.opening, self.task.spec
         evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space)
-        race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
+        new = o.format > 3  # an older run goes on by the rules by which it began
+        race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator, o.remembered, together=new)
         policy = AttemptPolicy(
             self._attempts(),
             race,
             evaluator,
-            Finals(self.ledger, self._executor, o.tree, o.space, spec.splits.rungs[-1]),
+            Finals(self.ledger, self._executor, o.tree, o.space, spec.splits.rungs[-1]) if new else None,
             (o.tree, o.space),
             spec.splits,
             spec.metric.spread,
@@ -278,16 +293,21 @@ class Session:
         )
         named_again(self.directory, o.spec.climber, self._named)
         climber, stop = climber_for(o.spec.climber, self.task, o.spec.seed), Stop(o.spec)
+        parts = {"race": race, "policy": policy, "evaluator": evaluator, "stop": stop}
+        keep = Keeping(self.ledger, climber, parts)
+        if keep.start is not None:
+            evaluator.skip(keep.start.entries)
         try:
             climb(
                 climber,
                 race,
                 policy,
-                Budget(o.spec, self.ledger),
+                Budget(o.spec, self.ledger, keep.start),
                 self.ledger,
                 spec.splits.generation,
                 o.space.points,
                 stop,
+                keep,
             )
             if stop.why:
                 self.screen.say(f"the climb is over: {stop.why}")

@@ -16,6 +16,12 @@ class Stop:
         self._best, self._promotions, self._since = float("-inf"), 0, 0
         self.why = ""
 
+    def state(self) -> list[float]:
+        return [self._best, self._promotions, self._since]
+
+    def restore(self, state: list[float]) -> None:
+        self._best, self._promotions, self._since = state[0], int(state[1]), int(state[2])
+
     def barrier(self, experiments: int, best: float | None, promotions: int, measured: float | None) -> bool:
         """Whether to stop. experiments, promotions: number so far. best: dev value so far. measured: value of the
         champion, if one was promoted."""

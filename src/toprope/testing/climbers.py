@@ -11,7 +11,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from toprope.protocols import Climber, Results
+from toprope import wire
+from toprope.protocols import Climber, Results, Resumable
 from toprope.space import Space, choice, linear, log
 from toprope.types import Codes, Floats, Outcome
 
@@ -73,6 +74,19 @@ class ClimberContract:
         """The seed is used."""
         first, second = (np.concatenate(history(self.make_climber(SPACE, s))) for s in (3, 4))
         assert (first != second).any() == self.seeded
+
+    def test_a_kept_state_goes_on_as_the_climber_would(self) -> None:
+        """A climber with `state` and `restore` proposes the same from a state that was written down and read; without
+        them a long run is replayed when it is resumed."""
+        going = self.make_climber(SPACE, 5)
+        if not isinstance(going, Resumable):
+            return
+        history(going)
+        fresh = self.make_climber(SPACE, 5)
+        assert isinstance(fresh, Resumable)
+        fresh.restore(wire.decode(wire.encode(going.state())))
+        first, second = history(going), history(fresh)
+        assert all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
     def test_global_random_state_is_neither_used_nor_changed(self) -> None:
         """Randomness comes from the seed only."""

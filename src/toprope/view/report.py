@@ -5,6 +5,7 @@ All text from a candidate or a user is hostile: the template escapes it, and the
 
 from __future__ import annotations
 
+import bisect
 import shlex
 import time
 from pathlib import Path
@@ -155,9 +156,14 @@ def _forest(s: RunHistory, baselines: dict[str, Baseline], card: TaskSpec) -> st
 
 
 def _climb(s: RunHistory, card: TaskSpec) -> str:
-    points = [(g.experiments, g.best) for g in s.generations if g.best is not None]
+    points = [(g.experiments, g.best) for g in page.shown(s.generations) if g.best is not None]
     barriers = [g.experiments for g in s.generations]
-    asked_at = {a.candidate.id: next((b for b in barriers if b > a.experiment), s.experiments) for a in s.asked}
+    asked_at = {
+        a.candidate.id: barriers[at]
+        if (at := bisect.bisect_right(barriers, a.experiment)) < len(barriers)
+        else s.experiments
+        for a in s.asked
+    }
     promotions = [
         figures.Promotion(asked_at[a.candidate], a.measured.value, a.measured.lo, a.measured.hi)
         for a in s.answers

@@ -18,7 +18,7 @@ COMPARED, WIDTH = 1000, 400  # lines of each side that are compared in all; char
 
 def team(s: RunHistory) -> dict[str, Any] | None:
     """The values for the template; None for a climb without authors."""
-    made = [(int(b.experiments[0]), b.author) for b in s.blocks if b.author is not None]
+    made = [(int(b.experiments[0]), b.author) for b in s.authored if b.author is not None]
     if not made and not researchers(s):
         return None
     found: dict[str, ideas.Idea] = {}
@@ -71,11 +71,7 @@ def _values(s: RunHistory) -> dict[int, float]:
     """Experiment -> dev value, for experiments that ended ok."""
     o = s.opening
     gap = float((o.ceilings - o.floors).sum())
-    return {
-        int(b.experiments[0]): float((b.scores[0] - o.floors).sum()) / gap
-        for b in s.blocks
-        if b.author is not None and not b.outcomes
-    }
+    return {int(b.experiments[0]): float((b.scores[0] - o.floors).sum()) / gap for b in s.authored if not b.outcomes}
 
 
 def _figure(numbers: list[int], read: list[ideas.Idea]) -> str:

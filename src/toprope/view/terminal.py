@@ -8,11 +8,13 @@ from typing import Any
 
 import msgspec
 
+from toprope.journal.history import RunHistory
 from toprope.journal.records import AttemptRecord, BlockRecord, Generation, Opening
 from toprope.referee.recorded import Answer, Opened
 from toprope.view import text
 
 BARS = "▁▂▃▄▅▆▇█"
+BEST = 1000  # values that the sparkline is drawn from; of more, every other one is dropped
 
 
 class State:
@@ -59,6 +61,18 @@ class State:
             case Opened():
                 self._tested(record)
 
+    def catch_up(self, s: RunHistory) -> None:
+        """Takes up what a resumed run holds, as hearing its records one by one would."""
+        self.cpu, self.scored = self.cpu + s.counted.cpu_s, s.experiments
+        self.failed = s.failures()
+        for generation in s.generations:
+            self._generation(generation)
+        answers = {a.candidate: a for a in s.answers}
+        for asked in s.asked:
+            self._asked(asked)
+            if asked.candidate.id in answers:
+                self._answer(answers[asked.candidate.id])
+
     def _opened(self, opening: Opening) -> None:
         self.opening, self.doing = opening, None
         self.started = time.monotonic()
@@ -74,6 +88,8 @@ class State:
         self.elapsed_before, self.started = generation.elapsed, time.monotonic()
         if generation.best is not None:
             self.best.append(generation.best)
+        if len(self.best) > BEST:
+            self.best = self.best[::2]
 
     def _asked(self, asked: AttemptRecord) -> None:
         self.asked += asked.clean
@@ -204,6 +220,10 @@ class PlainScreen:
             self._said = time.monotonic()
             self.say("  ".join(f"{k}: {v}" for k, v in self.state.lines()))
 
+    def catch_up(self, history: RunHistory) -> None:
+        self.state.catch_up(history)
+        self._flush()
+
     def wait(self, seconds: float | None) -> None:
         self.state.wait(seconds)
         if seconds is not None and seconds >= 1:
@@ -229,6 +249,7 @@ class LivePanel:
         )
         self.progress = self.state.progress
         self.wait = self.state.wait
+        self.catch_up = self.state.catch_up
 
     def __enter__(self) -> LivePanel:
         self._live.__enter__()
