@@ -72,7 +72,7 @@ class AttemptPolicy:
             finalist = Finalist(*pending[1])
             candidate = Candidate(self._tree, self._space.decode(finalist.row))
             self._pending = (pending[0], finalist, candidate)
-            self._send(self._attempts.asked[candidate.id])
+            self._send(candidate, self._attempts.asked[candidate.id])
         self.champion = None if state["champion"] is None else Finalist(*state["champion"])
         self.promotions, self.measured = state["promotions"], state["measured"]
 
@@ -109,13 +109,13 @@ class AttemptPolicy:
         asked = self._attempts.consider(sent, CROWD if generation >= 0 else 1.0)  # at the end nothing runs beside it
         if not asked.clean:
             return
-        self._send(asked)
+        self._send(candidate, asked)
         self._pending = (generation, finalist, candidate)
         self._next_at = self._race.experiments + self._splits.attempt_every
 
-    def _send(self, asked: AttemptRecord) -> None:
+    def _send(self, candidate: Candidate, asked: AttemptRecord) -> None:
         """To the gate, unless the ledger holds its answer."""
-        if asked.candidate.id not in self._attempts.answers:
+        if candidate.id not in self._attempts.answers:
             self._attempts.send(asked)
             self._leaves = time.monotonic() + self._attempts.first_s(asked.base_delay_exponent)
 
