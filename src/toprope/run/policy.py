@@ -80,7 +80,7 @@ class AttemptPolicy:
             finalist, self._sent_in = Finalist(*pending[0]), pending[1]
             candidate = Candidate(self._tree, self._space.decode(finalist.row))
             self._pending = (finalist, candidate)
-            self._send(self._attempts.asked[candidate.id])
+            self._send(candidate, self._attempts.asked[candidate.id])
         self.champion = None if state["champion"] is None else Finalist(*state["champion"])
         if self._finals is not None:
             self._finals.held = state["finals"]
@@ -124,13 +124,13 @@ class AttemptPolicy:
         asked = self._attempts.consider(sent, crowd)
         if not asked.clean:
             return
-        self._send(asked)
+        self._send(candidate, asked)
         self._pending, self._sent_in = (finalist, candidate), generation
         self._next_at = self._race.experiments + self._splits.attempt_every
 
-    def _send(self, asked: AttemptRecord) -> None:
+    def _send(self, candidate: Candidate, asked: AttemptRecord) -> None:
         """To the gate, unless the ledger holds its answer."""
-        if asked.candidate.id not in self._attempts.answers:
+        if candidate.id not in self._attempts.answers:
             self._attempts.send(asked)
             self._leaves = time.monotonic() + self._attempts.first_s(asked.base_delay_exponent)
 
