@@ -354,7 +354,7 @@ def _climber(climber: str, plan: dict[str, Any]) -> Climbing:
             raise UsageError(f"{o.flag} is for --climber llm, not for {climber}")
     if kind == "replay" and file:
         return Replay(file)
-    if plugins.is_target(climber):
+    if plugins.is_target(climber) and plugins.find(plugins.CLIMBERS, climber) is None:
         return Imported(climber)
     _check_known(climber)
     return Search(climber)
