@@ -66,7 +66,7 @@ def basis(features: NDArray[Any]) -> Basis:
 def fit(base: Basis, targets: NDArray[Any], weights: NDArray[Any], l2: float = L2, steps: int = STEPS) -> Probe:
     """Fit k probes at once. targets: (k, n) in [0, 1]; weights: (k, n), >= 0; a row of zeros counts as all ones."""
     x, t = base.rows.astype(np.float64), np.asarray(targets, dtype=np.float64).T  # (n, d), (n, k)
-    u = _normalised(weights).T  # (n, k), columns sum to one
+    u = normalised(weights).T  # (n, k), columns sum to one
     bound = 0.25 * len(x) * u.max(0)  # Boehning: X'UX <= n max(u) X'X / n
     step = 1.0 / (bound * base.energy[:, None] + l2)  # (d, k)
     coef, bias = np.zeros((x.shape[1], t.shape[1])), np.zeros(t.shape[1])
@@ -101,7 +101,8 @@ def probe(beta: Floats, x: NDArray[Any]) -> Floats:
     return _sigmoid(x @ beta[:-1] + beta[-1])
 
 
-def _normalised(weights: NDArray[Any]) -> Floats:
+def normalised(weights: NDArray[Any]) -> Floats:
+    """(k, n) weights whose rows sum to one, cut at MAX_WEIGHT times their mean; a row of zeros counts as ones."""
     u = np.asarray(weights, dtype=np.float64)
     u = np.where(u.sum(1, keepdims=True) > 0, u, 1.0)
     u = u / u.max(1, keepdims=True)  # before the mean, so that huge or tiny weights neither overflow nor vanish
