@@ -1,4 +1,4 @@
-"""What the tasks on real activations share: the hidden bank, and a starter that smooths."""
+"""What the tasks on real activations share: a starter that smooths, and the hidden bank."""
 
 from __future__ import annotations
 
@@ -14,14 +14,22 @@ from toprope_tasks.w2s.baselines import METHODS, SMOOTHING
 from toprope_tasks.w2s.method_task import MethodTask, draw_rng
 
 
-class RealTask(MethodTask):
-    """Hidden splits come from a bank. The starter has one block more than that of the tiny models' tasks, `smooth`.
-
-    A subclass sets `bank`.
-    """
+class SmoothingTask(MethodTask):
+    """The starter has one block more than that of the tiny models' tasks, `smooth`."""
 
     space = space.smoothing_grammar()
     points = METHODS | SMOOTHING
+
+    @cached_property
+    def _starter(self) -> Tree:
+        """The family's files, with a solution that smooths."""
+        own = load_tree(Path(__file__).parent / "starter")
+        return Tree({**load_tree(self._folder / "starter").files, **own.files})
+
+
+class RealTask(SmoothingTask):
+    """Hidden splits come from a bank. A subclass sets `bank`."""
+
     bank: HiddenBank
 
     @property
@@ -39,9 +47,3 @@ class RealTask(MethodTask):
     def hidden_draw(self, split: Split, index: int, seed: int) -> Draw:
         """A random concept of the split's half of the bank."""
         return self.bank.half(split).draw(draw_rng(self.spec.id, split, index, seed))
-
-    @cached_property
-    def _starter(self) -> Tree:
-        """The family's files, with a solution that smooths."""
-        own = load_tree(Path(__file__).parent / "starter")
-        return Tree({**load_tree(self._folder / "starter").files, **own.files})
