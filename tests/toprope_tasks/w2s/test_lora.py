@@ -11,6 +11,7 @@ import pytest
 from tiny_models import WORDS
 
 from toprope.errors import UsageError
+from toprope.testing.tasks import TaskContract
 from toprope_tasks.w2s.bank import extract, file, models, texts
 from toprope_tasks.w2s.lora import config, problem
 from toprope_tasks.w2s.lora.config import Choice, Config, Training
@@ -19,7 +20,18 @@ from toprope_tasks.w2s.lora.task import LoraTask
 pytestmark = pytest.mark.filterwarnings("default")  # transformers and PyTorch warn of themselves
 ROWS = 2400
 SMALL = Training(
-    pool=60, test=60, depth=2, blocks=1, pooling="mean", max_tokens=12, rank=4, alpha=8.0, rate=1e-2, batch=16, passes=2
+    gold=(10,),
+    pool=120,
+    test=60,
+    depth=2,
+    blocks=1,
+    pooling="mean",
+    max_tokens=12,
+    rank=4,
+    alpha=8.0,
+    rate=2e-2,
+    batch=16,
+    passes=5,
 )
 
 
@@ -237,6 +249,19 @@ def test_glosses_are_without_examples(tmp_path):
     (tmp_path / "data.noun").write_text('  1 licence\n01 03 n 01 x 0 000 | a thing; "he saw a thing"; "it"  \n')
     found, cut = problem.behind(tmp_path / "data.noun")
     assert (list(found.values()), cut) == (["a thing"], "end")
+
+
+@pytest.mark.slow
+@pytest.mark.e2e
+class TestContract(TaskContract):
+    """What the engine relies on, with the small model."""
+
+    @pytest.fixture(autouse=True)
+    def chosen(self, choice):
+        self.choice = choice
+
+    def make_task(self):
+        return LoraTask("w2s/lora-v1", self.choice)
 
 
 @pytest.mark.slow
