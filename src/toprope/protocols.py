@@ -199,6 +199,7 @@ class TaskSpec(msgspec.Struct, frozen=True):
     practice: str = ""  # what dev draws are made of, where hidden draws are made of something else
     hidden: str = ""
     tier_above: str = ""  # task that costs more and says what values here mean (`toprope transfer`); "": none
+    costly: bool = False  # a score takes seconds or more: `toprope check` of the task below does not ask for any
     answer_kinds: list[str] = []  # incident kinds which prove that a candidate carries answers to practice cases
 
 

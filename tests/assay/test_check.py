@@ -4,7 +4,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from toprope.assay.fit import answers, candidates, draws
+from toprope.assay.fit import answers, candidates, draws, tier
 from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.types import Array, Call, Draw, Round
@@ -95,3 +95,10 @@ def test_a_task_that_leaks_is_not_admitted(cli, tmp_path):
     failed = {c["name"] for c in result["checks"] if not c["ok"] and not c["advice"]}
     luck = {"something to find", "resolution"}  # draws are random: one time in forty a face seems better
     assert {"null-skill twin", "probe skilled"} <= failed <= {"null-skill twin", "probe skilled"} | luck
+
+
+def test_a_costly_tier_above_is_not_asked():
+    """Advice says which command measures the transfer, and nothing of the costly task is run or needed."""
+    (row,) = tier.tier(registry.load("w2s/finetune-v1"), 1)
+    assert (row.ok, row.admits) == (False, True)
+    assert "toprope transfer" in row.why

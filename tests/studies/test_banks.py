@@ -17,6 +17,7 @@ def test_enough_is_what_a_sampler_needs():
     """A concept that is offered has a range of priors; one text fewer in a class, or in all, and it has none."""
     for yes, among, expected in ((1291, 4301, True), (1289, 4300, False), (1300, 4299, False), (3000, 4300, True)):
         sampler = object.__new__(draws.Sampler)
+        sampler.sizes, sampler.gold = (draws.POOL, draws.TEST), draws.GOLD_LABELS
         sampler._have = [[np.arange(among - yes), np.arange(yes)]]
         assert source.enough(yes, among) is expected
         assert (sampler.prior(0) is not None) is expected

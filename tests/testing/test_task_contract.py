@@ -6,6 +6,7 @@ import msgspec
 import numpy as np
 import pytest
 
+from toprope.errors import UsageError
 from toprope.protocols import Task
 from toprope.tasks import registry
 from toprope.testing.coin import Coin
@@ -31,6 +32,14 @@ def test_installed_tasks_keep_it(task_id: str, part: str) -> None:
     class Installed(TaskContract):
         def make_task(self) -> Task:
             return registry.load(task_id)
+
+        def ready(self) -> Task:
+            try:
+                return super().ready()
+            except UsageError as e:  # an extra or a package that the task needs
+                if "install" in str(e):
+                    pytest.skip(str(e))
+                raise
 
     getattr(Installed(), part)()
 

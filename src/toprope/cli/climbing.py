@@ -47,7 +47,8 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
     "--climber",
     default="evolution",
     show_default=True,
-    help="evolution, random, optuna:tpe, optuna:cmaes, replay:FILE, llm with --model, a name that a package registers, or MODULE:CLASS.",
+    help="evolution, random, optuna:tpe, optuna:cmaes, replay:FILE, llm with --model, a name that a package "
+    "registers, or MODULE:CLASS.",
 )
 @click.option(
     "--directions", type=click.Path(path_type=Path), help="With --climber llm: a file with one direction per line."

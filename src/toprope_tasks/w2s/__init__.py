@@ -2,5 +2,6 @@
 
 Read in this order: corpus (the text), lm (the models), states (their hidden states), cells and draws (one evaluation
 instance), student (the referee's student), method_task (what all tasks share), task (what the engine calls).
-Real activations: bank/ (file, draws, hidden, task); mixed/ and finetune/ are further tasks. Figures: docs/tasks/w2s.md.
+Real activations: bank/ (file, draws, hidden, task); mixed/, finetune/ and lora/ are further tasks. Figures:
+docs/tasks/w2s.md.
 """

@@ -94,6 +94,13 @@ def targets_dialogue(draw: Draw) -> Dialogue:
     return outputs
 
 
+def targets_only(draw: Draw, entries: frozenset[str]) -> Dialogue:
+    """The conversation of tasks whose student is a language model, which no candidate can bring along."""
+    if "targets" not in entries:
+        raise ValueError(f"defines {', '.join(sorted(entries)) or 'nothing'}; expected `targets`")
+    return targets_dialogue(draw)
+
+
 def _own_student(draw: Draw) -> Dialogue:
     """`fit` once, then `predict` on shuffled chunks of test rows, so that no call sees the test set whole."""
     gold: draws.Gold = draw.private

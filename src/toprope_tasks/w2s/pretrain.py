@@ -121,14 +121,22 @@ def initial(shape: lm.Shape, rng: np.random.Generator) -> lm.Weights:
     return weights
 
 
-def hidden(torch: Any, w: dict[str, Any], shape: lm.Shape, tokens: Any) -> Any:
-    """(n, t, d) last-layer states, the PyTorch twin of `lm.states`."""
+def hidden(torch: Any, w: dict[str, Any], shape: lm.Shape, tokens: Any, last: bool = False) -> Any:
+    """(n, t, d) last-layer states, the PyTorch twin of `lm.states`. last: (n, 1, d), of the last token alone; the last
+    layer then computes no other."""
     x = w["tok"][tokens] + w["pos"][: tokens.shape[1]]
-    n, t, d = x.shape
+    n, _, d = x.shape
     for i in range(shape.layers):
-        q, k, v = (normed(x) @ w[f"qkv{i}"]).view(n, t, 3, shape.heads, d // shape.heads).permute(2, 0, 3, 1, 4)
-        mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=True)
-        x = x + mixed.transpose(1, 2).reshape(n, t, d) @ w[f"proj{i}"]
+        y, qkv = normed(x), w[f"qkv{i}"]
+        few = last and i == shape.layers - 1
+        if few:
+            x = x[:, -1:]
+            parts = [y[:, -1:] @ qkv[:, :d], *(y @ qkv[:, d:]).split(d, 2)]
+        else:
+            parts = (y @ qkv).split(d, 2)
+        q, k, v = (z.view(n, -1, shape.heads, d // shape.heads).transpose(1, 2) for z in parts)
+        mixed = torch.nn.functional.scaled_dot_product_attention(q, k, v, is_causal=not few)
+        x = x + mixed.transpose(1, 2).flatten(2) @ w[f"proj{i}"]
         x = x + torch.relu(normed(x) @ w[f"up{i}"]) @ w[f"down{i}"]
     return x
 

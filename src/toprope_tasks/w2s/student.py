@@ -67,7 +67,7 @@ def fit(base: Basis, targets: NDArray[Any], weights: NDArray[Any], l2: float = L
     """Fit k probes at once. targets: (k, n) in [0, 1]; weights: (k, n), >= 0; a row of zeros counts as all ones."""
     x, t = base.rows.astype(np.float64), np.asarray(targets, dtype=np.float64)  # (n, d), (k, n)
     turned = np.ascontiguousarray(x.T)
-    u = _normalised(weights)  # (k, n), rows sum to one
+    u = normalised(weights)  # (k, n), rows sum to one
     bound = 0.25 * len(x) * u.max(1)  # Boehning: X'UX <= n max(u) X'X / n
     step = 1.0 / (bound[:, None] * base.energy + l2)  # (k, d)
     coef, bias = np.zeros((len(t), x.shape[1])), np.zeros(len(t))
@@ -108,7 +108,8 @@ def probe(beta: Floats, x: NDArray[Any]) -> Floats:
     return _sigmoid(x @ beta[:-1] + beta[-1])
 
 
-def _normalised(weights: NDArray[Any]) -> Floats:
+def normalised(weights: NDArray[Any]) -> Floats:
+    """(k, n) weights whose rows sum to one, cut at MAX_WEIGHT times their mean; a row of zeros counts as ones."""
     u = np.asarray(weights, dtype=np.float64)
     u = np.where(u.sum(1, keepdims=True) > 0, u, 1.0)
     u = u / u.max(1, keepdims=True)  # before the mean, so that huge or tiny weights neither overflow nor vanish

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from studies.w2s.banks.source import Concept, Source, distinct, enough, filled
+from toprope_tasks.w2s.lora.problem import without_examples
 
 EACH = 1350  # glosses wanted of a hypernym: a few more than its draws need
 WORDS = range(4, 25)  # in a gloss without its examples
@@ -93,6 +94,5 @@ def _read(path: Path) -> dict[str, _Synset]:
         at = 5 + 2 * words
         pointers = [field[at + 4 * i : at + 4 * i + 2] for i in range(int(field[at - 1]))]
         above = [target for kind, target in pointers if kind in ("@", "@i")]
-        text = re.split(r';\s*"', gloss.strip())[0].strip().rstrip(";")
-        found[field[0]] = _Synset(field[4].replace("_", " "), text, above)
+        found[field[0]] = _Synset(field[4].replace("_", " "), without_examples(gloss), above)
     return found

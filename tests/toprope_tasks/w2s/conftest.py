@@ -1,6 +1,7 @@
 """One small bank per side for the whole session: 4,000 prompts an operation instead of 8,000."""
 
 import pytest
+from tiny_models import causal, encoder, smollm2  # noqa: F401 (fixtures)
 
 from toprope_tasks.w2s.task import WeakToStrong
 

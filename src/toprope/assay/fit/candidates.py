@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -37,7 +37,15 @@ def probes_in(folder: Path, task: Task) -> dict[str, Candidate]:
     return found
 
 
-def candidates(task: Task, secret: bytes, tier: str, workers: int, probes: Mapping[str, Candidate]) -> Iterator[Check]:
+def candidates(
+    task: Task,
+    secret: bytes,
+    tier: str,
+    workers: int,
+    probes: Mapping[str, Candidate],
+    progress: Callable[[float], None],
+) -> Iterator[Check]:
+    """progress: told the share of the blocks on hidden draws that are done."""
     pool = LocalExecutor(ScorerConfig(task.spec.id, dict.fromkeys(SPLITS, secret), tier, secret), workers)
     params = task.space.decode(task.space.default()) if task.space is not None else {}
     starter = Candidate(task.starter(), params)
@@ -45,7 +53,7 @@ def candidates(task: Task, secret: bytes, tier: str, workers: int, probes: Mappi
     try:
         panel = HiddenPanel(pool, "measure", 0)
         groups = [[starter], *by_kind(list(known.values())), *([c] for c in probes.values())]
-        columns = panel.grouped(groups, DRAWS)
+        columns = panel.grouped(groups, DRAWS, progress)
         by_id = dict(zip([c.id for g in groups for c in g], columns, strict=True))
         failed = {n: c for n, c in {"starter": starter, **known}.items() if np.isnan(by_id[c.id].scores).any()}
         yield _running({name: _why(pool, c, panel.failures[c.id]) for name, c in failed.items()})

@@ -58,8 +58,12 @@ def _draws(task: Task, workers: int, progress: Progress) -> list[Check]:
 def _played(task: Task, tier: str, workers: int, probes: dict[str, Candidate], progress: Progress) -> list[Check]:
     progress("null answers", 0.2)
     found = [null_answers(task)]
-    progress("baselines and probes in the sandbox", 0.4)
-    found += candidates(task, secrets.token_bytes(16), tier, workers, probes)
+
+    def played(share: float) -> None:
+        progress("baselines and probes in the sandbox", 0.3 + 0.2 * share)
+
+    played(0.0)
+    found += candidates(task, secrets.token_bytes(16), tier, workers, probes, played)
     progress("methods one tier up", 0.6)
     found += tier_above(task, workers)
     progress("a climb on the null-skill twin", 0.7)

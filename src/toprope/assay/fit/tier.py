@@ -20,10 +20,15 @@ LEAST = 0.5  # rank correlation over all of them
 
 
 def tier(task: Task, workers: int) -> Iterator[Check]:
-    """Nothing if the task names no tier above. Raises UsageError if it names one that does not exist."""
+    """Nothing if the task names no tier above, and advice if that one is too costly. Raises UsageError if it names one
+    that does not exist."""
     if not task.spec.tier_above:
         return
     above = registry.load(registry.find(task.spec.tier_above))
+    if above.spec.costly:
+        why = f"not measured, because a score of {above.spec.id} costs too much; `toprope transfer RUN --to` it does"
+        yield Check("transfer", False, 0, LEAST, why, advice=True)
+        return
     methods = [Candidate(b.tree, b.params) for b in task.baselines().values()]
     if task.space is not None:
         whole = Baseline(task.starter(), {}, "", own=tuple(d.name for d in task.space.dims))

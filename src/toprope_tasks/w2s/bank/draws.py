@@ -35,20 +35,23 @@ class Layer(NamedTuple):
 class Sampler:
     """Draws of the concepts of a bank.
 
-    Texts of one origin, and equal texts, are never in two of the parts of a draw (gold labels, pool, test).
+    Texts of one origin, and equal texts, are never in two of the parts of a draw (gold labels, pool, test). `origins`
+    (N,): numbers that these have in common.
     """
 
-    def __init__(self, bank: Bank, labels: Labels) -> None:
-        """labels: (C, N)."""
-        self.bank, self.labels = bank, labels
-        self._origin = same_origin(bank)
+    def __init__(
+        self, bank: Bank, labels: Labels, pool: int = POOL, test: int = TEST, gold: tuple[int, ...] = GOLD_LABELS
+    ) -> None:
+        """labels: (C, N). pool, test: texts of a draw. gold: numbers of labels that a teacher may have."""
+        self.bank, self.labels, self.sizes, self.gold = bank, labels, (pool, test), gold
+        self.origins = same_origin(bank)
         self._have = [[np.flatnonzero(label == c) for c in (0, 1)] for label in labels]
         self._strong = [Layer(standard(x), width_l2(x.shape[1])) for x in bank.strong.values()]
         self._weak = [np.asarray(standard(x), np.float64) for x in bank.weak.values()]
 
     def prior(self, concept: int) -> tuple[float, float] | None:
         """The range of the share of class 1 that the texts of a concept allow; None: too few texts."""
-        need = SPARE * (max(GOLD_LABELS) + POOL + TEST)
+        need = SPARE * (max(self.gold) + sum(self.sizes))
         negative, positive = (len(rows) / need for rows in self._have[concept])
         low, high = max(PRIOR[0], 1 - negative), min(PRIOR[1], positive)
         return (low, high) if low <= high else None
@@ -60,8 +63,8 @@ class Sampler:
         if among is None:
             counts = [len(rows) for rows in self._have[concept]]
             raise UsageError(f"concept {about!r} has {counts[1]} texts and {counts[0]} others; see SPARE and PRIOR")
-        share, gold = rng.uniform(*among), int(rng.choice(GOLD_LABELS))
-        rows = self._sample(concept, (gold, POOL, TEST), share, rng)
+        share, gold = rng.uniform(*among), int(rng.choice(self.gold))
+        rows = self._sample(concept, (gold, *self.sizes), share, rng)
         labels = [self.labels[concept, r] == 1 for r in rows]
         taught = self._teach(concept, rows, labels[0], rng)
         layer = self._strong[rng.integers(len(self._strong))]
@@ -91,9 +94,9 @@ class Sampler:
         proportion to what the parts need, until every part has enough of both classes."""
         wanted = [(size - round(share * size), round(share * size)) for size in sizes]
         for _ in range(TRIES):
-            part_of = rng.choice(len(sizes), self._origin.max() + 1, p=np.array(sizes) / sum(sizes))
+            part_of = rng.choice(len(sizes), self.origins.max() + 1, p=np.array(sizes) / sum(sizes))
             there = [
-                [have[part_of[self._origin[have]] == i] for have in self._have[concept]] for i in range(len(sizes))
+                [have[part_of[self.origins[have]] == i] for have in self._have[concept]] for i in range(len(sizes))
             ]
             if all(len(rows) >= n for part in zip(there, wanted, strict=True) for rows, n in zip(*part, strict=True)):
                 return [

@@ -107,7 +107,7 @@ class Model:
         self.files = files
         self._body: Any = None
         self._head: Any = None
-        self._torch, self._tf = _libraries()
+        self._torch, self._tf = libraries()
         if device == "cuda" and not self._torch.cuda.is_available():
             raise UsageError("--device cuda: PyTorch finds no GPU here; use --device auto or cpu")
         self._device = device if device != "auto" else "cuda" if self._torch.cuda.is_available() else "cpu"
@@ -146,8 +146,7 @@ class Model:
 
     def states(self, batch: list[list[int]], places: Sequence[Place], margins: bool) -> dict[str, F4]:
         """Name of each place -> (b, d), and `margins` (b,): the largest minus the second largest logit after a text."""
-        if self._body is None:
-            self._load()
+        self.opened()
         torch = self._torch
         length = max(map(len, batch))
         ids, mask = torch.zeros(len(batch), length, dtype=torch.long), torch.zeros(len(batch), length)
@@ -155,18 +154,24 @@ class Model:
             ids[i, : len(row)], mask[i, : len(row)] = torch.tensor(row), 1
         with torch.inference_mode():
             seen, final = self._run(ids, mask.long(), sorted({p.layer for p in places}), margins)
-            found = {p.name: self._pool(seen[p.layer].float().cpu(), mask, p.pooling).numpy() for p in places}
+            found = {p.name: self.pool(seen[p.layer].float().cpu(), mask, p.pooling).numpy() for p in places}
             if margins:
                 last = final[torch.arange(len(batch)), mask.sum(1).long() - 1]
                 top = self._head(last).float().topk(2).values.cpu()
                 found["margins"] = (top[:, 0] - top[:, 1]).numpy()
         return found
 
+    def opened(self) -> tuple[Any, Any]:
+        """The body of the model, without its head, and the list of its blocks."""
+        if self._body is None:
+            self._load()
+        return self._body, self._blocks
+
     def _load(self) -> None:
         torch, whole = self._torch, self.kind == CAUSAL
         more: dict[str, Any] = {"dtype": torch.float32}
-        if self._device == "cuda":
-            more = {"dtype": "auto", "device_map": "auto"}  # its own precision, over all GPUs
+        if self._device != "cpu":  # its own precision, over all GPUs or on one
+            more = {"dtype": "auto", "device_map": "auto" if self._device == "cuda" else self._device}
         model = self._open(self._tf.AutoModelForCausalLM if whole else self._tf.AutoModel, **more).eval()
         self._head = model.get_output_embeddings() if whole else None
         body = model.base_model if whole else model
@@ -205,7 +210,8 @@ class Model:
                 hook.remove()
         return seen, final
 
-    def _pool(self, state: Any, mask: Any, pooling: Pooling) -> Any:
+    def pool(self, state: Any, mask: Any, pooling: Pooling) -> Any:
+        """(b, d) from the states (b, t, d) of texts whose tokens are where mask (b, t) is 1."""
         if pooling == "last":
             at = mask.sum(1).long() - 1 if self.kind == CAUSAL else 0
             return state[self._torch.arange(len(mask)), at]
@@ -215,7 +221,8 @@ class Model:
         return (state * mask[:, :, None]).sum(1) / mask.sum(1, keepdim=True)
 
 
-def _libraries() -> tuple[Any, Any]:
+def libraries() -> tuple[Any, Any]:
+    """(torch, transformers), which keep quiet. Raises UsageError that says what to install."""
     try:
         import torch
         import transformers

@@ -12,14 +12,16 @@ from toprope_tasks.w2s.baselines import METHODS, SMOOTHING
 from toprope_tasks.w2s.method_task import MethodTask, draw_rng
 
 
-class RealTask(MethodTask):
-    """Hidden splits come from a bank. The space has one slot more than that of the tiny models' tasks, smoothing.
-
-    A subclass sets `bank`.
-    """
+class SmoothingTask(MethodTask):
+    """The space has one slot more than that of the tiny models' tasks, smoothing."""
 
     space = space.smoothing_grammar()
     points = METHODS | SMOOTHING
+
+
+class RealTask(SmoothingTask):
+    """Hidden splits come from a bank. A subclass sets `bank`."""
+
     bank: HiddenBank
 
     @property

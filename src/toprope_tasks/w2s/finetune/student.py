@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from toprope.errors import UsageError
 from toprope.types import Floats
-from toprope_tasks.w2s import lm, pretrain
+from toprope_tasks.w2s import lm, pretrain, student
 from toprope_tasks.w2s.corpus import Ints
-from toprope_tasks.w2s.student import MAX_WEIGHT
 
 BATCH, PASSES, RATE = 64, 2, 3e-4
 
@@ -48,7 +47,7 @@ def probabilities(texts: Texts, targets: NDArray[Any], weights: NDArray[Any]) ->
     w = {name: torch.tensor(value, requires_grad=True) for name, value in texts.weights.items()}
     head = torch.zeros(lm.STRONG.width + 1, requires_grad=True)
     t = torch.tensor(np.asarray(targets, np.float32))
-    u = torch.tensor(_normalised(weights))
+    u = torch.tensor((student.normalised(weights[None])[0] * len(weights)).astype(np.float32))
     pool = torch.from_numpy(texts.pool)
     optimizer = torch.optim.Adam([*w.values(), head], lr=RATE)
     rng = np.random.default_rng(texts.seed)
@@ -67,13 +66,5 @@ def probabilities(texts: Texts, targets: NDArray[Any], weights: NDArray[Any]) ->
 
 
 def _logit(torch: Any, w: dict[str, Any], head: Any, tokens: Any) -> Any:
-    state = pretrain.hidden(torch, w, lm.STRONG, tokens)[:, -1]
+    state = pretrain.hidden(torch, w, lm.STRONG, tokens, last=True)[:, -1]
     return pretrain.normed(state) @ head[:-1] + head[-1]
-
-
-def _normalised(weights: NDArray[Any]) -> NDArray[np.float32]:
-    """Weights with mean 1, cut as the probe's are; all zero counts as all equal."""
-    u = np.asarray(weights, np.float64)
-    u = u / u.max() if u.max() > 0 else np.ones_like(u)
-    u = np.minimum(u, MAX_WEIGHT * u.mean())
-    return np.asarray(u / u.mean(), np.float32)

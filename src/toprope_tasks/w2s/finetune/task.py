@@ -13,7 +13,7 @@ from toprope.protocols import Baseline, Dialogue, Outputs, Progress
 from toprope.types import Draw, Floats, Split
 from toprope_tasks.w2s import corpus, draws, lm
 from toprope_tasks.w2s.finetune.student import Texts, probabilities, torch_or_error
-from toprope_tasks.w2s.method_task import MethodTask, draw_rng, targets_dialogue
+from toprope_tasks.w2s.method_task import MethodTask, draw_rng, targets_only
 from toprope_tasks.w2s.task import VISIBLE, WeakToStrong
 
 
@@ -56,9 +56,7 @@ class FineTuning(WeakToStrong):
 
     def dialogue(self, draw: Draw, entries: frozenset[str]) -> Dialogue:
         """`targets` only: a candidate's own student is not a language model."""
-        if "targets" not in entries:
-            raise ValueError(f"defines {', '.join(sorted(entries)) or 'nothing'}; expected `targets`")
-        return targets_dialogue(draw)
+        return targets_only(draw, entries)
 
     def score(self, outputs: Outputs, draw: Draw) -> Floats:
         """(k,) accuracy of the fine-tuned model on the test rows. Variants with equal targets are trained once."""
