@@ -120,9 +120,7 @@ def admit(path: Path, count: int, seed: int) -> tuple[int, list[file.Concept]]:
     """
     bank = file.read(path)
     labels = file.read_labels(path, bank)
-    sampler = draws.Sampler(bank, labels)
-    rng = np.random.default_rng(seed)
-    all_ = [draws.measured(sampler, c, count, rng) for c in range(len(labels))]
+    all_ = draws.measured_all(bank, labels, count, np.random.default_rng(seed))
     keep = [i for i, concept in enumerate(all_) if draws.admitted(concept)]
     manifest = msgspec.structs.replace(bank.manifest, concepts=[all_[i] for i in keep])
     file.write(path, bank._replace(manifest=manifest), labels[keep], small=True)

@@ -112,5 +112,6 @@ def extract(
 
 def _told(r: dict[str, Any]) -> str:
     return (
-        f"{r['bank']}: {r['rows']} texts, {r['concepts']} concepts, {', '.join(r['layers'])}, in {r['seconds']:.0f} s"
+        f"{r['bank']}: {r['rows']} texts, {r['admitted']} of {r['concepts']} concepts can be climbed on, "
+        f"{', '.join(r['layers'])}, in {r['seconds']:.0f} s"
     )

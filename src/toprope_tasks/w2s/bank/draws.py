@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import UsageError
+from toprope.protocols import Progress
 from toprope.types import Draw
 from toprope_tasks.w2s import draws, student
 from toprope_tasks.w2s.bank.file import Bank, Concept, Labels
@@ -157,6 +158,17 @@ def measured(sampler: Sampler, concept: int, count: int, rng: np.random.Generato
     gap = ceiling - floor
     figures = [round(float(v), 4) for v in (floor.mean(), ceiling.mean(), gap.mean(), gap.std(ddof=1) / count**0.5)]
     return Concept(about.name, about.kind, count, *figures)
+
+
+def measured_all(
+    bank: Bank, labels: Labels, count: int, rng: np.random.Generator, progress: Progress = lambda *_: None
+) -> list[Concept]:
+    """What `count` draws of every concept show, in the order of the manifest."""
+    sampler, found = Sampler(bank, labels), list[Concept]()
+    for concept in range(len(labels)):
+        found.append(measured(sampler, concept, count, rng))
+        progress("measuring what draws of each concept show", (concept + 1) / len(labels))
+    return found
 
 
 def admitted(concept: Concept) -> bool:

@@ -20,10 +20,11 @@ from numpy.typing import NDArray
 
 from toprope.errors import UsageError
 from toprope.protocols import Progress
-from toprope_tasks.w2s.bank import file, models
+from toprope_tasks.w2s.bank import draws, file, models
 from toprope_tasks.w2s.bank.models import F4, Model, Place, Pooling
 from toprope_tasks.w2s.bank.texts import Texts
 
+ADMISSION = 12  # draws by which a concept is measured
 PART = 256  # texts of a part: a few seconds of a small model on one core
 STORED = "features of another program"  # the kind of a side that is an .npy
 
@@ -83,6 +84,8 @@ def extract(out: Path, data: Texts, strong: Side, weak: Side, options: Options, 
     manifest = file.Manifest(out.stem, notes[0], notes[1], options.source, options.licence, concepts, options.command)
     hashes = np.array([file.text_hash(t) for t in data.texts], np.uint64)
     bank = file.Bank(manifest, features[0], features[1], data.origin, hashes, margins, data.groups)
+    concepts = draws.measured_all(bank, data.labels, ADMISSION, np.random.default_rng(0), progress)
+    bank = bank._replace(manifest=msgspec.structs.replace(manifest, concepts=concepts))
     file.write(out, bank, data.labels, options.small)
     if options.parts is None:
         shutil.rmtree(parts, ignore_errors=True)
@@ -91,6 +94,7 @@ def extract(out: Path, data: Texts, strong: Side, weak: Side, options: Options, 
         "rows": len(data.texts),
         "layers": [f"{side}/{k}" for side, x in zip(("strong", "weak"), features, strict=True) for k in x],
         "concepts": len(concepts),
+        "admitted": sum(map(draws.admitted, concepts)),
         "seconds": round(time.monotonic() - start, 1),
         "shortened": {plan.files.name: plan.long for plan in plans.values()},
     }

@@ -11,6 +11,8 @@ import pytest
 from toprope.errors import UsageError
 from toprope_tasks.w2s.bank import extract, file, models, texts
 from toprope_tasks.w2s.bank.extract import Options, Side
+from toprope_tasks.w2s.bank.task import BankTask
+from toprope_tasks.w2s.mixed.task import MixedTask
 
 ROWS = 600
 
@@ -206,6 +208,7 @@ def test_the_forecast(tmp_path, data, counter, monkeypatch):
         "m: about 40 s left",
         "m: about 8 s left",
         "m: 600 texts",
+        *(["measuring what draws of each concept show"] * 2),
     ]
     assert told[-1][1] == 1.0
 
@@ -230,7 +233,10 @@ def test_the_command(cli, tmp_path, data, sides):
     assert bank.manifest.source == "here"
     assert bank.manifest.command.startswith("toprope extract --strong ")
     done = cli.run(*base, "--weak-width", 2)
-    assert (done.returncode, "600 texts, 2 concepts, strong/features, weak/features" in done.stdout) == (0, True)
+    assert (done.returncode, "600 texts, 0 of 2 concepts can be climbed on, strong/features" in done.stdout) == (
+        0,
+        True,
+    )
 
 
 @pytest.mark.e2e
@@ -258,3 +264,25 @@ def test_mistakes_on_the_command_line(tmp_path, data, sides, option, words):
     )
     assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1)
     assert words in done.stderr
+
+
+def test_a_bank_that_was_extracted_can_be_climbed_on(tmp_path):
+    """Its concepts are measured as it is made, so that both tasks that hide a bank take it; a concept that the strong
+    features do not know is not admitted."""
+    rows, concepts = 6000, 8
+    rng = np.random.default_rng(0)
+    labels = rng.integers(0, 2, (rows, concepts + 1))
+    known = np.column_stack([2.0 * labels[:, :concepts] - 1, np.zeros((rows, 10))])
+    np.save(tmp_path / "strong.npy", (known + 0.5 * rng.standard_normal(known.shape)).astype(np.float32))
+    np.save(tmp_path / "weak.npy", (known + 1.5 * rng.standard_normal(known.shape)).astype(np.float32))
+    with (tmp_path / "rows.jsonl").open("w") as out:
+        for i, row in enumerate(labels.tolist()):
+            names = [*(f"known {c}" for c in range(concepts)), "unknown"]
+            out.write(json.dumps({"text": f"text {i}", "labels": dict(zip(names, row, strict=True))}) + "\n")
+    path = tmp_path / "mine.npz"
+    sides = (Side(str(tmp_path / f"{name}.npy")) for name in ("strong", "weak"))
+    made = extract.extract(path, texts.read(tmp_path / "rows.jsonl"), *sides, Options(), quiet)
+    assert (made["concepts"], made["admitted"]) == (concepts + 1, concepts)
+    for task in (BankTask("w2s/bank-v1", hidden=path), MixedTask("w2s/probe-v2", path)):
+        draw = task.generate("val", 0, 1)
+        assert draw.ceiling > draw.floor > 0.6
