@@ -281,7 +281,7 @@ def test_a_bank_that_was_extracted_can_be_climbed_on(tmp_path):
             out.write(json.dumps({"text": f"text {i}", "labels": dict(zip(names, row, strict=True))}) + "\n")
     path = tmp_path / "mine.npz"
     sides = (Side(str(tmp_path / f"{name}.npy")) for name in ("strong", "weak"))
-    made = extract.extract(path, texts.read(tmp_path / "rows.jsonl"), *sides, Options(), quiet)
+    made = extract.extract(path, texts.read(tmp_path / "rows.jsonl"), next(sides), next(sides), Options(), quiet)
     assert (made["concepts"], made["admitted"]) == (concepts + 1, concepts)
     for task in (BankTask("w2s/bank-v1", hidden=path), MixedTask("w2s/probe-v2", path)):
         draw = task.generate("val", 0, 1)
