@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from toprope.cli.group import (
     model_tokens_option,
     proven,
     tier_option,
+    trust,
     workers_option,
 )
 
@@ -90,6 +92,31 @@ def referee(
     service = Service(address, terms)
     click.echo(f"referee at {address}, vault {vault or paths.vault()}; stop it with Ctrl-C", err=True)
     service.run()
+
+
+@main.command(short_help="Do practice work of runs that share PATH.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(1, 512), help="Blocks at the same time [cores].")
+@click.option("--idle-exit", type=click.FloatRange(0.1), help="End after this many seconds without work [never].")
+@click.option("--task", type=click.Path(path_type=Path), help="Folder of a task of your own that runs may climb.")
+@trust
+def worker(path: Path, workers: int | None, idle_exit: float | None, task: Path | None, trust: bool) -> None:
+    """Do practice work of runs that share the directory PATH (`toprope climb TASK --executor dir:PATH`).
+
+    Start it on every machine of a cluster. It may be killed at any moment; a run loses its blocks in flight only.
+    """
+    from toprope.executors.worker import Worker
+    from toprope.sandbox import ulimits
+    from toprope.tasks import registry
+    from toprope.view.text import clean
+
+    ulimits.require()
+    if task is not None:
+        registry.find(str(task))
+    here = Worker(path.resolve(), workers or cores(), trust, lambda line: click.echo(clean(line), err=True))
+    click.get_current_context().find_root().obj = (path, shlex.join(["toprope", "worker", str(path)]))
+    click.echo(f"worker {here.name}: {workers or cores()} lanes, work from {path}; stop it with Ctrl-C", err=True)
+    here.work(idle_exit)
 
 
 @main.group(short_help="Manage the private secrets of tasks.")

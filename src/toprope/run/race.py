@@ -20,7 +20,7 @@ from toprope.types import Anchors, Codes, Floats, Outcome
 OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has seen
 QUARTER = 4  # at most one in four continues past each rung (successive halving, Jamieson & Talwalkar 2016)
 SLACK = 0.02  # granted in addition, in the metric's unit, so that a small spread by chance does not stop a candidate
-BLOCKS = 8  # a rung is cut into about this many blocks, by candidates and then by draws, on any number of workers
+BLOCKS = 8  # a rung is cut into about this many blocks, by candidates and then by draws; `RunSpec.blocks` is another
 SOME = 32  # different candidates after which a climb is ended if only the starter runs
 KEEP = 64  # finalists kept with their scores per draw; attempts at the gate choose among them
 
@@ -67,7 +67,9 @@ class Evaluate(Protocol):
 class Race:
     """Memory of one climb on dev: every row ever seen, the best finalists (best first), and the racing schedule."""
 
-    def __init__(self, rungs: list[int], anchors: Anchors, evaluate: Evaluate) -> None:
+    def __init__(self, rungs: list[int], anchors: Anchors, evaluate: Evaluate, blocks: int = BLOCKS) -> None:
+        """blocks: how many a rung is cut into, at most one for each of its candidates and draws."""
+        self._blocks = blocks
         self._rungs, self.anchors, self._evaluate = rungs, anchors, evaluate
         self._seen: dict[bytes, RowResult] = {}
         self.finalists: list[Finalist] = []
@@ -115,8 +117,8 @@ class Race:
         """Writes the scores of the rung's draws into `scores`; returns the candidates that are still ok."""
         if not len(alive):
             return alive
-        cuts = np.array_split(alive, min(BLOCKS, len(alive)))
-        spans = np.array_split(np.arange(lo, hi), min(BLOCKS // len(cuts), hi - lo))
+        cuts = np.array_split(alive, min(self._blocks, len(alive)))
+        spans = np.array_split(np.arange(lo, hi), min(self._blocks // len(cuts), hi - lo))
         owners = [(cut, int(span[0]), int(span[-1]) + 1) for cut in cuts for span in spans]
         pieces = [Piece(self.experiments + cut, rows[cut], low, high) for cut, low, high in owners]
         ended: dict[int, Outcome] = {}

@@ -36,7 +36,7 @@ from toprope.run.beginning import anchors_of, climber_for, new_ledger, space_of
 from toprope.run.evaluate import Evaluator
 from toprope.run.loop import Budget, climb
 from toprope.run.policy import AttemptPolicy
-from toprope.run.race import Race
+from toprope.run.race import BLOCKS, Race
 from toprope.run.rerun import Isolated
 from toprope.run.same_task import scored_otherwise
 from toprope.run.stopping import Stop
@@ -262,7 +262,7 @@ class Session:
         self._replay()
         o, spec = self.opening, self.task.spec
         evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space)
-        race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator)
+        race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator, o.spec.blocks or BLOCKS)
         policy = AttemptPolicy(
             self._attempts(),
             race,
