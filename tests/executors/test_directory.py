@@ -279,6 +279,13 @@ def test_its_name_is_completed(tmp_path, monkeypatch):
             registry.named(wrong)
 
 
+def test_ray_is_an_extra(monkeypatch):
+    """Without it, one line says how to install it, before anything is made."""
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(UsageError, match=r"pip install 'toprope\[ray\]'"):
+        registry.named("ray")
+
+
 # ---------------------------------------------------------------- the command line
 
 
