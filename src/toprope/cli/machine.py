@@ -50,6 +50,38 @@ def bench(quick: bool, tier: str | None, as_json: bool) -> None:
     emit(result, as_json, text.bench)
 
 
+@main.command(short_help="Say what a very long climb of TASK would take.")
+@click.argument("task")
+@click.option("--experiments", type=click.FloatRange(1, 1e15), required=True, help="Experiments of that climb: 1e9.")
+@click.option("--cores", "on", type=click.IntRange(1, 10**7), required=True, help="Cores for practice work.")
+@click.option("--price", type=click.FloatRange(0, 1e6), help="Money for one core and one hour.")
+@click.option("--hub-cores", type=click.IntRange(1, 10**5), help="Cores for hidden work [this machine's].")
+@click.option("--blocks", type=click.IntRange(1, 10**7), help="Blocks that a rung is cut into [CORES, at least 8].")
+@tier_option
+@as_json
+def forecast(
+    task: str,
+    experiments: float,
+    on: int,
+    price: float | None,
+    hub_cores: int | None,
+    blocks: int | None,
+    tier: str | None,
+    as_json: bool,
+) -> None:
+    """Say what a very long climb of TASK would take: hours, CPU time, ledger, memory, money, and how many cores it can
+    use. Two short real climbs on this machine are the calibration."""
+    from toprope.assay import forecast as measured
+    from toprope.cli.group import builtins
+    from toprope.tasks import registry
+    from toprope.view import terminal, text
+
+    name, held = registry.find(task), proven(False, tier).tier
+    with terminal.screen() as screen:
+        found = measured.forecast(name, experiments, on, hub_cores or cores(), held, screen.progress, blocks, price)
+    emit(builtins(found), as_json, text.forecast)
+
+
 @main.command(short_help="Serve as the referee of other users' runs.")
 @click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
 @click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
