@@ -164,7 +164,11 @@ def elsewhere(path, done):
     return shelf.put(path, replace(done, node=replace(done.node, task="another")))
 
 
-@pytest.mark.parametrize("tamper", [pickled, oversized, pipe, link, short, better, nameless, elsewhere])
+def unprintable(path, done):
+    return shelf.put(path, replace(done, node=replace(done.node, name="\x1b[31mred")))
+
+
+@pytest.mark.parametrize("tamper", [pickled, oversized, pipe, link, short, better, nameless, elsewhere, unprintable])
 def test_a_wrong_answer_is_no_answer(tamper, shared, executor, honest):
     """Whatever lies in its place: it is never unpickled, followed or waited for; the work is done again and the sender
     is barred."""

@@ -23,7 +23,7 @@ from toprope.errors import UsageError, WorkerDied
 from toprope.executors.elsewhere import agreed
 from toprope.executors.hand import Hand
 from toprope.executors.local import MAX_TRIES
-from toprope.executors.messages import Done, Failed, Load, Node, Ready, ScorerConfig, Work
+from toprope.executors.messages import Done, Failed, Load, Ready, ScorerConfig, Work
 from toprope.models.broker import Broker
 from toprope.space import Space
 from toprope.types import Tree
@@ -142,7 +142,7 @@ class RayExecutor:
                 done = self._decoded(data, Done | Failed) if data is not None else None
                 if isinstance(done, Failed):
                     raise done.error()
-                if done is not None and done.answers(task.work) and self._honest(done.node):
+                if done is not None and done.answers(task.work) and self._terms.kept_by(done.node):
                     left -= 1
                     yield done
                     continue
@@ -162,9 +162,6 @@ class RayExecutor:
             return wire.decode(data, kind)
         except (ValueError, TypeError, msgspec.MsgspecError):
             return None
-
-    def _honest(self, node: Node | None) -> bool:
-        return node is not None and (node.tier, node.task) == (self._terms.tier, self._terms.digest)
 
     # ------------------------------------------------------------ actors
 

@@ -174,17 +174,12 @@ class DirectoryExecutor:
             return None
         if isinstance(said, Failed):
             raise said.error()
-        if said is not None and said.answers(work) and self._honest(said):
+        if said is not None and said.answers(work) and self._terms.kept_by(said.node):
             return said
         for lease in holders:
             with contextlib.suppress(OSError):
                 shelf.put(self._session / "barred" / lease.partition("+")[2], "")
         return None
-
-    def _honest(self, done: Done) -> bool:
-        """Whether it names a node that works under the terms of this session."""
-        node = done.node
-        return node is not None and (node.tier, node.task) == (self._terms.tier, self._terms.digest)
 
     def _forget(self, name: str) -> None:
         """Removes every file of a work."""

@@ -43,6 +43,12 @@ class Terms(msgspec.Struct, frozen=True, tag=True):
         """This machine, as its answers name it."""
         return Node(socket.gethostname(), self.tier, __version__, self.digest)
 
+    def kept_by(self, node: Node | None) -> bool:
+        """Whether an answer names a node that works under these terms, in words that can be printed."""
+        if node is None or (node.tier, node.task) != (self.tier, self.digest):
+            return False
+        return all(s.isprintable() and len(s) < 256 for s in (node.name, node.toprope))
+
     @property
     def digest(self) -> str:
         """Of what the task does, whatever its code looks like."""
