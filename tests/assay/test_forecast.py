@@ -58,6 +58,19 @@ def test_blocks_limit_many_cores():
     assert f.hours == pytest.approx(1e6 * (0.001 + 0.02 / 8) / 3600)
 
 
+def test_finer_blocks_cost_the_run_process():
+    """A thousand blocks where there were eight: each has its price, so fewer cores pay."""
+    coin = registry.load(COIN)
+    coarse, fine = (
+        forecast.of(coin, 1e12, spent(32), spent(96), 1e6, 1000, 1, blocks, None, (0.001, 0.001))
+        for blocks in (8, 1000)
+    )
+    assert coarse.cpu_s["coordinator"] == pytest.approx(0.001)
+    assert fine.cpu_s["coordinator"] > 2 * coarse.cpu_s["coordinator"]
+    assert 2 * (fine.saturates.coordinator or 0.0) < (coarse.saturates.coordinator or 0.0)
+    assert fine.saturates.blocks > coarse.saturates.blocks
+
+
 def test_the_gate_limits_many_cores():
     """An answer every 96 experiments that takes 10 s leaves the climb at 10 experiments a second at most; more cores of
     the hub make the schedule shorter."""
@@ -87,6 +100,7 @@ def test_a_real_calibration(monkeypatch):
     json.dumps(result, allow_nan=False)
     assert {"hours", "cpu_s_per_experiment", "ledger_bytes", "saturates_at_cores"} <= set(result)
     assert result["cpu_s"]["practice"] > 0
+    assert 0 < result["calibration"]["coordinator_per_block_s"] < 0.1
     assert (seen[0], seen[-1]) == (0.0, 1.0)
     shown = text.forecast(result)
     assert "its space has 2,750 points" in shown

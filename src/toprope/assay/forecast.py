@@ -18,6 +18,7 @@ import os
 import tempfile
 import time
 import tracemalloc
+from contextlib import closing
 from pathlib import Path
 from statistics import mean
 from typing import NamedTuple
@@ -26,25 +27,31 @@ import msgspec
 import numpy as np
 
 from toprope.errors import UsageError
-from toprope.journal.ledger import read_entries
+from toprope.executors.base import MakeExecutor
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
+from toprope.journal.ledger import SqliteLedger, read_entries
 from toprope.journal.spec import RunSpec
 from toprope.protocols import Progress, Task
 from toprope.run.beginning import space_of
 from toprope.run.driver import climbed
+from toprope.run.evaluate import Evaluator
 from toprope.run.policy import LAG
-from toprope.run.race import RowResult
+from toprope.run.race import BLOCKS, Piece, RowResult
 from toprope.sandbox.selftest import Choice
+from toprope.seeding import dev_secret
 from toprope.tasks import registry
 from toprope.types import Outcome
 
 SURE_S = 5.0
+FIRST, TRIED = 4, 100  # blocks before the run process's cost per block is measured, and for it
 MOST = 10**6  # experiments of a calibration climb
 ROWS = 20_000  # rows of the run process's memory that are measured
 ASSUMPTIONS = [
     "later experiments cost what those of the calibration cost, and attempts at the gate stay as frequent",
     "every core is like one of this machine and works on nothing else",
     "a rung of b blocks (--blocks) uses at most b cores, and a generation ends with its slowest block",
-    "the run process is one core: climber, race and ledger work while scorers wait",
+    "the run process is one core: climber, race and ledger work while scorers wait; a block costs it what was measured",
     "hidden work runs on the hub's cores only; the climb waits for its answer, which leaves on a schedule",
 ]
 
@@ -114,13 +121,35 @@ def forecast(
     progress: Progress,
     blocks: int | None = None,
     price: float | None = None,
+    make: MakeExecutor = LocalExecutor,
 ) -> Forecast:
     """experiments: of the climb in question. cores: for practice. hub_cores: of the hub's machine. blocks: per rung;
-    None: 8, or as many as `cores`. price: of one core for one hour. Raises UsageError for a task without a space."""
+    None: BLOCKS, or as many as `cores`. price: of one core for one hour. make: the executor, whose cost per block is
+    measured. Raises UsageError for a task without a space."""
     task = registry.load(task_id)
     points = space_of(task).points
+    local = per_block(task, LocalExecutor, tier)
+    carried = local if make is LocalExecutor else per_block(task, make, tier)
     small, large = calibrated(task, tier, progress)
-    return of(task, points, small, large, experiments, cores, hub_cores, blocks or max(8, cores), price)
+    blocks = blocks or max(BLOCKS, cores)
+    return of(task, points, small, large, experiments, cores, hub_cores, blocks, price, (local, carried))
+
+
+def per_block(task: Task, make: MakeExecutor, tier: str) -> float:
+    """CPU seconds of this process to send a block of the starter on one draw, to take its answer and to record it."""
+    config = ScorerConfig(task.spec.id, {"dev": dev_secret(0)}, tier, marked=True)
+    space = space_of(task)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        closing(make(config, 1, lambda *_: None, None)) as executor,
+        closing(SqliteLedger(Path(folder) / "ledger.db", create=True)) as ledger,
+    ):
+        evaluate = Evaluator(ledger, executor, task.starter(), space)
+        pieces = [Piece(np.array([i]), space.default()[None, :], 0, 1) for i in range(FIRST + TRIED)]
+        evaluate(pieces[:FIRST])
+        before = time.process_time()
+        evaluate(pieces[FIRST:])
+        return (time.process_time() - before) / TRIED
 
 
 def calibrated(task: Task, tier: str, progress: Progress) -> tuple[Spent, Spent]:
@@ -150,8 +179,10 @@ def of(
     hub_cores: int,
     blocks: int,
     price: float | None,
+    per_block: tuple[float, float] = (0.0, 0.0),
 ) -> Forecast:
-    """The forecast from two measured climbs."""
+    """The forecast from two measured climbs. per_block: CPU seconds of the run process with the local executor, by
+    which the climbs were measured, and with the one in question."""
     n = large.experiments - small.experiments
     if n <= 0:
         raise UsageError(
@@ -171,6 +202,8 @@ def of(
     spans = np.diff([0, *splits.rungs]).tolist()
     widest = [_pieces(m, d, blocks) for m, d in zip(entered, spans, strict=True)]
     practice = sum(rungs)
+    usual = sum(_pieces(m, d, BLOCKS) for m, d in zip(entered, spans, strict=True))
+    run = max(0.0, run + (per_block[1] * sum(widest) - per_block[0] * usual) / splits.generation)
 
     def seconds(on: float) -> float:
         """Of wall time per experiment on so many cores: racing, and waiting for the gate."""
@@ -206,6 +239,7 @@ def of(
             "large": large.experiments,
             "attempts": attempts,
             "first_slot_s": first_s,
+            "coordinator_per_block_s": per_block[1],
             "wall_s": small.wall + large.wall,
         },
         assumptions=ASSUMPTIONS,

@@ -57,6 +57,7 @@ def bench(quick: bool, tier: str | None, as_json: bool) -> None:
 @click.option("--price", type=click.FloatRange(0, 1e6), help="Money for one core and one hour.")
 @click.option("--hub-cores", type=click.IntRange(1, 10**5), help="Cores for hidden work [this machine's].")
 @click.option("--blocks", type=click.IntRange(1, 10**7), help="Blocks that a rung is cut into [CORES, at least 8].")
+@click.option("--executor", default="local", show_default=True, help="Measure what a block costs through this one.")
 @tier_option
 @as_json
 def forecast(
@@ -66,6 +67,7 @@ def forecast(
     price: float | None,
     hub_cores: int | None,
     blocks: int | None,
+    executor: str,
     tier: str | None,
     as_json: bool,
 ) -> None:
@@ -73,12 +75,15 @@ def forecast(
     use. Two short real climbs on this machine are the calibration."""
     from toprope.assay import forecast as measured
     from toprope.cli.group import builtins
+    from toprope.executors.registry import named
     from toprope.tasks import registry
     from toprope.view import terminal, text
 
-    name, held = registry.find(task), proven(False, tier).tier
+    name, make, held = registry.find(task), named(executor).make, proven(False, tier).tier
     with terminal.screen() as screen:
-        found = measured.forecast(name, experiments, on, hub_cores or cores(), held, screen.progress, blocks, price)
+        found = measured.forecast(
+            name, experiments, on, hub_cores or cores(), held, screen.progress, blocks, price, make
+        )
     emit(builtins(found), as_json, text.forecast)
 
 
