@@ -13,7 +13,9 @@ from typing import Any
 
 from toprope.assay import forecast
 from toprope.run.beginning import space_of
+from toprope.run.race import BLOCKS
 from toprope.sandbox.selftest import best_tier
+from toprope.sandbox.ulimits import cores
 from toprope.tasks import registry
 
 
@@ -26,7 +28,7 @@ def compared(task_id: str, sizes: list[int], tier: str) -> list[dict[str, Any]]:
     for n in sizes:
         real = forecast.measure(task, n, tier)
         more = real.experiments - small.experiments
-        said = forecast.of(task, points, small, large, real.experiments, 1, 1, 8, None)
+        said = forecast.of(task, points, small, large, real.experiments, cores(), cores(), BLOCKS, None)
         took = {
             "practice": sum(real.practice) - sum(small.practice),
             "cpu": real.cpu - small.cpu,

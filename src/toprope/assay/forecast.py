@@ -38,6 +38,7 @@ from toprope.run.driver import climbed
 from toprope.run.evaluate import Evaluator
 from toprope.run.policy import LAG
 from toprope.run.race import BLOCKS, Piece, RowResult
+from toprope.sandbox import ulimits
 from toprope.sandbox.selftest import Choice
 from toprope.seeding import dev_secret
 from toprope.tasks import registry
@@ -59,7 +60,8 @@ ASSUMPTIONS = [
 class Spent(NamedTuple):
     """What one climb took. practice: CPU seconds of blocks per rung. made: candidates that entered each rung. run: CPU
     seconds of the run process. other: of hub, hidden scorers, re-runs in isolation and sandboxes' starts. first_s: mean
-    seconds until the gate's first release slot. payload: bytes of the ledger's entries. size: of its file."""
+    seconds until the gate's first release slot. payload: bytes of the ledger's entries. size: of its file.
+    hidden: number of hidden scorers."""
 
     experiments: int
     practice: list[float]
@@ -71,6 +73,7 @@ class Spent(NamedTuple):
     payload: int
     size: int
     wall: float
+    hidden: int = 1
 
     @property
     def cpu(self) -> float:
@@ -196,7 +199,7 @@ def of(
     between = splits.generation * -(-max(splits.attempt_every, lag) // splits.generation)
     attempts = large.attempts - small.attempts
     gate = max(0.0, large.other - small.other) / (attempts * between if attempts > 0 else n)
-    first_s = max(splits.tick_s, large.first_s / hub_cores) if attempts > 0 else 0.0
+    first_s = max(splits.tick_s, large.first_s * large.hidden / hub_cores) if attempts > 0 else 0.0
     rungs = [max(0.0, b - a) / n for a, b in zip(small.practice, large.practice, strict=True)]
     entered = [(b - a) / n * splits.generation for a, b in zip(small.made, large.made, strict=True)]
     spans = np.diff([0, *splits.rungs]).tolist()
@@ -253,12 +256,13 @@ def _pieces(candidates: float, draws: int, blocks: int) -> float:
 
 
 def measure(task: Task, experiments: int, tier: str) -> Spent:
-    """What a real climb takes that is recorded in a folder and a vault of its own, by one dev and one hidden scorer."""
+    """What a real climb takes that is recorded in a folder and a vault of its own, by a scorer of
+    either kind per core."""
     spec = RunSpec.from_keywords(task.spec.id, experiments=experiments, rehearsal_secret="forecast")
     before, ours, start = _cpu(), time.process_time(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "run"
-        history = climbed(directory, spec, Choice(tier), 1, Path(folder) / "vault")
+        history = climbed(directory, spec, Choice(tier), ulimits.cores(), Path(folder) / "vault")
         run, wall = time.process_time() - ours, time.monotonic() - start
         entries = read_entries(directory)
         size = (directory / "ledger.db").stat().st_size
@@ -280,6 +284,7 @@ def measure(task: Task, experiments: int, tier: str) -> Spent:
         sum(len(e.body) + len(e.kind) + len(e.hash) for e in entries),
         size,
         wall,
+        ulimits.cores(),
     )
 
 
