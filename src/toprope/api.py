@@ -24,8 +24,8 @@ from toprope.assay.fit.check import Admission
 from toprope.assay.verify import Verification
 from toprope.assay.verify import verify as compare
 from toprope.errors import RunError, UsageError
+from toprope.executors import registry as executors
 from toprope.executors.base import MakeExecutor
-from toprope.executors.registry import named
 from toprope.journal.history import RunHistory
 from toprope.journal.reading import read, spec_of
 from toprope.journal.spec import RunSpec, model_for, named_again
@@ -60,7 +60,7 @@ def climb(
     climber: str | MakeClimber = "evolution",
     run: AnyPath | None = None,
     workers: int | None = None,
-    executor: str | MakeExecutor = "local",
+    executor: str | MakeExecutor | None = None,
     vault: AnyPath | None = None,
     tier: str | None = None,
     trust: bool = False,
@@ -79,7 +79,8 @@ def climb(
     class that stands at the top of a module; it is called with a space and a seed.
     run: a new directory; None: runs/TASK-TIME. It holds the ledger and can be opened, resumed and verified.
     workers: dev scorers, and as many hidden ones, 1 to 512; None: one for each core.
-    executor: what carries practice work: a name, MODULE:CLASS, or a callable as `MakeExecutor` is.
+    executor: what carries practice work: a name ("local", "ray", "dir:PATH", one that a package registers) or
+    MODULE:CLASS, which the run records, or a callable as `MakeExecutor` is; None: "local".
     vault: directory of the referee's durable state; None: the user's own. The counts of runs, attempts and openings in
     it are what a result's level comes from: a vault for one run is for tests.
     tier: the sandbox that must hold, "linux-full" or "linux-landlock"; None: the best that proves itself.
@@ -95,6 +96,8 @@ def climb(
     directory that cannot be used.
     """
     place = _path(vault)
+    if isinstance(executor, str):
+        options["executor"] = executor
     if not isinstance(task, RunSpec):
         spec = wished(registry.find(os.fspath(task), place), climber, **options)
     elif options or climber != "evolution":
@@ -102,7 +105,8 @@ def climb(
     else:
         spec = task
     able(spec)
-    setting = _Setting(workers, executor, place, tier, trust, connect(referee, referee_token_file), observers, progress)
+    make = _carrier(spec.executor) if executor is None or isinstance(executor, str) else executor
+    setting = _Setting(workers, make, place, tier, trust, connect(referee, referee_token_file), observers, progress)
     directory = Path(run) if run is not None else paths.new_run(spec.task)
     return _session(directory, spec, setting, climbing=True, unseal=unseal, report=report)
 
@@ -113,7 +117,7 @@ def resume(
     climber: str | MakeClimber | None = None,
     task: AnyPath | None = None,
     workers: int | None = None,
-    executor: str | MakeExecutor = "local",
+    executor: str | MakeExecutor | None = None,
     vault: AnyPath | None = None,
     tier: str | None = None,
     trust: bool = False,
@@ -128,7 +132,8 @@ def resume(
     """Goes on with a run where it stopped; one whose budget is spent is returned as it is.
 
     climber: needed again for a class of your own, which a run directory does not make us load. task: the folder of the
-    run's task, if that is your own and was moved. candidate_tokens: a new cap on what candidates ask
+    run's task, if that is your own and was moved. executor: another one than the run's, or the run's again if it is
+    a class of your own or reaches a cluster by its address. candidate_tokens: a new cap on what candidates ask
     their model. The rest as in `climb`; `trust` as when the run began.
 
     Raises RunError for a directory that holds no run, is in use, or is climbed by agents; UsageError as `climb` does.
@@ -140,7 +145,11 @@ def resume(
         named_again(directory, spec.climber, label)
         _resumable(directory, spec)
     link = connect(referee, referee_token_file)
-    setting = _Setting(workers, executor, place, tier, trust, link, observers, progress, candidate_tokens, label)
+    make = executor if executor is None or not isinstance(executor, str) else _carrier(executor)
+    if make is None:
+        recorded = spec.executor if spec is not None else None
+        make = executors.of_record(recorded, directory) if recorded else _carrier(None)
+    setting = _Setting(workers, make, place, tier, trust, link, observers, progress, candidate_tokens, label)
     return _session(directory, None, setting, climbing=True, unseal=unseal, report=report)
 
 
@@ -170,7 +179,7 @@ def unseal(
     directory, place = Path(run), _path(vault)
     known(directory, task, place)
     link = connect(referee, referee_token_file)
-    setting = _Setting(workers, "local", place, tier, trust, link, observers, progress, candidate_tokens)
+    setting = _Setting(workers, _carrier(None), place, tier, trust, link, observers, progress, candidate_tokens)
     return _session(directory, None, setting, unseal=True, beacon=beacon, report=report)
 
 
@@ -343,6 +352,10 @@ def _quiet(what: str, done: float) -> None:
     """Shows no progress."""
 
 
+def _carrier(word: str | None) -> MakeExecutor:
+    return executors.named(word or "local").make
+
+
 def _not_both(trust: bool, tier: str | None) -> None:
     if trust and tier is not None:
         raise UsageError(f"--tier {tier} and --i-trust-the-candidates contradict each other; give one of them")
@@ -360,7 +373,7 @@ class _Setting(NamedTuple):
     """The arguments of `climb` that concern a session. tokens: a new cap. climber: the label, named again."""
 
     workers: int | None
-    executor: str | MakeExecutor
+    executor: MakeExecutor
     vault: Path | None
     tier: str | None
     trust: bool
@@ -392,7 +405,6 @@ def _session(
         return _choice(setting.trust, setting.tier if past in (None, "none") else past)
 
     audience = Audience(setting.observers, setting.progress)
-    make = named(setting.executor) if isinstance(setting.executor, str) else setting.executor
     with Session(
         directory,
         spec,
@@ -401,7 +413,7 @@ def _session(
         audience,
         setting.link,
         setting.tokens,
-        make,
+        setting.executor,
         setting.climber,
         setting.vault,
         setting.observers,

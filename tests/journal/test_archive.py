@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from toprope import wire
+from toprope.executors.messages import Node
 from toprope.journal.records import (
     FORMAT,
     KINDS,
@@ -40,7 +41,8 @@ E = Estimate(0.5, 0.4, 0.6, 0.05)
 PLAN = Plan("p/m", 2, ["a", "b"], 10, 3, 4, 99, 1.5, [3.0, 15.0], 60.0, 6.0)
 SPEC = RunSpec(
     "ab" * 8, "testing/coin-v1", Search("random"), experiments=9, minutes=1.5, until=0.5, patience=7, seed=3,
-    rehearsal="x", beacon_round="r 9", candidate_model=CandidateModel("p/m", 7),
+    rehearsal="x", beacon_round="r 9", candidate_model=CandidateModel("p/m", 7), executor="dir:/s",
+    blocks=64,
 )  # fmt: skip
 OPENING = Opening(
     spec=SPEC, toprope="0.1.0", tier="linux-full", commitment="c" * 64, certifying=True, number=2,
@@ -52,6 +54,7 @@ OPENING = Opening(
 BLOCK = BlockRecord(
     "0.0.2", np.array([0], np.uint32), 0, 2, np.zeros((1, 1), np.uint8), np.zeros((1, 2), np.float32), {0: "crash"},
     {0: "why"}, 0.1, 0.2, {0: SEEN}, Author("ada", CANDIDATE, "p"),
+    Node("n", "linux-full", "0.1.0", "d" * 64),
 )  # fmt: skip
 REPLY = Reply(b"k" * 32, "yes", 10, 0.5, True)
 TEST = Opened(
@@ -64,14 +67,14 @@ TEST = Opened(
 # is fine; then `past.py` has nothing to do. Anything else is a new format: a ledger of this one is kept, see
 # test_earlier_formats.py.
 ARCHIVED = [
-    (SPEC, "db89bdfce53d3f30"),
-    (RunSpec("r", "t", Replay("f"), minutes=2.0), "3e99fc5251328327"),
-    (RunSpec("r", "t", Imported("mine:Mine"), minutes=2.0), "c76ddaca37c6a16d"),
-    (RunSpec("r", "t", Researchers(PLAN), experiments=1), "370b5ed7bf9ed89d"),
-    (RunSpec("r", "t", External(PLAN), experiments=1), "ca9154c41554fcec"),
-    (OPENING, "8f0ad88f88e144d2"),
+    (SPEC, "030ae8d1ac5b7fc7"),
+    (RunSpec("r", "t", Replay("f"), minutes=2.0), "70e3c4b8586717ba"),
+    (RunSpec("r", "t", Imported("mine:Mine"), minutes=2.0), "50b61da57582f1b9"),
+    (RunSpec("r", "t", Researchers(PLAN), experiments=1), "d2342d7591f9fc70"),
+    (RunSpec("r", "t", External(PLAN), experiments=1), "abcce88fdb66fb65"),
+    (OPENING, "0aa50575916b26da"),
     (SessionRecord(3, "0.1.0", "d"), "bb0f57644d2786ed"),
-    (BLOCK, "fffea45ad182b776"),
+    (BLOCK, "13b8cd7b2cd5d781"),
     (Generation(1, 33, 1.5, 0.5, 7, 2, 1), "652f6619ef4e6e83"),
     (AttemptRecord(CANDIDATE, 1, 0.4, True, 2, SEEN, "ada", 5), "a12af2734d934187"),
     (Answer("c", True, 1, 1, E, 2), "df852cba53b7142c"),

@@ -2,10 +2,12 @@
 
 import io
 
+import msgspec
 import pytest
 from histories import EVIL, block, estimate, generation, history, opening
 from rich.console import Console
 
+from toprope.executors.messages import Node
 from toprope.journal.records import AttemptRecord
 from toprope.referee.recorded import Answer
 from toprope.types import Candidate, Tree
@@ -55,6 +57,16 @@ def test_plain_lines_tell_the_climb(capsys):
     assert at == sorted(at)
     assert "\x1b" not in err
     assert "\x07" not in err
+
+
+def test_progress_by_node():
+    """Machines that carried practice work are shown by name with their blocks, cleaned."""
+    state = terminal.State()
+    for name in ("n1", f"n2{EVIL}", "n1"):
+        state.hear(msgspec.structs.replace(block(), node=Node(name, "linux-full", "0.1.0", "")))
+    label, value = state.lines()[-1]
+    assert (label, value[: len("2, blocks done: n1 2, n2")]) == ("nodes", "2, blocks done: n1 2, n2")
+    assert text.clean(value) == value
 
 
 @pytest.fixture

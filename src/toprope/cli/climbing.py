@@ -24,12 +24,7 @@ from toprope.cli.group import (
 )
 from toprope.errors import UsageError
 
-executor_option = click.option(
-    "--executor",
-    default="local",
-    show_default=True,
-    help="What runs practice work: local, a name that a package registers, or MODULE:CLASS.",
-)
+ray_option = click.option("--ray-address", help="With --executor ray: a cluster, auto or HOST:PORT [a new one here].")
 
 
 def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -56,7 +51,7 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
 @wishes
 @workers_option
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory [runs/TASK-TIME].")
-@executor_option
+@ray_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @tier_option
@@ -69,6 +64,7 @@ def climb(task: str, run_dir: Path | None, as_json: bool, **options: Any) -> Non
     from toprope import api, paths
     from toprope.tasks import registry
 
+    options["executor"] = _at(options["executor"], options["ray_address"])
     spec = wished(registry.find(task), options)
     directory = run_dir or paths.new_run(spec.task)
     _session("resume", directory, as_json, options, lambda **shown: api.climb(spec, run=directory, **shown))
@@ -92,7 +88,16 @@ def wished(task: str, options: dict[str, Any]) -> Any:
     return api.wished(task, climber, **among(options))
 
 
-SETTING = ("workers", "executor", "tier", "trust", "referee", "referee_token_file", "unseal", "report")
+def _at(executor: str | None, ray_address: str | None) -> str | None:
+    """The executor's complete name."""
+    if ray_address is None:
+        return executor
+    if executor != "ray":
+        raise UsageError(f"--ray-address {ray_address} is for --executor ray; leave it out, or add --executor ray")
+    return f"ray:{ray_address}"
+
+
+SETTING = ("workers", "tier", "trust", "referee", "referee_token_file", "unseal", "report")
 
 
 def _session(
@@ -117,7 +122,8 @@ def _session(
 @task_option
 @click.option("--climber", help="The climber again; needed if it is a MODULE:CLASS.")
 @workers_option
-@executor_option
+@click.option("--executor", help="Another executor than RUN's, or RUN's again if it is MODULE:CLASS or ray:ADDRESS.")
+@ray_option
 @click.option("--unseal", is_flag=True, help="Open the sealed test at the end.")
 @click.option("--report", is_flag=True, help="Write RUN/report.html at the end.")
 @model_tokens_option
@@ -129,7 +135,8 @@ def resume(run: Path, as_json: bool, **options: Any) -> None:
     """Continue RUN where it stopped."""
     from toprope import api
 
-    more = {name: options[name] for name in ("climber", "task", "candidate_tokens")}
+    options["executor"] = _at(options["executor"], options["ray_address"])
+    more = {name: options[name] for name in ("climber", "task", "candidate_tokens", "executor")}
     _session("resume", run, as_json, options, partial(api.resume, run), **more)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import sys
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from toprope.cli.group import (
     model_tokens_option,
     proven,
     tier_option,
+    trust,
     workers_option,
 )
 
@@ -61,6 +63,43 @@ def bench(
     emit(measure(proven(False, tier).tier, quick), as_json, text.bench)
 
 
+@main.command(short_help="Say what a very long climb of TASK would take.")
+@click.argument("task")
+@click.option("--experiments", type=click.FloatRange(1, 1e15), required=True, help="Experiments of that climb: 1e9.")
+@click.option("--cores", "on", type=click.IntRange(1, 10**7), required=True, help="Cores for practice work.")
+@click.option("--price", type=click.FloatRange(0, 1e6), help="Money for one core and one hour.")
+@click.option("--hub-cores", type=click.IntRange(1, 10**5), help="Cores for hidden work [this machine's].")
+@click.option("--blocks", type=click.IntRange(1, 10**7), help="Blocks that a rung is cut into [CORES, at least 8].")
+@click.option("--executor", default="local", show_default=True, help="Measure what a block costs through this one.")
+@tier_option
+@as_json
+def forecast(
+    task: str,
+    experiments: float,
+    on: int,
+    price: float | None,
+    hub_cores: int | None,
+    blocks: int | None,
+    executor: str,
+    tier: str | None,
+    as_json: bool,
+) -> None:
+    """Say what a very long climb of TASK would take: hours, CPU time, ledger, memory, money, and how many cores it can
+    use. Two short real climbs on this machine are the calibration."""
+    from toprope.assay import forecast as measured
+    from toprope.cli.group import builtins
+    from toprope.executors.registry import named
+    from toprope.tasks import registry
+    from toprope.view import terminal, text
+
+    name, make, held = registry.find(task), named(executor).make, proven(False, tier).tier
+    with terminal.screen() as screen:
+        found = measured.forecast(
+            name, experiments, on, hub_cores or cores(), held, screen.progress, blocks, price, make
+        )
+    emit(builtins(found), as_json, text.forecast)
+
+
 @main.command(short_help="Serve as the referee of other users' runs.")
 @click.option("--listen", required=True, help="unix:PATH or tcp:127.0.0.1:PORT.")
 @click.option("--vault", type=click.Path(path_type=Path), help="The vault of this referee [TOPROPE_VAULT].")
@@ -103,6 +142,31 @@ def referee(
     service = Service(address, terms)
     click.echo(f"referee at {address}, vault {vault or paths.vault()}; stop it with Ctrl-C", err=True)
     service.run()
+
+
+@main.command(short_help="Do practice work of runs that share PATH.")
+@click.argument("path", type=click.Path(path_type=Path))
+@click.option("--workers", type=click.IntRange(1, 512), help="Blocks at the same time [cores].")
+@click.option("--idle-exit", type=click.FloatRange(0.1), help="End after this many seconds without work [never].")
+@click.option("--task", type=click.Path(path_type=Path), help="Folder of a task of your own that runs may climb.")
+@trust
+def worker(path: Path, workers: int | None, idle_exit: float | None, task: Path | None, trust: bool) -> None:
+    """Do practice work of runs that share the directory PATH (`toprope climb TASK --executor dir:PATH`).
+
+    Start it on every machine of a cluster. It may be killed at any moment; a run loses its blocks in flight only.
+    """
+    from toprope.executors.worker import Worker
+    from toprope.sandbox import ulimits
+    from toprope.tasks import registry
+    from toprope.view.text import clean
+
+    ulimits.require()
+    if task is not None:
+        registry.find(str(task))
+    here = Worker(path.resolve(), workers or cores(), trust, lambda line: click.echo(clean(line), err=True))
+    click.get_current_context().find_root().obj = (path, shlex.join(["toprope", "worker", str(path)]))
+    click.echo(f"worker {here.name}: {workers or cores()} lanes, work from {path}; stop it with Ctrl-C", err=True)
+    here.work(idle_exit)
 
 
 @main.group(short_help="Manage the private secrets of tasks.")

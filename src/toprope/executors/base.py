@@ -49,7 +49,8 @@ class Executor(Protocol):
 
 MakeExecutor = Callable[[ScorerConfig, int, Callable[[str, float], None], Broker | None], Executor]
 """(configuration of every scorer, number of scorers, progress, broker of the model that candidates may ask, or None)
--> an executor that is ready for work.
+-> an executor that is ready for work. One that takes an argument, `--executor NAME:ARGUMENT`, also has `argument` and
+`named_again` (`executors/registry.py`).
 
 Raises NoProtection if a scorer's sandbox fails its self-test, UsageError if scorers disagree on the task.
 """

@@ -46,14 +46,26 @@ class Work(msgspec.Struct, frozen=True, tag=True):
     limit_s: float | None = None  # wall and CPU seconds of a call, if less than the task allows
 
 
+class Node(msgspec.Struct, frozen=True):
+    """The machine that scored a block. name: its host name. tier: of its sandbox. toprope: its version. task: digest of
+    what the task does there (`tasks/mark.py`)."""
+
+    name: str
+    tier: str
+    toprope: str
+    task: str
+
+
 class Done(msgspec.Struct, frozen=True, tag=True):
-    """The columns of one block with the anchors of its draws: floors, ceilings and groups of shape (n_draws,)."""
+    """The columns of one block with the anchors of its draws: floors, ceilings and groups of shape (n_draws,). node:
+    set by executors that reach other machines."""
 
     id: int
     result: BlockResult
     floors: Floats
     ceilings: Floats
     groups: NDArray[np.int64]
+    node: Node | None = None
 
     def answers(self, work: Work) -> bool:
         """Whether it answers this work, with finite scores for variants that ended ok and NaN for the others."""

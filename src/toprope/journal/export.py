@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -54,6 +55,14 @@ def researchers(s: RunHistory) -> list[dict[str, Any]]:
     ]
 
 
+def nodes(s: RunHistory) -> list[dict[str, Any]]:
+    """The machines whose workers scored practice blocks, by name, with the number of their blocks; this machine's own
+    scorers are not among them."""
+    made = Counter(b.node for b in s.blocks if b.node is not None)
+    ordered = sorted(made, key=lambda n: (n.name, n.tier, n.toprope))
+    return [{"name": n.name, "tier": n.tier, "toprope": n.toprope, "blocks": made[n]} for n in ordered]
+
+
 def summary(s: RunHistory) -> dict[str, Any]:
     """The JSON object that `climb`, `resume`, `unseal` and `show` print."""
     o, spec, test = s.opening, s.opening.spec, s.test
@@ -61,6 +70,8 @@ def summary(s: RunHistory) -> dict[str, Any]:
         "run": s.path,
         "task": spec.task,
         "climber": spec.climber.label,
+        "executor": spec.executor or "local",
+        "nodes": nodes(s),
         "seed": spec.seed,
         "certifying": o.certifying,
         "experiments": s.experiments,

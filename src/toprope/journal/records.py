@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from toprope import wire
 from toprope.errors import RunError
+from toprope.executors.messages import Node
 from toprope.journal import past
 from toprope.journal.spec import RunSpec
 from toprope.models.messages import Reply
@@ -95,6 +96,7 @@ class BlockRecord(msgspec.Struct, frozen=True):
     wall_s: float
     incidents: dict[int, list[Incident]] = {}  # position in the block -> of tripwires and honeypots
     author: Author | None = None
+    node: Node | None = None  # that scored it; None: this machine
 
 
 class Generation(msgspec.Struct, frozen=True):

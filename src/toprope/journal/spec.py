@@ -48,6 +48,8 @@ class Option(NamedTuple):
         """The value for the record. Raises UsageError for a number out of range or words that are not text."""
         if self.name == "prices":
             return _prices(value)
+        if self.name == "executor":
+            return _executor(self._one(value))
         if not self.many:
             return self._one(value)
         if not isinstance(value, list | tuple):
@@ -106,6 +108,14 @@ def _prices(said: Any) -> list[float]:
     if len(found) not in (2, 4) or not all(0 <= price <= 1e6 for price in found):
         raise UsageError(f"--prices {said}; expected IN,OUT or IN,OUT,WRITE,READ in dollars per million tokens: 3,15")
     return found
+
+
+def _executor(word: str) -> str | None:
+    """The complete name; None for the default."""
+    from toprope.executors import registry
+
+    found = registry.named(word).word
+    return found if found != "local" else None
 
 
 # ---------------------------------------------------------------- the values
@@ -231,7 +241,7 @@ Climbing = Search | Replay | Imported | Researchers | External
 class RunSpec(msgspec.Struct, frozen=True):
     """kind "ask", the first entry: what a user asks of a new run, so that a run killed while starting can be resumed.
     run: a random name, "" until the run is made. The climb ends when the champion's measured value reaches `until`, or
-    after `patience` experiments without an improvement."""
+    after `patience` experiments without an improvement. executor: None for `local`. blocks: None for `race.BLOCKS`."""
 
     run: str
     task: str
@@ -253,6 +263,12 @@ class RunSpec(msgspec.Struct, frozen=True):
         str | None, Option("A future round of a public beacon; its value will help to decide the test draws.")
     ] = None
     candidate_model: CandidateModel | None = None
+    executor: Annotated[
+        str | None, Option("What runs practice work: local, ray, dir:PATH, a package's, or MODULE:CLASS [local].")
+    ] = None
+    blocks: Annotated[
+        int | None, Option("Blocks that a rung is cut into; at least as many as there are cores [8].", most=10**5)
+    ] = None
 
     @property
     def plan(self) -> Plan | None:

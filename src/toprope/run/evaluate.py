@@ -92,6 +92,7 @@ def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
         cpu_s=round(result.cpu_s, 6),
         wall_s=round(result.wall_s, 6),
         incidents=result.incidents,
+        node=done.node,
     )
 
 

@@ -41,4 +41,5 @@ def joined(number: int, draws: int, parts: list[Done], opening: Opening, author:
         wall_s=round(sum(d.result.wall_s for d in parts), 6),
         incidents={0: seen} if seen else {},
         author=author,
+        node=parts[0].node,
     )

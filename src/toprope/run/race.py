@@ -21,7 +21,7 @@ from toprope.types import Anchors, Codes, Floats, Outcome
 OPTIMISM = 1.0  # standard errors granted to a candidate on the draws it has seen
 QUARTER = 4  # at most one in four continues past each rung (successive halving, Jamieson & Talwalkar 2016)
 SLACK = 0.02  # granted in addition, in the metric's unit, so that a small spread by chance does not stop a candidate
-BLOCKS = 8  # a rung is cut into about this many blocks, on any number of workers: by draws, then by candidates
+BLOCKS = 8  # a rung is cut into about this many blocks, by draws and then by candidates; `RunSpec.blocks` is another
 SOME = 32  # different candidates after which a climb is ended if only the starter runs
 KEEP = 64  # finalists kept with their scores per draw; attempts at the gate choose among them
 
@@ -67,11 +67,14 @@ class Race:
         anchors: Anchors,
         evaluate: Evaluate,
         remembered: int | None = REMEMBERED,
+        blocks: int = BLOCKS,
         together: bool = True,
     ) -> None:
         """remembered: proposals whose results are remembered at least; None: all, as in runs older than the limit.
-        together: False cuts a rung by candidates first, as runs of earlier formats were cut."""
-        self._rungs, self.anchors, self._evaluate, self._together = rungs, anchors, evaluate, together
+        blocks: how many a rung is cut into, at most one for each of its candidates and draws. together: False cuts a
+        rung by candidates first, as runs of earlier formats were cut."""
+        self._rungs, self.anchors, self._evaluate = rungs, anchors, evaluate
+        self._blocks, self._together = blocks, together
         self._seen = Seen(remembered)
         self.finalists: list[Finalist] = []
         self.experiments = self.pruned = self.cached = 0
@@ -115,11 +118,11 @@ class Race:
         stay together where they can, because variants in one block share work on a draw."""
         if not len(alive):
             return alive
-        spans = np.array_split(np.arange(lo, hi), min(BLOCKS, hi - lo))
-        cuts = np.array_split(alive, min(BLOCKS // len(spans), len(alive)))
+        spans = np.array_split(np.arange(lo, hi), min(self._blocks, hi - lo))
+        cuts = np.array_split(alive, min(self._blocks // len(spans), len(alive)))
         if not self._together:
-            cuts = np.array_split(alive, min(BLOCKS, len(alive)))
-            spans = np.array_split(np.arange(lo, hi), min(BLOCKS // len(cuts), hi - lo))
+            cuts = np.array_split(alive, min(self._blocks, len(alive)))
+            spans = np.array_split(np.arange(lo, hi), min(self._blocks // len(cuts), hi - lo))
         owners = [(cut, int(span[0]), int(span[-1]) + 1) for cut in cuts for span in spans]
         pieces = [Piece(self.experiments + cut, rows[cut], low, high) for cut, low, high in owners]
         ended: dict[int, Outcome] = {}

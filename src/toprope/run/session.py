@@ -38,7 +38,7 @@ from toprope.run.finals import Finals
 from toprope.run.keeping import Keeping
 from toprope.run.loop import Budget, climb
 from toprope.run.policy import AttemptPolicy
-from toprope.run.race import Race
+from toprope.run.race import BLOCKS, Race
 from toprope.run.rerun import Isolated
 from toprope.run.same_task import scored_otherwise
 from toprope.run.seen import REMEMBERED
@@ -280,7 +280,8 @@ class Session:
         o, spec = self.opening, self.task.spec
         evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space)
         new = o.format > 3  # an older run goes on by the rules by which it began
-        race = Race(spec.splits.rungs, Anchors(o.floors, o.ceilings), evaluator, o.remembered, together=new)
+        blocks, anchors = o.spec.blocks or BLOCKS, Anchors(o.floors, o.ceilings)
+        race = Race(spec.splits.rungs, anchors, evaluator, o.remembered, blocks, together=new)
         policy = AttemptPolicy(
             self._attempts(),
             race,

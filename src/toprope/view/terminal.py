@@ -15,6 +15,7 @@ from toprope.view import text
 
 BARS = "▁▂▃▄▅▆▇█"
 BEST = 1000  # values that the sparkline is drawn from; of more, every other one is dropped
+NODES = 8  # shown by name, those with most blocks first
 
 
 class State:
@@ -32,6 +33,7 @@ class State:
         self.cpu = 0.0
         self.scored = 0  # first rungs of experiments, including those in flight
         self.failed: dict[str, int] = {}
+        self.nodes: dict[str, int] = {}  # other machines, with the blocks that each has done
         self.events: list[str] = []
         self.started = time.monotonic()
         self.elapsed_before = 0.0
@@ -80,6 +82,8 @@ class State:
     def _block(self, block: BlockRecord) -> None:
         self.cpu += block.cpu_s
         self.scored += len(block.experiments) if block.lo == 0 else 0
+        if block.node is not None:
+            self.nodes[block.node.name] = self.nodes.get(block.node.name, 0) + 1
         for outcome in block.outcomes.values():
             self.failed[outcome] = self.failed.get(outcome, 0) + 1
 
@@ -149,6 +153,9 @@ class State:
             gate += f"; the climb waits {self.waits[1]:.0f} s for its answer, which leaves on a schedule"
         failed = "".join(f", {n} {text.clean(o)}" for o, n in sorted(self.failed.items()))
         best = f"{g.best:.3f}" if g and g.best is not None else "-"
+        most = sorted(self.nodes.items(), key=lambda n: -n[1])[:NODES]
+        blocks = ", ".join(f"{text.clean(name)} {n}" for name, n in most)
+        nodes = [("nodes", f"{len(self.nodes)}, blocks done: {blocks}")] if most else []
         return [
             ("champion", champion),
             ("gate", gate),
@@ -158,6 +165,7 @@ class State:
                 f"{self.scored}  ({rate:.1f}/s, {each:.0f} ms CPU each; "
                 f"{g.pruned if g else 0} stopped early, {g.cached if g else 0} cached{failed})",
             ),
+            *nodes,
         ]
 
 

@@ -218,6 +218,27 @@ def bench_task(r: dict[str, Any]) -> str:
     )
 
 
+def forecast(r: dict[str, Any]) -> str:
+    """What a long climb would take, what limits it, and what was assumed."""
+    hours = r["hours"]
+    words = {"coordinator": "the run process", "gate": "hidden work on the hub", "blocks": "blocks per rung"}
+    limits = [f"{words[k]} at {v:,.0f} cores" for k, v in r["saturates"].items() if v is not None]
+    shares = ", ".join(f"{name} {1000 * v:.3g} ms" for name, v in r["cpu_s"].items())
+    lines = [
+        f"{r['experiments']:,.0f} experiments of {r['task']} on {r['cores']:,} cores, {r['hub_cores']} for the hub",
+        f"time          {hours:,.1f} hours" + (f" ({hours / 24:,.1f} days)" if hours > 48 else ""),
+        f"CPU           {1000 * r['cpu_s_per_experiment']:.3g} ms an experiment: {shares}",
+        f"no faster     than on {r['saturates_at_cores']:,} cores: {'; '.join(limits)}",
+        f"run process   {100 * r['coordinator_load']:.0f} % of a core, {r['memory_bytes'] / 1e9:,.2f} GB of memory",
+        f"ledger        {r['ledger_bytes'] / 1e9:,.3f} GB",
+    ]
+    if r["money"] is not None:
+        lines.append(f"money         {r['money']:,.2f}")
+    if r["experiments"] > r["points"]:
+        lines.append(f"but           its space has {r['points']:,.0f} points; a climb ends when it has tried them all")
+    return "\n".join([*lines, "assumed", *(f"  {a}" for a in r["assumptions"])])
+
+
 def reference(r: dict[str, Any]) -> str:
     """A table in Markdown."""
     splits = [name for name in r["rows"][0] if name not in ("candidate", "gain")]
