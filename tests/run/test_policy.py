@@ -9,7 +9,7 @@ from toprope.protocols import Splits
 from toprope.referee.recorded import Answer
 from toprope.run.attempts import CROWD
 from toprope.run.finals import Gains
-from toprope.run.policy import TRIES, AttemptPolicy
+from toprope.run.policy import TRIES, AttemptPolicy, next_attempt
 from toprope.run.race import Finalist
 from toprope.space import Space, choice
 from toprope.stats.intervals import Estimate
@@ -179,6 +179,17 @@ def test_what_changes_when_it_runs_again_makes_room_for_the_next():
     climb.barrier(2 * EVERY)
     assert climb.attempts.considered == list(range(1, TRIES + 3))
     assert climb.sent == [TRIES + 2]
+
+
+def test_attempts_become_rarer_in_a_long_climb():
+    """One per `attempt_every` at first, then one per 32nd of the experiments so far: a few hundred in 10^9."""
+    assert next_attempt(0, 1024) == 1024
+    assert next_attempt(20_000, 1024) == 21_024
+    assert next_attempt(320_000, 1024) == 330_000
+    at, count = 0, 0
+    while at < 10**9:
+        at, count = next_attempt(at, 1024), count + 1
+    assert 300 < count < 400
 
 
 def test_the_finals_decide_who_goes():

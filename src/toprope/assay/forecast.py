@@ -4,7 +4,7 @@ Two short real climbs of different lengths, with the default climber and every l
 leaves the start-up out. What they cost per experiment is then laid out on more cores. The assumptions are part of the
 answer, because each of them can be wrong for a run of a billion:
 
-- Later experiments cost as much as those of the calibration, and attempts at the gate stay as frequent.
+- Later experiments cost as much as those of the calibration. Attempts at the gate become rarer, by the policy's rule.
 - Cores are like one of this machine's, and work on nothing else.
 - A generation ends when its last block ends: a rung of b blocks uses at most b cores.
 - The run process (climber, race, ledger) works while scorers wait. It is one core, wherever it runs.
@@ -32,10 +32,11 @@ from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
 from toprope.journal.ledger import SqliteLedger, read_entries
 from toprope.journal.spec import RunSpec
-from toprope.protocols import Progress, Task
+from toprope.protocols import Progress, Splits, Task
 from toprope.run.beginning import space_of
 from toprope.run.driver import climbed
 from toprope.run.evaluate import Evaluator
+from toprope.run.policy import next_attempt
 from toprope.run.race import BLOCKS, Piece
 from toprope.run.seen import REMEMBERED, Seen
 from toprope.sandbox import ulimits
@@ -49,7 +50,7 @@ FIRST, TRIED = 4, 100  # blocks before the run process's cost per block is measu
 MOST = 10**6  # experiments of a calibration climb
 ROWS = 20_000  # rows of the run process's memory that are measured
 ASSUMPTIONS = [
-    "later experiments cost what those of the calibration cost, and attempts at the gate stay as frequent",
+    "later experiments cost what those of the calibration cost",
     "every core is like one of this machine and works on nothing else",
     "a rung of b blocks (--blocks) uses at most b cores, and a generation ends with its slowest block",
     "the run process is one core: climber, race and ledger work while scorers wait; a block costs it what was measured",
@@ -194,8 +195,7 @@ def of(
         )
     splits = task.spec.splits
     run = max(0.0, large.run - small.run) / n
-    # An attempt is made at a barrier, when `attempt_every` experiments are over; then its predecessor's answer is due.
-    between = splits.generation * -(-splits.attempt_every // splits.generation)
+    between = experiments / _attempts(splits, experiments)  # of these, experiments from one to the next
     attempts = large.attempts - small.attempts
     gate = max(0.0, large.other - small.other) / (attempts * between if attempts > 0 else n)
     first_s = max(splits.tick_s, large.first_s * large.hidden / hub_cores) if attempts > 0 else 0.0
@@ -246,6 +246,16 @@ def of(
         },
         assumptions=ASSUMPTIONS,
     )
+
+
+def _attempts(splits: Splits, experiments: float) -> int:
+    """How many attempts a climb of so many experiments makes, each at the first barrier at which it is due; at least
+    one."""
+    due, count = splits.attempt_every, 0
+    while due <= experiments:
+        barrier = splits.generation * -(-due // splits.generation)
+        due, count = next_attempt(barrier, splits.attempt_every), count + 1
+    return max(1, count)
 
 
 def _pieces(candidates: float, draws: int, blocks: int) -> float:

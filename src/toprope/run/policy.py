@@ -1,8 +1,9 @@
 """When a climb makes an attempt at the gate, with which candidate, and when it hears the answer.
 
-The rule is fixed: at most one attempt per `attempt_every` experiments. The best untried candidates that dev has not
-shown to be worse than the champion meet fresh practice draws (`finals.py`), and the best one there goes. The answer is
-used when the next attempt is due, even if it was ready sooner, so that the climb does not depend on the speed of the
+The rule is fixed: at most one attempt per `attempt_every` experiments, and in a long climb one per SPARSER-th of the
+experiments so far, so that the gate's work stays a small part of any climb. The best untried candidates that dev has
+not shown to be worse than the champion meet fresh practice draws (`finals.py`), and the best one there goes. The answer
+is used when the next attempt is due, even if it was ready sooner, so that the climb does not depend on the speed of the
 hub and does not reveal it.
 """
 
@@ -24,6 +25,7 @@ from toprope.run.race import Finalist, Race
 from toprope.space import Space
 from toprope.types import Candidate, Tree
 
+SPARSER = 32
 LAG = 3  # generations, in runs of earlier formats
 TRIES = 8  # candidates that go into the finals before an attempt, and may be re-run in isolation
 
@@ -110,7 +112,7 @@ class AttemptPolicy:
         gate's work takes because of other work beside it."""
         names = self._short_list() if self._pending is None else []
         if names and self._finals is not None and self.champion is not None:
-            self._next_at = self._race.experiments + self._splits.attempt_every
+            self._next_at = next_attempt(self._race.experiments, self._splits.attempt_every)
             gains = self._finals.hold(names, self.champion)
             names = [names[i] for i in np.argsort(-gains.mean, kind="stable") if gains.mean[i] + gains.se[i] >= 0]
         for finalist in names:
@@ -126,7 +128,8 @@ class AttemptPolicy:
             return
         self._send(candidate, asked)
         self._pending, self._sent_in = (finalist, candidate), generation
-        self._next_at = self._race.experiments + self._splits.attempt_every
+        if self._finals is None:
+            self._next_at = self._race.experiments + self._splits.attempt_every
 
     def _send(self, candidate: Candidate, asked: AttemptRecord) -> None:
         """To the gate, unless the ledger holds its answer."""
@@ -176,3 +179,8 @@ class AttemptPolicy:
             self._attempts.audit(candidate, finalist.scores)
         else:
             self._refused.append(finalist)
+
+
+def next_attempt(experiments: int, every: int) -> int:
+    """The number of experiments from which on the next attempt is due, after one at `experiments`."""
+    return experiments + max(every, experiments // SPARSER)
