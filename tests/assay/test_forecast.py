@@ -72,7 +72,7 @@ def test_finer_blocks_cost_the_run_process():
 
 
 def test_the_gate_limits_many_cores():
-    """An answer every 64 experiments that takes 10 s leaves the climb at 6.4 experiments a second at most; more cores of
+    """An answer every 64 experiments that takes 10 s leaves a climb at 6.4 experiments a second at most; more cores of
     the hub make the schedule shorter. In a long climb attempts are rare, and the gate limits nothing."""
     gate = {"attempts": 4, "first_s": 10.0, "other": 6.0}
     slow = said(spent(32), spent(96, **gate), experiments=2000, cores=10**6)
