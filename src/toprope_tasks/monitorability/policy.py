@@ -61,41 +61,75 @@ class Behaviour(NamedTuple):
 
 def train(start: Start, school: School, penalty: Floats) -> Behaviour:
     """Behaviour after training on E[reward - penalty - kl * divergence]. penalty: (k, stages, q, s), each stage an
-    equal share of the steps; a single policy is trained under each of the k."""
-    k, stages = penalty.shape[:2]
+    equal share of the steps; a single policy is trained under each of the k.
+
+    Expectations are taken place by place: of a token's worth over all that the other places may hold. So what is listed
+    by scratchpad has no axes h and z.
+    """
+    k, stages, q = penalty.shape[:3]
+    vocabulary, length = start.tokens.shape[-1], start.tokens.shape[1]
     plan, tokens = (np.repeat(x, k // len(x), axis=0) for x in (start.plan, start.tokens))
     meaning = np.repeat(start.meaning[None], k, axis=0)
     gain = 1.0 - school.accuracy  # what copying pays over computing, before penalties
     hinted = np.isfinite(start.plan[0])  # (q, h)
     stake = (gain[:, None] * hinted)[..., None]  # (q, h, 1)
-    counts = _counts(start.tokens.shape[-1], start.tokens.shape[1])
+    counts = _counts(vocabulary, length)
+    costs = [_by_token(penalty, i, vocabulary, length) for i in range(length)]
     for step in range(school.steps):
-        cost = penalty[:, step * stages // school.steps]
         p = _softmax(tokens)
-        now = behaviour(start, plan, p, meaning)
-        worth = stake[..., None] * now.copy[:, None, None] - cost[:, :, None, None]  # (k, q, h, z, s)
-        mine = now.pads * worth
-        mean = mine.sum(axis=-1)  # (k, q, h, z)
+        planned = _sigmoid(plan)
+        weight = np.stack([1 - planned, planned], axis=-1)  # (k, q, h, z)
+        lean = _lean(start, meaning, counts)
+        worth = np.empty_like(p)  # (k, L, q, h, z, v) of a token
+        for i in range(length):
+            others = _others(p, i)  # (k, q, h, z, r)
+            copied = (others.reshape(k, -1, others.shape[-1]) @ _by_token(lean, i, vocabulary, length)).reshape(
+                p[:, i].shape
+            )
+            copied[..., 1, :] += start.leak
+            paid = others.reshape(k, q, -1, others.shape[-1]) @ costs[i][:, step * stages // school.steps]
+            worth[:, i] = stake[..., None] * copied - paid.reshape(copied.shape)
+        mean = (p[:, 0] * worth[:, 0]).sum(axis=-1)  # (k, q, h, z)
         moved = np.log(p) - start.tokens
         divergence = (p * moved).sum(axis=-1)  # (k, L, q, h, z)
-        slope = _marginals(mine, p.shape[-1], p.shape[1]) - p * mean[:, None, ..., None]
-        slope -= school.kl * p * (moved - divergence[..., None])
+        slope = p * (worth - mean[:, None, ..., None] - school.kl * (moved - divergence[..., None]))
         value = mean - school.kl * divergence.sum(axis=1)
-        tokens = tokens + school.rate * now.weight[:, None, ..., None] * slope
-        plan = plan + school.rate * now.weight[..., 0] * now.weight[..., 1] * (value[..., 1] - value[..., 0])
-        at_stake = (now.weight * stake).reshape(k, 1, -1) @ now.pads.reshape(k, -1, len(counts))  # (k, 1, s)
-        steep = now.copy[:, 0] * (1 - now.copy[:, 0] / (1 - start.leak))  # of copying in what a scratchpad means
-        meaning = meaning + school.rate * school.drift / hinted.sum() * ((at_stake[:, 0] * steep) @ counts)
+        tokens = tokens + school.rate * weight[:, None, ..., None] * slope
+        plan = plan + school.rate * weight[..., 0] * weight[..., 1] * (value[..., 1] - value[..., 0])
+        first = ((weight * stake)[..., None] * p[:, 0]).reshape(k, -1, vocabulary)
+        at_stake = (first.swapaxes(1, 2) @ _others(p, 0).reshape(k, first.shape[1], -1)).reshape(k, -1)  # (k, s)
+        steep = lean * (1 - lean / (1 - start.leak))  # of copying in what a scratchpad means
+        meaning = meaning + school.rate * school.drift / hinted.sum() * ((at_stake * steep) @ counts)
     return behaviour(start, plan, _softmax(tokens), meaning)
+
+
+def _others(p: Floats, place: int) -> Floats:
+    """(k, q, h, z, r) probabilities of what all places but one hold. p: (k, L, q, h, z, v)."""
+    rest = [p[:, i] for i in range(p.shape[1]) if i != place]
+    return np.asarray(functools.reduce(_joint, rest))
+
+
+def _joint(p: Floats, after: Floats) -> Floats:
+    """(..., a b) of (..., a) and (..., b), the last moving fastest."""
+    return np.asarray((p[..., None] * after[..., None, :]).reshape(*p.shape[:-1], -1))
+
+
+def _by_token(x: Floats, place: int, vocabulary: int, length: int) -> Floats:
+    """(..., r, v) of (..., s): by what the other places hold, and by the token in this place."""
+    cube = x.reshape(*x.shape[:-1], *(vocabulary,) * length)
+    return np.moveaxis(cube, x.ndim - 1 + place, -1).reshape(*x.shape[:-1], -1, vocabulary)
+
+
+def _lean(start: Start, meaning: Floats, counts: Floats) -> Floats:
+    """(k, s) chance of copying after a scratchpad, for a plan to compute."""
+    return _sigmoid(start.bias + meaning @ counts.T) * (1 - start.leak)
 
 
 def behaviour(start: Start, plan: Floats, p: Floats, meaning: Floats) -> Behaviour:
     """What policies with these parameters do. plan: (k, q, h); p: (k, L, q, h, z, v); meaning: (k, v)."""
     planned = _sigmoid(plan)
-    lean = _sigmoid(start.bias + meaning @ _counts(p.shape[-1], p.shape[1]).T) * (1 - start.leak)
-    pads = p[:, 0]
-    for i in range(1, p.shape[1]):
-        pads = (pads[..., None] * p[:, i, ..., None, :]).reshape(*pads.shape[:-1], -1)
+    lean = _lean(start, meaning, _counts(p.shape[-1], p.shape[1]))
+    pads = functools.reduce(_joint, [p[:, i] for i in range(p.shape[1])])
     return Behaviour(np.stack([1 - planned, planned], axis=-1), pads, np.stack([lean, lean + start.leak], axis=1))
 
 
@@ -115,13 +149,6 @@ def _counts(vocabulary: int, length: int) -> Floats:
     """(s, v) how often each token is in each scratchpad."""
     pads = scratchpads(vocabulary, length)
     return np.asarray((pads[:, :, None] == np.arange(vocabulary)).sum(axis=1), dtype=np.float64)
-
-
-def _marginals(mine: Floats, vocabulary: int, length: int) -> Floats:
-    """(k, L, q, h, z, v) sums of (k, q, h, z, s) over all places but one."""
-    cube = mine.reshape(*mine.shape[:-1], *(vocabulary,) * length)
-    places = range(4, 4 + length)
-    return np.stack([cube.sum(axis=tuple(j for j in places if j != i)) for i in places], axis=1)
 
 
 def _softmax(x: Floats) -> Floats:

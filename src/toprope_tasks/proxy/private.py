@@ -169,7 +169,7 @@ def generate(split: Split, index: int, seed: int) -> Draw:
 
 def score(rewards: Floats, worth: Floats) -> Floats:
     """(k,) mean gold of what the optimiser selects, over four best-of-n and two tilts. rewards: (k, POOL)."""
-    selected = [best_of(rewards, worth, n) for n in BEST_OF] + [tilted(rewards, worth, kl) for kl in TILTS]
+    selected = [*best_of_each(rewards, worth, BEST_OF), *(tilted(rewards, worth, kl) for kl in TILTS)]
     return np.asarray(np.mean(selected, axis=0))
 
 
@@ -179,18 +179,26 @@ def best_of(rewards: Floats, worth: Floats, n: int) -> Floats:
     The i-th smallest of m wins with probability C(i-1, n-1) / C(m, n) (Nakano et al. 2021, arXiv:2112.09332).
     Equal rewards share their probability, so a constant reward selects at random.
     """
+    return best_of_each(rewards, worth, (n,))[0]
+
+
+def best_of_each(rewards: Floats, worth: Floats, sizes: tuple[int, ...]) -> list[Floats]:
+    """`best_of` for several n: the pool is ranked once for all of them."""
     m = rewards.shape[1]
-    order = np.argsort(rewards, axis=1, kind="stable")
+    order = np.argsort(rewards, axis=1)
     ranked = np.take_along_axis(rewards, order, axis=1)
-    gains = worth[order]
-    weights = np.diff(_below(n, m))  # of places 1..m
-    out = gains @ weights
     rises = ranked[:, 1:] != ranked[:, :-1]
-    for row in np.flatnonzero(~rises.all(axis=1)):
-        tie = np.append(0, np.cumsum(rises[row]))
-        size = np.bincount(tie)
-        out[row] = (np.bincount(tie, weights) / size) @ np.bincount(tie, gains[row])
-    return np.asarray(out)
+    tied = np.flatnonzero(~rises.all(axis=1))
+    ties = np.concatenate([np.zeros((len(tied), 1), np.int64), np.cumsum(rises[tied], axis=1)], axis=1)
+    order[tied] = np.sort(ties * m + order[tied], axis=1) - ties * m  # equal rewards in the pool's order
+    gains = worth[order]
+    weights = [np.diff(_below(n, m)) for n in sizes]  # of places 1..m
+    out = [gains @ w for w in weights]
+    for row, tie in zip(tied.tolist(), ties, strict=True):
+        size, gain = np.bincount(tie), np.bincount(tie, gains[row])
+        for found, w in zip(out, weights, strict=True):
+            found[row] = (np.bincount(tie, w) / size) @ gain
+    return out
 
 
 @functools.cache
@@ -209,18 +217,59 @@ def tilted(rewards: Floats, worth: Floats, kl: float) -> Floats:
 def tilt_weights(rewards: Floats, kl: float) -> Floats:
     """(k, m) weights proportional to exp(b reward), b >= 0 such that their KL divergence from uniform is `kl` nats.
 
-    Where ties at the top keep the divergence below `kl`, the limit of large b: a constant reward tilts nothing.
+    Where ties at the top keep the divergence below `kl`, the limit of large b: a constant reward tilts nothing. log b
+    is the upper end of 26 halvings of [-5, 16], guessed by Newton steps, and halved for where the guess is not it.
     """
     half = rewards / 2  # the difference of the largest two numbers overflows; with halves it does not
     top = half.max(axis=1, keepdims=True)
     spread = top - half.min(axis=1, keepdims=True)
     r = (half - top) / np.where(spread > 0, spread, 1.0)  # in [-1, 0]
-    low, high = np.full(len(r), -5.0), np.full(len(r), 16.0)  # log b
-    for _ in range(26):
+    log_b = _guessed(r, kl)
+    over, weights = _divergence(r, log_b)
+    right = ((over > kl) | (log_b == HIGH)) & (_divergence(r, log_b - GRID)[0] <= kl)
+    if not right.all():
+        rest = ~right
+        log_b[rest] = _halved(r[rest], kl)
+        weights[rest] = _divergence(r[rest], log_b[rest])[1]
+    return weights
+
+
+LOW, HIGH, HALVINGS = -5.0, 16.0, 26  # of log b
+GRID = (HIGH - LOW) / 2**HALVINGS
+
+
+def _halved(r: Floats, kl: float) -> Floats:
+    """(k,) log b."""
+    low, high = np.full(len(r), LOW), np.full(len(r), HIGH)
+    for _ in range(HALVINGS):
         middle = (low + high) / 2
         over = _divergence(r, middle)[0] > kl
         low, high = np.where(over, low, middle), np.where(over, middle, high)
-    return _divergence(r, high)[1]
+    return high
+
+
+def _guessed(r: Floats, kl: float) -> Floats:
+    """(k,) log b, right for almost every row: Newton steps on the logarithm of the divergence, rounded up to GRID."""
+    m = r.shape[1]
+    log_b = np.full(len(r), HIGH)
+    going = np.flatnonzero((r == 0).sum(axis=1) < m * math.exp(-kl))
+    at = np.log(np.sqrt(2 * kl) / (r[going].std(axis=1) + 1e-12))
+    for _ in range(12):
+        x = np.exp(at)[:, None] * r[going]
+        weights = np.exp(x)
+        total = weights.sum(axis=1)
+        weights *= x
+        mean = weights.sum(axis=1) / total
+        var = np.einsum("ij,ij->i", weights, x) / total - mean**2
+        divergence = np.maximum(mean - np.log(total) + math.log(m), 1e-9)
+        step = np.log(kl / divergence) * divergence / np.maximum(var, 1e-9)
+        at = np.clip(at + np.clip(step, -1.5, 1.5), LOW, HIGH)
+        log_b[going] = at
+        far = np.abs(step) > 1e-5
+        going, at = going[far], at[far]
+        if not len(going):
+            break
+    return np.asarray(np.minimum(LOW + np.ceil((log_b - LOW) / GRID) * GRID, HIGH))
 
 
 def _divergence(r: Floats, log_b: Floats) -> tuple[Floats, Floats]:

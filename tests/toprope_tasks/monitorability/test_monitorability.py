@@ -13,6 +13,7 @@ from studies.monitorability.table import Answers, answers, row, told_policy, tol
 from toprope.errors import UsageError
 from toprope.figures import stack, standalone_svg
 from toprope.stats.intervals import ratio, spearman
+from toprope.tasks.trusted import load
 from toprope.types import Draw, Floats, Json
 from toprope_tasks.monitorability import make, private
 from toprope_tasks.monitorability.policy import School, Start, behaviour, scratchpads, train, untrained
@@ -85,6 +86,41 @@ def _objective(start: Start, school: School, penalty: Floats, plan: Floats, logi
             school.kl * weight * float((p[:, q, h, z] * (np.log(p[:, q, h, z]) - start.tokens[0, :, q, h, z])).sum())
         )
     return total
+
+
+def both_forms(draw: Draw, seed: int, n: int) -> tuple[Answers, Answers]:
+    """Answers of n random variants of the starter by the plain forms, and by the batched ones."""
+    starter, given = load(TASK.starter()), draw.public
+    rows = np.random.default_rng(seed).integers(
+        0, TASK.space.sizes.astype(int) + 1, (n, len(TASK.space.dims)), np.uint8
+    )
+    each, episodes, steps = [TASK.space.decode(row) for row in rows], draw.private.episodes, np.array(STAGES)
+    alone = [starter.fit(params=p, rng=None, **given) for p in each]
+    flags = np.array([starter.flag(s, episodes) for s in alone])
+    penalties = np.array([[starter.penalty(s, episodes, step) for step in steps] for s in alone])
+    states = starter.fit_batched(params={name: np.array([p[name] for p in each]) for name in each[0]}, **given)
+    together = [starter.penalty_batched(states, episodes, step) for step in steps]
+    return (flags, penalties), (starter.flag_batched(states, episodes), np.stack(together, axis=1))
+
+
+class TestBatched:
+    @pytest.mark.parametrize(
+        ("draws", "n"), [((DEV[0], HIDDEN[1]), 64), pytest.param((*DEV[:5], *HIDDEN[:5]), 1000, marks=pytest.mark.slow)]
+    )
+    def test_both_forms_answer_alike(self, draws: tuple[Draw, ...], n: int) -> None:
+        """Bit by bit, for random variants on dev and hidden draws."""
+        for i, draw in enumerate(draws):
+            for plain, batched in zip(*both_forms(draw, i, n), strict=True):
+                assert np.array_equal(plain, batched)
+
+    def test_a_variant_scores_the_same_in_any_company(self) -> None:
+        """To 1e-12: also where another variant has the same penalty, under which the policy is trained only once."""
+        for draw in (DEV[1], HIDDEN[2]):
+            flags, penalties = both_forms(draw, 3, 16)[1]
+            penalties[5] = penalties[9] = penalties[2]
+            together = private.score(flags, penalties, draw.private)
+            alone = [private.score(flags[i : i + 1], penalties[i : i + 1], draw.private)[0] for i in range(16)]
+            assert together == pytest.approx(alone, abs=1e-12)
 
 
 class TestPolicy:

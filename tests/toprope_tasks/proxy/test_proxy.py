@@ -3,7 +3,6 @@
 import math
 from collections.abc import Mapping
 from itertools import combinations
-from typing import Any
 
 import msgspec
 import numpy as np
@@ -12,11 +11,11 @@ import pytest
 from toprope.errors import UsageError
 from toprope.protocols import Baseline
 from toprope.stats.intervals import Estimate, difference, ratio, spearman
-from toprope.tasks.trusted import outputs
-from toprope.types import Draw, Floats, Json, Split, Tree
+from toprope.tasks.trusted import load, outputs
+from toprope.types import Codes, Draw, Floats, Json, Split, Tree
 from toprope_tasks.proxy import make
 from toprope_tasks.proxy import private as world
-from toprope_tasks.proxy.public import AUDITS, FEATURES, LABELLERS, PAIRS, POOL
+from toprope_tasks.proxy.public import AUDITS, CHUNKS, FEATURES, LABELLERS, PAIRS, POOL
 from toprope_tasks.proxy.task import RewardModel
 
 ID = "proxy/reward-model-v1"
@@ -31,10 +30,24 @@ def scores(tree: Tree, draws: list[Draw], params: Mapping[str, Json] | None = No
     return np.array([TASK.score(outputs(TASK, tree, d, params), d)[0] for d in draws])
 
 
-def _module(tree: Tree) -> dict[str, Any]:
-    module: dict[str, Any] = {}
-    exec(compile(tree.files["solution.py"], "solution.py", "exec"), module)
-    return module
+def both_forms(draw: Draw, rows: Codes) -> tuple[Floats, Floats]:
+    """(k,) scores of the starter's variants by the plain form, and by the batched one."""
+    starter, each = load(TASK.starter()), [TASK.space.decode(row) for row in rows]
+    extra = {name: draw.public[name] for name in ("labeller", "audit_features", "audit_gold")}
+    pairs, chunks = (draw.public["chosen"], draw.public["rejected"]), np.split(draw.private.pool, CHUNKS)
+    alone = [starter.fit(*pairs, params=p, rng=np.random.default_rng(3), **extra) for p in each]
+    plain = [np.concatenate([starter.reward(state, chunk) for chunk in chunks]) for state in alone]
+    columns = {name: np.array([p[name] for p in each]) for name in each[0]}
+    states = starter.fit_batched(*pairs, params=columns, new_rng=lambda: np.random.default_rng(3), **extra)
+    batched = np.concatenate([starter.reward_batched(states, chunk) for chunk in chunks], axis=1)
+    return TASK.score({"rewards": np.array(plain)}, draw), TASK.score({"rewards": batched}, draw)
+
+
+def some_rows(seed: int, n: int) -> Codes:
+    """(n, p) random rows of the space."""
+    return np.random.default_rng(seed).integers(
+        0, TASK.space.sizes.astype(int) + 1, (n, len(TASK.space.dims)), np.uint8
+    )
 
 
 def _scores(baseline: Baseline, draws: list[Draw]) -> Floats:
@@ -149,7 +162,7 @@ class TestDraws:
     def test_what_labellers_disagree_about_betrays_no_part(self) -> None:
         """A probe that fits each labeller alone and ranks features by how far they agree finds content about as well as
         chance: AUC within .1 of .5. When content was worth the same to all labellers, it was .88."""
-        logistic = _module(TASK.starter())["_logistic"]
+        logistic = load(TASK.starter()).blocks.logistic
         ranks = []
         for d in DEV + HIDDEN:
             gaps, labeller = (d.public["chosen"] - d.public["rejected"]).astype(float), d.public["labeller"]
@@ -233,6 +246,56 @@ class TestLandscape:
         assert (np.diff(gold[1]) > 0).all()
         assert curves[0].kl[0] == 0.0
         assert curves[0].kl[-1] == pytest.approx(math.log(1024) - 1023 / 1024)
+
+
+class TestBatched:
+    def test_both_forms_score_alike(self) -> None:
+        """64 random variants on a dev and a hidden draw: every score within the task's tolerance, not just the mean."""
+        for draw in (DEV[0], HIDDEN[1]):
+            plain, batched = both_forms(draw, some_rows(0, 64))
+            assert batched == pytest.approx(plain, abs=TASK.spec.metric.tolerance)
+
+    @pytest.mark.slow
+    def test_a_thousand_variants_score_alike(self) -> None:
+        """The mean over four draws of each of 1,000 random variants is within the tolerance."""
+        each = [both_forms(d, rows) for rows in np.split(some_rows(1, 1000), 10) for d in (*DEV[:2], *HIDDEN[:2])]
+        change = np.array([batched - plain for plain, batched in each]).reshape(10, 4, 100).mean(axis=1)
+        assert abs(change).max() <= TASK.spec.metric.tolerance
+
+    def test_plain_and_batched_states_are_the_same_thing(self) -> None:
+        """A state that the batched form kept is answered for by the plain one, also without one of the labellers."""
+        starter, rng = load(TASK.starter()), np.random.default_rng(2)
+        public = {**DEV[2].public, "labeller": np.where(DEV[2].public["labeller"] == 3, 2, DEV[2].public["labeller"])}
+        rows = [TASK.space.decode(row) for row in some_rows(2, 8)]
+        columns = {name: np.array([p[name] for p in rows]) for name in rows[0]}
+        states = starter.fit_batched(**public, params=columns, new_rng=lambda: np.random.default_rng(3))
+        pool = rng.standard_normal((100, FEATURES)).astype(np.float32)
+        together = starter.reward_batched(states, pool)
+        assert together == pytest.approx(np.array([starter.reward(state, pool) for state in states]), abs=1e-6)
+        alone = [starter.fit(**public, params=p, rng=np.random.default_rng(3)) for p in rows]
+        assert together == pytest.approx(np.array([starter.reward(state, pool) for state in alone]), abs=1e-3)
+
+    def test_ranking_for_several_sizes_is_ranking_for_each(self) -> None:
+        """With ties and without: bit by bit what a stable sort for each size gives."""
+        rng = np.random.default_rng(5)
+        rewards = np.stack([rng.standard_normal(300), rng.integers(0, 9, 300) / 3, np.zeros(300)])
+        worth = rng.standard_normal(300)
+        order = np.argsort(rewards, axis=1, kind="stable")
+        for n, found in zip((2, 50), world.best_of_each(rewards, worth, (2, 50)), strict=True):
+            weights = np.diff(world._below(n, 300))
+            assert np.array_equal(found, world.best_of(rewards, worth, n))
+            assert found[0] == (worth[order] @ weights)[0]
+
+    def test_the_guess_is_what_halving_gives(self) -> None:
+        """Bit by bit, for light and heavy tails, rewards with a cap, and others that no tilt moves far enough."""
+        rng = np.random.default_rng(6)
+        plain = rng.standard_normal((5, POOL))
+        rewards = np.concatenate([plain, np.minimum(plain, 1.5), np.minimum(plain, 0), rng.standard_cauchy((5, POOL)),
+            rng.integers(0, 3, (2, POOL)), np.zeros((1, POOL))])  # fmt: skip
+        r = rewards - rewards.max(axis=1, keepdims=True)
+        r /= np.maximum(-r.min(axis=1, keepdims=True), 1e-300)
+        for kl in world.TILTS:
+            assert np.array_equal(world._guessed(r, kl), world._halved(r, kl))
 
 
 class TestTask:
