@@ -46,7 +46,8 @@ def batched(task: Task, tree: Tree, draw: Draw, space: Space, rows: Codes) -> Ou
     module: dict[str, object] = {}
     exec(compile(tree.files["solution.py"], "solution.py", "exec"), module)
     dialogue = task.dialogue(draw, frozenset(task.spec.entries))
-    step, states = next(dialogue), [None] * len(rows)  # type: tuple[Round, Sequence[object]]
+    step = next(dialogue)
+    states: Sequence[object] = [None] * len(rows)
     (call,) = step.calls
     params = {dim.name: column(dim.levels)[rows[:, i]] for i, dim in enumerate(space.dims)}
     function = module[call.fn + BATCHED]
