@@ -129,7 +129,8 @@ def _joint(each, there, drawn, least, join):
     return np.where(join == "gap", most - np.where(drawn > 1, least, 0.0), joint)
 
 
-# --- all variants of a block at once: the same decisions, with a leading axis k
+# --- all variants of a block at once: the same decisions, with a leading axis k. A climb calls this form where there is
+# one, so whoever changes `act` itself changes or deletes `act_batched` too.
 
 
 def act_batched(states, observation, *, params, honest, known):
