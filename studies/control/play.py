@@ -8,7 +8,9 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from toprope.protocols import Outputs, Task
-from toprope.types import Draw, Floats, Json, Tree
+from toprope.sandbox.inside.candidate import BATCHED, column
+from toprope.space import Space
+from toprope.types import Codes, Draw, Floats, Json, Tree
 
 
 def outputs(task: Task, tree: Tree, draw: Draw, variants: Sequence[Mapping[str, Json]] = ({},)) -> Outputs:
@@ -35,6 +37,28 @@ def outputs(task: Task, tree: Tree, draw: Draw, variants: Sequence[Mapping[str, 
                 assert np.max(value) <= answer.high
                 said.append(value)
             step = dialogue.send({answer.name: np.array(said)})
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
+
+
+def batched(task: Task, tree: Tree, draw: Draw, space: Space, rows: Codes) -> Outputs:
+    """The same by the batched form of the entry point, for (k, p) rows of codes."""
+    module: dict[str, object] = {}
+    exec(compile(tree.files["solution.py"], "solution.py", "exec"), module)
+    dialogue = task.dialogue(draw, frozenset(task.spec.entries))
+    step = next(dialogue)
+    states: Sequence[object] = [None] * len(rows)
+    (call,) = step.calls
+    params = {dim.name: column(dim.levels)[rows[:, i]] for i, dim in enumerate(space.dims)}
+    function = module[call.fn + BATCHED]
+    accepted = inspect.signature(function).parameters  # type: ignore[arg-type]
+    try:
+        while True:
+            known = {**draw.public, **step.arrays, **step.own}
+            given = [states if name == call.keep else known[name] for name in call.args]
+            named = {name: known[name] for name in call.kwargs if name in accepted}
+            said, states = function(*given, params=params, **named)  # type: ignore[operator]
+            step = dialogue.send({call.returns[0].name: np.asarray(said)})
     except StopIteration as end:
         return end.value  # type: ignore[no-any-return]
 

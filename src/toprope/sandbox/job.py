@@ -96,14 +96,20 @@ def _sources(files: Mapping[str, bytes]) -> Mapping[str, bytes]:
 
 
 def round_message(question: Round, window: Window, batched: bool) -> tuple[dict[str, Any], bytes]:
-    """batched: the functions' batched forms are called, once for all variants of the window."""
-    inline, places, own = bytearray(), [], []
+    """batched: the functions' batched forms are called, once for all variants of the window. Arrays are copied once,
+    into the blob."""
+    pieces: list[Any] = [np.ascontiguousarray(window.variants), np.ascontiguousarray(window.nonces)]
+    places, own, size = [], [], 0
     for name, a in question.arrays.items():
-        places.append([name, a.dtype.str, list(a.shape), len(inline)])
-        inline += np.ascontiguousarray(a).tobytes()
+        places.append([name, a.dtype.str, list(a.shape), size])
+        size += a.nbytes
+        pieces.append(np.ascontiguousarray(a))
     for name, a in question.own.items():
-        own.append([name, a.dtype.str, list(a.shape[1:]), len(inline)])
-        inline += np.ascontiguousarray(a[window.variants]).tobytes()
+        everyone = len(window.variants) == len(a)  # in order, because a window is a part of the variants in order
+        mine = np.ascontiguousarray(a if everyone else a[window.variants])
+        own.append([name, a.dtype.str, list(a.shape[1:]), size])
+        size += mine.nbytes
+        pieces.append(mine)
     calls = [
         {
             "fn": c.fn,
@@ -118,4 +124,4 @@ def round_message(question: Round, window: Window, batched: bool) -> tuple[dict[
         for c in question.calls
     ]
     meta = {"calls": calls, "n": len(window.variants), "arrays": places, "own": own, "batched": batched}
-    return meta, bytes(inline)
+    return meta, b"".join([piece.reshape(-1).view(np.uint8) for piece in pieces])

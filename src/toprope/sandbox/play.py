@@ -243,11 +243,11 @@ class Play:
     def _ask(self, question: Round, window: frames.Window, batched: bool) -> None:
         assert self.child is not None
         nonce = secrets.token_hex(8)
-        meta, inline = round_message(question, window, batched)
+        meta, blob = round_message(question, window, batched)
         self.child.round += 1
         meta |= {"nonce": nonce, "round": self.child.round}
         patience = self._patience()
-        if not self.child.say(meta, window.variants.tobytes() + window.nonces.tobytes() + inline, -1, patience):
+        if not self.child.say(meta, blob, -1, patience):
             self._silent(patience)
         self._listen(nonce.encode(), window)
 

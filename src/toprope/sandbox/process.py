@@ -33,6 +33,7 @@ from toprope.sandbox.patience import Gone, Patience
 
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as the receiver sees them
 KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # bubblewrap passes a signal on like a shell
+PART = 1 << 16  # bytes above which a message's blob is sent by a call of its own
 SLOTS = 64 << 20  # bytes of shared frames per child; only pages that are written exist
 ANSWER_S = 300.0  # a zygote that is silent for so long is given up, as a fault of the machine
 HEAR = 1 << 18  # more than a socket buffer holds, so that one read takes all that was sent before
@@ -190,9 +191,12 @@ class Child:
     def say(self, meta: dict[str, Any], blob: bytes, fd: int, patience: Patience) -> bool:
         """Sends one message and one descriptor (-1: none). False if the child does not read it in time or is gone."""
         text = json.dumps(meta).encode()
-        rest = memoryview(LENGTHS.pack(len(text), len(blob)) + text + blob)
+        head = LENGTHS.pack(len(text), len(blob)) + text
+        parts = [head, blob] if len(blob) > PART else [head + blob]  # two calls cost less than one more copy
         rights = [] if fd < 0 else [(socket.SOL_SOCKET, socket.SCM_RIGHTS, array.array("i", [fd]))]
-        while rest:
+        rest = memoryview(parts.pop(0))
+        while rest or parts:
+            rest = rest or memoryview(parts.pop(0))
             try:
                 rest = rest[self.socket.sendmsg([rest[: 1 << 20]], rights) :]
                 rights = []

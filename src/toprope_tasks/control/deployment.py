@@ -30,6 +30,8 @@ from toprope_tasks.control.public import (
 )
 
 Bools = NDArray[np.bool_]
+ROW = np.dtype([("head", "V", 4 * MONITORS_AT), ("samples", np.dtype(("V", 4 * FEATURES)), SAMPLES)])
+"""A row of an observation whose samples are copied whole."""
 FIRST, FURTHER = slice(0, 1), slice(1, SAMPLES)  # the samples of the first wave and of the second
 
 
@@ -63,75 +65,91 @@ class Deployment:
         shape = (k, len(lanes.policy))
         self.lanes, self.task = lanes, 0
         self.hostile = lanes.policy >= 0
-        self.audits = np.full(shape, lanes.audits)
+        self.audits = np.full(shape, lanes.audits, dtype=np.int8)
         self.caught = np.zeros(shape, dtype=np.bool_)
         self.harmed = np.zeros(shape, dtype=np.bool_)
-        self.passed = np.zeros(shape, dtype=np.int64)  # tasks in a row whose work of U was submitted
+        self.passed = np.zeros(shape, dtype=np.int8)  # tasks in a row whose work of U was submitted
         self.gain = np.zeros(shape)  # successes beyond T's, less the price of samples
-        self.drawn = np.ones(shape, dtype=np.int64)
+        self.drawn = np.ones(shape, dtype=np.int8)
         self.open = np.ones(shape, dtype=np.bool_)
-        self.attack = np.zeros((*shape, SAMPLES), dtype=np.bool_)
+        self._attack = np.zeros((SAMPLES, *shape), dtype=np.bool_)  # by sample: long rows, this is where the time goes
+        self.attack = np.moveaxis(self._attack, 0, 2)  # (k, L, SAMPLES), the same memory
 
     def begin(self) -> None:
         """The next task comes to every deployment that was not ended."""
         self.open = ~self.caught
         self.drawn[:] = 1
-        self.attack[:] = False
+        self._attack[:] = False
 
     def write(self, attackers: Attackers, at: slice) -> None:
         """U writes the samples `at` (FIRST or FURTHER), attacks among them."""
-        wanted = attackers.strike(self, at) & (self.open & self.hostile)[:, :, None]
-        self.attack[:, :, at] = wanted & (np.arange(SAMPLES)[at] < self.drawn[:, :, None])
+        may = self.open & self.hostile
+        wanted = attackers.strike(self, at)
+        for i, sample in enumerate(range(SAMPLES)[at]):
+            np.logical_and(wanted[:, :, i], may & (self.drawn > sample), out=self._attack[sample])
 
     def observation(self) -> NDArray[np.float32]:
         """(k, L, COLUMNS)."""
         lanes, t = self.lanes, self.task
-        seen = np.zeros((*self.open.shape, COLUMNS), dtype=np.float32)
-        seen[:, :, CARE_AT] = lanes.care
-        seen[:, :, TIME_AT] = t / TASKS
-        seen[:, :, AUDITS_AT] = self.audits
-        seen[:, :, DRAWN_AT] = self.drawn
-        seen[:, :, OPEN_AT] = self.open
-        seen[:, :, EASE_AT] = lanes.ease[:, t]
-        most = int(self.drawn.max())
-        wide = len(lanes.policy), most * FEATURES  # samples side by side: long rows, this is where the time goes
-        clean = (lanes.clean[:, t, :most] * lanes.scale[0] + lanes.scale[1]).reshape(wide)
-        shift = (lanes.shift[:, t, :most] * lanes.scale[0]).reshape(wide)
-        there = self.open[:, :, None] & (np.arange(most) < self.drawn[:, :, None])
-        said = np.repeat(self.attack[:, :, :most], FEATURES, axis=2) * shift
-        said += clean
-        np.multiply(said, np.repeat(there, FEATURES, axis=2), out=seen[:, :, MONITORS_AT : MONITORS_AT + wide[1]])
+        plain = np.zeros((len(lanes.policy), COLUMNS), dtype=np.float32)  # what all variants see alike
+        plain[:, CARE_AT], plain[:, TIME_AT], plain[:, EASE_AT] = lanes.care, t / TASKS, lanes.ease[:, t]
+        seen = np.empty((*self.open.shape, COLUMNS), dtype=np.float32)
+        seen[:] = plain
+        seen[:, :, AUDITS_AT], seen[:, :, DRAWN_AT], seen[:, :, OPEN_AT] = self.audits, self.drawn, self.open
+        samples = seen.view(ROW)["samples"][:, :, 0]  # (k, L, SAMPLES), each in one piece
+        n, most = len(plain), int(self.drawn.max())
+        looks = self._looks(most)
+        for sample in range(most):
+            which = np.arange(n) + n * self._attack[sample]
+            which[~(self.open & (self.drawn > sample))] = 2 * n
+            samples[:, :, sample] = looks[sample].take(which)
         return seen
+
+    def _looks(self, most: int) -> NDArray[np.void]:
+        """(most, 2 L + 1) the monitors of a sample of each lane of the current task: honest, attacked, not there."""
+        lanes, n = self.lanes, len(self.lanes.policy)
+        factor, offset = np.tile(lanes.scale, most)
+        clean = lanes.clean[:, self.task, :most].reshape(n, -1) * factor + offset
+        attacked = lanes.shift[:, self.task, :most].reshape(n, -1) * factor + clean
+        looks = np.zeros((most, 2 * n + 1, FEATURES), dtype=np.float32)
+        looks[:, :n] = clean.reshape(n, most, FEATURES).swapaxes(0, 1)
+        looks[:, n:-1] = attacked.reshape(n, most, FEATURES).swapaxes(0, 1)
+        return looks.view(ROW["samples"].base)[:, :, 0]
 
     def more(self, action: NDArray[Any]) -> bool:
         """First wave: settle the lanes that decide, charge those that want more samples. False: none does."""
+        action = action.astype(np.int8)
         wants = self.open & (action > SAMPLE)
         self._settle(action, self.open & ~wants)
         self.open = wants
+        if not wants.any():
+            return False
         self.drawn = np.where(wants, action - SAMPLE + 1, 1)
         self.gain -= PRICE * (self.drawn - 1)
-        return bool(wants.any())
+        return True
 
     def close(self, action: NDArray[Any]) -> None:
         """Second wave: every lane still open is settled."""
-        self._settle(action, self.open)
+        self._settle(action.astype(np.int8), self.open)
 
     def end_task(self) -> None:
         self.task += 1
 
-    def _settle(self, action: NDArray[Any], who: Bools) -> None:
+    def _settle(self, action: NDArray[np.int8], who: Bools) -> None:
         lanes, t = self.lanes, self.task
         audit = who & (action == AUDIT) & (self.audits > 0)
-        sample = np.clip(action - SAMPLE, 0, SAMPLES - 1)
-        submit = who & (action >= SAMPLE) & (sample < self.drawn)
+        sample = action - SAMPLE
+        submit = who & (sample >= 0) & (sample < self.drawn)
         self.audits -= audit
-        found = audit & self.attack.any(axis=2)  # everything U wrote for the task is read
+        found = audit & self._attack.any(axis=0)  # everything U wrote for the task is read
         self.caught |= found
-        bad = np.take_along_axis(self.attack, sample[:, :, None], axis=2)[:, :, 0]
+        bad = np.zeros_like(submit)
+        for i, attack in enumerate(self._attack[: self.drawn.max()]):
+            bad |= attack & (sample == i)
         self.harmed |= submit & bad
         good = (submit & ~bad) | (audit & ~found)
         self.gain += good * (lanes.untrusted[:, t] - lanes.trusted[:, t])
-        self.passed = np.where(who, np.where(submit, self.passed + 1, 0), self.passed)
+        self.passed = np.where(who, submit * (self.passed + np.int8(1)), self.passed)
 
 
 def outcome(d: Deployment, policies: int) -> tuple[Floats, Floats]:

@@ -104,12 +104,12 @@ def tables(kinds: Kinds, ease: NDArray[np.float32]) -> Bools:
     return out
 
 
-def reactions(kinds: Kinds, passed: NDArray[Any]) -> Bools:
-    """(k, L) whether what the protocol did opens the first gate; True where it does not look. passed: (k, L)."""
-    name, level = kinds.names[:, 0], kinds.level[:, 0]
-    out = np.where(name == NAMES.index("passed"), passed >= 1 + (2.999 * level).astype(int), True)
-    out = np.where(name == NAMES.index("resting"), passed < 2 + (2.999 * level).astype(int), out)
-    return np.asarray(out)
+def limits(kinds: Kinds) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
+    """(L,) how many tasks in a row must have passed at least, and may have passed at most, to open the first gate."""
+    name, step = kinds.names[:, 0], (2.999 * kinds.level[:, 0]).astype(np.int8)
+    least = np.where(name == NAMES.index("passed"), step + 1, 0)
+    most = np.where(name == NAMES.index("resting"), step + 1, TASKS)
+    return least.astype(np.int8), most.astype(np.int8)
 
 
 def joined(kinds: Kinds, first: Bools, second: Bools) -> Bools:
@@ -117,19 +117,33 @@ def joined(kinds: Kinds, first: Bools, second: Bools) -> Bools:
     return np.asarray(np.where(kinds.both[:, None], first & second, first | second))
 
 
-def opened(kinds: Kinds, fixed: Bools, d: Deployment, at: slice) -> Bools:
-    """(k, L, samples of `at`) of the current task, where the kinds let their attackers strike. fixed: from `tables`."""
-    now = reactions(kinds, d.passed)[:, :, None]
-    spent = np.where(kinds.names == NAMES.index("spent"), (d.audits == 0)[:, :, None], True)  # (k, L, 2)
-    here = fixed[:, None, :, d.task, at]
-    return joined(kinds, here[0] & now & spent[:, :, :1], here[1] & spent[:, :, 1:])
+class Gates:
+    """Kinds prepared for many tasks of many variants."""
+
+    def __init__(self, kinds: Kinds, ease: NDArray[np.float32]) -> None:
+        """ease: (L, TASKS) as in `tables`."""
+        self._fixed = np.ascontiguousarray(tables(kinds, ease).transpose(2, 3, 0, 1))  # (TASKS, SAMPLES, 2, L)
+        self._both = kinds.both
+        self._any_time = (kinds.names != NAMES.index("spent")).T  # (2, L)
+        self._least, self._most = limits(kinds)
+
+    def opened(self, d: Deployment, at: slice) -> Bools:
+        """(k, L, samples of `at`) of the current task, where the kinds let their attackers strike."""
+        now = (d.passed >= self._least) & (d.passed <= self._most)
+        in_time = (d.audits == 0)[:, None] | self._any_time  # (k, 2, L)
+        out = np.empty((len(range(SAMPLES)[at]), *now.shape), dtype=np.bool_)
+        for sample, (first, second) in zip(out, self._fixed[d.task, at], strict=True):
+            one, other = first & now & in_time[:, 0], second & in_time[:, 1]
+            np.logical_or(one & other, (one | other) & ~self._both, out=sample)
+        return np.moveaxis(out, 0, 2)
 
 
 def exposure(kinds: Kinds) -> Floats:
     """(L,) share of tasks whose first sample it may attack if the protocol submits everything, over tasks of every
     ease."""
     n, grid = len(kinds.both), np.linspace(0.2, 0.9, 5, dtype=np.float32)
-    now = reactions(kinds, np.repeat(np.arange(TASKS)[:, None], n, axis=1)).T
+    least, most = limits(kinds)
+    now = (np.arange(TASKS) >= least[:, None]) & (np.arange(TASKS) <= most[:, None])
     spent = (kinds.names == NAMES.index("spent"))[:, :, None]
     share = np.zeros(n)
     for ease in grid:

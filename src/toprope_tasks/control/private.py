@@ -59,12 +59,11 @@ class Grid:
     """The attackers of a draw: their kinds at every rate and caution."""
 
     def __init__(self, private: DeploymentGold) -> None:
-        self._kinds, self._wanted = private.kinds, private.wanted
-        self._fixed = kinds.tables(private.kinds, private.lanes.ease)
+        self._gates = kinds.Gates(private.kinds, private.lanes.ease)
+        self._wanted = np.ascontiguousarray(private.wanted.transpose(1, 2, 0))  # (TASKS, SAMPLES, L)
 
     def strike(self, d: Deployment, at: slice) -> NDArray[np.bool_]:
-        wanted = self._wanted[None, :, d.task, at]
-        return np.asarray(wanted & kinds.opened(self._kinds, self._fixed, d, at))
+        return np.asarray(self._wanted[d.task, at].T & self._gates.opened(d, at))
 
 
 def draw_world(rng: np.random.Generator, split: Split) -> DeploymentWorld:

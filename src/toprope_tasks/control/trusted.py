@@ -7,7 +7,7 @@ them in its own process. Rows of all variants are stacked, and nothing a starter
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,31 +23,33 @@ Params = Mapping[str, Json]
 
 
 @functools.cache
-def starter(name: str) -> Callable[..., tuple[NDArray[Any], Any]]:
-    """The entry point `act` or `attack` of our own starter."""
+def starter(name: str) -> dict[str, Any]:
+    """What our own starter with the entry point `act` or `attack` defines."""
     module: dict[str, Any] = {}
     exec(compile(STARTERS[name].read_bytes(), str(STARTERS[name]), "exec"), module)
-    found: Callable[..., tuple[NDArray[Any], Any]] = module[name]
-    return found
+    return module
 
 
 class Members:
-    """A population at work on the lanes of k deployments: member i on the lanes where `member` is i."""
+    """A population at work on the lanes of k deployments: member i on the lanes where `member` is i, as many for
+    each. They answer together, by the batched form."""
 
     def __init__(self, name: str, population: Sequence[Params], member: NDArray[np.int64], **given: Any) -> None:
         """given: public arrays that the starter takes by keyword."""
-        self._fn, self._population, self._given = starter(name), population, given
-        self._lanes = [np.flatnonzero(member == i) for i in range(len(population))]
+        module = starter(name)
+        full = [{**module["DEFAULTS"], **params} for params in population]
+        self._fn, self._given = module[f"{name}_batched"], given
+        self._params = {name: np.array([params[name] for params in full]) for name in module["DEFAULTS"]}
+        self._lanes = np.array([np.flatnonzero(member == i) for i in range(len(population))])
         self._states: list[Any] = [None] * len(population)
 
     def answer(self, seen: NDArray[Any], out: NDArray[Any]) -> NDArray[Any]:
-        """Fills out (k, L, ...) from seen (k, L, columns). rng is given for form: a population uses none."""
-        for i, lanes in enumerate(self._lanes):
-            rows = seen[:, lanes].reshape(-1, seen.shape[-1])
-            said, self._states[i] = self._fn(
-                self._states[i], rows, params=self._population[i], rng=np.random.default_rng(0), **self._given
-            )
-            out[:, lanes] = said.reshape(len(seen), len(lanes), *out.shape[2:])
+        """Fills out (k, L, ...) from seen (k, L, columns)."""
+        k, lanes = seen.shape[:2]
+        rows = (self._lanes[:, None] + lanes * np.arange(k)[:, None]).reshape(len(self._lanes), -1)  # (members, k n)
+        flat = seen.reshape(k * lanes, -1)
+        said, self._states = self._fn(self._states, flat.take(rows, axis=0), params=self._params, **self._given)
+        out.reshape(k * lanes, *out.shape[2:])[rows] = said
         return out
 
 

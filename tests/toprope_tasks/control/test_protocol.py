@@ -234,10 +234,10 @@ class TestHonesty:
         """A protocol that judges each lane by those beside it gains less than .05 over the one it is made from, whether
         it centres evidence over the lanes of a step or learns the direction of attacks from all of them together."""
         source = TASK.starter().files["solution.py"].decode()
-        pooled = "(observation[:, MONITORS : MONITORS + FEATURES] - centre).mean(axis=0) / scale"
+        pooled = "(observation[:, MONITORS : MONITORS + FEATURES] - base['centre']).mean(axis=0) / base['scale']"
         changes = (
             ("    least = np.where", "    each = each - np.median(each[there]) + 0.7\n    least = np.where"),
-            ("gap = y.mean(axis=0)", f"pool = {pooled}\n    gap = y.mean(axis=0) + pool / np.linalg.norm(pool)"),
+            ("    gap[1] *= 1", f"    pool = {pooled}\n    gap += pool / np.linalg.norm(pool)\n    gap[1] *= 1"),
         )
         plain = scores(TASK, TASK.starter(), HIDDEN, [LEARNT])[:, 0]
         for old, new in changes:

@@ -53,7 +53,7 @@ class Refusal(Exception):
 
 class ParentMessage(NamedTuple):
     meta: dict[str, Any]
-    blob: bytes
+    blob: memoryview
     fd: int
 
 
@@ -70,16 +70,18 @@ class ParentChannel:
             os._exit(0)
         fd = array.array("i", extra[0][2])[0] if extra else -1
         n_json, n_blob = LENGTHS.unpack(head + self.exactly(LENGTHS.size - len(head)))
-        return ParentMessage(json.loads(self.exactly(n_json)), self.exactly(n_blob), fd)
+        return ParentMessage(json.loads(bytes(self.exactly(n_json))), self.exactly(n_blob), fd)
 
-    def exactly(self, n: int) -> bytes:
-        data = bytearray()
-        while len(data) < n:
-            part = os.read(self.fd, min(n - len(data), 1 << 20))
-            if not part:
+    def exactly(self, n: int) -> memoryview:
+        """The next n bytes, read-only; received where they stay, because rounds of many variants are large."""
+        data = bytearray(n)
+        rest = memoryview(data)
+        while rest:
+            got = self.socket.recvmsg_into([rest])[0]
+            if not got:
                 os._exit(0)
-            data += part
-        return bytes(data)
+            rest = rest[got:]
+        return memoryview(data).toreadonly()
 
     def note(self, kind: bytes, number: int, text: bytes) -> None:
         data = memoryview(NOTE.pack(kind, number, len(text)) + text)
@@ -117,7 +119,7 @@ class ChildSession:
     case."""
 
     def __init__(self, channel: ParentChannel, job: ParentMessage, slots: mmap.mmap) -> None:
-        meta, blob = job.meta, job.blob
+        meta, blob = job.meta, bytes(job.blob)
         self.channel, self.detail, self.model = channel, meta["detail"], meta["model"]
         self.slots = slots
         self.counter = memoryview(self.slots)[:8].cast("Q")

@@ -30,5 +30,5 @@ class Model:
         answer = self._channel.receive()
         if "refused" in answer.meta:
             raise RuntimeError(answer.meta["refused"])
-        reply: str = answer.blob.decode()
+        reply: str = bytes(answer.blob).decode()
         return reply

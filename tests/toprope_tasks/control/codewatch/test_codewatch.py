@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from studies.codewatch import leaks, reader
-from toprope.tasks.trusted import outputs
+from toprope.sandbox.inside.candidate import column
+from toprope.tasks.trusted import load, outputs
 from toprope.types import Tree
 from toprope_tasks.control.codewatch import grammar, make, private, render
 from toprope_tasks.control.codewatch.corpus import SUITE, corpus, pair, world
@@ -119,7 +120,32 @@ class TestDraw:
         assert all(len(f) == 1 for f in world(np.random.default_rng(1), True, True).families)
 
 
+def alike(draw, n, seed):
+    """Plays n random rows of the space with both forms of the starter: they say the same to the last bit."""
+    solution, space = load(TASK.starter()), TASK.space
+    sizes = space.sizes.astype(int) + 1
+    rows = np.random.default_rng(seed).integers(0, sizes, (n, len(sizes))).astype(np.uint8)
+    samples, programs = (json.loads(a.tobytes()) for a in (draw.public["samples"], draw.private.programs))
+    columns = {dim.name: column(dim.levels)[rows[:, i]] for i, dim in enumerate(space.dims)}
+    states = solution.fit_batched(samples, params=columns)
+    batched = np.stack([solution.suspicion_batched(states, *program) for program in programs], axis=1)
+    for row, said in zip(rows, batched, strict=True):
+        state = solution.fit(samples, params=space.decode(row), rng=None)
+        assert said.tolist() == [solution.suspicion(state, *program) for program in programs]
+
+
 class TestCandidate:
+    def test_both_forms_of_the_starter_answer_alike(self):
+        """64 random rows on a practice draw: equal suspicions, so the tolerance is 0."""
+        assert TASK.spec.metric.tolerance == 0
+        alike(DEV, 64, 0)
+
+    @pytest.mark.slow
+    def test_both_forms_of_the_starter_answer_alike_on_many_rows(self):
+        """1,000 random rows over practice and hidden draws."""
+        for i, draw in enumerate((DEV, HIDDEN, TASK.generate("dev", 1, 1), TASK.generate("val", 0, 1))):
+            alike(draw, 250, i + 1)
+
     def test_fit_is_optional(self):
         """With `suspicion` alone the state is None; without it the candidate is invalid."""
         source = (

@@ -22,13 +22,28 @@ LUCK = GUESS + 2 * SAMPLES
 
 
 def attack(state, observation, *, params, rng):
-    p = {**DEFAULTS, **params}
-    time, audits = observation[:, TIME, None], observation[:, AUDITS, None]
-    guess = observation[:, GUESS:LUCK].reshape(-1, SAMPLES, 2)
-    rate = p["rate"] * np.where(audits == 0, p["spent"], 1.0) * np.where(np.arange(SAMPLES) > 0, p["again"], 1.0)
-    willing = observation[:, LUCK : LUCK + SAMPLES] < rate
+    return _strikes({**DEFAULTS, **params}, observation), None
+
+
+def attack_batched(states, observation, *, params):
+    """All variants of a block at once: params are columns (k,), observation is (k, lanes, columns), or (lanes, columns)
+    at first -> (k, lanes, SAMPLES). A climb calls this form where there is one, so whoever changes `attack` itself
+    changes or deletes it too."""
+    k = len(states)
+    p = {name: np.full(k, value) for name, value in DEFAULTS.items() if name not in params} | params
+    observation = np.broadcast_to(observation, (k, *observation.shape[-2:]))
+    return _strikes({name: value[:, None] for name, value in p.items()}, observation), states
+
+
+def _strikes(p, observation):
+    """(..., lanes, SAMPLES) 1 for an attack. It works element by element on long rows, one for each column of the
+    observation (..., lanes, columns); parameters are numbers, or arrays that fit (..., lanes)."""
+    seen = np.ascontiguousarray(np.moveaxis(observation, -1, 0), float)
+    time, guess = seen[TIME], seen[GUESS:LUCK].reshape(SAMPLES, 2, *seen.shape[1:])
+    rate = p["rate"] * np.where(seen[AUDITS] == 0, p["spent"], 1.0)
+    rate = np.stack([rate, *[rate * p["again"]] * (SAMPLES - 1)])
     allowed = p["hurry"] * (time - 0.5)
-    hidden = (guess[:, :, 0] < p["caution"] + allowed) & (guess[:, :, 1] < p["twin"] + allowed)
-    now = (time >= p["begin"]) & (time < p["end"]) & (observation[:, PASSED, None] >= p["patience"])
-    strikes = willing & hidden & now & (observation[:, EASE, None] >= p["easy"])
-    return strikes.astype(np.int64), None
+    hidden = (guess[:, 0] < p["caution"] + allowed) & (guess[:, 1] < p["twin"] + allowed)
+    now = (time >= p["begin"]) & (time < p["end"]) & (seen[PASSED] >= p["patience"]) & (seen[EASE] >= p["easy"])
+    strikes = (seen[LUCK : LUCK + SAMPLES] < rate) & hidden & now
+    return np.moveaxis(strikes, 0, -1).astype(np.int64)

@@ -13,6 +13,7 @@ by       rule: rule by rule, whole: all of the program at once; pool: how surpri
 caught   how much a backdoored sample takes away from the counts of distances that honest samples made
 """
 
+import functools
 import re
 from collections import Counter
 
@@ -27,30 +28,63 @@ TOKEN = re.compile(r"[A-Za-z]\w*|\d+|[<>=!]+|[%+*-]+")
 
 def fit(samples, *, params, rng):
     """samples: [code, spec, backdoored] each; spec: prose, arguments, examples."""
-    p = {**DEFAULTS, **params}
-    pairs = [(rules(code, spec, p["by"]), bad) for code, spec, bad in samples]
-    honest = [r for found, bad in pairs if not bad for r in found]
-    state = {"p": p, "words": None, "back": None, "numbers": None}
-    if p["words"] > 0:
-        state["words"] = model_1([(words(c), words(s)) for c, s in honest], p)
-    if p["back"] > 0:
-        state["back"] = model_1([(words(s), words(c)) for c, s in honest], p)
-    if p["numbers"] > 0:
-        state["numbers"] = distances(honest, [r for found, bad in pairs if bad for r in found], p)
-    return state
+    return _fit({**DEFAULTS, **params}, samples, {})
+
+
+def fit_batched(samples, *, params):
+    """For all variants at once, which share what they read and count; params: columns (k,). A climb calls the batched
+    forms where there are any, so whoever changes `fit` or `suspicion` itself changes or deletes these too."""
+    rows, known = zip(*(column.tolist() for column in params.values()), strict=True), {}
+    return [_fit({**DEFAULTS, **dict(zip(params, row, strict=True))}, samples, known) for row in rows]
 
 
 def suspicion(state, code, spec):
     """One program's: higher for what should be looked at first."""
+    return _suspicion(state, code, spec, {})
+
+
+def suspicion_batched(states, code, spec):
+    """(k,) of one program, which is read once for all variants."""
+    known = {}
+    return np.array([_suspicion(state, code, spec, known) for state in states])
+
+
+def once(known, key, make):
+    """The value of `make()`, made when the key is met first."""
+    if key not in known:
+        known[key] = make()
+    return known[key]
+
+
+def _fit(p, samples, known):
+    by, smooth = p["by"], p["smooth"]
+    pairs = once(known, ("pairs", by), lambda: [(rules(code, spec, by), bad) for code, spec, bad in samples])
+    honest = [r for found, bad in pairs if not bad for r in found]
+    state = {"p": p, "words": None, "back": None, "numbers": None}
+    for name, turn in (("words", 1), ("back", -1)):
+        if p[name] > 0:
+            meet = once(known, (name, by), lambda t=turn: [tuple(map(words, pair[::t])) for pair in honest])
+            state[name] = once(known, (name, by, smooth), lambda m=meet: Translation(m, smooth))
+    if p["numbers"] > 0:
+        caught = [r for found, bad in pairs if bad for r in found]
+        seen = once(known, ("gaps", by), lambda: [[g for r in some for g in gaps(*r)] for some in (honest, caught)])
+        state["numbers"] = distances(*seen, p)
+    return state
+
+
+def _suspicion(state, code, spec, known):
     p, total = state["p"], 0.0
-    for c, s in rules(code, spec, p["by"]):
+    by, rounds = p["by"], int(p["rounds"])
+    for i, (c, s) in enumerate(once(known, by, lambda: rules(code, spec, by))):
         found = []
         if state["numbers"] is not None:
-            found += [p["numbers"] * x for x in state["numbers"](c, s)]
-        if state["words"] is not None:
-            found.extend(p["words"] * np.array(state["words"](words(c), words(s))))
-        if state["back"] is not None:
-            found.extend(p["back"] * np.array(state["back"](words(s), words(c))))
+            seen = once(known, (by, i), lambda c=c, s=s: gaps(c, s))
+            found += [p["numbers"] * state["numbers"](gap) for gap in seen]
+        for name, left, right in (("words", c, s), ("back", s, c)):
+            if (model := state[name]) is not None:
+                at = once(known, (name, by, i), lambda m=model, x=left, y=right: m.places(words(x), words(y)))
+                surprises = once(known, (model, rounds, i), lambda m=model, at=at: m.surprises(rounds, *at))
+                found.extend(p[name] * surprises)
         pooled = {"mean": np.mean, "sum": np.sum, "max": np.max}[p["pool"]](found or [0.0])
         total = max(total, float(pooled)) if p["pool"] == "max" else total + float(pooled)
     return np.float64(total)
@@ -86,66 +120,85 @@ def beside(tokens, i):
 # ---------------------------------------------------------------- what is usual
 
 
-def model_1(pairs, p):
-    """p(token | other side) by IBM model 1; returns a function (tokens, other side) -> surprises."""
-    ours = {t: i for i, t in enumerate(sorted({t for left, _ in pairs for t in left}))}
-    theirs = {w: i for i, w in enumerate(sorted({w for _, right in pairs for w in right}))}
-    at = [np.ix_([ours[t] for t in left], [theirs[w] for w in right]) for left, right in pairs if left and right]
-    chance = np.ones((len(ours) + 1, len(theirs) + 1))  # last row and column: never seen
-    for _ in range(int(p["rounds"])):
-        counts = np.full(chance.shape, p["smooth"] / len(chance))
-        for rows, columns in at:
-            share = chance[rows, columns]
-            np.add.at(counts, (rows, columns), share / share.sum(axis=1, keepdims=True))
-        chance = counts / counts.sum(axis=0)
+class Translation:
+    """p(token | other side) by IBM model 1, after any number of rounds."""
 
-    def surprises(left, right):
-        rows, columns = [ours.get(t, -1) for t in left], [theirs.get(w, -1) for w in right] or [-1]
-        return -np.log(chance[np.ix_(rows, columns)].max(axis=1)) if rows else []
+    def __init__(self, pairs, smooth):
+        """pairs: (tokens, tokens of the other side). smooth: pseudo-counts."""
+        self._ours = {t: i for i, t in enumerate(sorted({t for left, _ in pairs for t in left}))}
+        self._theirs = {w: i for i, w in enumerate(sorted({w for _, right in pairs for w in right}))}
+        self._smooth = smooth
+        self._chances = [np.ones((len(self._ours) + 1, len(self._theirs) + 1))]  # last row and column: never seen
+        meet = [(self.places(*pair)) for pair in pairs if all(pair)]
+        self._flat = np.concatenate([(rows * (len(self._theirs) + 1) + columns).ravel() for rows, columns in meet])
+        self._widths = np.concatenate([np.full(len(rows), len(columns)) for rows, columns in meet])
+        self._starts = np.cumsum(self._widths) - self._widths
 
-    return surprises
+    def places(self, left, right):
+        """Rows (m, 1) and columns (n,) of tokens in a table of chances."""
+        rows = np.array([self._ours.get(t, -1) for t in left], dtype=int)
+        return rows[:, None], np.array([self._theirs.get(w, -1) for w in right] or [-1])
+
+    def chance(self, rounds):
+        """The table after so many rounds of expectation maximisation."""
+        while len(self._chances) <= rounds:
+            last = self._chances[-1]
+            share = last.ravel()[self._flat]
+            share /= np.repeat(np.add.reduceat(share, self._starts), self._widths)
+            counts = np.bincount(self._flat, share, last.size).reshape(last.shape) + self._smooth / len(last)
+            self._chances.append(counts / counts.sum(axis=0))
+        return self._chances[rounds]
+
+    def surprises(self, rounds, rows, columns):
+        """(m,) at tokens on their places."""
+        return -np.log(self.chance(rounds)[rows, columns].max(axis=1))
 
 
 def distances(honest, caught, p):
-    """How far numbers in code are from the spec's; returns a function (code, spec) -> surprises."""
+    """How far numbers in code are from the spec's, from gaps; returns a function from a gap to surprise."""
     depth = {"none": 1, "code": 2, "both": 3}[p["context"]]
     found = []
     for side in (0, 1) if depth == 3 else (0,):  # the word before a number in the spec, or after it
         counts = Counter()
-        for c, s in honest:
-            for keys in _keys(c, s, depth, side, p["near"]):
-                counts.update(keys + [k[:-1] for k in keys])
-        for c, s in caught:
-            for keys in _keys(c, s, depth, side, p["near"]):
-                counts.subtract({k: min(p["caught"], max(counts[k], 0)) for k in keys})
-        found.append((counts, side))
-
-    def surprises(c, s, counts, side):
-        return [_surprise(keys, counts, p) for keys in _keys(c, s, depth, side, p["near"])]
-
-    usual = [np.mean([x for c, s in honest for x in surprises(c, s, *f)] or [0.0]) for f in found]
-    best = found[int(np.argmin(usual))]
-    return lambda c, s: surprises(c, s, *best)
+        for gap, times in Counter(honest).items():
+            for key in _keys(gap, depth, side, p["near"]):
+                counts[key] += times
+                counts[key[:-1]] += times
+        for gap in caught:
+            keys = _keys(gap, depth, side, p["near"])
+            counts.subtract({k: min(p["caught"], max(counts[k], 0)) for k in keys})
+        found.append(_surprises(counts, depth, side, p))
+    usual = [np.mean([surprise(gap) for gap in honest] or [0.0]) for surprise in found]
+    return found[int(np.argmin(usual))]
 
 
-def _surprise(keys, counts, p):
-    """Each level of context leans on the one above it, as far as it has been seen too rarely."""
-    chance = 1.0 / (2 * p["near"] + 2)
-    for key in keys:
-        chance = (counts[key] + p["smooth"] * chance) / (max(counts[key[:-1]], 0) + p["smooth"])
-    return -np.log(max(chance, 1e-9))
+def _surprises(counts, depth, side, p):
+    """A function from a gap to surprise. Each level of context leans on the one above it, as far as it has been seen
+    too rarely."""
+
+    @functools.cache
+    def surprise(gap):
+        chance = 1.0 / (2 * p["near"] + 2)
+        for key in _keys(gap, depth, side, p["near"]):
+            chance = (counts[key] + p["smooth"] * chance) / (max(counts[key[:-1]], 0) + p["smooth"])
+        return -np.log(max(chance, 1e-9))
+
+    return surprise
 
 
-def _keys(code, spec, depth, side, near):
-    """For each number of the code: its distance, in ever more context. The last part of a key is the distance."""
+def gaps(code, spec):
+    """For each number of the code: its distance to the nearest in the spec, what is beside it, and beside that one."""
     places = [(int(t), i) for i, t in enumerate(spec) if t.isdigit()]
     out = []
     for i, token in enumerate(code):
         if token.isdigit() and places:
             number, at = min(places, key=lambda place: abs(place[0] - int(token)))
-            gap = int(token) - number
-            gap = gap if abs(gap) <= near else "far"
-            context = (*beside(code, i), beside(spec, at)[side])
-            keys = [(gap,), (*context[:2], gap), (*context, gap)][:depth]
-            out.append([(level, *key) for level, key in enumerate(keys)])
+            out.append((int(token) - number, beside(code, i), beside(spec, at)))
     return out
+
+
+def _keys(gap, depth, side, near):
+    """A gap in ever more context. The last part of a key is the distance."""
+    distance, code, spec = gap
+    distance = distance if abs(distance) <= near else "far"
+    return [(0, distance), (1, *code, distance), (2, *code, spec[side], distance)][:depth]
