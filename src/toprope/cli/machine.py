@@ -56,7 +56,7 @@ def bench(
     if task is not None:
         from toprope.assay import bench_task
 
-        emit(bench_task.run(task, proven(False, tier).tier, experiments, cores(workers)), as_json, text.bench_task)
+        emit(bench_task.run(task, proven(False, tier).tier, experiments, workers or cores()), as_json, text.bench_task)
         return
     from toprope.assay.bench import run as measure
 
