@@ -12,13 +12,13 @@ climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed tes
 	@$(BIN)/toprope climb w2s/bank-v1 --minutes 2 --unseal --report
 
 unit: $(VENV)/dev  ## tests that start no process
-	@$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not e2e and not slow"
+	@$(COMPILED) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not e2e and not slow"
 
 test: $(VENV)/dev  ## the fast suite
-	@$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow"
+	@$(COMPILED) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
 
 test-all: $(VENV)/dev  ## with the slower forms
-	@$(COMPILED) $(BIN)/python -m pytest -n 2 --dist worksteal
+	@$(COMPILED) $(BIN)/python -m pytest -n 3 --dist worksteal
 
 check: $(VENV)/dev  ## style, strict types, import contracts, plain words
 	@$(BIN)/ruff check src tests tools studies
