@@ -29,7 +29,7 @@ def scores(draw, params, batched):
 
 
 def compared(draw, rows):
-    """Largest share of points that differ, mean difference, over blocks of 64 rows."""
+    """(k,) differences of the two forms, over blocks of 64 rows."""
     params = [TASK.space.decode(row) for row in rows]
     blocks = [params[i : i + 64] for i in range(0, len(params), 64)]
     return np.concatenate([scores(draw, b, True) - scores(draw, b, False) for b in blocks])
@@ -45,21 +45,21 @@ def agree(difference, tolerance=TASK.spec.metric.tolerance):
     assert abs(difference.mean()) <= tolerance
 
 
-def test_random_points_score_alike(first):
+def test_random_points_score_alike(dev):
     """Sixty-four points of the grammar with every block in use."""
-    agree(compared(first[1], random_rows(64, 0)))
+    agree(compared(dev[1], random_rows(64, 0)))
 
 
-def test_published_methods_score_exactly_alike(first):
+def test_published_methods_score_exactly_alike(dev):
     """Every baseline at its defaults, all in one block."""
     default = TASK.space.decode(TASK.space.default())
     points = [default | m.params for m in (METHODS | SMOOTHING).values() if set(m.params) <= set(default)]
     assert len(points) > 20
-    difference = scores(first[1], points, True) - scores(first[1], points, False)
+    difference = scores(dev[1], points, True) - scores(dev[1], points, False)
     assert np.abs(difference).max() <= TASK.spec.metric.tolerance
 
 
 @pytest.mark.slow
-def test_a_thousand_random_points_score_alike(first):
+def test_a_thousand_random_points_score_alike(dev):
     """The same over 1,000 points."""
-    agree(compared(first[1], random_rows(1000, 1)))
+    agree(compared(dev[1], random_rows(1000, 1)))
