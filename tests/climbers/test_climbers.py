@@ -170,8 +170,8 @@ def test_replay_refuses_rows_of_another_space() -> None:
 
 def test_make_names_what_is_wrong() -> None:
     """Unknown climbers, options and option values say what there is instead."""
-    assert names() == ["evolution", "random", "replay"]
-    with pytest.raises(UsageError, match="choose one of evolution, random, replay"):
+    assert names() == ["evolution", "optuna:cmaes", "optuna:tpe", "random", "replay"]
+    with pytest.raises(UsageError, match="choose one of evolution, optuna:cmaes, "):
         make("annealing", SPACE, 0)
     with pytest.raises(UsageError, match="has no option 'pop'; it has population"):
         make("evolution", SPACE, 0, pop=3)
