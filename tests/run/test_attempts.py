@@ -1,5 +1,6 @@
 """Attempts: the record comes before the question, a candidate is considered once, and what changed is not sent."""
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -109,3 +110,20 @@ def test_a_promoted_candidate_is_audited_once(ledger):
         Attempts(ledger, Hub(), alone, SPLITS, METRIC).audit(sent().candidate, SCORES)
     assert [e.kind for e in ledger.read()] == ["audit"]
     assert alone.runs == REPLICATES
+
+
+@pytest.mark.parametrize(
+    ("tolerance", "change", "same"),
+    [
+        (0.0, [0.0, 0.0], True),
+        (0.0, [1e-3, -1e-3], False),  # without a tolerance every draw counts
+        (2e-3, [0.1, -0.099], True),  # with one the mean does: few decisions may hang on the last bits
+        (2e-3, [3e-3, 3e-3], False),
+        (2e-3, [np.nan, 0.0], False),  # a failure is no rounding
+    ],
+)
+def test_what_counts_as_the_same_scores(tolerance, change, same):
+    """Played alone instead of in a batch."""
+    metric = msgspec.structs.replace(METRIC, tolerance=tolerance)
+    before = np.array([0.5, 0.7])
+    assert metric.same(before + np.array(change), before) == same
