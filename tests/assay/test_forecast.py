@@ -90,6 +90,7 @@ def test_a_space_that_is_too_small():
         said(spent(32), spent(32))
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_real_calibration(monkeypatch):
     """Every figure is there and can be printed as JSON."""

@@ -31,6 +31,7 @@ def run(lines: list[str], folder: Path) -> str:
     return done.stdout.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_the_directory_form(tmp_path):
     """One climb through a shared directory; its summary names directory and node."""
     lines = commands("A shared directory")

@@ -316,6 +316,7 @@ def test_the_same_climb_as_on_this_machine(cli, tmp_path, shared):
     assert node["blocks"] == len(read(tmp_path / "dir").blocks)
 
 
+@pytest.mark.slow
 def test_a_killed_run_goes_on_in_its_directory(cli, tmp_path, shared):
     """kill -9 of the run process while it waits for workers: `resume` finds the directory by itself."""
     run = tmp_path / "run"
@@ -331,6 +332,7 @@ def test_a_killed_run_goes_on_in_its_directory(cli, tmp_path, shared):
     assert cli.export(run) == cli.export(tmp_path / "local")
 
 
+@pytest.mark.slow
 def test_more_blocks_do_not_change_the_climb(cli, tmp_path):
     """A rung that is cut for more cores gives the same candidates, scores and champion."""
     few, many = climb(cli, tmp_path / "few"), climb(cli, tmp_path / "many", "--blocks", 64)
@@ -350,6 +352,7 @@ def ended(worker: subprocess.Popen, code: int) -> str:
     return err.strip().splitlines()[-1]
 
 
+@pytest.mark.slow
 def test_a_task_in_a_folder(cli, tmp_path, shared):
     """A node works on it once its own user names the folder; without that, and for another version of the task, it
     refuses in one line."""
