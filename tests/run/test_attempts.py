@@ -119,7 +119,7 @@ def test_a_promoted_candidate_is_audited_once(ledger):
         (0.0, [1e-3, -1e-3], False),  # without a tolerance every draw counts
         (2e-3, [0.1, -0.099], True),  # with one the mean does: few decisions may hang on the last bits
         (2e-3, [3e-3, 3e-3], False),
-        (2e-3, [np.nan, 0.0], False),  # a failure is no rounding
+        (2e-3, [np.nan, 0.0], False),  # a failure counts whatever the tolerance
     ],
 )
 def test_what_counts_as_the_same_scores(tolerance, change, same):
