@@ -103,14 +103,15 @@ class TaskContract:
             assert sum(d.ceiling - d.floor for d in draws) > 0, f"no room on {split}"
 
     def test_the_null_twin_looks_the_same(self) -> None:
-        """It has the same public part and different gold."""
+        """It has the same public part and different gold, in at least one of eight twins: a task may flip a coin."""
         task = self.ready()
         draw = drawn(task, "measure", 0)
         before = digest(draw)
-        twin = task.null(draw, np.random.default_rng(0))
+        twins = [task.null(draw, np.random.default_rng(seed)) for seed in range(8)]
         assert digest(draw) == before, "null changed the draw that it was given"
-        assert digest(twin.public) == digest(draw.public)
-        assert digest([twin.private, twin.floor, twin.ceiling]) != digest([draw.private, draw.floor, draw.ceiling])
+        assert all(digest(twin.public) == digest(draw.public) for twin in twins)
+        gold = digest([draw.private, draw.floor, draw.ceiling])
+        assert any(digest([twin.private, twin.floor, twin.ceiling]) != gold for twin in twins)
 
     def test_a_candidate_without_entry_points_is_refused(self) -> None:
         """`dialogue` raises ValueError with a message for its author."""
