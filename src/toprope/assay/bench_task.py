@@ -10,7 +10,6 @@ from __future__ import annotations
 import os
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -126,18 +125,11 @@ def _replayed(task: Timed, history: RunHistory, tier: str) -> tuple[float, float
         task.score_s = children = total = 0.0
         for block in _sample(list(history.blocks)):
             work = Work(0, _again(block, rows, o.tree.digest, o.space.digest), "dev", detail=True)
-            played = _children(box, lambda work=work: scorer.score(work))  # type: ignore[misc]
-            children, total = children + played[0], total + played[1]
+            begin = time.process_time()
+            spent = scorer.score(work).result.cpu_s  # of this process and of its children
+            children, total = children + spent - (time.process_time() - begin), total + spent
         scorer.store.close()
     return children / total, task.score_s / total
-
-
-def _children(box: Sandbox, play: Callable[[], Any]) -> tuple[float, float]:
-    """CPU seconds of the sandbox's children, and of the whole block."""
-    begin = time.process_time()
-    done = play()
-    own = time.process_time() - begin
-    return done.result.cpu_s - own, done.result.cpu_s
 
 
 def _sample(blocks: list[BlockRecord]) -> list[BlockRecord]:

@@ -344,10 +344,12 @@ def _finals(s: RunHistory, task: Task, pool: LocalExecutor, seed: int) -> list[i
     works = [
         Work(i, one_candidate(pool, made[e][0], s.finals[i].scores.shape[1]), "dev", slice=s.finals[i].number)
         for i, e in enumerate(players)
+        if e in made
     ]
     again = {done.id: done.result.scores[0] for done in pool.run(works)}
     before = {i: s.finals[i].scores[row].astype(np.float64) for i, row in enumerate(rows)}
-    return [players[i] for i in again if not task.spec.metric.same(again[i], before[i])]
+    unknown = [e for e in players if e not in made]  # a forged ledger
+    return unknown + [players[i] for i in again if not task.spec.metric.same(again[i], before[i])]
 
 
 def _task(s: RunHistory, task: Task, pool: LocalExecutor) -> list[ReplayCheck]:

@@ -118,9 +118,10 @@ class Race:
         stay together where they can, because variants in one block share work on a draw."""
         if not len(alive):
             return alive
-        spans = np.array_split(np.arange(lo, hi), min(self._blocks, hi - lo))
-        cuts = np.array_split(alive, min(self._blocks // len(spans), len(alive)))
-        if not self._together:
+        if self._together:
+            spans = np.array_split(np.arange(lo, hi), min(self._blocks, hi - lo))
+            cuts = np.array_split(alive, min(self._blocks // len(spans), len(alive)))
+        else:
             cuts = np.array_split(alive, min(self._blocks, len(alive)))
             spans = np.array_split(np.arange(lo, hi), min(self._blocks // len(cuts), hi - lo))
         owners = [(cut, int(span[0]), int(span[-1]) + 1) for cut in cuts for span in spans]

@@ -130,7 +130,7 @@ def _joint(each, there, drawn, least, join):
 
 
 # --- all variants of a block at once: the same decisions, with a leading axis k. A climb calls this form where there is
-# one, so whoever changes `act` itself changes or deletes `act_batched` too.
+# one: a candidate with another `act` must change or delete `act_batched` too.
 
 
 def act_batched(states, observation, *, params, honest, known):

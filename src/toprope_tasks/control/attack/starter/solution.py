@@ -27,8 +27,8 @@ def attack(state, observation, *, params, rng):
 
 def attack_batched(states, observation, *, params):
     """All variants of a block at once: params are columns (k,), observation is (k, lanes, columns), or (lanes, columns)
-    at first -> (k, lanes, SAMPLES). A climb calls this form where there is one, so whoever changes `attack` itself
-    changes or deletes it too."""
+    at first -> (k, lanes, SAMPLES). A climb calls this form where there is one: a candidate with another
+    `attack` must change or delete it too."""
     k = len(states)
     p = {name: np.full(k, value) for name, value in DEFAULTS.items() if name not in params} | params
     observation = np.broadcast_to(observation, (k, *observation.shape[-2:]))

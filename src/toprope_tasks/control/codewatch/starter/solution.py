@@ -33,7 +33,7 @@ def fit(samples, *, params, rng):
 
 def fit_batched(samples, *, params):
     """For all variants at once, which share what they read and count; params: columns (k,). A climb calls the batched
-    forms where there are any, so whoever changes `fit` or `suspicion` itself changes or deletes these too."""
+    forms where there are any: a candidate with another `fit` or `suspicion` must change or delete these too."""
     rows, known = zip(*(column.tolist() for column in params.values()), strict=True), {}
     return [_fit({**DEFAULTS, **dict(zip(params, row, strict=True))}, samples, known) for row in rows]
 
