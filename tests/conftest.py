@@ -25,6 +25,18 @@ def own_vault(tmp_path, monkeypatch):
     monkeypatch.setenv("TOPROPE_TASKS", "")
 
 
+@pytest.fixture(scope="session")
+def cache_of_states(tmp_path_factory):
+    """A cache of hidden states for this session, shared by its workers, so that each bank is built once and no test
+    reads what another version left behind. Two workers may build one bank at the same time: the second is dropped."""
+    base = tmp_path_factory.getbasetemp()
+    place = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "states"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("TOPROPE_CACHE", str(place))
+        patch.delenv("TOPROPE_W2S_WEIGHTS", raising=False)
+        yield
+
+
 # ---------------------------------------------------------------- unit and end-to-end
 
 END_TO_END = {"cli", "as_user"}  # fixtures that start processes

@@ -82,13 +82,6 @@ def test_scores_are_measured_once(cache_of_states, tmp_path, monkeypatch):
         measured.measure("x", some[1:], params, tmp_path)
 
 
-@pytest.fixture(scope="module")
-def cache_of_states(tmp_path_factory):
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOPROPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        yield
-
-
 def test_methods_of_every_kind():
     """Baselines, random points and climbed ones; a recorded climb gets better step by step."""
     found = measured.methods(5, 0)

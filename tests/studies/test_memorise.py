@@ -15,16 +15,7 @@ CHEAP = [{"label": "soft"}, {"rule": "logconf", "rounds": 5, "l2": 0.03}]
 
 
 @pytest.fixture(scope="module")
-def cache(tmp_path_factory):
-    """A cache of this module, so that no test reads what another version left behind."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOPROPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("TOPROPE_W2S_WEIGHTS", raising=False)
-        yield
-
-
-@pytest.fixture(scope="module")
-def looks(cache):
+def looks(cache_of_states):
     """Sixteen draws of hidden cells on the demo weights as a network with two cheap honest methods sees them."""
     draws = list(simulate("hidden", [task.DEMO], 16, 2, lines=4000))
     return draws, [stacker.look(d, CHEAP) for d in draws]
@@ -96,7 +87,7 @@ def test_pairing_finds_permuted_and_mirrored_components():
 
 
 @pytest.mark.slow
-def test_the_study_prints_every_kind_and_attack(cache, tmp_path, capsys):
+def test_the_study_prints_every_kind_and_attack(cache_of_states, tmp_path, capsys):
     """A tiny run prints the champion, and six attacks for each of three kinds of knowledge, all with paired errors."""
     params = tmp_path / "params.json"
     params.write_text(json.dumps({"label": "soft"}))

@@ -9,16 +9,7 @@ LINES = 4000
 
 
 @pytest.fixture(scope="session")
-def cache(tmp_path_factory):
-    """A cache folder of this session, so that no test reads what another version left behind."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TOPROPE_CACHE", str(tmp_path_factory.mktemp("cache")))
-        patch.delenv("TOPROPE_W2S_WEIGHTS", raising=False)
-        yield
-
-
-@pytest.fixture(scope="session")
-def task(cache):
+def task(cache_of_states):
     return WeakToStrong("w2s/probe-v1", lines_per_op=LINES)
 
 

@@ -17,7 +17,7 @@ V1 = [(0.787, 0.999), (0.72, 0.929), (0.876, 0.997), (0.682, 0.999), (0.792, 0.9
 
 
 @pytest.fixture(scope="module")
-def mixed(cache):
+def mixed(cache_of_states):
     return WeakToStrong("w2s/probe-v2", lines_per_op=4000)
 
 
@@ -109,7 +109,7 @@ def test_every_admitted_mixed_cell_passes_the_rule():
 
 
 @pytest.mark.slow
-def test_the_record_is_what_the_code_makes(cache):
+def test_the_record_is_what_the_code_makes(cache_of_states):
     """Figures of three recorded cells, measured again on the whole banks."""
     record = json.loads(cells.MIXED.read_text())
     per_cell = int(record["command"].split("--per-cell ")[1].split()[0])

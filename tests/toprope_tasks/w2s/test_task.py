@@ -191,7 +191,7 @@ def test_order_of_methods(task, dev):
 
 
 @pytest.mark.parametrize("tier", ["hard", "runs"])
-def test_other_tiers_make_draws(cache, tier):
+def test_other_tiers_make_draws(cache_of_states, tier):
     """The hard and runs tiers give draws on both sides; runs clear their weak level and gap."""
     task = WeakToStrong(f"w2s/probe-{tier}-v1", lines_per_op=4000)
     for split in ("dev", "measure"):
@@ -202,7 +202,7 @@ def test_other_tiers_make_draws(cache, tier):
             assert draw.ceiling - draw.floor >= module.RUN_GAP
 
 
-def test_hidden_weights_are_named(cache, tmp_path, monkeypatch):
+def test_hidden_weights_are_named(cache_of_states, tmp_path, monkeypatch):
     """The shipped ones are called public demo; others, by argument or environment, private with their hash."""
     private = tmp_path / "mine.npz"
     private.write_bytes(module.VISIBLE[0].read_bytes())

@@ -1,0 +1,245 @@
+"""What more experiments buy: climbs of 10^2, 10^3, 10^4 ... experiments by several climbers, and their sealed values.
+
+    python -m studies experiments_buy climb --task w2s/bank-v1 --seed 1 --seed 2 --seed 3
+    python -m studies experiments_buy show --figure docs/results/what-experiments-buy.svg
+
+Every climb is a run of its own with the task's own gate. All climbs of one seed share a rehearsal secret, so they meet
+the same practice draws, and their champions are compared on the same sealed draws, which no climb ever sees: the
+differences between climbers and budgets are paired. `climb` adds to the record, and skips what it holds; `show` prints
+the table and draws the figure.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import closing
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+import toprope
+from studies.drawing import save
+from toprope.assay.reference import columns
+from toprope.executors.local import LocalExecutor
+from toprope.executors.messages import ScorerConfig
+from toprope.figures import Chart, Line, stack
+from toprope.protocols import Baseline, Task
+from toprope.sandbox.selftest import best_tier
+from toprope.seeding import run_secret
+from toprope.stats.intervals import difference, ratio
+from toprope.stats.tails import student_quantile
+from toprope.tasks import registry
+from toprope.types import Candidate
+
+RECORD = Path(__file__).resolve().parents[1] / "docs/results/what-experiments-buy.json"
+Row = dict[str, Any]
+
+
+def main(
+    what: Literal["climb", "show"],
+    *,
+    task: str = "w2s/bank-v1",
+    climber: tuple[str, ...] = ("evolution", "random", "optuna:tpe", "optuna:cmaes"),
+    size: tuple[int, ...] = (100, 1000, 10_000),
+    seed: tuple[int, ...] = (1, 2, 3),
+    draws: int = 384,
+    workers: int = os.cpu_count() or 1,
+    record: Path = RECORD,
+    figure: Path | None = None,
+) -> None:
+    """size: experiments of a climb. draws: sealed ones that the champions of a seed meet. figure: an SVG of `show`."""
+    rows: list[Row] = json.loads(record.read_text()) if record.is_file() else []
+    if what == "show":
+        print("\n".join(table(rows)))
+        save(stack("What more experiments buy", list(charts(rows))), figure)
+    else:
+        _climb_all(registry.load(registry.find(task)), climber, size, seed, draws, workers, rows, record)
+
+
+def _climb_all(
+    task: Task,
+    climbers: Sequence[str],
+    sizes: Sequence[int],
+    seeds: Sequence[int],
+    draws: int,
+    workers: int,
+    rows: list[Row],
+    record: Path,
+) -> None:
+    """Every climb that the record lacks, and then the sealed values of each seed."""
+    held = {(r["task"], r["climber"], r["experiments"], r["seed"]) for r in rows}
+    for seed in seeds:
+        new = []
+        for size in sizes:
+            for climber in climbers:
+                if (task.spec.id, climber, size, seed) not in held:
+                    new.append(climb(task, climber, size, seed, workers))
+                    print(
+                        json.dumps({k: v for k, v in new[-1].items() if k != "champion"}), file=sys.stderr, flush=True
+                    )
+        if new:
+            seal(task, seed, new, draws, workers)
+            rows.extend(new)
+            record.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+
+
+def secret(task: str, seed: int) -> str:
+    """The rehearsal secret of all climbs of a seed."""
+    return f"experiments_buy {task} {seed}"
+
+
+def climb(task: Task, climber: str, size: int, seed: int, workers: int) -> Row:
+    """One climb in a vault of its own, as a row of the record."""
+    with tempfile.TemporaryDirectory() as folder:
+        history = toprope.climb(
+            task.spec.id,
+            climber=climber,
+            seed=seed,
+            experiments=size,
+            workers=workers,
+            rehearsal_secret=secret(task.spec.id, seed),
+            run=Path(folder) / "run",
+            vault=Path(folder) / "vault",
+        )
+        said = toprope.summary(history)
+        return {
+            "task": task.spec.id,
+            "climber": climber,
+            "experiments": size,
+            "seed": seed,
+            "champion": dict(history.champion.params),
+            "best_dev": _best_dev(history),
+            "dev": said["champion"]["dev"],
+            "measured": said["champion"]["measured"],
+            "attempts": said["attempts"],
+            "promotions": said["promotions"],
+            "cpu_s": round(said["cost"]["cpu_s"], 1),
+            "wall_s": round(said["cost"]["wall_s"], 1),
+        }
+
+
+def _best_dev(history: toprope.RunHistory) -> float:
+    """The best dev value of an experiment that all draws saw."""
+    o = history.opening
+    scores, failed = history.dev_scores()
+    gap = float((o.ceilings - o.floors).sum())
+    whole = (s for e, s in scores.items() if len(s) == len(o.floors) and e not in failed)
+    return max((float((s - o.floors).sum()) / gap for s in whole), default=float("nan"))
+
+
+def seal(task: Task, seed: int, rows: list[Row], draws: int, workers: int) -> None:
+    """Adds to each row `sealed`, its champion's value on the sealed draws of this seed, and `gain`, what it is better
+    by than the best tuned baseline there (by its value on the same draws, which favours the baseline)."""
+    baselines = compared(task)
+    champions = [Candidate(task.starter(), r["champion"]) for r in rows]
+    every = {c.id: c for c in [*champions, *(Candidate(b.tree, b.params) for b in baselines.values())]}
+    config = ScorerConfig(task.spec.id, {"test": run_secret(secret(task.spec.id, seed))}, best_tier().tier)
+    with closing(LocalExecutor(config, workers)) as pool:
+        found = dict(zip(every, columns(pool, "test", list(every.values()), draws), strict=True))
+    scores = {name: found[Candidate(b.tree, b.params).id].counted for name, b in baselines.items()}
+    anchors = next(iter(found.values()))
+    values = {name: ratio(s, anchors.floors, anchors.ceilings).value for name, s in scores.items()}
+    best = max(values, key=values.__getitem__)
+    for r, champion in zip(rows, champions, strict=True):
+        mine = found[champion.id].counted
+        own = ratio(mine, anchors.floors, anchors.ceilings)
+        gain = difference(mine, scores[best], anchors.floors, anchors.ceilings)
+        r["sealed"] = {"value": own.value, "lo": own.lo, "hi": own.hi, "draws": draws}
+        r["gain"] = {"over": best, "its": values[best], "value": gain.value, "lo": gain.lo, "hi": gain.hi}
+
+
+def compared(task: Task) -> dict[str, Baseline]:
+    """The tuned baselines; of a task without tuned ones, all."""
+    every = task.baselines()
+    return {name: b for name, b in every.items() if b.tuned} or dict(every)
+
+
+def table(rows: list[Row]) -> Iterator[str]:
+    """Markdown: one line for each task, climber and size, means over seeds."""
+    yield (
+        "| task | climber | experiments | seeds | best dev | champion: dev | measured | sealed | over the best tuned "
+        "| interval above zero | CPU s |"
+    )
+    yield "|---" * 11 + "|"
+    for (task, climber, size), group in grouped(rows).items():
+        gains = [r["gain"]["value"] for r in group]
+        yield (
+            f"| `{task}` | {climber} | {size:,} | {len(group)} | {_mean(r['best_dev'] for r in group):.3f} "
+            f"| {_mean(r['dev'] for r in group):.3f} | {_mean(_measured(r) for r in group):.3f} "
+            f"| {_mean(r['sealed']['value'] for r in group):.3f} | {_mean(gains):+.3f} "
+            f"({min(gains):+.3f} to {max(gains):+.3f}) | {sum(r['gain']['lo'] > 0 for r in group)} of {len(group)} "
+            f"| {_mean(r['cpu_s'] for r in group):.0f} |"
+        )
+
+
+def grouped(rows: list[Row]) -> dict[tuple[str, str, int], list[Row]]:
+    """The rows of each (task, climber, size), in this order."""
+    found: dict[tuple[str, str, int], list[Row]] = {}
+    for r in sorted(rows, key=lambda r: (r["task"], r["climber"], r["experiments"], r["seed"])):
+        found.setdefault((r["task"], r["climber"], r["experiments"]), []).append(r)
+    return found
+
+
+def charts(rows: list[Row]) -> Iterator[Chart]:
+    """For each task: sealed values of every climber, and what the default climber's dev, measured and sealed say."""
+    for task in sorted({r["task"] for r in rows}):
+        mine = [r for r in rows if r["task"] == task]
+        sealed = [
+            line(climber, [r for r in mine if r["climber"] == climber], lambda r: float(r["sealed"]["value"]))
+            for climber in sorted({r["climber"] for r in mine})
+        ]
+        yield _chart(f"{task}: sealed value of the champion, mean over seeds", [*sealed, _best_tuned(mine)])
+        ours = [r for r in mine if r["climber"] == "evolution"]
+        yield _chart(
+            f"{task}, evolution: what dev promises, and what is there",
+            [
+                line("best dev", ours, lambda r: float(r["best_dev"])),
+                line("champion: dev", ours, lambda r: float(r["dev"])),
+                line("champion: sealed", ours, lambda r: float(r["sealed"]["value"])),
+            ],
+        )
+
+
+def line(label: str, rows: list[Row], value: Callable[[Row], float]) -> Line:
+    """Means over seeds by experiments, on a logarithmic axis, with 95 % intervals over seeds (Student; two or more)."""
+    sizes = sorted({r["experiments"] for r in rows})
+    groups = [np.array([value(r) for r in rows if r["experiments"] == n]) for n in sizes]
+    means = np.array([g.mean() for g in groups])
+    half = np.array([_half(g) for g in groups])
+    x = [math.log10(n) for n in sizes]
+    return Line(label, x, means.tolist(), (means - half).tolist(), (means + half).tolist())
+
+
+def _half(values: np.ndarray) -> float:
+    """Half of the interval of a mean; 0 for one value, which the page says has none."""
+    n = len(values)
+    return float(student_quantile(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else 0.0
+
+
+def _best_tuned(rows: list[Row]) -> Line:
+    """The best tuned baseline on the sealed draws, mean over seeds, as a level."""
+    level = _mean({r["seed"]: r["gain"]["its"] for r in rows}.values())
+    x = [math.log10(n) for n in sorted({r["experiments"] for r in rows})]
+    return Line("best tuned baseline", x, [level] * len(x))
+
+
+def _chart(title: str, lines: Sequence[Line]) -> Chart:
+    places = sorted({x for line in lines for x in line.x})
+    return Chart(title, "experiments", "value", lines, ticks=[(x, f"{round(10**x):,}") for x in places])
+
+
+def _measured(row: Row) -> float:
+    """The champion's value on fresh data when it was promoted; NaN for the starter, which was not measured."""
+    return float("nan") if row["measured"] is None else float(row["measured"]["value"])
+
+
+def _mean(values: Iterable[float]) -> float:
+    """The mean of those that are numbers."""
+    found = np.array(list(values), dtype=float)
+    return float(found[~np.isnan(found)].mean()) if not np.isnan(found).all() else float("nan")

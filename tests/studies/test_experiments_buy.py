@@ -1,0 +1,74 @@
+"""The curve over experiments: the record grows by what it lacks, and table and figure show what it holds."""
+
+import json
+
+import pytest
+
+from studies import experiments_buy
+
+
+def row(climber: str, size: int, seed: int, sealed: float) -> dict:
+    """A row of the record, 0.1 below the best dev value and 0.02 above the best tuned baseline."""
+    return {
+        "task": "a/task-v1",
+        "climber": climber,
+        "experiments": size,
+        "seed": seed,
+        "champion": {},
+        "best_dev": sealed + 0.1,
+        "dev": sealed + 0.05,
+        "measured": None if size == 100 else {"value": sealed, "lo": sealed - 0.1, "hi": sealed + 0.1},
+        "attempts": 1,
+        "promotions": 1,
+        "cpu_s": 10.0,
+        "wall_s": 5.0,
+        "sealed": {"value": sealed, "lo": sealed - 0.1, "hi": sealed + 0.1, "draws": 10},
+        "gain": {"over": "best", "its": sealed - 0.02, "value": 0.02, "lo": 0.01 * (-1) ** seed, "hi": 0.05},
+    }
+
+
+ROWS = [
+    row(c, n, s, 0.3 + 0.1 * (c == "evolution") + 0.01 * s)
+    for c in ("evolution", "random")
+    for n in (100, 1000)
+    for s in (1, 2)
+]
+
+
+def test_the_table_has_means_over_seeds():
+    """One line for each climber and size; what was never measured is no number."""
+    lines = list(experiments_buy.table(ROWS))
+    assert len(lines) == 2 + 4
+    assert "| evolution | 100 | 2 | 0.515 | 0.465 | nan | 0.415 | +0.020 (+0.020 to +0.020) | 1 of 2 | 10 |" in lines[2]
+    assert "| evolution | 1,000 | 2 | 0.515 | 0.465 | 0.415 | 0.415 |" in lines[3]
+
+
+def test_the_figure_shows_climbers_and_what_dev_promises():
+    """Two charts of a task; the first has the baseline's level, and intervals over seeds where there are two."""
+    sealed, promise = experiments_buy.charts(ROWS)
+    assert [line.label for line in sealed.lines] == ["evolution", "random", "best tuned baseline"]
+    assert sealed.lines[0].x == [2.0, 3.0]
+    assert sealed.lines[0].y == pytest.approx([0.415, 0.415])
+    half = sealed.lines[0].hi[0] - sealed.lines[0].y[0]
+    assert half == pytest.approx(12.706 * 0.005, rel=1e-3)  # Student with one degree of freedom, standard error .005
+    assert [line.label for line in promise.lines] == ["best dev", "champion: dev", "champion: sealed"]
+    alone = next(experiments_buy.charts([ROWS[0]])).lines[0]
+    assert alone.lo == alone.hi == alone.y
+
+
+@pytest.mark.e2e
+@pytest.mark.slow
+def test_the_record_grows_by_what_it_lacks(tmp_path, monkeypatch):
+    """Climbs of two sizes; a second call with a further size makes that one only."""
+    record = tmp_path / "record.json"
+    options = {"task": "testing/coin-v1", "climber": ("random",), "seed": (1,), "draws": 50, "workers": 1}
+    experiments_buy.main("climb", size=(32,), record=record, **options)
+    first = json.loads(record.read_text())
+    assert [(r["climber"], r["experiments"], r["seed"]) for r in first] == [("random", 32, 1)]
+    assert first[0]["sealed"]["lo"] <= first[0]["sealed"]["value"] <= first[0]["sealed"]["hi"]
+    experiments_buy.main("climb", size=(32, 64), record=record, **options)
+    second = json.loads(record.read_text())
+    assert second[0] == first[0]
+    assert [r["experiments"] for r in second] == [32, 64]
+    experiments_buy.main("show", record=record, figure=tmp_path / "figure.svg")
+    assert "<svg" in (tmp_path / "figure.svg").read_text()
