@@ -36,7 +36,7 @@ ROWS = [
 
 
 def test_the_table_has_means_over_seeds():
-    """One line for each climber and size; what was never measured is no number."""
+    """One line for each climber and size; a value that was never measured is shown as nan."""
     lines = list(experiments_buy.table(ROWS))
     assert len(lines) == 2 + 4
     assert "| evolution | 100 | 2 | 0.515 | 0.465 | nan | 0.415 | +0.020 (+0.020 to +0.020) | 1 of 2 | 10 |" in lines[2]
