@@ -15,6 +15,8 @@ def row(climber: str, size: int, seed: int, sealed: float) -> dict:
         "experiments": size,
         "seed": seed,
         "champion": {},
+        "leader": {},
+        "leader_sealed": sealed - 0.03,
         "best_dev": sealed + 0.1,
         "dev": sealed + 0.05,
         "measured": None if size == 100 else {"value": sealed, "lo": sealed - 0.1, "hi": sealed + 0.1},
@@ -39,8 +41,11 @@ def test_the_table_has_means_over_seeds():
     """One line for each climber and size; a value that was never measured is shown as nan."""
     lines = list(experiments_buy.table(ROWS))
     assert len(lines) == 2 + 4
-    assert "| evolution | 100 | 2 | 0.515 | 0.465 | nan | 0.415 | +0.020 (+0.020 to +0.020) | 1 of 2 | 10 |" in lines[2]
-    assert "| evolution | 1,000 | 2 | 0.515 | 0.465 | 0.415 | 0.415 |" in lines[3]
+    assert (
+        "| evolution | 100 | 2 | 0.515 | 0.385 | 0.465 | nan | 0.415 | +0.020 (+0.020 to +0.020) | 1 of 2 | 10 |"
+        in lines[2]
+    )
+    assert "| evolution | 1,000 | 2 | 0.515 | 0.385 | 0.465 | 0.415 | 0.415 |" in lines[3]
 
 
 def test_the_figure_shows_climbers_and_what_dev_promises():
@@ -51,7 +56,12 @@ def test_the_figure_shows_climbers_and_what_dev_promises():
     assert sealed.lines[0].y == pytest.approx([0.415, 0.415])
     half = sealed.lines[0].hi[0] - sealed.lines[0].y[0]
     assert half == pytest.approx(12.706 * 0.005, rel=1e-3)  # Student with one degree of freedom, standard error .005
-    assert [line.label for line in promise.lines] == ["best dev", "champion: dev", "champion: sealed"]
+    assert [line.label for line in promise.lines] == [
+        "best by dev: dev",
+        "best by dev: sealed",
+        "champion: dev",
+        "champion: sealed",
+    ]
     alone = next(experiments_buy.charts([ROWS[0]])).lines[0]
     assert alone.lo == alone.hi == alone.y
 
