@@ -177,12 +177,17 @@ def table(rows: list[Row]) -> Iterator[str]:
     yield "|---" * 12 + "|"
     for (task, climber, size), group in grouped(rows).items():
         gains = [r["gain"]["value"] for r in group]
+        means = (
+            _mean(r["best_dev"] for r in group),
+            _mean(r["leader_sealed"] for r in group),
+            _mean(r["dev"] for r in group),
+            _mean(_measured(r) for r in group),
+            _mean(r["sealed"]["value"] for r in group),
+        )
         yield (
-            f"| `{task}` | {climber} | {size:,} | {len(group)} | {_mean(r['best_dev'] for r in group):.3f} "
-            f"| {_mean(r['leader_sealed'] for r in group):.3f} | {_mean(r['dev'] for r in group):.3f} | {_mean(_measured(r) for r in group):.3f} "
-            f"| {_mean(r['sealed']['value'] for r in group):.3f} | {_mean(gains):+.3f} "
-            f"({min(gains):+.3f} to {max(gains):+.3f}) | {sum(r['gain']['lo'] > 0 for r in group)} of {len(group)} "
-            f"| {_mean(r['cpu_s'] for r in group):.0f} |"
+            f"| `{task}` | {climber} | {size:,} | {len(group)} | {' | '.join(f'{m:.3f}' for m in means)} "
+            f"| {_mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f}) "
+            f"| {sum(r['gain']['lo'] > 0 for r in group)} of {len(group)} | {_mean(r['cpu_s'] for r in group):.0f} |"
         )
 
 
