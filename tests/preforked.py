@@ -1,7 +1,8 @@
 """The command line without its start: one process imports toprope and proves the sandbox, then forks for every command.
 
 A command has a process, an environment and streams of its own, as in a shell; what it does not repeat is the imports
-and the self-test of the tier, which are a second of CPU time. Tests about those start `python -m toprope.cli` anew.
+and the self-test of the tier, which are a second of CPU time, and it counts one core. Tests about those start `python
+-m toprope.cli` anew.
 """
 
 from __future__ import annotations
@@ -86,6 +87,7 @@ def _become(asked: dict, fds: list[int]) -> None:
     os.environ.clear()
     os.environ.update(asked["environment"])
     time.tzset()
+    os.sched_getaffinity = lambda _: {0}  # a climb without --workers then starts one scorer of a kind, not one per core
     paths = [p for p in os.environ.get("PYTHONPATH", "").split(os.pathsep) if p and p not in sys.path]
     sys.path[1:1] = paths  # as the interpreter would at its start
     os.chdir(asked["folder"])

@@ -70,6 +70,9 @@ def test_an_old_run_is_shown_reported_and_verified(cli, old):
     assert checked["champion_reproduced"]
 
 
+@pytest.mark.parametrize(
+    "old", [*(pytest.param(n, marks=pytest.mark.slow) for n in FORMATS[:-1]), FORMATS[-1]], indirect=True
+)
 @pytest.mark.parametrize("kind", [pytest.param("sitting", marks=pytest.mark.slow), "attempt"])
 def test_an_old_run_is_gone_on_with(cli, old, tmp_path, kind):
     """Killed in its climb it ends as it had ended, by the rules by which it began; killed before it had begun it is a

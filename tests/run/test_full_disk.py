@@ -12,7 +12,7 @@ import pytest
 from toprope.errors import RunError
 from toprope.journal.ledger import SqliteLedger, read_entries
 
-OPTIONS = ["--experiments", 200, "--seed", 6, "--rehearsal-secret", "disk", "--workers", 1]
+OPTIONS = ["--experiments", 120, "--seed", 6, "--rehearsal-secret", "disk", "--workers", 1]
 
 pytestmark = [pytest.mark.e2e, pytest.mark.usefixtures("nothing_left_running")]
 
@@ -70,7 +70,7 @@ def check(cli, code: int, err: str, run: Path, calm: Path) -> None:
     assert last.startswith(f"toprope: cannot write {run}")
     assert "free some space" in last
     assert "toprope resume" in last
-    assert cli.json("resume", run, "--workers", 1)["experiments"] == 200
+    assert cli.json("resume", run, "--workers", 1)["experiments"] == 120
     assert cli.run("climb", "testing/coin-v1", *OPTIONS, "--run", calm).returncode == 0
     assert cli.export(run) == cli.export(calm)
 

@@ -61,6 +61,7 @@ def test_a_climb_that_goes_on_is_told_from_its_beginning(run):
     assert screen.heard[0] == next(r for r in reversed(after) if isinstance(r, SessionRecord))
 
 
+@pytest.mark.slow
 def test_a_run_that_is_only_unsealed_is_not_told_again(run):
     """Who opens the test sees the run's header and the result."""
     screen = Listener()
