@@ -75,7 +75,7 @@ def starter() -> Callable[..., tuple[Rows, Rows]]:
 def _answer(draw: Draw, params: Mapping[str, Json]) -> tuple[Rows, Rows]:
     public, rng = draw.public, np.random.default_rng(0)
     return starter()(
-        public["pool_features"], public["pool_weak_probs"], params=params, rng=rng, margins=public["margins"]
+        public["pool_features"], public["pool_weak_probs"], params=params, rng=rng, margins=public.get("margins")
     )
 
 
