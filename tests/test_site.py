@@ -46,6 +46,17 @@ def test_every_page_can_be_reached():
     assert named == {p.relative_to(ROOT / "docs").as_posix() for p in (ROOT / "docs").rglob("*.md")}
 
 
+@pytest.mark.parametrize("name", ["README.md", "CONTRIBUTING.md"])
+def test_links_of_pages_outside_the_site(name):
+    """`make site` checks the links between pages of docs/; these two lie beside it."""
+    text = (ROOT / name).read_text(encoding="utf-8")
+    for place, anchor in re.findall(r"\]\((?!https?:)([^)#]+)#?([^)]*)\)", text):
+        assert (ROOT / place).is_file(), f"{name}: {place}"
+        headings = re.findall(r"^#+ (.*)", (ROOT / place).read_text(encoding="utf-8"), re.M)
+        slugs = {re.sub(r"\s+", "-", re.sub(r"[^\w\s-]", "", h).strip().lower()) for h in headings}
+        assert not anchor or anchor in slugs, f"{name}: {place}#{anchor}"
+
+
 @pytest.mark.e2e
 def test_nothing_is_loaded_from_outside(site):
     pages = [p for p in site.rglob("*.html") if "assets" not in p.parts]
