@@ -1,9 +1,10 @@
 """A finished climb as one SVG, for pages: practice and measured values over experiments, then the sealed test.
 
     python -m studies picture RUN -o docs/first-climb.svg
+    python -m studies picture RUN -o docs/tasks/w2s-finetune.svg --transfer      # after `toprope transfer RUN`
 
 The upper figure is that of the run's report. The lower one has the champion, the best baselines, and those named with
---also; a report has all of them.
+--also; a report has all of them. With --transfer the picture is the report's figure of the run's methods on both tasks.
 """
 
 from __future__ import annotations
@@ -18,15 +19,21 @@ from toprope.errors import UsageError
 from toprope.figures import WIDTH, Bar, intervals
 
 
-def main(run: Path, output: Path | None = None, best: int = 8, also: tuple[str, ...] = ()) -> None:
-    """run: a run's directory, with its test opened. Raises UsageError if it is not, and for a name in `also` that
-    belongs to none of its baselines."""
-    history = open_run(run)
-    test = history.test
+def main(
+    run: Path, output: Path | None = None, best: int = 8, also: tuple[str, ...] = (), transfer: bool = False
+) -> None:
+    """run: a run's directory, with its test opened. Raises UsageError if it is not, for a name in `also` that belongs
+    to none of its baselines, and for a figure that the report does not have."""
+    save(reported(run, "one point per method") if transfer else climbed(run, best, set(also)), output)
+
+
+def climbed(run: Path, best: int, also: set[str]) -> str:
+    """The climb, and below it the sealed test."""
+    test = open_run(run).test
     if test is None:
         raise UsageError(f"the test of {run} is not opened; `toprope unseal {run}` opens it")
     order = sorted(test.baselines, key=lambda name: -test.baselines[name].value)
-    if unknown := set(also) - set(order):
+    if unknown := also - set(order):
         raise UsageError(f"baseline {unknown.pop()!r} is unknown; the run has {', '.join(order)}")
     shown = [*order[:best], *(name for name in order[best:] if name in also)]
     bars = [Bar("champion", test.champion.value, test.champion.lo, test.champion.hi, "champion")]
@@ -35,15 +42,17 @@ def main(run: Path, output: Path | None = None, best: int = 8, also: tuple[str, 
         bars.append(Bar(name, e.value, e.lo, e.hi, "tuned" if name.endswith("(tuned)") else "default"))
     bars.sort(key=lambda b: -b.value)
     forest = intervals(bars, f"sealed test: the champion and {len(shown)} of {len(order)} baselines, 95 % intervals")
-    save(stacked([climb(run), forest]), output)
+    return stacked([reported(run, "the climb"), forest])
 
 
-def climb(run: Path) -> str:
-    """The climb's figure in the report, as <svg>."""
+def reported(run: Path, about: str) -> str:
+    """The figure of the report, as <svg>, whose label holds `about`. Raises UsageError if there is none."""
     with TemporaryDirectory() as folder:
         page = write_report(run, Path(folder) / "report.html").read_text(encoding="utf-8")
-    figures: list[str] = re.findall(r"<svg .*?</svg>", page, re.S)
-    return next(f for f in figures if 'aria-label="the climb' in f)
+    for figure in re.findall(r"<svg .*?</svg>", page, re.S):
+        if about in figure.partition(">")[0]:
+            return str(figure)
+    raise UsageError(f"the report of {run} has no figure of this kind: {about}")
 
 
 def stacked(figures: list[str], between: int = 16) -> str:

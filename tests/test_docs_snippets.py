@@ -119,7 +119,7 @@ class Snippet(NamedTuple):
 
 
 def blocks(page: str) -> Iterator[tuple[int, str, str]]:
-    """The code blocks of a page as (first line from 1, tag, text). tag: after the fence; "" where code is indented."""
+    """The code blocks of a page as (first line from 1, tag, text). tag: after the fence; "" without one."""
     text = (ROOT / page).read_text(encoding="utf-8")
     if page == "docs/api.md":
         text = text.partition("<!-- Below:")[0]  # signatures, written by tools/api_docs.py
@@ -127,7 +127,7 @@ def blocks(page: str) -> Iterator[tuple[int, str, str]]:
     for n, line in enumerate([*text.splitlines(), ""], 1):
         if fence:
             if line.strip() == "```":
-                yield begun, fence[3:].strip() or "text", "\n".join(found)
+                yield begun, fence[3:].strip(), "\n".join(found)
                 fence, found = "", []
             else:
                 found.append(line)
@@ -156,7 +156,7 @@ def snippets(page: str) -> Iterator[Snippet]:
     for line, tag, text in blocks(page):
         joined = re.sub(r" *\\\n +", " ", text)
         first = joined.lstrip().splitlines()[0]
-        if tag in {"sh", "bash"} or (tag in {"", "text"} and is_command(first)):
+        if tag in {"sh", "bash"} or (not tag and is_command(first)):
             for command in joined.splitlines():
                 bare = re.split(r"\s+# ", command)[0].strip()
                 if bare and not bare.startswith("#"):

@@ -21,3 +21,5 @@ def test_the_picture_is_one_drawing_with_both_figures(finished, tmp_path):
     assert "prefers-color-scheme: dark" in said
     with pytest.raises(UsageError, match="'nobody' is unknown"):
         main(base / "run", tmp_path / "climb.svg", also=("nobody",))
+    with pytest.raises(UsageError, match="one point per method"):  # nothing was transferred
+        main(base / "run", tmp_path / "climb.svg", transfer=True)
