@@ -46,7 +46,7 @@ def climbed(run: Path, best: int, also: set[str]) -> str:
 
 
 def reported(run: Path, about: str) -> str:
-    """The figure of the report, as <svg>, whose label holds `about`. Raises UsageError if there is none."""
+    """The figure of the report, as <svg>, whose label holds `about`. Raises UsageError if no label does."""
     with TemporaryDirectory() as folder:
         page = write_report(run, Path(folder) / "report.html").read_text(encoding="utf-8")
     for figure in re.findall(r"<svg .*?</svg>", page, re.S):

@@ -45,6 +45,7 @@ REWRITES = [
 
 KEY = "asks a model of a provider, which needs a key"
 MODELS = "needs models or data from outside the package"
+TORCH = "needs the extra [torch]"
 CLUSTER = "needs a cluster"
 INSTALLS = "installs packages"
 CONTRACT = "tests/executors/test_cluster_page.py runs it"
@@ -74,14 +75,16 @@ NOT_RUN = {
     ("docs/researchers.md", "toprope mcp"): WAITS,
     ("docs/researchers.md", "toprope hackrate runs/a runs/b"): KEY,
     ("docs/researchers.md", "cd w2s-inspect && inspect eval"): KEY,
-    ("docs/results/does-it-transfer.md", "toprope transfer"): "needs the extra [torch]",
+    ("docs/results/does-it-transfer.md", "toprope transfer"): TORCH,
     ("docs/tasks/mirror.md", "toprope oracle mirror/rpn-v1 --lines"): WAITS,
     ("docs/tasks/monitor-bank.md", "toprope climb control/monitor-bank-v1 --candidate-model"): KEY,
     ("docs/tasks/monitor-bank.md", "TOPROPE_MONITOR_LOGS=FOLDER"): MODELS,
     ("docs/tasks/w2s-bank.md", "pip install"): INSTALLS,
     ("docs/tasks/w2s-bank.md", "toprope extract"): MODELS,
     ("docs/tasks/w2s-finetune.md", "pip install"): INSTALLS,
-    ("docs/tasks/w2s-finetune.md", "toprope"): MODELS,
+    ("docs/tasks/w2s-finetune.md", "toprope submit w2s/lora-v1"): MODELS,
+    ("docs/tasks/w2s-finetune.md", "toprope transfer"): TORCH,
+    ("docs/tasks/w2s-finetune.md", "toprope extract"): MODELS,
     ("docs/tasks/w2s-finetune.md", "TOPROPE_W2S_LORA"): MODELS,
     ("docs/tasks/w2s-finetune.md", "cat chat"): MODELS,
     ("docs/tutorial.md", "def answer"): "an excerpt; tests/toprope_tasks/w2s/test_batched_starter.py runs both forms",
