@@ -39,7 +39,7 @@ REWRITES = [
     (r"(redteam) (?:w2s/bank-v1|mytask/name-v1)", r"\1 testing/coin-v1"),
     (r"(redteam testing/coin-v1)$", r"\1 --only file-outside"),  # the corpus takes ten minutes
     (r"--only C6,", "--only "),
-    (r"duel --rounds 2 --experiments 100", "duel --rounds 1 --experiments 4"),
+    (r"duel --rounds 2 --experiments 100", "duel --rounds 1 --experiments 32"),
     (r"^python\b", sys.executable),
 ]
 
@@ -76,6 +76,7 @@ NOT_RUN = {
     ("docs/researchers.md", "toprope hackrate runs/a runs/b"): KEY,
     ("docs/researchers.md", "cd w2s-inspect && inspect eval"): KEY,
     ("docs/results/does-it-transfer.md", "toprope transfer"): TORCH,
+    ("docs/tasks/control.md", "toprope duel --rounds 2 --experiments 100 --seed 1 --workers 1"): "run at the page's top",
     ("docs/tasks/mirror.md", "toprope oracle mirror/rpn-v1 --lines"): WAITS,
     ("docs/tasks/monitor-bank.md", "toprope climb control/monitor-bank-v1 --candidate-model"): KEY,
     ("docs/tasks/monitor-bank.md", "TOPROPE_MONITOR_LOGS=FOLDER"): MODELS,
@@ -99,7 +100,7 @@ NOT_RUN = {
 SAVED = {
     ("README.md", "def targets"): "dir/solution.py",
     ("docs/redteam.md", '"""Reads the labels'): "dir/labels.py",
-    ("docs/tasks/monitor-bank.md", "def suspicion"): "mine/solution.py",
+    ("docs/tasks/monitor-bank.md", "def suspicion"): "dir/solution.py",
     ("docs/writing-a-climber.md", '"""Annealing'): "hill.py",
     ("docs/writing-a-climber.md", "from hill"): "test_hill.py",
 }
@@ -235,8 +236,25 @@ def test_small_forms():
     assert small("toprope climb proxy/x-v1 --minutes 2 --unseal") == "toprope climb proxy/x-v1 --experiments 20"
 
 
+def saved(s: Snippet) -> str | None:
+    """The file that a snippet is, if the page's reader saves it."""
+    return next((place for (page, start), place in SAVED.items() if page == s.page and s.text.startswith(start)), None)
+
+
 def played(page: str) -> list[Snippet]:
-    return [s for s in ALL if s.page == page and s.kind in {"command", "python"} and s.reason is None]
+    """What is run of a page, in its order."""
+    code = [s for s in ALL if s.page == page and s.kind in {"command", "python"}]
+    return [s for s in code if s.reason is None and saved(s) is None]
+
+
+def prepare(page: str, folder: Path) -> None:
+    """What a page takes for granted: files that its reader has saved, and a candidate of the reader's own in `dir`."""
+    if page == "docs/tasks/w2s.md":
+        shutil.copytree(ROOT / "src" / "toprope_tasks" / "w2s" / "starter", folder / "dir")
+    for s in ALL:
+        if (place := saved(s)) and s.page == page:
+            (folder / place).parent.mkdir(exist_ok=True)
+            (folder / place).write_text(s.text, encoding="utf-8")
 
 
 @pytest.mark.e2e
@@ -249,17 +267,6 @@ def test_page(page, tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONPATH", str(tmp_path))
     prepare(page, tmp_path)
     for s in played(page):
-        if place := next((v for (p, start), v in SAVED.items() if p == page and s.text.startswith(start)), None):
-            (tmp_path / place).parent.mkdir(exist_ok=True)
-            (tmp_path / place).write_text(s.text)
-            continue
         run = ["bash", "-ec", small(s.text)] if s.kind == "command" else [sys.executable, "-c", small(s.text)]
         done = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, timeout=1200, stdin=subprocess.DEVNULL)
         assert done.returncode == 0, f"{page}:{s.line}: {run[-1]}\n{done.stdout[-2000:]}{done.stderr[-2000:]}"
-
-
-def prepare(page: str, folder: Path) -> None:
-    """What a page takes for granted: a candidate of the reader's own in `dir`."""
-    family = {"docs/tasks/w2s.md": "w2s"}.get(page)
-    if family:
-        shutil.copytree(ROOT / "src" / "toprope_tasks" / family / "starter", folder / "dir")
