@@ -76,7 +76,7 @@ NOT_RUN = {
     ("docs/researchers.md", "toprope hackrate runs/a runs/b"): KEY,
     ("docs/researchers.md", "cd w2s-inspect && inspect eval"): KEY,
     ("docs/results/does-it-transfer.md", "toprope transfer"): TORCH,
-    ("docs/tasks/control.md", "toprope duel --rounds 2 --experiments 100 --seed 1 --workers 1"): "run at the page's top",
+    ("docs/tasks/control.md", "toprope duel --rounds 2 --experiments 100 --seed 1 --workers 1"): "run at its top",
     ("docs/tasks/mirror.md", "toprope oracle mirror/rpn-v1 --lines"): WAITS,
     ("docs/tasks/monitor-bank.md", "toprope climb control/monitor-bank-v1 --candidate-model"): KEY,
     ("docs/tasks/monitor-bank.md", "TOPROPE_MONITOR_LOGS=FOLDER"): MODELS,
