@@ -33,7 +33,7 @@ REWRITES = [
     (r"--minutes \d+", "--experiments 20"),  # of the command line
     (r'climb\("w2s/bank-v1", minutes=\d+', 'climb("testing/coin-v1", experiments=20'),  # from Python
     (r"(climb .*--experiments) \d+", r"\1 20"),
-    (r"(reference .*--draws) \d+", r"\1 8"),
+    (r"(reference .*--draws) \d+", r"\1 2"),
     (r"climb \S+( .*--unseal.*--run)", r"climb testing/coin-v1\1"),  # what follows opens, shows and verifies the run
     (r"(climb (?!testing|my)\S+ .*) --unseal", r"\1"),  # a sealed test takes longer than its climb
     (r"(redteam) (?:w2s/bank-v1|mytask/name-v1)", r"\1 testing/coin-v1"),
