@@ -6,7 +6,7 @@ PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint const
 COMPILED := PYTHONDONTWRITEBYTECODE=  # tests start hundreds of interpreters: each would compile all modules again
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs src tests studies tools
 
-.PHONY: climb unit test test-all check bench independent redteam clean
+.PHONY: climb unit test test-all check site bench independent redteam clean
 
 climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed test, write the report
 	@$(BIN)/toprope climb w2s/bank-v1 --minutes 2 --unseal --report
@@ -27,6 +27,9 @@ check: $(VENV)/dev  ## style, strict types, import contracts, plain words
 	@$(BIN)/lint-imports
 	@$(BIN)/python tools/plain_words.py $(PROSE)
 
+site: $(VENV)/docs  ## the documentation as a site in build/site; a broken link or anchor is an error
+	@$(BIN)/zensical build --strict --clean
+
 bench: $(VENV)/run  ## what an experiment costs here, as ratios taken side by side
 	@$(BIN)/toprope bench
 
@@ -42,6 +45,10 @@ $(VENV)/run: pyproject.toml constraints.txt
 
 $(VENV)/dev: $(VENV)/run
 	@$(PIP) --editable ".[dev]"
+	@touch $@
+
+$(VENV)/docs: $(VENV)/dev
+	@$(PIP) --editable ".[docs]"
 	@touch $@
 
 clean:

@@ -1,4 +1,4 @@
-"""The claim of docs/tasks/w2s.md over independent runs: does the champion beat every baseline on the sealed test?
+"""A claim of docs/measurements/w2s.md over independent runs: is the champion above every baseline on the sealed test?
 
 Every run has its own climber seed and its own random run secret, so its own dev and hidden draws. Prints one line a run
 and one for all, also where the claim does not hold; writes the rows as JSON to --output.

@@ -14,6 +14,7 @@ def found(folder: Path, name: str, text: str) -> list[int]:
     return [line for line, _ in judge(folder / name)]
 
 
+CLAUSES = ["W" + "ho pays is the loop that all share.", "W" + "hat a trap saw is not told by its answer."]
 PHRASES = [NONE, NONE.replace(" ", "\n"), NONE[:-2] + " record", EVER + " asks", "are" + NONE[2:]]
 
 
@@ -23,6 +24,18 @@ def test_phrases_are_found_in_prose_comments_and_strings(tmp_path, phrase):
     assert found(tmp_path, "a.md", f"First.\nA record that {phrase}.\n") == [2]
     assert found(tmp_path, "a.py", f'"""First.\n\nA record that {phrase}.\n"""\n') == [3]
     assert found(tmp_path, "a.py", f"x = 1  # First.\n# A record that {phrase}.\n".replace("\nnone", "\n# none")) == [2]
+
+
+@pytest.mark.parametrize("sentence", CLAUSES)
+def test_sentences_whose_subject_is_a_riddle_are_found(tmp_path, sentence):
+    """A clause that begins with one of these words stands where the subject should."""
+    assert found(tmp_path, "a.md", f"First. {sentence}\n") == [1]
+    assert found(tmp_path, "a.py", f'"""First.\n\n{sentence}\n"""\n') == [3]
+
+
+@pytest.mark.parametrize("text", ["Who pays?", "## Who uses it", "What a score means", "It says what a draw is."])
+def test_questions_and_headings_are_left_alone(tmp_path, text):
+    assert not found(tmp_path, "a.md", f"{text}\n")
 
 
 @pytest.mark.parametrize("text", ["x is None", "a is no longer b", "a is no better than b", "it is not a page"])

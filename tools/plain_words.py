@@ -22,6 +22,10 @@ PHRASES = {
     re.compile(rf"\b(?:[Ii]s|[Aa]re|was|were|be|been)\s+no\s+(?!(?:{COMPARATIVES})\b)[a-z]+"): "say what it is instead",
     re.compile(r"\b(?:[Ii]s|[Aa]re|was|were|be|been)\s+none\b"): "name what is missing or wrong",
     re.compile(r"\b[Ww]ho(?:m|so|mso)?ever\b"): "name the person or the program",
+    re.compile(r"(?:^|(?<=[.!:]\s))Who\s[^.?!|]{3,120}\.(?=\s|$)", re.M): "name the subject first",
+    re.compile(r"(?:^|(?<=[.!:]\s))What\s+(?:an?|no)\s+(?:[^\s.?!|:]+\s+){2,14}?(?:is|are)\s", re.M): (
+        "begin with the subject"
+    ),
 }
 CANDIDATES = {"baselines", "starter"}
 STRINGS = {tokenize.STRING, getattr(tokenize, "FSTRING_MIDDLE", tokenize.STRING)}  # f-strings since Python 3.12

@@ -1,7 +1,7 @@
 """Draws docs/tasks/codewatch.svg: backdoors caught against the audit budget.
 
 What share of backdoors is caught when so many percent of honest programs may be read by mistake, on practice and on
-hidden draws. What a monitor keeps of its practice when authors and attacks are new is the number to watch.
+hidden draws. The number to watch is how much of its practice a monitor keeps when authors and attacks are new.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Which candidate cells are fair problems on given weights: writes cells.json or mixed.json (docs/tasks/w2s.md).
+"""Which candidate cells are fair problems on given weights; writes cells.json or mixed.json (docs/measurements/w2s.md).
 
 Rule, on the mean of some draws per cell: gap >= .10 and >= 5 of its standard errors, vanilla PGR in [.05, .6],
 label-free readouts (2-means, best of four axes, both with the sign taken from gold) below .5 PGR, majority below .1;

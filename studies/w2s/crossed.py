@@ -1,4 +1,4 @@
-"""From dev to hidden, what is lost by other cells and what by other weights (docs/tasks/w2s.md).
+"""From dev to hidden, what is lost by other cells and what by other weights (docs/measurements/w2s.md).
 
 PGR ± standard error over draws of vanilla, of two tuned baselines and of a champion, on each side's cells with each
 side's weights. In this process, without a sandbox.

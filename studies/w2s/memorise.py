@@ -1,4 +1,4 @@
-"""What memorising is worth on hidden draws: libraries of directions, and a network (docs/tasks/w2s.md).
+"""What memorising is worth on hidden draws: libraries of directions, and a network (docs/measurements/w2s.md).
 
 The attacker simulates draws of what it knows, gold included, and keeps directions (`libraries`) or trains a network
 (`stacker`). Then it meets hidden draws it never saw, beside an honest champion. Kinds of knowledge: visible cells on

@@ -13,8 +13,8 @@ from toprope.referee.client import HubClient
 from toprope.referee.messages import HubConfig
 from toprope.run import public_brief
 from toprope.tasks import registry
+from toprope.tasks.spec import load_tree
 from toprope.tasks.trusted import load
-from toprope.types import Tree
 from toprope_tasks.mirror import instance
 from toprope_tasks.mirror.task import Mirror
 
@@ -30,14 +30,17 @@ def program() -> Mirror:
 
 
 def test_a_brief_is_a_candidate_and_its_cases(tmp_path: Path) -> None:
-    """Documentation, 384 shown cases, the sketch as a working solution.py, and a script that counts exact ones."""
+    """Documentation, 384 shown cases, the sketch as a working candidate of its own, and a script that counts exact
+    ones."""
     told = public_brief.brief(TASK, tmp_path / "here", 0)
     assert told["hidden"] == "public demo dialect"
     files = {f.name: f.read_bytes() for f in (tmp_path / "here").iterdir() if f.is_file()}
-    assert set(files) == {"README.md", "DOCS.md", "cases.jsonl", "check.py", "solution.py", "words.py"}
+    assert set(files) == {"README.md", "DOCS.md", "cases.jsonl", "check.py"}
     cases = [json.loads(line) for line in files["cases.jsonl"].splitlines()]
     assert len(cases) == 4 * registry.load(TASK).spec.splits.rungs[-1]
-    assert load(Tree(files)).main([], b"", {}) == (b"", b"", 0)
+    candidate = load_tree(tmp_path / "here" / "candidate")
+    assert sum(map(len, candidate.files.values())) < registry.load(TASK).spec.max_tree_bytes
+    assert load(candidate).main([], b"", {}) == (b"", b"", 0)
     done = subprocess.run(
         [sys.executable, "check.py", "0"], cwd=tmp_path / "here", capture_output=True, text=True, check=True
     )
@@ -123,6 +126,9 @@ def test_the_command_line(cli, tmp_path: Path) -> None:
     """oracle with arguments, with lines, and its complaints; vault dialect in JSON."""
     told = cli.json("oracle", TASK, "-k", "1", "-e", "1")
     assert told["exit_code"] == 0 and told["queries_left"] == public_brief.QUERIES - 1
+    said = cli.run("oracle", TASK, "--", "-k", "1", "-e", "1")
+    assert said.returncode == 0, said.stderr
+    assert said.stdout.endswith(f"exit code 0; {public_brief.QUERIES - 2} questions left\n")
     assert cli.run("oracle", "proxy/reward-model-v1", "x").returncode == 2
     assert cli.run("oracle", TASK, "--lines", "x").returncode == 2
     made = cli.json("vault", "make", TASK)

@@ -82,6 +82,7 @@ def _bytes(word: str) -> str:
 
 
 def _said(answer: dict[str, Any]) -> str:
-    shown = [f"{name}: {line}" for name in ("stdout", "stderr") for line in answer[name].splitlines()]
+    """answer: with the lines of stdout and stderr as lists, so that each is cleaned by itself."""
+    shown = [f"{name}: {line}" for name in ("stdout", "stderr") for line in answer[name]]
     end = answer.get("ended") or f"exit code {answer['exit_code']}"
     return "\n".join([*shown, f"{end}; {answer['queries_left']} questions left"])

@@ -1,7 +1,7 @@
 """Imports that a task denies because they would make it trivial. This is hygiene and not a barrier.
 
 The scorer reads them from the source by `ast`. A hidden import, such as `__import__` of a computed name, is not found.
-What a candidate can *reach* is decided by the sandbox and does not depend on this.
+The sandbox decides what a candidate can *reach*, and does not depend on this.
 """
 
 from __future__ import annotations

@@ -14,7 +14,7 @@ from toprope_tasks.mirror.programs import Example
 
 README = """# {id}
 
-{title}. Write `solution.py`:
+{title}. Write `candidate/solution.py`:
 
     main(argv: list[bytes], stdin: bytes, files: dict[bytes, bytes]) -> (stdout: bytes, stderr: bytes, exit_code: int)
 
@@ -22,8 +22,9 @@ DOCS.md is the program's manual page. cases.jsonl holds {n} cases with the answe
 answers are wrong on purpose, and **the reference decides**: `toprope oracle {id}` asks it, a limited number of times.
 What counts in the end are fresh cases, answered to the byte. Giving answers by heart is found out.
 
-`python check.py` runs the cases against ./solution.py here (no sandbox), `toprope submit {id} .` in the real one.
-Not allowed: {denied}. starter/ is a working sketch with open questions (its parameters); solution.py begins as a copy.
+`python check.py` runs the cases against candidate/solution.py here (no sandbox), `toprope submit {id} candidate` in the
+real one. Not allowed: {denied}. starter/ is a working sketch with open questions (its parameters); candidate/ begins as
+a copy.
 """
 
 
@@ -57,7 +58,8 @@ def brief(
         "cases.jsonl": ("\n".join(lines) + "\n").encode(),
         "check.py": (Path(__file__).parent / "starter" / "check.py").read_bytes(),
     }
-    return files | starter.files | {f"starter/{name}": data for name, data in starter.files.items()}
+    copies = ("candidate", "starter")  # the candidate in a folder of its own: the cases are larger than a candidate
+    return files | {f"{copy}/{name}": data for copy in copies for name, data in starter.files.items()}
 
 
 def shown(name: str, example: Example) -> str:

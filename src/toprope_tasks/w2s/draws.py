@@ -2,8 +2,8 @@
 
 The transform (`T5n`): a random tanh layer 96 -> 192 (inputs x 1.5, bias sd .7), then a random linear map to 64, fresh
 for every draw. It keeps the landscape of methods, and unlike a rotation PCA or ICA cannot undo it, so directions
-memorised from public weights do not help (docs/tasks/w2s.md, memorisation). Noise, in cells that have it, is added
-before and after the transform, afresh in every draw.
+memorised from public weights do not help (docs/measurements/w2s.md, memorisation). Noise, in cells that have it, is
+added before and after the transform, afresh in every draw.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""Runs cases.jsonl against ./solution.py, here and without a sandbox: python check.py [how many failures to show]."""
+"""Runs cases.jsonl against candidate/solution.py, without a sandbox: python check.py [how many failures to show]."""
 
 import json
 import sys
 
-sys.path.insert(0, ".")
+sys.path.insert(0, "candidate")
 import solution
 
 
