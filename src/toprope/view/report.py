@@ -81,6 +81,7 @@ def _context(s: RunHistory, card: TaskSpec, baselines: dict[str, Baseline]) -> d
         "team": _team(s),
         "secret": test.secret.hex() if test else "",
         "summary": summary(s),
+        "protection": text.protected(s.opening.protection),
         "command": _command(s),
         "data": Markup(page.block(s)),
     }
