@@ -165,13 +165,13 @@ def test_csv_comes_back_as_it_was(story, request):
     for cells, r in zip(table, rows, strict=True):
         assert json.loads(cells["scores"]) == r["scores"]
     for name in names:
-        x, cells = found[name], [row[tables.guarded(name)] for row in table]
+        x, written = found[name], [row[tables.guarded(name)] for row in table]
         if x.dtype.kind == "O":
-            assert [tables.unguarded(c) for c in cells] == x.tolist()
+            assert [tables.unguarded(c) for c in written] == x.tolist()
         elif x.dtype.kind == "b":
-            assert [c == "true" for c in cells] == x.tolist()
+            assert [c == "true" for c in written] == x.tolist()
         else:
-            assert [float(c or "nan") for c in cells] == pytest.approx(x.tolist(), abs=0, nan_ok=True)
+            assert [float(c or "nan") for c in written] == pytest.approx(x.tolist(), abs=0, nan_ok=True)
 
 
 @pytest.mark.parametrize("story", ["odd", "authored"])

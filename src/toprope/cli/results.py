@@ -96,11 +96,12 @@ def _export_run(run: Path, output: Path | None, form: str) -> None:
             raise UsageError("--format parquet writes a binary file; name it with -o FILE")
         _to_file(output, lambda: tables.write_parquet(history, output))
         return
-    pieces = {
-        "json": lambda: itertools.chain(exports.as_json(history), ["\n"]),
-        "jsonl": lambda: (line + "\n" for line in exports.as_lines(history)),
-        "csv": lambda: tables.as_csv(history),
-    }[form]()
+    if form == "csv":
+        pieces = tables.as_csv(history)
+    elif form == "jsonl":
+        pieces = (line + "\n" for line in exports.as_lines(history))
+    else:
+        pieces = itertools.chain(exports.as_json(history), ["\n"])
     if output is not None:
         _to_file(output, lambda: _write(output, pieces))
         return
