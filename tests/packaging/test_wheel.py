@@ -5,7 +5,6 @@ import os
 import shutil
 import subprocess
 import sys
-import venv
 import zipfile
 from pathlib import Path
 
@@ -15,7 +14,7 @@ pytestmark = [pytest.mark.e2e, pytest.mark.slow]
 
 ROOT = Path(__file__).parents[2]
 MOST = 12_000_000  # bytes
-OTHERS = [name for name in ("python3.12", "python3.13", "python3.14") if shutil.which(name)]
+OTHERS = [name for name in ("python3.11", "python3.12", "python3.13", "python3.14") if shutil.which(name)]
 QUIET = ("--quiet", "--disable-pip-version-check", "--constraint", str(ROOT / "constraints.txt"))
 
 
@@ -50,10 +49,8 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel):
 def test_the_wheel_climbs_in_an_empty_environment(wheel, python, tmp_path):
     """Installed with its dependencies only, outside a checkout: tasks, two climbs, report, export, verify."""
     home = tmp_path / "venv"
-    if python == sys.executable:
-        venv.create(home, with_pip=True)
-    else:
-        subprocess.run([python, "-m", "venv", home], check=True)
+    if subprocess.run([python, "-m", "venv", home], capture_output=True).returncode != 0:
+        pytest.skip(f"{python} does not run here")  # as a name of pyenv whose version is not chosen
     subprocess.run([home / "bin" / "pip", "install", *QUIET, wheel], check=True, capture_output=True)
     outside = tmp_path / "outside"
     outside.mkdir()
@@ -72,13 +69,11 @@ def test_the_wheel_climbs_in_an_empty_environment(wheel, python, tmp_path):
 
     listed = {card["id"] for card in json.loads(toprope("tasks", "--json"))}
     assert {"w2s/bank-v1", "control/monitor-bank-v1", "mirror/rpn-v1"} <= listed
-    for number, task in enumerate(("testing/coin-v1", "w2s/bank-v1")):
-        run = f"run-{number}"
-        said = json.loads(
-            toprope("climb", task, "--experiments", 200, "--workers", 1, "--run", run, "--unseal", "--report", "--json")
-        )
+    for number, (task, unseal) in enumerate((("testing/coin-v1", ["--unseal"]), ("w2s/bank-v1", []))):
+        run, budget = f"run-{number}", ("--experiments", 200, "--workers", 1)
+        said = json.loads(toprope("climb", task, *budget, "--run", run, "--report", "--json", *unseal))
         assert said["experiments"] == 200
-        assert said["test"] is not None
+        assert (said["test"] is not None) == bool(unseal)
         assert (outside / run / "report.html").is_file()
         assert len(toprope("export", run, "--format", "csv").splitlines()) > 1
     assert json.loads(toprope("verify", "run-0", "--json"))["ok"]
