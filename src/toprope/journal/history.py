@@ -213,8 +213,8 @@ class RunHistory(msgspec.Struct):
         test = "not opened" if self.test is None else self.test.champion.brief
         measured = "" if self.measured is None else f", measured {self.measured.brief}"
         return (
-            f"RunHistory({self.path!r}: {self.opening.spec.task}, {self.experiments:,} experiments, {self._attempts}, "
-            f"champion {self.champion.id[:12]}{measured}, sealed test {test})"
+            f"RunHistory({self.path!r}: {self.opening.spec.task}, {self.experiments:,} experiments, {self._attempts},\n"
+            f"    champion {self.champion.id[:12]}{measured}, sealed test {test})"
         )
 
     @property
