@@ -40,10 +40,10 @@ def results(some: list[Cell]) -> Iterator[str | Figure]:
     names: dict[str, Any] = {"__name__": "notebook"}
     for cell in some:
         body = ast.parse(cell.code).body
-        last = body.pop() if isinstance(body[-1], ast.Expr) else None
+        last = body[-1] if isinstance(body[-1], ast.Expr) else None
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            exec(compile(ast.Module(body, []), "<cell>", "exec"), names)
+            exec(compile(ast.Module(body if last is None else body[:-1], []), "<cell>", "exec"), names)
             value = eval(compile(ast.Expression(last.value), "<cell>", "eval"), names) if last is not None else None
         if isinstance(value, Figure):
             yield value

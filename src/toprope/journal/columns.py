@@ -7,22 +7,19 @@ two barriers are in memory. Columns are filled by NumPy, so a run of 10^6 experi
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from hashlib import sha256
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import UsageError
-from toprope.journal.records import BlockRecord
+from toprope.journal.records import BlockRecord, Generation, Opening
 from toprope.space import Dim
 from toprope.types import Anchors
-
-if TYPE_CHECKING:
-    from toprope.journal.history import RunHistory
 
 Columns = dict[str, NDArray[Any]]
 Kind = Literal["pandas", "polars", "dict"]
@@ -42,16 +39,17 @@ class Part(NamedTuple):
     scores: NDArray[np.float32]
 
 
-def parts(s: RunHistory) -> Iterator[Part]:
-    """The experiments of one barrier after the other; those of the last part come after the last barrier."""
-    told = _authored(s) if s.counted.authored else _points(s)
-    for barrier, blocks in s.by_barrier():
-        yield _part(s, AFTER if barrier is None else barrier.number, blocks, told)
+def parts(
+    o: Opening, barriers: Iterable[tuple[Generation | None, list[BlockRecord]]], authored: bool
+) -> Iterator[Part]:
+    """One part for each barrier. barriers: as `RunHistory.by_barrier` gives them. authored: the run has authors."""
+    told = _authored(o) if authored else _points(o)
+    for barrier, blocks in barriers:
+        yield _part(o, AFTER if barrier is None else barrier.number, blocks, told)
 
 
-def joined(s: RunHistory) -> Columns:
-    """All experiments in one set of columns."""
-    some = [part.columns for part in parts(s)]
+def joined(some: Sequence[Columns]) -> Columns:
+    """The columns of all parts, of which there is at least one, as one set."""
     return {name: np.concatenate([columns[name] for columns in some]) for name in some[0]}
 
 
@@ -60,13 +58,13 @@ Told = Callable[[Sequence[BlockRecord], NDArray[np.int64], NDArray[np.uint32]], 
 columns of length n."""
 
 
-def _part(s: RunHistory, generation: int, blocks: Sequence[BlockRecord], told: Told) -> Part:
+def _part(o: Opening, generation: int, blocks: Sequence[BlockRecord], told: Told) -> Part:
     first = [b for b in blocks if b.lo == 0]
     empty = np.empty(0, np.uint32)
     experiments, source = np.unique(np.concatenate([empty, *(b.experiments for b in first)]), return_index=True)
     n = len(experiments)
     outcome, message = np.full(n, "ok", TEXT), np.full(n, "", TEXT)
-    scores, seen = np.full((n, len(s.opening.floors)), np.nan, np.float32), np.zeros(n, np.int32)
+    scores, seen = np.full((n, len(o.floors)), np.nan, np.float32), np.zeros(n, np.int32)
     cpu_s = np.zeros(n)
     for b in sorted(blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
         at = np.searchsorted(experiments, b.experiments)
@@ -83,7 +81,7 @@ def _part(s: RunHistory, generation: int, blocks: Sequence[BlockRecord], told: T
         "experiment": experiments.astype(np.int64),
         "generation": np.full(n, generation, np.int64),
         **told(first, source, experiments),
-        "dev": _values(s, scores, seen, outcome == "ok"),
+        "dev": _values(o, scores, seen, outcome == "ok"),
         "draws": seen,
         "outcome": outcome,
         "message": message,
@@ -93,10 +91,10 @@ def _part(s: RunHistory, generation: int, blocks: Sequence[BlockRecord], told: T
 
 
 def _values(
-    s: RunHistory, scores: NDArray[np.float32], seen: NDArray[np.int32], ok: NDArray[np.bool_]
+    o: Opening, scores: NDArray[np.float32], seen: NDArray[np.int32], ok: NDArray[np.bool_]
 ) -> NDArray[np.float64]:
     """(n,) normalised means over the draws that each has seen; NaN for those that did not end ok."""
-    values, anchors = np.full(len(seen), np.nan), Anchors(s.opening.floors, s.opening.ceilings)
+    values, anchors = np.full(len(seen), np.nan), Anchors(o.floors, o.ceilings)
     for j in np.unique(seen[ok]).tolist():
         some = ok & (seen == j)
         values[some] = anchors.value(scores[some, :j].astype(np.float64)) if j else np.nan
@@ -106,14 +104,14 @@ def _values(
 # ---------------------------------------------------------------- candidates
 
 
-def _points(s: RunHistory) -> Told:
+def _points(o: Opening) -> Told:
     """Of a run whose candidates are points of its space: candidate, and a column for each parameter."""
-    dims = {d.name: (i, d) for i, d in enumerate(s.opening.space.dims)}
+    dims = {d.name: (i, d) for i, d in enumerate(o.space.dims)}
     levels = {name: _levels(d) for name, (_, d) in dims.items()}
-    ids = _ids(s.opening.tree.digest, [dims[name] for name in sorted(dims)])
+    ids = _ids(o.tree.digest, [dims[name] for name in sorted(dims)])
 
     def told(first: Sequence[BlockRecord], source: NDArray[np.int64], experiments: NDArray[np.uint32]) -> Columns:
-        width = len(s.opening.space.dims)
+        width = len(o.space.dims)
         rows = np.concatenate([np.empty((0, width), np.uint8), *(b.rows for b in first)])[source]
         params = {PARAMETER + name: levels[name][rows[:, i]] for name, (i, _) in dims.items()}
         return {"candidate": np.array([ids(row) for row in rows.tolist()], TEXT), **params}
@@ -149,7 +147,7 @@ def _ids(tree: str, dims: Sequence[tuple[int, Dim]]) -> Callable[[list[int]], st
     return name
 
 
-def _authored(s: RunHistory) -> Told:
+def _authored(o: Opening) -> Told:
     """Of a run whose authors bring candidates of their own, with parameters of any name: candidate, author, parent, and
     the parameters as one JSON object."""
 
@@ -157,7 +155,7 @@ def _authored(s: RunHistory) -> Told:
         places = [(b, i) for b in first for i in range(len(b.experiments))]
         rows = []
         for b, i in (places[k] for k in source.tolist()):
-            candidate, author = s.candidate(b, i), b.author
+            candidate, author = o.candidate(b, i), b.author
             said = (author.name, author.parent) if author is not None else ("", "")
             rows.append((candidate.id, *said, _json(candidate.params)))
         names = ("candidate", "author", "parent", "params")

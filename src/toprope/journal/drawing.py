@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from toprope import figures
-from toprope.journal.records import Generation
+from toprope.journal.records import AttemptRecord, Generation
+from toprope.referee.recorded import Answer
 from toprope.tasks import registry
-
-if TYPE_CHECKING:
-    from toprope.journal.history import RunHistory
 
 POINTS = 2000  # barriers that a page shows
 
@@ -28,20 +25,26 @@ def shown(barriers: Sequence[Generation]) -> Sequence[Generation]:
     return [*some[::step], barriers[-1]]
 
 
-def climb(s: RunHistory, axis: str, practice: str = "", hidden: str = "") -> str:
+def climb(
+    generations: Sequence[Generation],
+    asked: Sequence[AttemptRecord],
+    answers: Sequence[Answer],
+    axis: str,
+    practice: str = "",
+    hidden: str = "",
+) -> str:
     """Inline SVG. axis: what the values are called. practice, hidden: what the draws of dev and of the hidden data are
     made of; empty: said in general."""
-    points = [(g.experiments, g.best) for g in shown(s.generations) if g.best is not None]
-    barriers = [g.experiments for g in s.generations]
+    points = [(g.experiments, g.best) for g in shown(generations) if g.best is not None]
+    barriers = [g.experiments for g in generations]
+    end = barriers[-1] if barriers else 0
     asked_at = {
-        a.candidate.id: barriers[at]
-        if (at := bisect.bisect_right(barriers, a.experiment)) < len(barriers)
-        else s.experiments
-        for a in s.asked
+        a.candidate.id: barriers[at] if (at := bisect.bisect_right(barriers, a.experiment)) < len(barriers) else end
+        for a in asked
     }
     promotions = [
         figures.Promotion(asked_at[a.candidate], a.measured.value, a.measured.lo, a.measured.hi)
-        for a in s.answers
+        for a in answers
         if a.promoted and a.measured is not None
     ]
     said = {"practice": practice, "hidden": hidden}
@@ -49,7 +52,7 @@ def climb(s: RunHistory, axis: str, practice: str = "", hidden: str = "") -> str
         [p[0] for p in points],
         [p[1] for p in points],
         promotions,
-        s.experiments,
+        end,
         axis,
         **{name: words for name, words in said.items() if words},
     )

@@ -147,9 +147,7 @@ class RunHistory(msgspec.Struct):
 
     def candidate(self, block: BlockRecord, i: int) -> Candidate:
         """The i-th candidate of a block of the first rung."""
-        if block.author is not None:
-            return block.author.candidate
-        return Candidate(self.opening.tree, self.opening.space.decode(block.rows[i]))
+        return self.opening.candidate(block, i)
 
     def by_barrier(self) -> Iterator[tuple[Generation | None, list[BlockRecord]]]:
         """Every barrier with the blocks of its experiments; at the end None with those after the last barrier. Only
@@ -202,12 +200,20 @@ class RunHistory(msgspec.Struct):
 
         Raises UsageError for a library that is not installed.
         """
-        return columns.frame(columns.joined(self), to)
+        return columns.frame(columns.joined([part.columns for part in self.parts()]), to)
+
+    def parts(self) -> Iterator[columns.Part]:
+        """The table of `frame` in parts, for a run too long for one table: the experiments of one barrier after the
+        other, those after the last barrier last. columns: name -> (n,). scores: (n, draws), what the task scored on dev
+        draws 0, 1, ..., NaN from the first draw on that an experiment did not see."""
+        return columns.parts(self.opening, self.by_barrier(), bool(self.counted.authored))
 
     def plot(self) -> Figure:
         """The climb as a figure that a notebook shows: the best dev value and the measured champions, over experiments;
         values are normalised. It needs no plotting library."""
-        return Figure.of(drawing.climb(self, drawing.metric(self.opening.spec.task)))
+        return Figure.of(
+            drawing.climb(self.generations, self.asked, self.answers, drawing.metric(self.opening.spec.task))
+        )
 
     def __repr__(self) -> str:
         test = "not opened" if self.test is None else self.test.champion.brief

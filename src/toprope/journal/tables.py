@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import UsageError
-from toprope.journal.columns import TEXT, Part, parts
+from toprope.journal.columns import TEXT, Part
 from toprope.journal.export import decided
 from toprope.journal.history import RunHistory
 
@@ -43,7 +43,7 @@ def unguarded(cell: str) -> str:
 
 def as_csv(s: RunHistory) -> Iterator[str]:
     """CSV: a head, then one line an experiment. An empty cell stands for NaN; `scores` is a JSON list."""
-    for i, part in enumerate(parts(s)):
+    for i, part in enumerate(s.parts()):
         columns = {name: _cells(x) for name, x in part.columns.items() if name != UNTIMED}
         columns["scores"] = list(map(str, _seen(part)))  # finite numbers: a list in Python is one in JSON
         page = io.StringIO()
@@ -91,7 +91,7 @@ def write_parquet(s: RunHistory, path: Path) -> None:
 
     with path.open("wb") as file:
         writer, held = None, list[Part]()
-        for part in parts(s):  # the first one tells the schema
+        for part in s.parts():  # the first one tells the schema
             held.append(part)
             if writer is None:
                 schema = table(held).schema.with_metadata({"toprope": json.dumps(decided(s), allow_nan=False)})

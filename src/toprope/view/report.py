@@ -68,7 +68,7 @@ def _context(s: RunHistory, card: TaskSpec, baselines: dict[str, Baseline]) -> d
         "verdict": _verdict(against),
         "against": against,
         "forest": _forest(s, baselines, card),
-        "climb": drawing.climb(s, card.metric.name, card.practice, card.hidden),
+        "climb": drawing.climb(s.generations, s.asked, s.answers, card.metric.name, card.practice, card.hidden),
         "last": s.generations[-1] if s.generations else {"pruned": 0, "cached": 0},
         "failures": s.failures(),
         "answers": _answers(s),
