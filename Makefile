@@ -35,7 +35,6 @@ newest:  ## the unit tests with the newest releases of everything, in an environ
 	@$(COMPILED) $(NEWEST)/bin/python -m pytest -m "not e2e and not slow"
 
 dist: $(VENV)/dev  ## wheel and source distribution in dist/
-	@$(PIP) build
 	@$(BIN)/python -m build --outdir dist
 
 bench: $(VENV)/run  ## what an experiment costs here, as ratios taken side by side
