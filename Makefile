@@ -2,11 +2,12 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
+NEWEST := .newest
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 COMPILED := PYTHONDONTWRITEBYTECODE=  # tests start hundreds of interpreters: each would compile all modules again
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs src tests studies tools
 
-.PHONY: climb unit test test-all check site bench independent redteam clean
+.PHONY: climb unit test test-all check site newest dist bench independent redteam clean
 
 climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed test, write the report
 	@$(BIN)/toprope climb w2s/bank-v1 --minutes 2 --unseal --report
@@ -30,6 +31,15 @@ check: $(VENV)/dev  ## style, strict types, import contracts, plain words
 site: $(VENV)/docs  ## the documentation as a site in build/site; a broken link or anchor is an error
 	@$(BIN)/zensical build --strict --clean
 
+newest:  ## the unit tests with the newest releases of everything, in an environment without constraints.txt
+	@rm -rf $(NEWEST) && $(PYTHON) -m venv $(NEWEST)
+	@$(NEWEST)/bin/pip install --quiet --disable-pip-version-check --upgrade --editable ".[dev]"
+	@$(NEWEST)/bin/pip freeze --exclude-editable | diff --ignore-case constraints.txt - | grep '^>' || echo "nothing is newer"
+	@$(COMPILED) $(NEWEST)/bin/python -m pytest -m "not e2e and not slow"
+
+dist: $(VENV)/dev  ## wheel and source distribution in dist/
+	@$(BIN)/python -m build --outdir dist
+
 bench: $(VENV)/run  ## what an experiment costs here, as ratios taken side by side
 	@$(BIN)/toprope bench
 
@@ -52,4 +62,4 @@ $(VENV)/docs: $(VENV)/dev
 	@touch $@
 
 clean:
-	rm -rf $(VENV) build dist src/*.egg-info
+	rm -rf $(VENV) $(NEWEST) build dist src/*.egg-info

@@ -25,7 +25,7 @@ PARAMETER = r"[a-z_]+(?:, [a-z_]+)*: "
 SECTIONS = {
     "Runs": "climb resume unseal open_run summary verify write_report",
     "Tasks and candidates": "list_tasks new_task submit check",
-    "What they return": "RunHistory Estimate Opened Submission Verification Admission Listing RunSpec",
+    "What they return": "RunHistory Figure Estimate Opened Submission Verification Admission Listing RunSpec",
     "What an observer hears": "Observer Opening BlockRecord Generation AttemptRecord Answer Incident",
     "A climber of your own": "Climber Results Space Dim choice linear log",
     "A task of your own": (

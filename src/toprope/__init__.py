@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from toprope.assay.verify import Verification
     from toprope.errors import NoProtection, RunError, TopropeError, UsageError
     from toprope.executors.base import Executor, MakeExecutor
+    from toprope.figures import Figure
     from toprope.journal.export import summary
     from toprope.journal.history import RunHistory
     from toprope.journal.records import AttemptRecord, BlockRecord, Generation, Opening
@@ -35,6 +36,7 @@ _HOME = {  # module -> its names, as above
     "assay.verify": "Verification",
     "errors": "NoProtection RunError TopropeError UsageError",
     "executors.base": "Executor MakeExecutor",
+    "figures": "Figure",
     "journal.export": "summary",
     "journal.history": "RunHistory",
     "journal.records": "AttemptRecord BlockRecord Generation Opening",
@@ -66,6 +68,7 @@ __all__ = [
     "Draw",
     "Estimate",
     "Executor",
+    "Figure",
     "FolderTask",
     "Generation",
     "Incident",

@@ -6,8 +6,11 @@ page's theme. Text that a candidate wrote is escaped. Every value that a reader 
 
 from __future__ import annotations
 
+import base64
 import math
+import os
 from collections.abc import Sequence
+from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 from typing import NamedTuple
@@ -257,3 +260,36 @@ def standalone_svg(figure: str) -> str:
     """The same SVG as a file of its own, with its style sheet inside."""
     head, body = figure.split(">", 1)
     return f"{head}><style>{STYLE.read_text(encoding='utf-8')}</style>{body}\n"
+
+
+PAGE = "svg { background: var(--page); }"  # of a figure without a page around it, so that its text can be read
+
+
+@dataclass(frozen=True, repr=False)
+class Figure:
+    """A figure that a notebook shows by itself. svg: a whole SVG file, without script or outside references, that
+    follows the light or dark theme of its reader."""
+
+    svg: str
+
+    @classmethod
+    def of(cls, inline: str) -> Figure:
+        """The figure that a function of this module made for a page."""
+        head, style, rest = standalone_svg(inline).partition("<style>")
+        return cls(f"{head}{style}{PAGE}{rest}")
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Writes the SVG file. Raises OSError where that cannot be done."""
+        Path(path).write_text(self.svg, encoding="utf-8")
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+    def _repr_html_(self) -> str:
+        """As an image, because the figure's style must not reach the other figures of a notebook."""
+        data = base64.b64encode(self.svg.encode()).decode()
+        label = self.svg.partition('aria-label="')[2].partition('"')[0]  # escaped when the figure was made
+        return f'<img alt="{label}" style="width: 100%; max-width: {WIDTH}px" src="data:image/svg+xml;base64,{data}">'
+
+    def __repr__(self) -> str:
+        return f"<Figure of {len(self.svg):,} bytes of SVG; .save(FILE) writes it>"

@@ -5,7 +5,7 @@ import json
 import numpy as np
 
 from toprope.assay.verify import sample_size
-from toprope.journal import page
+from toprope.journal import drawing
 from toprope.journal.export import as_json, as_lines, export
 from toprope.journal.ledger import SqliteLedger
 from toprope.journal.reading import read
@@ -85,12 +85,12 @@ def test_a_page_shows_few_barriers_of_many():
     def run(n, best):
         return [Generation(i, i + 1, 0.0, best(i), 0, 0, 0) for i in range(n)]
 
-    short = run(page.POINTS, lambda i: float(i))
-    assert page.shown(short) == short
-    steps = page.shown(run(10**5, lambda i: float(i // 1000)))
+    short = run(drawing.POINTS, lambda i: float(i))
+    assert drawing.shown(short) == short
+    steps = drawing.shown(run(10**5, lambda i: float(i // 1000)))
     assert [g.number for g in steps] == [*range(0, 10**5, 1000), 10**5 - 1]
-    rising = page.shown(run(10**5, lambda i: float(i)))
-    assert len(rising) <= page.POINTS + 1
+    rising = drawing.shown(run(10**5, lambda i: float(i)))
+    assert len(rising) <= drawing.POINTS + 1
     assert rising[-1].number == 10**5 - 1
 
 

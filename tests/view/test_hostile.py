@@ -62,6 +62,18 @@ def test_no_command_that_reads_a_run_lets_it_speak_to_the_terminal(cli, run, com
     assert "PWNED" in done.stdout + done.stderr or command == "report"
 
 
+def test_a_table_of_a_hostile_run(cli, run, tmp_path):
+    """CSV goes to the terminal, too; Parquet goes to a file only."""
+    done = cli.run("export", run, "--format", "csv")
+    assert harmless(done.stdout), done.stdout
+    assert "PWNED" in done.stdout
+    done = cli.run("export", run, "--format", "parquet")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "toprope: --format parquet writes a binary file; name it with -o FILE\n"
+    done = cli.run("export", run, "--format", "parquet", "-o", tmp_path / "x.parquet")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")
+
+
 def test_lists_and_folders_of_hostile_runs(cli, run, tmp_path):
     """The same for a folder of runs, and for files of a champion."""
     for words in (["ls", tmp_path], ["clean", tmp_path], ["show", run, "--champion", tmp_path / "best"]):

@@ -156,3 +156,21 @@ def test_a_rehearsal_and_a_lack_of_protection_are_said_at_the_top():
     assert "Unprotected" in text
     assert "It certifies nothing" in text
     assert text.index("Unprotected") < text.index("Against the baselines")
+
+
+def test_protection_is_told_in_sentences():
+    """What held, what the candidate was, its limits; not the record's fields."""
+    proof = {
+        "tier": "linux-full", "protected": True, "off": [], "landlock_abi": 7, "seccomp": {"stage1": "d39c"},
+        "namespaces": ["net"], "identity": "uid dropped", "network": "denied", "instead": "",
+        "limits": {"wall_s": 0.5, "cpu_s": 2.0, "memory_mb": 256},
+    }  # fmt: skip
+    s = history()
+    s.opening = opening(protection=proof)
+    page = Page(render(s)).text
+    assert (
+        "Every candidate ran in a sandbox of the tier linux-full: namespaces, Landlock (ABI 7), seccomp filters, "
+        "uid dropped; network denied. Its limits were 0.5 s, 2.0 CPU s and 256 MiB." in page
+    )
+    s.opening = opening(protection={"tier": "none"})
+    assert "None: candidates could read and change anything that the user could." in Page(render(s)).text

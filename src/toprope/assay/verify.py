@@ -18,7 +18,7 @@ import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope import seeding
+from toprope import notebook, seeding
 from toprope.errors import NoReply, RunError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig, Work
@@ -75,6 +75,12 @@ class Verification(msgspec.Struct, frozen=True):
     recorded: dict[str, Any] | None
     replayed: dict[str, Any] | None
     checks: list[ReplayCheck]
+
+    def _repr_html_(self) -> str:
+        words = {True: "ok", False: "DIFFERS", None: "cannot be said"}
+        rows = [(c.name, words[c.ok], c.why) for c in self.checks]
+        title = f"{self.run}: {'nothing differs' if self.ok else 'this run is not what it says'}"
+        return notebook.block(title, rows, ("check", "result", "what was seen"))
 
 
 Render = Callable[[RunHistory], str]

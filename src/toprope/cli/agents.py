@@ -16,6 +16,7 @@ from toprope.cli.group import (
     referee_option,
     referee_token_option,
     seed_option,
+    task_ids,
     tier_option,
     workers_option,
 )
@@ -23,7 +24,7 @@ from toprope.errors import UsageError
 
 
 @main.command(short_help="Let an agent of your own climb TASK over MCP.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.option("--run", "run_dir", type=click.Path(path_type=Path), help="Run directory; an existing run is continued.")
 @click.option(
     "--experiments", type=click.IntRange(1, 10**9), default=10_000, show_default=True, help="Of the whole run."

@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from toprope import output
-from toprope.cli.group import as_json, emit, main, seed_option
+from toprope.cli.group import as_json, emit, main, seed_option, task_ids
 from toprope.errors import UsageError
 
 
@@ -32,7 +32,7 @@ def new(directory: Path, task_id: str | None, as_json: bool) -> None:
 
 
 @main.command(short_help="Write TASK's public part into a folder.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.argument("directory", type=click.Path(path_type=Path))
 @seed_option
 @as_json
@@ -47,7 +47,7 @@ def brief(task: str, directory: Path, seed: int, as_json: bool) -> None:
 
 
 @main.command(short_help="Ask the program that TASK imitates.", context_settings={"ignore_unknown_options": True})
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.argument("words", nargs=-1, type=click.UNPROCESSED)
 @click.option(
     "--lines", is_flag=True, help="Read questions from standard input and print answers, one line of JSON each."

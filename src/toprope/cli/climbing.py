@@ -17,6 +17,7 @@ from toprope.cli.group import (
     model_tokens_option,
     referee_option,
     referee_token_option,
+    task_ids,
     task_option,
     tier_option,
     trust,
@@ -37,7 +38,7 @@ def wishes(command: Callable[..., Any]) -> Callable[..., Any]:
 
 
 @main.command(short_help="Climb TASK until the budget is spent.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.option(
     "--climber",
     default="evolution",

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from click.shell_completion import CompletionItem
 
 from toprope import __version__, output
 from toprope.errors import TopropeError, UsageError
@@ -58,6 +59,15 @@ workers_option = click.option("--workers", type=click.IntRange(1, 512), help="Sc
 task_option = click.option(
     "--task", type=click.Path(path_type=Path), help="Folder of RUN's task, if the task is your own."
 )
+
+
+def task_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+    """What a shell completes a TASK to: the tasks that can be listed, with their titles, and files."""
+    from toprope.tasks import registry
+
+    found = [card for card in registry.available() if card.id.startswith(incomplete)]
+    items = [CompletionItem(card.id, help=card.title) for card in found]
+    return items or [CompletionItem(incomplete, type="file")]
 
 
 LINE_MAX = 1200  # characters of an error message

@@ -10,11 +10,11 @@ from pathlib import Path
 import click
 
 from toprope import output
-from toprope.cli.group import as_json, builtins, cores, emit, main, proven, tier_option, workers_option
+from toprope.cli.group import as_json, builtins, cores, emit, main, proven, task_ids, tier_option, workers_option
 
 
 @main.command(short_help="Judge whether TASK is fit to be climbed.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.option("--probes", type=click.Path(path_type=Path), help="Directory of candidates that must not score.")
 @workers_option
 @as_json
@@ -32,7 +32,7 @@ def check(task: str, probes: Path | None, workers: int | None, as_json: bool) ->
 
 
 @main.command(short_help="Measure TASK's baselines, or tune them.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.option("--draws", type=click.IntRange(2, 10**6), default=200, show_default=True, help="Draws of each split.")
 @click.option("--seed", type=click.IntRange(0, 2**63 - 1), default=2026, show_default=True, help="Seed of the draws.")
 @click.option("--add", multiple=True, metavar="NAME=FILE", help="Add a row NAME with the parameters in FILE.")
@@ -100,7 +100,7 @@ def transfer(
 
 
 @main.command(short_help="Run every known cheat on TASK.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.option("--only", help="Ids or classes, separated by commas.")
 @click.option("--corpus", type=click.Path(path_type=Path), help="A folder of cheats of your own, one file each.")
 @tier_option

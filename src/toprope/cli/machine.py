@@ -16,6 +16,7 @@ from toprope.cli.group import (
     model_option,
     model_tokens_option,
     proven,
+    task_ids,
     tier_option,
     trust,
     workers_option,
@@ -38,7 +39,7 @@ def doctor(as_json: bool) -> None:
 
 
 @main.command(short_help="Measure what an experiment costs here.")
-@click.argument("task", required=False)
+@click.argument("task", required=False, shell_complete=task_ids)
 @click.option("--quick", is_flag=True, help="Fewer repetitions (without TASK).")
 @click.option("--experiments", type=click.IntRange(min=1), help="Length of TASK's climb [a few generations].")
 @workers_option
@@ -64,7 +65,7 @@ def bench(
 
 
 @main.command(short_help="Say what a very long climb of TASK would take.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.option("--experiments", type=click.FloatRange(1, 1e15), required=True, help="Experiments of that climb: 1e9.")
 @click.option("--cores", "on", type=click.IntRange(1, 10**7), required=True, help="Cores for practice work.")
 @click.option("--price", type=click.FloatRange(0, 1e6), help="Money for one core and one hour.")
@@ -178,7 +179,7 @@ vault.prefix = "vault."  # type: ignore[attr-defined]
 
 
 @vault.command("make", short_help="Make TASK's secret private for this vault.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.option("--seed", type=int, help="Make it from this seed, where TASK allows one [random].")
 @as_json
 def vault_make(task: str, seed: int | None, as_json: bool) -> None:

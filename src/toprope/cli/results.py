@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import click
@@ -60,17 +61,19 @@ def verify(
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["json", "jsonl"]),
-    help="For a RUN: one JSON object, or one on each line: the run, its experiments, its barriers [json].",
+    type=click.Choice(["json", "jsonl", "csv", "parquet"]),
+    help="For a RUN: one JSON object, or one on each line: the run, its experiments, its barriers; or a table of its "
+    "experiments; parquet needs the extra [parquet] and -o [json].",
 )
 def export(what: str, directory: Path | None, to: str | None, output: Path | None, form: str | None) -> None:
-    """Write everything RUN decided, without times, as JSON; with --to inspect, TASK as a folder for `inspect eval`."""
+    """Write everything RUN decided, without times, as JSON, or its experiments as a table; with --to inspect, TASK as a
+    folder for `inspect eval`."""
     if to is None:
         if directory is not None:
             raise UsageError(
                 f"export of a run takes no directory {directory}; name a file with -o, or give --to inspect"
             )
-        _export_run(Path(what), output, form == "jsonl")
+        _export_run(Path(what), output, form or "json")
         return
     if directory is None or output is not None or form is not None:
         raise UsageError("--to inspect writes a folder: `toprope export TASK --to inspect DIR`")
@@ -81,19 +84,38 @@ def export(what: str, directory: Path | None, to: str | None, output: Path | Non
     click.echo(text.clean(f"cd {path.parent} && inspect eval {path.name} --model PROVIDER/NAME"), err=True)
 
 
-def _export_run(run: Path, output: Path | None, lines: bool) -> None:
+def _export_run(run: Path, output: Path | None, form: str) -> None:
     """In pieces, so that no run is too long for memory."""
-    from toprope.journal.export import as_json, as_lines
+    from toprope.journal import export as exports
+    from toprope.journal import tables
     from toprope.journal.reading import read
 
     history = read(run)
-    pieces = (line + "\n" for line in as_lines(history)) if lines else itertools.chain(as_json(history), ["\n"])
-    if output is None:
-        while some := "".join(itertools.islice(pieces, PIECES)):
-            write(some)
+    if form == "parquet":
+        if output is None:
+            raise UsageError("--format parquet writes a binary file; name it with -o FILE")
+        _to_file(output, lambda: tables.write_parquet(history, output))
         return
+    if form == "csv":
+        pieces = tables.as_csv(history)
+    elif form == "jsonl":
+        pieces = (line + "\n" for line in exports.as_lines(history))
+    else:
+        pieces = itertools.chain(exports.as_json(history), ["\n"])
+    if output is not None:
+        _to_file(output, lambda: _write(output, pieces))
+        return
+    while some := "".join(itertools.islice(pieces, PIECES)):
+        write(some)
+
+
+def _write(output: Path, pieces: Iterable[str]) -> None:
+    with output.open("w", encoding="utf-8", newline="") as file:
+        file.writelines(pieces)
+
+
+def _to_file(output: Path, write: Callable[[], None]) -> None:
     try:
-        with output.open("w", encoding="utf-8") as file:
-            file.writelines(pieces)
+        write()
     except OSError as e:
         raise UsageError(f"cannot write {output}: {e.strerror}; name another file with -o") from e

@@ -17,6 +17,7 @@ from toprope.cli.group import (
     model_option,
     model_tokens_option,
     seed_option,
+    task_ids,
     tier_option,
     trust,
 )
@@ -38,7 +39,7 @@ def tasks(as_json: bool) -> None:
 
 
 @main.command(short_help="Score one candidate on practice data.")
-@click.argument("task")
+@click.argument("task", shell_complete=task_ids)
 @click.argument("directory", type=click.Path(path_type=Path))
 @click.option("--params", type=click.Path(path_type=Path), help="JSON file [DIRECTORY/params.json].")
 @model_option

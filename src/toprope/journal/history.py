@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, overload
 
 import msgspec
 import numpy as np
 
+from toprope import notebook
+from toprope.figures import Figure
+from toprope.journal import columns, drawing
 from toprope.journal import tally as tallies
 from toprope.journal.blocks import Blocks
 from toprope.journal.records import (
@@ -31,6 +35,10 @@ from toprope.stats.gap import Gap
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import answer_bits
 from toprope.types import Candidate, Floats, Incident
+
+if TYPE_CHECKING:
+    import pandas
+    import polars
 
 GAP = 0.1  # normalised value by which dev may lie above the test before a champion counts as overfit
 
@@ -139,9 +147,7 @@ class RunHistory(msgspec.Struct):
 
     def candidate(self, block: BlockRecord, i: int) -> Candidate:
         """The i-th candidate of a block of the first rung."""
-        if block.author is not None:
-            return block.author.candidate
-        return Candidate(self.opening.tree, self.opening.space.decode(block.rows[i]))
+        return self.opening.candidate(block, i)
 
     def by_barrier(self) -> Iterator[tuple[Generation | None, list[BlockRecord]]]:
         """Every barrier with the blocks of its experiments; at the end None with those after the last barrier. Only
@@ -168,6 +174,73 @@ class RunHistory(msgspec.Struct):
             for experiment, row in zip(block.experiments.tolist(), rows, strict=True):
                 scores[experiment] = np.concatenate([scores[experiment], row]) if experiment in scores else row
         return scores, failed
+
+    @overload
+    def frame(self, to: Literal["pandas"]) -> pandas.DataFrame: ...
+    @overload
+    def frame(self, to: Literal["polars"]) -> polars.DataFrame: ...
+    @overload
+    def frame(self, to: Literal["dict"]) -> columns.Columns: ...
+    @overload
+    def frame(self, to: None = None) -> Any: ...
+    def frame(self, to: Literal["pandas", "polars", "dict"] | None = None) -> Any:
+        """The experiments as a table, one row each, in order; a proposal that repeats an earlier one has no row.
+
+        to: "pandas" or "polars" for a DataFrame of that library, "dict" for name -> NumPy array of shape (rows,);
+        None: the first of these that is installed.
+
+        Columns: experiment: its number, from 0, the starter. generation: the number of its barrier, from 0; -1 after
+        the last one. candidate: id, a sha256 in hex. params_NAME: one for each parameter of the task's space, as
+        bool, int64, float64 or text; levels of mixed kinds as JSON text. dev: normalised mean over the draws that it
+        has seen (0 at the floor, 1 at the ceiling); NaN where it did not end ok. Values over different numbers of draws
+        are not comparable. draws: how many dev draws it has seen. outcome: an `Outcome`. message: the candidate's own
+        words where that is not "ok". cpu_s: seconds of CPU time, measured by block and divided evenly among its
+        experiments. In a run with authors, author, parent (a candidate's id, or "") and params (one JSON object)
+        stand in place of params_NAME.
+
+        Raises UsageError for a library that is not installed.
+        """
+        return columns.frame(columns.joined([part.columns for part in self.parts()]), to)
+
+    def parts(self) -> Iterator[columns.Part]:
+        """The table of `frame` in parts, for a run too long for one table: the experiments of one barrier after the
+        other, those after the last barrier last. columns: name -> (n,). scores: (n, draws), what the task scored on dev
+        draws 0, 1, ..., NaN from the first draw on that an experiment did not see."""
+        return columns.parts(self.opening, self.by_barrier(), bool(self.counted.authored))
+
+    def plot(self) -> Figure:
+        """The climb as a figure that a notebook shows: the best dev value and the measured champions, over experiments;
+        values are normalised. It needs no plotting library."""
+        return Figure.of(
+            drawing.climb(self.generations, self.asked, self.answers, drawing.metric(self.opening.spec.task))
+        )
+
+    def __repr__(self) -> str:
+        test = "not opened" if self.test is None else self.test.champion.brief
+        measured = "" if self.measured is None else f", measured {self.measured.brief}"
+        return (
+            f"RunHistory({self.path!r}: {self.opening.spec.task}, {self.experiments:,} experiments, {self._attempts},\n"
+            f"    champion {self.champion.id[:12]}{measured}, sealed test {test})"
+        )
+
+    @property
+    def _attempts(self) -> str:
+        return f"{sum(a.promoted for a in self.answers)} of {len(self.answers)} attempts promoted"
+
+    def _repr_html_(self) -> str:
+        spec, dev = self.opening.spec, self.champion_dev
+        failed = ", ".join(f"{n:,} {outcome}" for outcome, n in self.failures().items())
+        rows = [
+            ("sealed test", "not opened" if self.test is None else self.test.champion.brief),
+            ("champion", self.champion.id[:12] + ("" if self.verdict is None else f", {self.verdict}")),
+            ("measured on fresh data", "-" if self.measured is None else self.measured.brief),
+            ("dev (practice)", "-" if dev is None else f"{dev:.3f}"),
+            ("attempts", self._attempts),
+            ("experiments", f"{self.experiments:,}" + (f" ({failed})" if failed else "")),
+            ("climbed by", f"{spec.climber.label}, seed {spec.seed}, {self.seconds:,.0f} s"),
+            ("run", self.path),
+        ]
+        return notebook.block(spec.task, rows, after=self.plot()._repr_html_())
 
     def scored(self, experiments: Collection[int]) -> dict[int, tuple[Candidate, Floats]]:
         """Candidates and dev scores of some experiments, as in `candidates` and `dev_scores`, by one pass over the

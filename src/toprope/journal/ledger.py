@@ -8,7 +8,6 @@ nobody has touched since it was checked is not hashed again (`checkpoint.py`).
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -27,6 +26,7 @@ from toprope.journal.checkpoint import Checkpoint, Stamp
 from toprope.journal.records import FORMAT, kind_of
 from toprope.journal.tally import Tally
 from toprope.protocols import Entry, Observer
+from toprope.unix import fcntl
 
 READS = tuple(range(1, FORMAT + 1))
 SCHEMA = "CREATE TABLE entries (seq INTEGER PRIMARY KEY, kind TEXT, body BLOB, hash BLOB) STRICT"

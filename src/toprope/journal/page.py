@@ -8,16 +8,14 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
 from typing import Any
 
+from toprope.journal.drawing import shown as shown
 from toprope.journal.export import decided, generation, summary
 from toprope.journal.history import RunHistory
-from toprope.journal.records import Generation
 from toprope.version import __version__
 
 _BLOCK = re.compile(r'<script type="application/json" id="toprope">(.*?)</script>', re.DOTALL)
-POINTS = 2000  # barriers that a page shows
 CLAIMS = ("task", "champion", "test", "ledger")  # pages of every version have them
 
 
@@ -28,18 +26,6 @@ def data(s: RunHistory) -> dict[str, Any]:
     found["generations"] = [generation(g) for g in shown(s.generations)]
     found |= {name: said[name] for name in ("attempts", "answers", "commitment")}
     return {"toprope": __version__, **found}
-
-
-def shown(barriers: Sequence[Generation]) -> Sequence[Generation]:
-    """The barriers that a page shows: all, if they are POINTS or fewer. Of more, those at which the best value changed,
-    and the last one: between them the curve is flat. If these are too many, each n-th of them, and the last one."""
-    if len(barriers) <= POINTS:
-        return barriers
-    some = [
-        g for g, before in zip(barriers, [None, *barriers], strict=False) if before is None or g.best != before.best
-    ]
-    step = -(-len(some) // POINTS)
-    return [*some[::step], barriers[-1]]
 
 
 def block(s: RunHistory) -> str:

@@ -52,6 +52,12 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     remembered: int | None = None  # proposals whose results the climb remembers at least; None: all
     format: int = FORMAT  # of the ledger's records; reading depends on it, never on the version of toprope
 
+    def candidate(self, block: BlockRecord, i: int) -> Candidate:
+        """The i-th candidate of a block of the first rung."""
+        if block.author is not None:
+            return block.author.candidate
+        return Candidate(self.tree, self.space.decode(block.rows[i]))
+
     @property
     def kept(self) -> Secret | None:
         """The task's secret; for a run older than the field `secret`, made from the secret's name."""

@@ -8,7 +8,6 @@ counted once.
 from __future__ import annotations
 
 import contextlib
-import resource
 import secrets
 import socket
 import sqlite3
@@ -39,6 +38,7 @@ from toprope.stats.leak import RELEASE_SLOTS, promotions_left
 from toprope.stats.spending import attempt_level
 from toprope.tasks import mark, registry
 from toprope.types import Candidate, Split
+from toprope.unix import resource
 
 
 class Hub:

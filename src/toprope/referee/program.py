@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import resource
 import socket
 import struct
 import subprocess
@@ -24,6 +23,7 @@ import msgspec
 
 from toprope import wire
 from toprope.errors import RunError
+from toprope.unix import resource
 
 CPU_S = 4  # seconds of processor time for one question
 WALL_S = 30.0  # seconds for one question, including waiting

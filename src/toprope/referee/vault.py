@@ -7,7 +7,6 @@ It holds run secrets, attempts, champions and test openings over all runs. Each 
 from __future__ import annotations
 
 import contextlib
-import fcntl
 import hashlib
 import os
 import sqlite3
@@ -28,6 +27,7 @@ from toprope.referee.vault_file import SCHEMA, check_tables, patiently
 from toprope.stats.intervals import Estimate
 from toprope.stats.leak import RELEASE_SLOTS, answer_bits, release_bits
 from toprope.types import Candidate, Incident
+from toprope.unix import fcntl
 
 SECRET = "secret"  # the part of a run's marks that names the task's secret
 

@@ -14,7 +14,7 @@ from typing import Any
 
 import msgspec
 
-from toprope import seeding, wire
+from toprope import notebook, seeding, wire
 from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import Done, ScorerConfig, Work
@@ -26,7 +26,7 @@ from toprope.referee.bounds import MAX_FILES, MAX_FOLDERS, MAX_LEVELS, check_can
 from toprope.referee.bounds import depth as nested
 from toprope.sandbox.selftest import Choice
 from toprope.space import several
-from toprope.stats.intervals import ratio
+from toprope.stats.intervals import ratio, told
 from toprope.tasks import registry
 from toprope.types import Block, Candidate, Incident, Outcome, Tree
 
@@ -78,6 +78,18 @@ class Submission(msgspec.Struct, frozen=True, kw_only=True):
     model: AskedModel | msgspec.UnsetType = msgspec.UNSET
     protection: dict[str, Any]
     cost: SubmissionCost
+
+    def _repr_html_(self) -> str:
+        dev = self.dev
+        rows = [
+            ("outcome", str(self.outcome)),
+            ("dev (practice)", "-" if dev is None else f"{told(dev.value, dev.se, 3)} over {dev.draws} draws"),
+            ("verdict", self.verdict or "-"),
+            *([("message", self.message)] if self.message else []),
+            *(("incident", f"{i.kind} ({i.severity}): {i.evidence}") for i in self.incidents),
+            ("protection", str(self.protection.get("tier", "unknown"))),
+        ]
+        return notebook.block(f"{self.task}: candidate {self.candidate[:12]}", rows)
 
 
 def read_candidate(directory: Path, params: Path | None, spec: TaskSpec) -> Candidate:

@@ -6,7 +6,6 @@ that was opened read-only, so that mprotect cannot make a mapping writable, even
 
 from __future__ import annotations
 
-import fcntl
 import json
 import os
 from collections.abc import Mapping
@@ -16,9 +15,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import UsageError
+from toprope.unix import fcntl
 
 ALIGN = 64
-SEALS = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
 
 
 class PublicMemory:
@@ -42,7 +41,8 @@ class PublicMemory:
             os.pwrite(writable, len(text).to_bytes(8, "little") + text, 0)
             for (_, _, _, start), a in zip(json.loads(text), ready.values(), strict=True):
                 _write(writable, a.tobytes(), start)
-            fcntl.fcntl(writable, fcntl.F_ADD_SEALS, SEALS)
+            seals = fcntl.F_SEAL_WRITE | fcntl.F_SEAL_SHRINK | fcntl.F_SEAL_GROW | fcntl.F_SEAL_SEAL
+            fcntl.fcntl(writable, fcntl.F_ADD_SEALS, seals)
             return cls(os.open(f"/proc/self/fd/{writable}", os.O_RDONLY | os.O_CLOEXEC), size)
         finally:
             os.close(writable)

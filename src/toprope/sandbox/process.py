@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import array
 import contextlib
-import fcntl
 import itertools
 import json
 import mmap
@@ -27,12 +26,12 @@ from typing import Any, NamedTuple
 
 from toprope.errors import MachineFault, NoProtection, WorkerDied
 from toprope.sandbox import namespaces, walls
-from toprope.sandbox.inside.candidate import LENGTHS, ROUND
-from toprope.sandbox.inside.zygote import NO_CHILD, STATUS
+from toprope.sandbox.inside.candidate import LENGTHS, NO_CHILD, ROUND, STATUS
 from toprope.sandbox.patience import Gone, Patience
+from toprope.unix import fcntl
 
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as the receiver sees them
-KILLED = (-signal.SIGKILL, 128 + signal.SIGKILL)  # bubblewrap passes a signal on like a shell
+KILLED = (-9, 128 + 9)  # by SIGKILL, a name that Windows lacks; bubblewrap passes a signal on like a shell
 PART = 1 << 16  # bytes above which a message's blob is sent by a call of its own
 SLOTS = 64 << 20  # bytes of shared frames per child; only pages that are written exist
 ANSWER_S = 300.0  # a zygote that is silent for so long is given up, as a fault of the machine

@@ -37,7 +37,8 @@ STOPPED = (Outcome.VIOLATION, Outcome.MEMORY)
 Canaries = Mapping[str, tuple[str, str, str]]
 REMEDY = {
     "files": "Landlock: Linux 5.13 or newer with `landlock` among the security modules (lsm= at boot);"
-    " in a container allow the landlock_* system calls",
+    f" in a container allow the landlock_* system calls. Without it, on a host or virtual machine that has it:"
+    f" {ulimits.CONTAINER}",
     "kernel": "seccomp filters: a kernel with CONFIG_SECCOMP_FILTER; in a container allow prctl(PR_SET_SECCOMP)",
     "limits": "resource limits: nothing outside may forbid setrlimit",
     "start": "a Linux machine with /proc mounted, and the interpreter and NumPy readable by this user",
@@ -148,9 +149,7 @@ def _ask(entries: frozenset[str]) -> Dialogue:
 
 def best_tier(wish: str | None = None) -> Choice:
     """The best tier that passes its self-test here, or the user's choice. Raises NoProtection with the remedy if none
-    does, and MachineFault if the limits of this process are too low for any test."""
-    if not sys.platform.startswith("linux"):
-        raise NoProtection(f"candidates can be run safely on Linux only, this is {sys.platform}; on Windows use WSL2")
+    does or this is not Linux, and MachineFault if the limits of this process are too low for any test."""
     ulimits.require()
     failed: list[Report] = []
     for tier in TIERS if wish is None else (wish,):
@@ -181,8 +180,10 @@ def _within(allowed: LayerProof, tier: str) -> Report:
 
 def diagnose() -> dict[str, Any]:
     """The JSON object of `toprope doctor`: the tier that holds here or "none", its layers, and those of every tier."""
-    allowed = _allowed()
-    reports = [_within(allowed, tier) for tier in TIERS] if sys.platform.startswith("linux") else []
+    reports = []
+    if sys.platform.startswith("linux"):
+        allowed = _allowed()
+        reports = [_within(allowed, tier) for tier in TIERS]
     tiers = {r.tier: {"ok": r.ok, "layers": msgspec.to_builtins(r.layers)} for r in reports}
     best = next((r for r in reports if r.ok), None)
     return {

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 import contextlib
 import os
-import resource
+import sys
 from pathlib import Path
 from typing import NamedTuple
 
-from toprope.errors import MachineFault
+from toprope.errors import MachineFault, NoProtection
+from toprope.unix import resource
 
 MIB = 1 << 20
 MEMORY_MB = 512  # the default of a task's memory limit
@@ -21,10 +22,16 @@ PROCESSES = 64  # in addition to the user's present ones; a scorer needs three a
 CPU_S = 3600
 FILE_MB = 256
 STACK, STACK_LEAST = 8 * MIB, MIB  # threads of a candidate inherit it, so it is set to the same value everywhere
+CONTAINER = (  # a command that a user can copy; the image is that of the Dockerfile
+    "in a checkout of toprope `docker build -t toprope .`, then `docker run --rm --user $(id -u):$(id -g)"
+    " -v toprope:/state -v $PWD:/work toprope climb TASK`; a container has the kernel of its host or virtual machine"
+)
 
 
 def cores() -> int:
     """How many this process may use, >= 1."""
+    if not hasattr(os, "sched_getaffinity"):  # not Linux
+        return os.cpu_count() or 1
     return len(os.sched_getaffinity(0))
 
 
@@ -53,8 +60,10 @@ def needs(memory_mb: int = MEMORY_MB) -> list[Need]:
 
 
 def require(memory_mb: int = MEMORY_MB) -> None:
-    """Raises MachineFault for the first limit that is too low. First it raises the soft limit on files as far as
-    possible."""
+    """Raises NoProtection if this is not Linux, and MachineFault for the first limit that is too low. First it raises
+    the soft limit on files as far as possible."""
+    if not sys.platform.startswith("linux"):
+        raise NoProtection(f"candidates can be run safely on Linux only, this is {sys.platform}. Remedy: {CONTAINER}")
     if short := shortfalls(memory_mb):
         raise MachineFault(short[0])
 

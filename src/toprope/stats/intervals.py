@@ -30,6 +30,11 @@ class Estimate(msgspec.Struct, frozen=True):
     hi: float
     se: float
 
+    @property
+    def brief(self) -> str:
+        """The value and its interval with three decimals."""
+        return f"{self.value:.3f} [{self.lo:.3f}, {self.hi:.3f}]"
+
 
 def told(value: float, se: float, digits: int = 4) -> str:
     """A value as it is always shown: ± is one standard error, and the text says so."""

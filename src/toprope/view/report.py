@@ -5,7 +5,6 @@ All text from a candidate or a user is hostile: the template escapes it, and the
 
 from __future__ import annotations
 
-import bisect
 import shlex
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ from markupsafe import Markup
 
 from toprope import figures
 from toprope.errors import UsageError
-from toprope.journal import page
+from toprope.journal import drawing, page
 from toprope.journal.export import summary
 from toprope.journal.history import RunHistory
 from toprope.journal.reading import read
@@ -69,7 +68,7 @@ def _context(s: RunHistory, card: TaskSpec, baselines: dict[str, Baseline]) -> d
         "verdict": _verdict(against),
         "against": against,
         "forest": _forest(s, baselines, card),
-        "climb": _climb(s, card),
+        "climb": drawing.climb(s.generations, s.asked, s.answers, card.metric.name, card.practice, card.hidden),
         "last": s.generations[-1] if s.generations else {"pruned": 0, "cached": 0},
         "failures": s.failures(),
         "answers": _answers(s),
@@ -82,6 +81,7 @@ def _context(s: RunHistory, card: TaskSpec, baselines: dict[str, Baseline]) -> d
         "team": _team(s),
         "secret": test.secret.hex() if test else "",
         "summary": summary(s),
+        "protection": text.protected(s.opening.protection),
         "command": _command(s),
         "data": Markup(page.block(s)),
     }
@@ -153,31 +153,6 @@ def _forest(s: RunHistory, baselines: dict[str, Baseline], card: TaskSpec) -> st
         bars.append(figures.Bar(name, e.value, e.lo, e.hi, kind))
     bars.sort(key=lambda b: -b.value)
     return figures.intervals(bars, card.metric.name)
-
-
-def _climb(s: RunHistory, card: TaskSpec) -> str:
-    points = [(g.experiments, g.best) for g in page.shown(s.generations) if g.best is not None]
-    barriers = [g.experiments for g in s.generations]
-    asked_at = {
-        a.candidate.id: barriers[at]
-        if (at := bisect.bisect_right(barriers, a.experiment)) < len(barriers)
-        else s.experiments
-        for a in s.asked
-    }
-    promotions = [
-        figures.Promotion(asked_at[a.candidate], a.measured.value, a.measured.lo, a.measured.hi)
-        for a in s.answers
-        if a.promoted and a.measured is not None
-    ]
-    said = {"practice": card.practice, "hidden": card.hidden}
-    return figures.climb(
-        [p[0] for p in points],
-        [p[1] for p in points],
-        promotions,
-        s.experiments,
-        card.metric.name,
-        **{name: words for name, words in said.items() if words},
-    )
 
 
 def _answers(s: RunHistory) -> list[dict[str, Any]]:

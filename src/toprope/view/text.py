@@ -51,6 +51,21 @@ def protection(p: dict[str, Any]) -> str:
     return clean(f"protection: {known['tier']} ({', '.join(parts)}){instead}")
 
 
+def protected(p: dict[str, Any]) -> str:
+    """The protection in force as two sentences, for a page. p: of the ledger, any of whose values may be foreign."""
+    if p.get("tier") == "none":
+        return "None: candidates could read and change anything that the user could."
+    known = {name: str(p.get(name, "unknown"))[:200] for name in ("tier", "landlock_abi", "identity", "network")}
+    layers = ["namespaces"] if p.get("namespaces") else []
+    layers += [f"Landlock (ABI {known['landlock_abi']})", "seccomp filters", known["identity"]]
+    said = f"Every candidate ran in a sandbox of the tier {known['tier']}: {', '.join(layers)}; "
+    said += f"network {known['network']}."
+    limits = p.get("limits")
+    if isinstance(limits, dict) and {"wall_s", "cpu_s", "memory_mb"} <= limits.keys():
+        said += f" Its limits were {limits['wall_s']} s, {limits['cpu_s']} CPU s and {limits['memory_mb']} MiB."
+    return clean(said[:900] + (f" A better tier did not hold: {str(p['instead'])[:500]}" if p.get("instead") else ""))
+
+
 def ending(s: dict[str, Any], unseal: str) -> str:
     """How a climb ended, with the sealed test first. unseal: the command that opens it."""
     champion, test = s["champion"], s["test"]

@@ -9,6 +9,7 @@ from pathlib import Path
 
 import msgspec
 
+from toprope import notebook
 from toprope.assay.fit.answers import null_answers
 from toprope.assay.fit.candidates import candidates, probes_in
 from toprope.assay.fit.card import card
@@ -35,6 +36,15 @@ class Admission(msgspec.Struct, frozen=True):
     admitted: bool
     checks: list[Check]
     public_secrets: list[str]
+
+    def _repr_html_(self) -> str:
+        words = {True: "ok", False: "NO"}
+        rows = [
+            ("advice" if c.advice and not c.ok else words[c.ok], c.name, f"{c.value:g}", f"{c.limit:g}", c.why)
+            for c in self.checks
+        ]
+        title = f"{self.task}: {'admitted' if self.admitted else 'not admitted'}"
+        return notebook.block(title, rows, ("", "check", "value", "limit", "why"))
 
 
 def check(task_id: str, probes: Path | None, tier: str, workers: int, progress: Progress) -> Admission:

@@ -44,6 +44,8 @@ HEAD = struct.Struct("<QII")
 ROUND = 32  # from this bit upwards the counter holds the number of the round
 BATCHED = "_batched"  # ends the name of a function that answers for all variants of a round at once
 FIRST = 64  # bytes before the first frame: the counter on a cache line of its own
+STATUS = struct.Struct("<idd")  # wait status, CPU seconds of the child, CPU seconds of the zygote for it
+NO_CHILD = b"N"  # first byte of the answer if no child could be made; the reason follows
 TEXT_MAX = 500
 
 

@@ -18,7 +18,6 @@ import os
 import select
 import signal
 import socket
-import struct
 import sys
 import time
 from typing import Any
@@ -27,8 +26,6 @@ import numpy as np
 
 from . import candidate, layers
 
-STATUS = struct.Struct("<idd")  # wait status, CPU seconds of the child, CPU seconds of the zygote for it
-NO_CHILD = b"N"  # first byte of the answer if no child could be made; the reason follows
 PAUSES = (0.05, 0.2, 1.0)  # seconds between tries to fork
 CHANNEL = 3  # the only descriptor of a child besides /dev/null on 0, 1, 2
 
@@ -84,7 +81,7 @@ def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
         try:
             pid = forked()
         except OSError as e:
-            os.write(control.fileno(), NO_CHILD + str(e).encode()[:200])
+            os.write(control.fileno(), candidate.NO_CHILD + str(e).encode()[:200])
             if job >= 0:
                 os.close(job)
             continue
@@ -123,7 +120,8 @@ def watch(control: socket.socket, pid: int, announce: bool, began: float) -> Non
         os.close(pidfd)
     _, status, usage = os.wait4(pid, 0)
     try:
-        os.write(control.fileno(), STATUS.pack(status, usage.ru_utime + usage.ru_stime, time.process_time() - began))
+        spent = (usage.ru_utime + usage.ru_stime, time.process_time() - began)
+        os.write(control.fileno(), candidate.STATUS.pack(status, *spent))
     except OSError:
         os._exit(0)
 
