@@ -16,14 +16,16 @@ import os
 import shutil
 import sys
 import tempfile
-import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-WIDTHS = {1400: 900, 390: 844}
+from toprope.serve.server import in_thread
+
+WIDTHS = {1400: 900, 390: 844}  # pixels -> height of the window
+TALL = 1080  # of wide pictures for the page, so that the figure of a run is whole
 SCHEMES = ("light", "dark")
 WIDER = """() => [...document.querySelectorAll('body *')].filter(e => e.getBoundingClientRect().right > innerWidth + 1
   && !e.closest('.scroll, pre, .hidden, svg')).map(e => e.tagName + '.' + e.className).slice(0, 5)"""
@@ -36,12 +38,15 @@ def main() -> int:
     words.add_argument("--only", default="")
     words.add_argument("--docs", action="store_true")
     asked = words.parse_args()
-    asked.out.mkdir(parents=True, exist_ok=True)
+    out = asked.out.resolve()
+    out.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as folder:
         runs = asked.runs or made(Path(folder))
-        with served(runs) as (base, token), browser() as chromium:
+        os.chdir(runs.parent)  # pages show the folder as it is named
+        runs = Path(runs.name)
+        with in_thread(runs) as (base, token), browser() as chromium:
             return shoot(
-                chromium, base, token, pages(runs), asked.out, asked.only.split(",") if asked.only else [], asked.docs
+                chromium, base, token, pages(runs), out, asked.only.split(",") if asked.only else [], asked.docs
             )
 
 
@@ -88,26 +93,6 @@ def pages(runs: Path) -> dict[str, str]:
 
 
 @contextmanager
-def served(runs: Path) -> Iterator[tuple[str, str]]:
-    """The dashboard in a thread: its address and its token."""
-    from toprope.serve.app import make
-    from toprope.serve.server import listening, uvicorn_for
-    from toprope.serve.shelf import Shelf
-
-    shelf = Shelf(runs)
-    guard = make(shelf)
-    server, on = uvicorn_for(guard), listening(None)
-    thread = threading.Thread(target=server.run, kwargs={"sockets": [on]}, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{on.getsockname()[1]}", guard.token
-    finally:
-        server.should_exit = True
-        thread.join(10)
-        shelf.close()
-
-
-@contextmanager
 def browser() -> Iterator[Any]:
     """The machine's own chromium, under playwright. Exits with status 2 where one of them is missing."""
     path = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -132,7 +117,9 @@ def shoot(
     wrong: list[str] = []
     for width, height in WIDTHS.items():
         for scheme in SCHEMES:
-            context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+            context = chromium.new_context(
+                viewport={"width": width, "height": TALL if docs and width > 1000 else height}, color_scheme=scheme
+            )
             page = context.new_page()
             faults = watched(page, base)
             page.goto(f"{base}/?token={token}")

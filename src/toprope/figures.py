@@ -164,7 +164,6 @@ def climb(
         for here, value in zip(at[1:], best[1:], strict=True):
             path += f"H{x(here)}V{y(value)}"
         parts.append(f'<path class="dev" d="{path}H{x(end)}"/>')
-        parts.append(_said("dev-label", x(end) - 4, max(y(best[-1]) - 8, top - 2), f"best dev ({practice})", "end"))
     for i, p in enumerate(promotions):
         until = promotions[i + 1].at if i + 1 < len(promotions) else end
         title = f"<title>found by {unit} {p.at:g}: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
@@ -175,9 +174,7 @@ def climb(
             f'<line class="whisker" x1="{here}" x2="{here}" y1="{y(p.lo)}" y2="{y(p.hi)}"/>'
             f'<circle cx="{here}" cy="{level}" r="5"/></g>'
         )
-    if promotions:
-        below = y(promotions[-1].value) + 18
-        parts.append(_said("champion-label", x(end) - 4, below, f"champion, measured on {hidden}", "end"))
+    parts += _named(x(end), best, promotions, (x, y), practice, hidden)
     if sealed is not None:
         parts += _sealed(sealed, right, right + aside / 2, y, (top, bottom))
     parts.append(
@@ -185,6 +182,25 @@ def climb(
     )
     parts.append(f'<text class="note" x="{left - 40}" y="{top - 12}">{escape(axis)}</text>')
     return _svg(height, f"the climb: best dev value, measured champions and sealed test over {unit}", parts, width)
+
+
+def _named(
+    end: float, best: Sequence[float], promotions: Sequence[Promotion], scales: tuple[Scale, Scale], *words: str
+) -> list[str]:
+    """The names of the line and of the last champion, at the end of the climb: the higher one's above it, the other's
+    below. end: in pixels. scales: of x and y. words: what the draws of both are made of."""
+    x, y = scales
+    last = promotions[-1] if promotions else None
+    over = not best or last is None or best[-1] >= last.value  # the line lies higher
+    parts = []
+    if best:
+        parts.append(_said("dev-label", end - 4, y(best[-1]) + (-8 if over else 16), f"best dev ({words[0]})", "end"))
+    if last is not None:
+        beside = end - x(last.at) < 260  # so near that the name could lie on the whisker
+        low, high = (last.lo, last.hi) if beside else (last.value, last.value)
+        at = y(low) + 16 if over else y(high) - 8
+        parts.append(_said("champion-label", end - 4, at, f"champion, measured on {words[1]}", "end"))
+    return parts
 
 
 def _sealed(test: Bar, border: float, x: float, y: Scale, sides: tuple[float, float]) -> list[str]:
@@ -196,7 +212,7 @@ def _sealed(test: Bar, border: float, x: float, y: Scale, sides: tuple[float, fl
         f'<line class="anchor" x1="{border}" x2="{border}" y1="{top}" y2="{bottom}"/>',
         f'<g class="sealed">{title}<line class="whisker" x1="{x}" x2="{x}" y1="{y(test.lo)}" y2="{y(test.hi)}"/>'
         f'<path d="M{x},{at - 8}l8,8l-8,8l-8,-8z"/></g>',
-        _said("sealed-label", x, bottom + 18, "sealed"),
+        _said("sealed-label", x, y(test.hi) - 21, "sealed"),
         _said("sealed-label", x, y(test.hi) - 7, f"{test.value:.3f}"),
     ]
 

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from toprope.journal.export import model
 from toprope.journal.history import RunHistory
-from toprope.serve.site import interval, number, span, value
+from toprope.serve.site import count, interval, number, span, value
 from toprope.view import report
 
 RECENT_S = 30.0  # of climbing over which the rate is taken
@@ -51,7 +51,9 @@ def real(s: RunHistory, state: str) -> Answer:
     test, measured, said = s.test, s.measured, "Is it real?"
     certain = len(s.incidents("certain"))
     notes = [
-        f"{certain} certain incidents; those candidates were kept from the gate." if certain else "No certain incident."
+        f"{count(certain, 'certain incident')}; such candidates are kept from the gate."
+        if certain
+        else "No certain incident."
     ]
     bare = s.opening.protection.get("tier") == "none"
     if s.opening.spec.rehearsal is not None:
@@ -62,17 +64,19 @@ def real(s: RunHistory, state: str) -> Answer:
         return Answer(said, "Not proven: candidates ran without a sandbox.", notes, "bad")
     if test is not None:
         gap = s.champion_dev - test.champion.value if s.champion_dev is not None else None
-        sealed = f"{interval(test.champion)} on {test.draws} sealed draws, opened once."
+        sealed = (
+            f"{interval(test.champion)} on {test.draws} sealed draws{', opened once' if test.opening == 1 else ''}."
+        )
         if gap is not None:
-            notes.insert(
-                0,
-                f"Practice says {gap:+.3f} more than the sealed test."
-                if gap >= 0
-                else f"Practice says {-gap:.3f} less than the sealed test.",
-            )
+            more = "more" if gap >= 0 else "less"
+            notes.insert(0, f"Practice says {abs(gap):.3f} {more} than the sealed test.")
+        if test.opening > 1:
+            level = 100 * (1 - 0.05 / test.opening)
+            notes.append(f"Opening {test.opening} of this task in its vault, so the interval is one of {level:.4g} %.")
         if s.verdict not in (None, "clean"):
             return Answer(said, f"Doubtful: the audits say {s.verdict}.", [sealed, *notes], "bad")
-        return Answer(said, sealed, [report.verdict(report.against(s, {})), *notes], "good")
+        counts = s.opening.certifying and s.opening.spec.rehearsal is None
+        return Answer(said, sealed, [report.verdict(report.against(s, {})), *notes], "good" if counts else "")
     if measured is not None:
         return Answer(said, f"{interval(measured)} measured on fresh data; the sealed test is closed.", notes)
     return Answer(said, "Not yet: practice values only, which prove nothing.", notes)
@@ -94,7 +98,7 @@ def cost(s: RunHistory) -> Answer:
 def tried(s: RunHistory) -> Answer:
     last = s.generations[-1] if s.generations else None
     sent, promoted = len([a for a in s.asked if a.clean]), sum(a.promoted for a in s.answers)
-    more = [f"{sent} attempts at the gate, {promoted} promoted."]
+    more = [f"{count(sent, 'attempt')} at the gate, {promoted} promoted."]
     if last is not None and (last.pruned or last.cached):
         more.append(f"{last.pruned:,} were stopped early, {last.cached:,} were repeats.")
     if s.opening.space.dims:
@@ -103,15 +107,15 @@ def tried(s: RunHistory) -> Answer:
 
 
 def failed(s: RunHistory, reasons: list[Reason]) -> Answer:
-    count = sum(r.experiments for r in reasons)
+    ended = sum(r.experiments for r in reasons)
     certain = len(s.incidents("certain"))
     refused = sum(not a.promoted for a in s.answers)
     more = [f"{r.experiments:,} {r.outcome}: {WHY.get(r.outcome, '')}." for r in reasons[:3]]
-    more += [f"{refused} attempts were not shown to be better than the champion."] if refused else []
-    more += [f"{certain} certain incidents: a tripwire or honeypot has proof."] if certain else []
+    more += [f"{count(refused, 'attempt')} not shown to be better than the champion."] if refused else []
+    more += [f"{count(certain, 'certain incident')}: a tripwire or honeypot has proof."] if certain else []
     share = f" of {s.experiments:,}" if s.experiments else ""
-    said = f"{count:,}{share} experiments did not end ok." if count else "Every experiment ended ok."
-    return Answer("What failed, and why?", said, more)
+    said = f"{ended:,}{share} experiments did not end ok." if ended else "Every experiment ended ok."
+    return Answer("What failed, and why?", said, more, "bad" if certain else "")
 
 
 def rate(s: RunHistory) -> float:
@@ -141,6 +145,19 @@ def progress(s: RunHistory) -> Progress:
     budget = 60 * (spec.minutes or 0)
     share = min(1.0, s.seconds / budget) if budget else 0.0
     return Progress(share, f"{spec.minutes:g} minutes", max(0.0, budget - s.seconds))
+
+
+def protection(s: RunHistory) -> str:
+    """How candidates were kept apart from everything else, as a sentence. The values come from the ledger."""
+    p = s.opening.protection
+    if p.get("tier") == "none":
+        return "None: candidates could read and change anything that you can."
+    walls = ["namespaces of their own"] if p.get("namespaces") else []
+    walls += [f"Landlock (ABI {p.get('landlock_abi', 'unknown')})", "a filter of system calls"]
+    network = "no network" if p.get("network") == "denied" else f"network: {p.get('network', 'unknown')}"
+    instead = f" {p['instead']}." if p.get("instead") else ""
+    kept = f"{p.get('tier')}; {p.get('identity', 'identity unknown')}"
+    return f"Candidates ran behind {', '.join(walls)}, with {network} ({kept}).{instead}"
 
 
 def left(s: RunHistory, every: int | None) -> list[str]:

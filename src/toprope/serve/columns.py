@@ -269,15 +269,18 @@ def chosen(table: Table, authors: list[str], q: Query, first: int, some: int) ->
         mask &= table.author == (authors.index(q.author) if q.author in authors else 2**16 - 1)
     if q.whole:
         mask &= table.draws >= q.whole
+    if q.sort == "best":
+        mask &= ~np.isnan(table.value)
     found = np.flatnonzero(mask)
     if q.sort == "best":
-        found = found[~np.isnan(table.value[found])]
         values, end = -table.value[found], min(first + some, len(found))
         if 0 < end < len(found):
-            near = np.argpartition(values, end - 1)[:end]
-            order = near[np.lexsort((near, values[near]))]
+            last = np.partition(values, end - 1)[end - 1]
+            above = np.flatnonzero(values < last)
+            level = np.flatnonzero(values == last)[: end - len(above)]
+            order = np.concatenate([above[np.argsort(values[above], kind="stable")], level])
         else:
-            order = np.lexsort((found, values))
+            order = np.argsort(values, kind="stable")
         return found[order[first:end]], len(found)
     if q.sort == "new":
         found = found[::-1]

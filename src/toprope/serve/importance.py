@@ -21,8 +21,8 @@ from toprope.serve.columns import assembled, seen
 from toprope.space import Space
 from toprope.types import Anchors, Codes, Floats
 
-SAMPLE = 400  # generations that are looked at: of more, about that many at equal distances
-EACH = 64  # experiments of a block
+ROWS = 12_000  # experiments that are looked at, at most about: of generations at equal distances
+LEAST_SPREAD = 12  # generations at least, if there are so many
 DRAWS = 16  # first dev draws, at most
 SHUFFLES = 40
 LEAST = 40  # experiments below which nothing is said
@@ -52,24 +52,26 @@ def importance(s: RunHistory) -> Importance:
     different draws are never compared. Experiments that did not end ok have no value."""
     rows: list[Codes] = []
     scores: list[Floats] = []
-    step = -(-max(1, len(s.generations)) // SAMPLE)
+    some = max(LEAST_SPREAD, ROWS * len(s.generations) // max(1, s.experiments))
+    step = -(-max(1, len(s.generations)) // some)
     for g in s.generations[::step]:
-        some = [b for b in _between(s, g.experiments - 1) if b.author is None]
-        first = [b for b in some if b.lo == 0]
+        blocks = [b for b in _between(s, g.experiments - 1) if b.author is None]
+        first = [b for b in blocks if b.lo == 0]
         if not first:
             continue
-        experiments, found = assembled(some)
+        experiments, found = assembled(blocks)
         for b in first:
             here = found[np.searchsorted(experiments, b.experiments), :DRAWS]
             ok = seen(here) > 0
-            rows.append(b.rows[ok][:EACH])
-            scores.append(_padded(here[ok][:EACH]))
+            rows.append(b.rows[ok])
+            scores.append(_padded(here[ok]))
     if sum(map(len, rows)) < LEAST:
         return Importance([], sum(map(len, rows)), 0)
-    every = np.concatenate(scores)
+    thin = slice(None, None, -(-sum(map(len, rows)) // ROWS))  # a generation may be larger than the sample
+    every = np.concatenate(scores)[thin]
     draws = int(seen(every).min())
     values = Anchors(s.opening.floors, s.opening.ceilings).value(every[:, :draws])
-    return Importance(shares(s.opening.space, np.concatenate(rows), values), len(values), draws)
+    return Importance(shares(s.opening.space, np.concatenate(rows)[thin], values), len(values), draws)
 
 
 def _between(s: RunHistory, experiment: int) -> list[BlockRecord]:

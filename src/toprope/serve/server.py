@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import errno
 import socket
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -44,14 +45,31 @@ def serve(runs: Path, port: int | None, say: Callable[[str], None]) -> None:
     from toprope.serve.app import make
     from toprope.serve.shelf import Shelf
 
-    shelf = Shelf(runs)
-    with contextlib.closing(shelf), listening(port) as on:
+    with contextlib.closing(Shelf(runs)) as shelf, listening(port) as on:
         at = on.getsockname()[1]
         guard = make(shelf)
         say(f"http://127.0.0.1:{at}/?token={guard.token}")
         say(f"from another machine: ssh -N -L {at}:127.0.0.1:{at} USER@THIS_HOST, then open the same address there")
         say(f"it shows the runs in {runs}; Ctrl-C ends it")
         uvicorn_for(guard).run(sockets=[on])
+
+
+@contextlib.contextmanager
+def in_thread(runs: Path) -> Iterator[tuple[str, str]]:
+    """Serves in a thread, for a program of one's own: the address without a path, and the token."""
+    from toprope.serve.app import make
+    from toprope.serve.shelf import Shelf
+
+    with contextlib.closing(Shelf(runs)) as shelf, listening(0) as on:
+        guard = make(shelf)
+        server = uvicorn_for(guard)
+        thread = threading.Thread(target=server.run, kwargs={"sockets": [on]}, daemon=True)
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{on.getsockname()[1]}", guard.token
+        finally:
+            server.should_exit = True
+            thread.join(10)
 
 
 def uvicorn_for(app: Any) -> Any:

@@ -88,6 +88,7 @@ def environment(*, autoescape: bool = True) -> jinja2.Environment:
         "span": span,
         "short": short,
         "home": home,
+        "count": count,
     }
     return env
 
@@ -121,6 +122,11 @@ def span(seconds: float | None) -> str:
     if s < 172_800:
         return f"{s // 3600} h {s % 3600 // 60} min"
     return f"{s // 86_400} d {s % 86_400 // 3600} h"
+
+
+def count(n: int, what: str, several: str = "") -> str:
+    """A number with its noun. several: the plural, if it is not made with an s."""
+    return f"{n:,} {what if n == 1 else several or what + 's'}"
 
 
 def home(name: str) -> str:

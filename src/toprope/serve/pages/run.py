@@ -19,11 +19,10 @@ from toprope.serve.pages.about import about, links, pair
 from toprope.serve.pages.candidate import experiment_of
 from toprope.serve.site import Site
 from toprope.view import report as whole
-from toprope.view import text
 from toprope.view.team import difference, team
 from toprope.view.tiers import shown
 
-LISTED = 50  # incidents
+LISTED = 24  # incidents
 
 
 def page(site: Site, request: Request) -> Response:
@@ -36,7 +35,7 @@ def page(site: Site, request: Request) -> Response:
     state = head["state"]
     unit = "minutes" if request.query_params.get("axis") == "minutes" else "experiments"
     why = reasons(book)
-    found = answers.Progress(1.0, "", None) if state == "unsealed" else answers.progress(s)
+    found = answers.progress(s)
     spec = card.spec
     against = whole.against(s, card.baselines)
     return site.page(
@@ -60,7 +59,7 @@ def page(site: Site, request: Request) -> Response:
         forest=Markup(whole.forest(s, card.baselines, card.metric)),
         incidents=[(n, i) for severity in ("certain", "advisory") for n, i in s.incidents(severity)][:LISTED],
         counts={severity: len(s.incidents(severity)) for severity in ("certain", "advisory")},
-        protection=text.protection(s.opening.protection).removeprefix("protection: "),
+        protection=answers.protection(s),
         changes=whole.changes(s),
         difference=book.once("difference", difference),
         team=book.once("team", _team),
