@@ -53,14 +53,14 @@ def test_whether_it_is_real(changes, said, kind):
     s = sound()
     spec = {k: changes.pop(k) for k in ("rehearsal",) if k in changes}
     s.opening = msgspec.structs.replace(s.opening, spec=msgspec.structs.replace(s.opening.spec, **spec), **changes)
-    found = answers.real(s, "unsealed")
+    found = answers.real(s)
     assert said in found.said
     assert found.kind == kind
 
 
 def test_before_the_test_nothing_is_called_real():
-    assert "sealed test is closed" in answers.real(sound(tested=False), "stopped").said
-    assert answers.real(sound(tested=False, promoted=False), "stopped").said.startswith("Not yet")
+    assert "sealed test is closed" in answers.real(sound(tested=False)).said
+    assert answers.real(sound(tested=False, promoted=False)).said.startswith("Not yet")
 
 
 def test_dev_measured_and_sealed_share_one_axis(client):
@@ -78,6 +78,29 @@ def test_a_page_follows_its_run(client, tmp_path):
     ledger.append(Generation(2, 77, 9.0, 0.5, 1, 0, 0))
     ledger.close()
     assert ">77 experiments" in client.get("/runs/open").text
+
+
+def test_a_run_that_begins_anew_under_an_old_name_is_shown(client, tmp_path):
+    """The ledger that is held open is not mistaken for it."""
+    assert client.get("/runs/done").text.count("unsealed") > 0
+    (tmp_path / "runs" / "done").rename(tmp_path / "elsewhere")
+    written(tmp_path / "runs" / "done", sound(tested=False, best=(0.1, 0.77)))
+    html = client.get("/runs/done").text
+    assert "The sealed test is closed" in html
+
+
+def test_a_run_that_has_only_been_asked_for(client, tmp_path, monkeypatch):
+    """While a process holds it, it is starting; afterwards the page says how to begin again."""
+    (tmp_path / "runs" / "new").mkdir()
+    ledger = SqliteLedger(tmp_path / "runs" / "new" / "ledger.db", create=True)
+    ledger.append(sound().opening.spec)
+    time.sleep(shelves.FRESH_S)
+    assert "about to begin" in client.get("/runs/new").text
+    assert "is starting" in client.get("/").text
+    ledger.close()
+    reply = client.get("/runs/new")
+    assert reply.status == 422
+    assert "toprope resume" in reply.text
 
 
 def test_a_change_is_told_to_the_browser(shelf, tmp_path, monkeypatch):

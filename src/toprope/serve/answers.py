@@ -47,7 +47,7 @@ def reasons(s: RunHistory) -> list[Reason]:
     return [Reason(o, n) for o, n in sorted(s.failures().items(), key=lambda x: -x[1])]
 
 
-def real(s: RunHistory, state: str) -> Answer:
+def real(s: RunHistory) -> Answer:
     test, measured, said = s.test, s.measured, "Is it real?"
     certain = len(s.incidents("certain"))
     notes = [

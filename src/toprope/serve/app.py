@@ -23,7 +23,7 @@ from toprope.errors import TopropeError
 from toprope.serve import live
 from toprope.serve.guard import Guard
 from toprope.serve.pages import candidate, experiments, importance, listing, replay, run, stop, tasks, transcripts
-from toprope.serve.shelf import Reading, Shelf, Unknown
+from toprope.serve.shelf import Reading, Shelf, Starting, Unknown
 from toprope.serve.site import STATIC, Site, home
 
 Page = Callable[[Site, Request], Response]
@@ -67,6 +67,8 @@ def _endpoint(site: Site, page: Page) -> Callable[[Request], Response]:
             return page(site, request)
         except Reading as r:
             return site.page("reading.html", r=r, events=home(r.name) + "/events")
+        except Starting as e:
+            return site.page("starting.html", name=str(e), events=home(str(e)) + "/events")
         except Unknown:
             return _nothing(site)
         except TopropeError as e:

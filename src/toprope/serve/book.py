@@ -7,11 +7,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
-from toprope.errors import RunError
 from toprope.journal import checkpoint
 from toprope.journal.history import RunHistory
 from toprope.journal.ledger import SqliteLedger
 from toprope.journal.reading import Story
+from toprope.run.upkeep import held
 from toprope.serve.columns import Columns
 
 T = TypeVar("T")
@@ -24,6 +24,7 @@ class Book:
         """path: the run directory. The ledger is read, and its chain checked, as far as no checkpoint says so."""
         self.path = path
         self.lock = threading.RLock()
+        self._inode = self._now()
         self._ledger = SqliteLedger(path / "ledger.db", readonly=True)
         try:
             kept = self._ledger.kept
@@ -50,6 +51,22 @@ class Book:
     def version(self) -> str:
         """Changes whenever the ledger grows."""
         return self._ledger.head
+
+    def _now(self) -> int:
+        try:
+            return (self.path / "ledger.db").stat().st_ino
+        except OSError:
+            return 0
+
+    @property
+    def replaced(self) -> bool:
+        """Whether another file has taken the place of the ledger that is open here."""
+        return self._now() not in (0, self._inode)
+
+    @property
+    def starting(self) -> bool:
+        """Whether a process is about to begin the run, and has recorded no more than what was asked for."""
+        return next(self._ledger.read("open"), None) is None and held(self.path)
 
     def refresh(self) -> None:
         """Reads what a run has appended since. Raises RunError if the ledger was replaced meanwhile."""
@@ -81,11 +98,3 @@ class Book:
         with self.lock:
             self.columns.close()
             self._ledger.close()
-
-
-def begun(path: Path) -> bool:
-    """Whether the directory holds a ledger."""
-    try:
-        return (path / "ledger.db").is_file()
-    except OSError as e:
-        raise RunError(f"{path} cannot be read: {e.strerror}") from e

@@ -13,7 +13,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from toprope.errors import TopropeError
-from toprope.serve.shelf import Reading, Unknown
+from toprope.run.upkeep import state
+from toprope.serve.shelf import Reading, Starting, Unknown
 from toprope.serve.site import Site
 
 LOOK_S = 1.0  # between two looks at the ledger
@@ -54,8 +55,10 @@ def _version(site: Site, name: str | None) -> str:
     try:
         book = site.shelf.book(name, wait_s=LOOK_S)
         _, done = book.columns.peek()
-        return f"{book.version[:16]}-{site.shelf.state(name, book)}-{done:.2f}"
+        return f"{book.version[:16]}-{state(book.path, book.history)}-{done:.2f}"
     except Reading:
         return "reading"
+    except Starting:
+        return "starting"
     except (TopropeError, Unknown):
         return "unreadable"

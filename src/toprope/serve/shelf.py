@@ -32,6 +32,10 @@ class Reading(Exception):
         self.name, self.seconds, self.size = name, seconds, size
 
 
+class Starting(Exception):
+    """A process is about to begin the run: scorers and hidden states are being made, and nothing is recorded yet."""
+
+
 class Unknown(Exception):
     """The folder holds no run of this name."""
 
@@ -84,7 +88,7 @@ class Shelf:
 
     def book(self, name: str, wait_s: float | None = None) -> Book:
         """The run of this name, up to date. wait_s: None for PATIENCE_S or SMALL_S. Raises Unknown, Reading where it
-        takes longer to open, and RunError for one that cannot be read."""
+        takes longer to open, Starting, and RunError for one that cannot be read."""
         path = self.names().get(name)
         if path is None:
             raise Unknown(name)
@@ -103,14 +107,20 @@ class Shelf:
         except NotYet:
             raise Reading(name, time.monotonic() - since, size) from None
         except TopropeError:
-            with self._lock:  # it may be repaired, or be a new run under the old name
-                self._books.pop(name, None)
+            self._forget(name, future)  # it may be repaired
             raise
+        if book.replaced:  # by a new run under the old name
+            self._forget(name, future)
+            return self.book(name, wait_s)
+        if book.starting:
+            raise Starting(name)
         return book
 
-    def state(self, name: str, book: Book) -> str:
-        """As `toprope ls` says it: climbing, stopped, committed or unsealed."""
-        return state(self.names()[name], book.history)
+    def _forget(self, name: str, future: Future[Book]) -> None:
+        with self._lock:
+            if name in self._books and self._books[name][0] is future:
+                del self._books[name]
+        future.add_done_callback(_closed)
 
     def _let_go(self) -> None:
         """Closes the ledgers that nobody has looked at for longest."""
@@ -128,12 +138,12 @@ class Shelf:
         stamps = checkpoint.stamps(path / "ledger.db")
         known = self._rows.get(name)
         left = max(0.0, until - time.monotonic())
-        if known is not None and known[0] == stamps and known[1].state != "climbing":
+        if known is not None and known[0] == stamps and known[1].state not in ("climbing", "starting"):
             return known[1]
         if known is not None and known[1].state == "climbing":  # it stays open, and is followed
             try:
                 row = _row_of(self.book(name, left))
-            except Reading:
+            except (Reading, Starting):
                 return known[1]
             except (TopropeError, Unknown) as e:
                 row = Row(name, "unreadable", why=str(e))
@@ -176,6 +186,8 @@ def _listed(path: Path) -> Row:
 
 
 def _row_of(book: Book) -> Row:
+    if book.starting:
+        return Row(book.path.name, "starting")
     return book.once("row", lambda s: _row(book.path.name, s))._replace(state=state(book.path, book.history))
 
 

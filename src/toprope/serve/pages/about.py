@@ -10,23 +10,26 @@ from markupsafe import Markup
 from starlette.requests import Request
 
 from toprope.journal.history import RunHistory
+from toprope.run.upkeep import state
 from toprope.serve.book import Book
-from toprope.serve.site import Card, Site, home
+from toprope.serve.site import Card, home
 from toprope.view import timeline
 
 WIDE, NARROW = {"width": 1120, "height": 430}, {"width": 400, "height": 330}  # the figure on a screen and on a phone
 
+STILL = {"events": ""}  # of pages that do not follow the run
 
-def about(site: Site, name: str, book: Book) -> dict[str, Any]:
+
+def about(name: str, book: Book) -> dict[str, Any]:
     """What every page of a run shows in its head."""
     s = book.history
-    state = site.shelf.state(name, book)
+    now = state(book.path, s)
     return {
         "name": name,
         "s": s,
         "o": s.opening,
-        "state": state,
-        "live": state == "climbing",
+        "state": now,
+        "live": now == "climbing",
         "title": name,
         "home": home(name),
         "events": home(name) + "/events",

@@ -14,7 +14,7 @@ from toprope.journal.records import Author
 from toprope.journal.verdict import verdict
 from toprope.serve import answers
 from toprope.serve.book import Book
-from toprope.serve.pages.about import about
+from toprope.serve.pages.about import STILL, about
 from toprope.serve.shelf import Unknown
 from toprope.serve.site import Site
 from toprope.stats.intervals import Estimate, ratio
@@ -85,7 +85,7 @@ def page(site: Site, request: Request) -> Response:
     champion = s.champion
     return site.page(
         "candidate.html",
-        **about(site, name, book),
+        **(about(name, book) | STILL),
         e=e,
         id=e.candidate.id if e.candidate is not None else "",
         is_champion=e.candidate is not None and e.candidate.id == champion.id,

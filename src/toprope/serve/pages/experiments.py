@@ -42,7 +42,7 @@ def page(site: Site, request: Request) -> Response:
     numbers, matching = chosen(table, book.columns.authors, query, PAGE * (at - 1), PAGE)
     return site.page(
         "experiments.html",
-        **about(site, name, book),
+        **about(name, book),
         lines=_lines(table, book.columns.authors, numbers, draws),
         matching=matching,
         total=table.n,

@@ -22,7 +22,7 @@ def page(site: Site, request: Request) -> Response:
     bars = [figures.Bar(x.name, x.share, 0.0, x.chance, _kind(x)) for x in found.shares[:BARS]]
     return site.page(
         "importance.html",
-        **about(site, name, book),
+        **about(name, book),
         found=found,
         figure=Markup(figures.shares(bars, "share of the variance of dev values")) if bars else "",
         shuffles=measure.SHUFFLES,

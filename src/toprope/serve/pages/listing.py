@@ -11,6 +11,7 @@ from starlette.responses import Response
 from toprope import figures
 from toprope.journal import page as shown
 from toprope.journal.history import RunHistory
+from toprope.run.upkeep import state
 from toprope.serve import answers
 from toprope.serve.pages.about import links, page_number
 from toprope.serve.shelf import Row
@@ -91,9 +92,9 @@ def compare(site: Site, request: Request) -> Response:
     sides = []
     for name in names:
         book = site.shelf.book(name)
-        s, state = book.history, site.shelf.state(name, book)
-        four = [answers.real(s, state), answers.cost(s), answers.tried(s), answers.failed(s, answers.reasons(s))]
-        sides.append(Side(name, state, s, four))
+        s, now = book.history, state(book.path, book.history)
+        four = [answers.real(s), answers.cost(s), answers.tried(s), answers.failed(s, answers.reasons(s))]
+        sides.append(Side(name, now, s, four))
     same = sides[0].s.opening.spec.task == sides[1].s.opening.spec.task
     return site.page(
         "compare.html", sides=sides, same=same, figure=Markup(_both(sides)) if same else "", params=_params(sides)

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toprope.journal.records import Generation
-from toprope.serve.pages.about import about, pair
+from toprope.serve.pages.about import STILL, about, pair
 from toprope.serve.site import Site
 from toprope.view import report
 
@@ -30,7 +30,7 @@ def page(site: Site, request: Request) -> Response:
     step = max(1, last // STEPS)
     return site.page(
         "replay.html",
-        **about(site, name, book),
+        **(about(name, book) | STILL),
         until=until,
         at=at,
         last=last,

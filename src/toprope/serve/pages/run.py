@@ -31,7 +31,7 @@ def page(site: Site, request: Request) -> Response:
     book = site.shelf.book(name)
     s = book.history
     card = site.card(s.opening.spec.task, s.opening.spec.run)
-    head = about(site, name, book)
+    head = about(name, book)
     state = head["state"]
     unit = "minutes" if request.query_params.get("axis") == "minutes" else "experiments"
     why = reasons(book)
@@ -42,7 +42,7 @@ def page(site: Site, request: Request) -> Response:
         "run.html",
         **head,
         card=card,
-        four=[answers.real(s, state), answers.cost(s), answers.tried(s), answers.failed(s, why)],
+        four=[answers.real(s), answers.cost(s), answers.tried(s), answers.failed(s, why)],
         reasons=why,
         why=answers.WHY,
         flags=whole.flags(s),

@@ -17,7 +17,7 @@ from starlette.responses import RedirectResponse, Response
 from toprope.errors import UsageError
 from toprope.serve.site import Site, home
 
-COMMANDS = ("climb", "resume", "mcp", "unseal")
+COMMANDS = ("climb", "resume", "mcp")
 
 
 def stop(site: Site, request: Request) -> Response:

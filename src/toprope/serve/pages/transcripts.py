@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toprope.assay.hackrate import HUNTING, Conversation, conversations
-from toprope.serve.pages.about import about, links, page_number
+from toprope.serve.pages.about import STILL, about, links, page_number
 from toprope.serve.site import Site
 
 PAGE, SHOWN = 40, 4000  # messages at once; characters of one
@@ -36,7 +36,7 @@ def page(site: Site, request: Request) -> Response:
     here = page_number(request)
     return site.page(
         "transcripts.html",
-        **about(site, name, book),
+        **(about(name, book) | STILL),
         every=[(i, c, sum(bool(m.seen) for m in c.made), len(_messages(c, words))) for i, c in enumerate(every)],
         at=at,
         chosen=every[at] if every else None,
