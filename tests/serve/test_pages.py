@@ -194,3 +194,40 @@ def test_importance_finds_what_matters_and_little_else():
         values = np.random.default_rng(seed).normal(size=2000)
         beyond += sum(x.share > x.chance for x in importance.shares(space, rows, values, seed))
     assert beyond <= 18  # of 120, 6 expected; 18 or more once in 60,000 times
+
+
+@pytest.mark.parametrize("task", ["own/unknown-v1", "../../x", "//evil.example/x", "<b>/\\"])
+def test_a_run_of_a_task_that_is_not_known_here(tmp_path, task):
+    """Its pages show what the ledger holds; the link to the task stays on this server."""
+    s = sound()
+    s.opening = msgspec.structs.replace(s.opening, spec=msgspec.structs.replace(s.opening.spec, task=task))
+    written(tmp_path / "runs" / "other", s)
+    with contextlib.closing(Shelf(tmp_path / "runs")) as shelf:
+        client = Client(make(shelf)).enter()
+        for page in ("", "/experiments", "/experiments/0", "/replay", "/importance"):
+            assert client.get(f"/runs/other{page}").status == 200
+        html = client.get("/runs/other").text
+        assert "names no baselines here" not in html  # its test is open, so they are in the ledger
+        assert 'href="/tasks/' in html
+        assert client.get("/runs/other/report").status == 422
+
+
+def test_a_page_that_fails_says_so_and_no_more(client, monkeypatch):
+    """Under the policy, like every answer; what raised is named, and what it said is not."""
+    monkeypatch.setattr(answers, "cost", lambda s: {}["<b>hostile"])
+    with pytest.raises(KeyError):  # the server logs it
+        client.get("/runs/done")
+    sent = []
+
+    async def send(message):
+        sent.append(message)
+
+    async def receive():
+        return {"type": "http.request", "body": b"", "more_body": False}
+
+    with contextlib.suppress(KeyError):
+        asyncio.run(client.guard(client.scope("GET", "/runs/done", {}), receive, send))
+    assert sent[0]["status"] == 500
+    assert b"content-security-policy" in dict(sent[0]["headers"])
+    assert b"KeyError" in sent[1]["body"]
+    assert b"hostile" not in sent[1]["body"]

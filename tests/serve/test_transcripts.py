@@ -55,6 +55,7 @@ def test_conversations_are_shown_and_searched(cli, tmp_path, monkeypatch):
     assert "&lt;script&gt;alert(1)" in both
     found = client.get("/runs/team/transcripts?q=think+aloud").text
     assert found.count('<article class="message') == 1
+    assert "1 finding with these words" in client.get("/runs/team/transcripts?q=SKILL+helps").text
     assert "No message of this conversation" in client.get("/runs/team/transcripts?q=nowhere+to+be+found").text
     overview = client.get("/runs/team").text
     assert "findings, in their authors' words" in overview

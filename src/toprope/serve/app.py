@@ -54,7 +54,7 @@ def make(shelf: Shelf, token: str | None = None) -> Guard:
         Route("/events", live.endpoint(site)),
         Route("/runs/{name}/events", live.endpoint(site)),
     ]
-    guard = Guard(Starlette(routes=routes, exception_handlers={404: _lost(site)}), token)
+    guard = Guard(Starlette(routes=routes, exception_handlers={404: _lost(site), 500: _failed(site)}), token)
     site.form = guard.form
     return guard
 
@@ -83,6 +83,12 @@ def _nothing(site: Site) -> Response:
 
 def _lost(site: Site) -> Callable[[Request, Exception], Response]:
     return lambda request, e: _nothing(site)
+
+
+def _failed(site: Site) -> Callable[[Request, Exception], Response]:
+    """A fault of ours, or of a record that no check foresaw: said without its details, which may be hostile text."""
+    why = "`toprope verify RUN` says whether the run is sound; if it is, this is a bug of ours."
+    return lambda request, e: site.page("error.html", 500, title="This page failed", why=f"{type(e).__name__}. {why}")
 
 
 def _static(request: Request) -> Response:

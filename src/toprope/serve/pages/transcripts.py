@@ -1,4 +1,4 @@
-"""The conversations of a run's authors, searchable, with the incidents of their experiments marked."""
+"""The conversations and findings of a run's authors, searchable, with incidents of their experiments marked."""
 
 from __future__ import annotations
 
@@ -12,7 +12,8 @@ from toprope.serve.pages.about import STILL, about, links, page_number
 from toprope.serve.site import Site
 
 PAGE, SHOWN = 40, 4000  # messages at once; characters of one
-WORDS = 200  # of a search
+WORDS = 200  # characters of a search
+FINDINGS = 100  # shown at once
 
 
 class Message(NamedTuple):
@@ -47,6 +48,8 @@ def page(site: Site, request: Request) -> Response:
         page=here,
         pages=max(1, -(-len(found) // PAGE)),
         words=words,
+        findings=[f for f in book.history.findings if words.lower() in f"{f.author} {f.kind} {f.text}".lower()],
+        shown=FINDINGS,
         link=links(request),
     )
 
