@@ -42,9 +42,10 @@ def author(number: int, parent: str = ""):
     )
 
 
-@pytest.fixture
-def hostile(tmp_path):
-    """A run with authors, and one of a climber; both hostile."""
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A run with authors, and one of a climber, both hostile; and a ledger that is none."""
+    folder = tmp_path_factory.mktemp("hostile") / "runs"
     s = sound()
     plan = Plan(EVIL, 1, [EVIL])
     spec = msgspec.structs.replace(s.opening.spec, climber=Researchers(plan), beacon_round=EVIL)
@@ -57,14 +58,19 @@ def hostile(tmp_path):
         Spent("ada<b>", 5, 0.5, EVIL),
         Ended("ada<b>", f"error: {EVIL}"),
     ]
-    written(tmp_path / "runs" / NAME, s, *more)
-    written(tmp_path / "runs" / "points", sound())
-    (tmp_path / "runs" / "broken").mkdir()
-    (tmp_path / "runs" / "broken" / "ledger.db").write_bytes(EVIL.encode() * 99)
-    (tmp_path / "secret.txt").write_text("the secret")
-    shelf = Shelf(tmp_path / "runs")
-    yield shelf
-    shelf.close()
+    written(folder / NAME, s, *more)
+    written(folder / "points", sound())
+    (folder / "broken").mkdir()
+    (folder / "broken" / "ledger.db").write_bytes(EVIL.encode() * 99)
+    (folder.parent / "secret.txt").write_text("the secret")
+    return folder
+
+
+@pytest.fixture
+def hostile(folder):
+    found = Shelf(folder)
+    yield found
+    found.close()
 
 
 def pages(shelf: Shelf) -> list[str]:
@@ -134,9 +140,9 @@ def test_a_file_is_a_download_under_a_name_of_ours(hostile):
     assert asked(client, f"{sites.home(NAME)}/experiments/0/files/2").status == 404
 
 
-def test_a_report_is_made_now_and_downloaded(hostile, tmp_path):
+def test_a_report_is_made_now_and_downloaded(hostile, folder):
     """A report.html in a run directory may be a stranger's: it is never sent."""
-    (tmp_path / "runs" / "points" / "report.html").write_text("<script>alert(7)</script>")
+    (folder / "points" / "report.html").write_text("<script>alert(7)</script>")
     reply = Client(make(hostile)).enter().get("/runs/points/report")
     assert reply.headers["content-disposition"].startswith("attachment")
     assert "alert(7)" not in reply.text

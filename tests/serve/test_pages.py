@@ -12,6 +12,7 @@ from asking import Client, sound, written
 from toprope.journal import checkpoint
 from toprope.journal.ledger import SqliteLedger
 from toprope.journal.records import Generation
+from toprope.journal.spec import Plan, Researchers
 from toprope.serve import answers, importance, live
 from toprope.serve import shelf as shelves
 from toprope.serve.app import make
@@ -231,3 +232,30 @@ def test_a_page_that_fails_says_so_and_no_more(client, monkeypatch):
     assert b"content-security-policy" in dict(sent[0]["headers"])
     assert b"KeyError" in sent[1]["body"]
     assert b"hostile" not in sent[1]["body"]
+
+
+def test_what_is_left_is_said(tmp_path):
+    """When the first attempt is due; how many an author has; how many promotions the hidden data carry."""
+    s = sound(tested=False)
+    s.opening = msgspec.structs.replace(s.opening, promotions_left=3)
+    assert "The hidden data carry 2 more promotions." in answers.left(s, 64)
+    assert answers.left(s, 64)[0].startswith("At most one attempt in 64 experiments")
+    s.asked, s.answers = [], []
+    assert answers.left(s, 64)[0].startswith("The first attempt is due after 64 experiments")
+    spec = msgspec.structs.replace(s.opening.spec, climber=Researchers(Plan("x/y", 2, attempts=8)))
+    s.opening = msgspec.structs.replace(s.opening, spec=spec)
+    assert "0 of 16 attempts used (8 for each author)." in answers.left(s, 64)
+
+
+def test_a_forecast_needs_two_barriers():
+    """Then it follows from the rate of late; a budget of minutes has its own clock."""
+    s = sound(tested=False)
+    s.generations = [Generation(i, 1 + 100 * i, 10.0 * i, 0.1, 0, 0, 0) for i in range(10)]
+    s.opening = msgspec.structs.replace(s.opening, spec=msgspec.structs.replace(s.opening.spec, experiments=1901))
+    assert answers.rate(s) == pytest.approx(10.0)
+    assert answers.progress(s).left_s == pytest.approx(100.0)
+    s.generations = s.generations[:1]
+    assert answers.progress(s).left_s is None
+    spec = msgspec.structs.replace(s.opening.spec, experiments=None, minutes=2.0)
+    s.opening = msgspec.structs.replace(s.opening, spec=spec)
+    assert answers.progress(s).left_s == pytest.approx(120.0)

@@ -58,7 +58,7 @@ def test_conversations_are_shown_and_searched(cli, tmp_path, monkeypatch):
     assert "1 finding with these words" in client.get("/runs/team/transcripts?q=SKILL+helps").text
     assert "No message of this conversation" in client.get("/runs/team/transcripts?q=nowhere+to+be+found").text
     overview = client.get("/runs/team").text
-    assert "findings, in their authors' words" in overview
+    assert "1 finding, in their authors' words" in overview
     assert "skill helps &lt;script" in overview
     listed = client.get("/runs/team/experiments?author=ada&sort=old").text
     assert "2 of " in listed

@@ -166,6 +166,8 @@ def left(s: RunHistory, every: int | None) -> list[str]:
     if plan is not None:
         used = len([a for a in s.asked if a.clean])
         said.append(f"{used} of {plan.attempts * plan.researchers} attempts used ({plan.attempts} for each author).")
+    elif every is not None and not s.asked:
+        said.append(f"The first attempt is due after {every:,} experiments, or at the end; each attempt tells one bit.")
     elif every is not None:
         said.append(f"At most one attempt in {every:,} experiments, and fewer in a long climb; each tells one bit.")
     if (most := s.opening.promotions_left) is not None:

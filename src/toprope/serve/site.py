@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import time
 from pathlib import Path
@@ -71,6 +72,7 @@ class Site:
         return self._cards[task_id]
 
 
+@functools.cache
 def environment(*, autoescape: bool = True) -> jinja2.Environment:
     """autoescape: off in a test only, which shows what it prevents."""
     env = jinja2.Environment(
