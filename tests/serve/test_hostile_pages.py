@@ -44,7 +44,7 @@ def author(number: int, parent: str = ""):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """A run with authors, and one of a climber, both hostile; and a ledger that is none."""
+    """A run with authors, and one of a climber, both hostile; and a file that only has a ledger's name."""
     folder = tmp_path_factory.mktemp("hostile") / "runs"
     s = sound()
     plan = Plan(EVIL, 1, [EVIL])
