@@ -21,12 +21,14 @@ from starlette.routing import Route
 
 from toprope.errors import TopropeError
 from toprope.serve import live
+from toprope.serve.book import Book
 from toprope.serve.guard import Guard
 from toprope.serve.pages import candidate, experiments, importance, listing, replay, run, stop, tasks, transcripts
 from toprope.serve.shelf import Reading, Shelf, Starting, Unknown
 from toprope.serve.site import STATIC, Site, home
 
 Page = Callable[[Site, Request], Response]
+RunPage = Callable[[Site, Request, Book], Response]
 
 
 def make(shelf: Shelf, token: str | None = None) -> Guard:
@@ -38,18 +40,21 @@ def make(shelf: Shelf, token: str | None = None) -> Guard:
         "/leaderboard": listing.leaderboard,
         "/tasks": tasks.every,
         "/tasks/{task:path}": tasks.one,
-        "/runs/{name}": run.page,
-        "/runs/{name}/report": run.report,
-        "/runs/{name}/replay": replay.page,
-        "/runs/{name}/experiments": experiments.page,
-        "/runs/{name}/experiments/{number:int}": candidate.page,
-        "/runs/{name}/experiments/{number:int}/files/{file:int}": candidate.file,
-        "/runs/{name}/importance": importance.page,
-        "/runs/{name}/transcripts": transcripts.page,
     }
+    of_run: dict[str, RunPage] = {
+        "": run.page,
+        "/report": run.report,
+        "/replay": replay.page,
+        "/experiments": experiments.page,
+        "/experiments/{number:int}": candidate.page,
+        "/experiments/{number:int}/files/{file:int}": candidate.file,
+        "/importance": importance.page,
+        "/transcripts": transcripts.page,
+    }
+    pages |= {"/runs/{name}" + tail: _opened(page) for tail, page in of_run.items()}
     routes = [Route(path, _endpoint(site, page), methods=["GET"]) for path, page in pages.items()]
     routes += [
-        Route("/runs/{name}/stop", _endpoint(site, stop.stop), methods=["POST"]),
+        Route("/runs/{name}/stop", _endpoint(site, _opened(stop.stop)), methods=["POST"]),
         Route("/static/{name}", _static, methods=["GET"]),
         Route("/events", live.endpoint(site)),
         Route("/runs/{name}/events", live.endpoint(site)),
@@ -57,6 +62,17 @@ def make(shelf: Shelf, token: str | None = None) -> Guard:
     guard = Guard(Starlette(routes=routes, exception_handlers={404: _lost(site), 500: _failed(site)}), token)
     site.form = guard.form
     return guard
+
+
+def _opened(page: RunPage) -> Page:
+    """The page of the run that the address names. Its book does not grow while the page is made."""
+
+    def opened(site: Site, request: Request) -> Response:
+        book = site.shelf.book(request.path_params["name"])
+        with book.lock:
+            return page(site, request, book)
+
+    return opened
 
 
 def _endpoint(site: Site, page: Page) -> Callable[[Request], Response]:

@@ -20,9 +20,9 @@ WIDE, NARROW = {"width": 1120, "height": 430}, {"width": 400, "height": 330}  # 
 STILL = {"events": ""}  # of pages that do not follow the run
 
 
-def about(name: str, book: Book) -> dict[str, Any]:
+def about(book: Book) -> dict[str, Any]:
     """What every page of a run shows in its head."""
-    s = book.history
+    s, name = book.history, book.path.name
     now = state(book.path, s)
     return {
         "name": name,

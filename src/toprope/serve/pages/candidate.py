@@ -71,9 +71,8 @@ def _one(s: RunHistory, seen: Floats) -> Estimate:
     return Estimate(value, value, value, 0.0)
 
 
-def page(site: Site, request: Request) -> Response:
-    name, number = request.path_params["name"], request.path_params["number"]
-    book = site.shelf.book(name)
+def page(site: Site, request: Request, book: Book) -> Response:
+    number = request.path_params["number"]
     s = book.history
     if number >= max(s.experiments, 1) and not list(s.blocks_of(number)):
         raise Unknown(str(number))
@@ -85,7 +84,7 @@ def page(site: Site, request: Request) -> Response:
     champion = s.champion
     return site.page(
         "candidate.html",
-        **(about(name, book) | STILL),
+        **(about(book) | STILL),
         e=e,
         id=e.candidate.id if e.candidate is not None else "",
         is_champion=e.candidate is not None and e.candidate.id == champion.id,
@@ -118,11 +117,11 @@ def _files(candidate: Candidate | None) -> list[tuple[str, int, str, bool]]:
     return found
 
 
-def file(site: Site, request: Request) -> Response:
+def file(site: Site, request: Request, book: Book) -> Response:
     """A file of a candidate as a download. It is found by its place among the candidate's files in the ledger; no name
     that a candidate chose reaches the file system or the head of the answer."""
     p = request.path_params
-    e = experiment_of(site.shelf.book(p["name"]), p["number"])
+    e = experiment_of(book, p["number"])
     files = sorted(e.candidate.tree.files.items()) if e.candidate is not None else []
     if p["file"] >= len(files):
         raise Unknown(str(p["file"]))

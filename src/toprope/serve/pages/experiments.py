@@ -9,6 +9,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from toprope.serve.book import Book
 from toprope.serve.columns import NAMES, Query, Table, chosen
 from toprope.serve.pages.about import about, links, page_number
 from toprope.serve.site import Site
@@ -29,10 +30,8 @@ class Line(NamedTuple):
     whole: bool
 
 
-def page(site: Site, request: Request) -> Response:
+def page(site: Site, request: Request, book: Book) -> Response:
     """?outcome, ?min, ?author, ?whole=1, ?sort and ?page choose."""
-    name = request.path_params["name"]
-    book = site.shelf.book(name)
     table, done = book.columns.wanted(WAIT_S)
     q, draws = request.query_params, len(book.history.opening.floors)
     sort = q.get("sort", "new") if q.get("sort") in SORTS else "new"
@@ -42,7 +41,7 @@ def page(site: Site, request: Request) -> Response:
     numbers, matching = chosen(table, book.columns.authors, query, PAGE * (at - 1), PAGE)
     return site.page(
         "experiments.html",
-        **about(name, book),
+        **about(book),
         lines=_lines(table, book.columns.authors, numbers, draws),
         matching=matching,
         total=table.n,

@@ -8,21 +8,20 @@ from starlette.responses import Response
 
 from toprope import figures
 from toprope.serve import importance as measure
+from toprope.serve.book import Book
 from toprope.serve.pages.about import about
 from toprope.serve.site import Site
 
 BARS = 30  # parameters in the figure; the table has all
 
 
-def page(site: Site, request: Request) -> Response:
+def page(site: Site, request: Request, book: Book) -> Response:
     """The figure and the table; for a run of authors, whose candidates lie in no space, why there is neither."""
-    name = request.path_params["name"]
-    book = site.shelf.book(name)
     found = book.once("importance", measure.importance)
     bars = [figures.Bar(x.name, x.share, 0.0, x.chance, _kind(x)) for x in found.shares[:BARS]]
     return site.page(
         "importance.html",
-        **about(name, book),
+        **about(book),
         found=found,
         figure=Markup(figures.shares(bars, "share of the variance of dev values")) if bars else "",
         shuffles=measure.SHUFFLES,

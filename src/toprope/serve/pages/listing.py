@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any, NamedTuple
 
 from markupsafe import Markup
@@ -13,6 +14,7 @@ from toprope.journal import page as shown
 from toprope.journal.history import RunHistory
 from toprope.run.upkeep import state
 from toprope.serve import answers
+from toprope.serve.book import Book
 from toprope.serve.pages.about import links, page_number
 from toprope.serve.shelf import Row
 from toprope.serve.site import Site
@@ -89,12 +91,20 @@ def compare(site: Site, request: Request) -> Response:
         names = both
     if not all(names):
         return site.page("error.html", 400, title="Two runs are needed", why="Choose two runs in the list.")
-    sides = []
-    for name in names:
-        book = site.shelf.book(name)
-        s, now = book.history, state(book.path, book.history)
-        four = [answers.real(s), answers.cost(s), answers.tried(s), answers.failed(s, answers.reasons(s))]
-        sides.append(Side(name, now, s, four))
+    books = {name: site.shelf.book(name) for name in sorted(set(names))}
+    with contextlib.ExitStack() as still:
+        for book in books.values():  # in one order everywhere
+            still.enter_context(book.lock)
+        return _compared(site, [_side(name, books[name]) for name in names])
+
+
+def _side(name: str, book: Book) -> Side:
+    s = book.history
+    four = [answers.real(s), answers.cost(s), answers.tried(s), answers.failed(s, answers.reasons(s))]
+    return Side(name, state(book.path, s), s, four)
+
+
+def _compared(site: Site, sides: list[Side]) -> Response:
     same = sides[0].s.opening.spec.task == sides[1].s.opening.spec.task
     return site.page(
         "compare.html", sides=sides, same=same, figure=Markup(_both(sides)) if same else "", params=_params(sides)

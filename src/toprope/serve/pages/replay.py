@@ -6,6 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toprope.journal.records import Generation
+from toprope.serve.book import Book
 from toprope.serve.pages.about import STILL, about, pair
 from toprope.serve.site import Site
 from toprope.view import report
@@ -13,10 +14,8 @@ from toprope.view import report
 STEPS = 20  # of the links forward and back
 
 
-def page(site: Site, request: Request) -> Response:
+def page(site: Site, request: Request, book: Book) -> Response:
     """?until=G is the number of a barrier; without it, the first."""
-    name = request.path_params["name"]
-    book = site.shelf.book(name)
     s = book.history
     if not s.generations:
         return site.page("error.html", title="Nothing to replay yet", why="This run has not reached its first barrier.")
@@ -30,7 +29,7 @@ def page(site: Site, request: Request) -> Response:
     step = max(1, last // STEPS)
     return site.page(
         "replay.html",
-        **(about(name, book) | STILL),
+        **(about(book) | STILL),
         until=until,
         at=at,
         last=last,

@@ -25,13 +25,11 @@ from toprope.view.tiers import shown
 LISTED = 24  # incidents
 
 
-def page(site: Site, request: Request) -> Response:
+def page(site: Site, request: Request, book: Book) -> Response:
     """The run page; ?axis=minutes shows the figure over time."""
-    name = request.path_params["name"]
-    book = site.shelf.book(name)
     s = book.history
     card = site.card(s.opening.spec.task, s.opening.spec.run)
-    head = about(name, book)
+    head = about(book)
     state = head["state"]
     unit = "minutes" if request.query_params.get("axis") == "minutes" else "experiments"
     why = reasons(book)
@@ -99,9 +97,8 @@ def tiers(s: RunHistory) -> list[dict[str, Any]]:
         return []
 
 
-def report(site: Site, request: Request) -> Response:
+def report(site: Site, request: Request, book: Book) -> Response:
     """The report, made from the ledger now, as a download: a file that lies in a run directory may be a stranger's."""
-    book = site.shelf.book(request.path_params["name"])
     html = whole.render(book.history)
     head = {"content-disposition": 'attachment; filename="report.html"'}
     return Response(html.encode("utf-8", "backslashreplace"), media_type="text/html", headers=head)

@@ -15,15 +15,15 @@ from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 
 from toprope.errors import UsageError
+from toprope.serve.book import Book
 from toprope.serve.site import Site, home
 
 COMMANDS = ("climb", "resume", "mcp")
 
 
-def stop(site: Site, request: Request) -> Response:
+def stop(site: Site, request: Request, book: Book) -> Response:
     """Answers the button, and leads back to the run's page."""
-    name = request.path_params["name"]
-    book = site.shelf.book(name)
+    name = book.path.name
     pid = holder(book.path)
     if pid is None or not end(book.path, pid):
         raise UsageError(

@@ -8,6 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from toprope.assay.hackrate import HUNTING, Conversation, conversations
+from toprope.serve.book import Book
 from toprope.serve.pages.about import STILL, about, links, page_number
 from toprope.serve.site import Site
 
@@ -26,10 +27,9 @@ class Message(NamedTuple):
     cut: bool
 
 
-def page(site: Site, request: Request) -> Response:
+def page(site: Site, request: Request, book: Book) -> Response:
     """?c is the number of a conversation, ?q words to search for in it, ?page the page of its messages."""
-    name, q = request.path_params["name"], request.query_params
-    book = site.shelf.book(name)
+    q = request.query_params
     every = book.once("conversations", lambda s: conversations(book.path))
     words = q.get("q", "")[:WORDS]
     at = min(int(q["c"]), len(every) - 1) if q.get("c", "").isdecimal() and len(q["c"]) < 6 and every else 0
@@ -37,7 +37,7 @@ def page(site: Site, request: Request) -> Response:
     here = page_number(request)
     return site.page(
         "transcripts.html",
-        **(about(name, book) | STILL),
+        **(about(book) | STILL),
         every=[(i, c, sum(bool(m.seen) for m in c.made), len(_messages(c, words))) for i, c in enumerate(every)],
         at=at,
         chosen=every[at] if every else None,
