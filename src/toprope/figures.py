@@ -17,7 +17,7 @@ WIDTH = 760
 
 
 class Bar(NamedTuple):
-    """One row of an interval figure. kind: champion, tuned or default; it picks the colour."""
+    """One row of an interval figure. kind: champion, sealed, tuned or default; it picks the colour."""
 
     label: str
     value: float

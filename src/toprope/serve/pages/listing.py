@@ -168,7 +168,7 @@ def leaderboard(site: Site, request: Request) -> Response:
     task = request.query_params.get("task") or (tasks[0] if tasks else "")
     places = ranked([r for r in rows if r.task == task])
     bars = [
-        figures.Bar(p.row.name, p.value.value, p.value.lo, p.value.hi, "champion" if p.sealed else "default")
+        figures.Bar(p.row.name, p.value.value, p.value.lo, p.value.hi, "sealed" if p.sealed else "champion")
         for p in places[:40]
     ]
     card = site.card(task) if task else None
