@@ -22,7 +22,7 @@ from toprope.space import Space
 from toprope.types import Anchors, Codes, Floats
 
 ROWS = 12_000  # experiments that are looked at, at most about: of generations at equal distances
-LEAST_SPREAD = 12  # generations at least, if there are so many
+LEAST_SPREAD = 6  # generations at least, if there are so many
 DRAWS = 16  # first dev draws, at most
 SHUFFLES = 40
 LEAST = 40  # experiments below which nothing is said
