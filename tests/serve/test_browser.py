@@ -130,9 +130,11 @@ def test_a_page_follows_a_climb_by_itself(chromium, cli, tmp_path):
                 page.wait_for_timeout(300)
                 page.reload()
             page.evaluate("window.mark = 1")
+            page.locator("button.stop").focus()
             before = page.locator("#head").inner_text()
             page.wait_for_function("before => document.getElementById('head').textContent !== before", arg=before)
             assert page.evaluate("window.mark") == 1
+            assert page.evaluate("document.activeElement.textContent") == "Stop this climb"  # its part was replaced
             page.get_by_role("button", name="Stop this climb").click()
             assert "asked to stop" in page.get_by_role("status").inner_text()
         assert climb.wait(60) == 130

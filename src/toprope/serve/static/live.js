@@ -7,6 +7,7 @@
   }
   const from = document.body.dataset.events;
   if (!from || !window.EventSource) return;
+  const STOPS = "a[href], button, input, select, summary, [tabindex]";
   let busy = false;
   let again = false;
 
@@ -14,11 +15,11 @@
     if (old.isEqualNode(fresh)) return;
     const active = document.activeElement;
     if (old.contains(active) && active.matches("input, select, textarea")) return;
-    const href = old.contains(active) ? active.getAttribute("href") : null;
+    const at = [...old.querySelectorAll(STOPS)].indexOf(active);
     const chosen = new Set([...old.querySelectorAll("input:checked")].map((box) => box.value));
     for (const box of fresh.querySelectorAll("input[type=checkbox]")) box.checked = chosen.has(box.value);
     old.replaceWith(document.adoptNode(fresh));
-    if (href) fresh.querySelector(`a[href="${CSS.escape(href)}"]`)?.focus();
+    if (at >= 0) fresh.querySelectorAll(STOPS)[at]?.focus({ preventScroll: true }); // who goes by keyboard stays there
   };
 
   const refresh = async () => {
