@@ -48,5 +48,20 @@
     }
   };
 
-  new EventSource(from).addEventListener("changed", refresh);
+  // A browser opens six connections to a host: a tab that nobody sees gives its own back.
+  let events = null;
+  const follow = () => {
+    if (document.hidden) {
+      events?.close();
+      events = null;
+    } else if (!events) {
+      events = new EventSource(from);
+      events.addEventListener("changed", refresh);
+    }
+  };
+  document.addEventListener("visibilitychange", () => {
+    follow();
+    if (events) refresh();
+  });
+  follow();
 })();
