@@ -8,7 +8,7 @@ import pytest
 from tools import screenshots
 from toprope.serve.server import in_thread
 
-pytestmark = [pytest.mark.slow, pytest.mark.e2e]
+pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.browser]
 
 CONTRAST = """() => {
   const rgb = (c) => c.match(/[\\d.]+/g).map(Number);
