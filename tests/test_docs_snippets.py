@@ -66,6 +66,7 @@ NOT_RUN = {
     ("docs/cluster.md", "toprope climb w2s/bank-v1 --minutes 400"): CLUSTER,
     ("docs/cluster.md", "ray start"): CLUSTER,
     ("docs/cluster.md", "pip install"): INSTALLS,
+    ("docs/dashboard.md", "toprope serve"): "serves until it is stopped; tests/serve/test_command.py runs it",
     ("docs/first-climb.md", "pip install"): INSTALLS,
     ("docs/performance.md", "toprope forecast"): LONG,
     ("docs/performance.md", "toprope bench"): LONG,

@@ -20,7 +20,7 @@ WIDTH = 760
 
 
 class Bar(NamedTuple):
-    """One row of an interval figure. kind: champion, tuned or default; it picks the colour."""
+    """One row of an interval figure. kind: champion, sealed, tuned or default; it picks the colour."""
 
     label: str
     value: float
@@ -30,9 +30,9 @@ class Bar(NamedTuple):
 
 
 class Promotion(NamedTuple):
-    """A measured champion, at the end of the generation that proposed it."""
+    """A measured champion, at the end of the generation that proposed it. at: experiments or minutes by then."""
 
-    at: int
+    at: float
     value: float
     lo: float
     hi: float
@@ -116,31 +116,60 @@ def intervals(bars: Sequence[Bar], axis: str, ceiling: float = 1.0, floor: float
     return _svg(height, f"{axis}: champion and baselines with intervals", parts)
 
 
+def shares(bars: Sequence[Bar], axis: str) -> str:
+    """Shares from 0 as horizontal bars; a mark at `hi` of each says what chance gives."""
+    row, left, top = 22, 230, 12
+    bottom = top + row * len(bars)
+    x = Scale(0.0, max(0.02, *(b.value for b in bars), *(b.hi for b in bars)), left, WIDTH - 24)
+    parts = [_gridlines(x, top, bottom, bottom + 18)]
+    for i, b in enumerate(bars):
+        y = top + row * i
+        title = f"<title>{escape(b.label)}: {b.value:.4f}; by chance up to {b.hi:.4f}</title>"
+        parts.append(
+            f'<g class="{b.kind}">{title}<text class="label" x="{left - 12}" y="{y + 15}" text-anchor="end">'
+            f'{escape(b.label[:34])}</text><rect x="{left}" y="{y + 4}" width="{x(b.value) - left:g}" height="14"/></g>'
+            f'<line class="chance" x1="{x(b.hi)}" x2="{x(b.hi)}" y1="{y + 2}" y2="{y + 20}"/>'
+        )
+    middle = (left + WIDTH - 24) / 2
+    parts.append(f'<text class="note" x="{middle}" y="{bottom + 38}" text-anchor="middle">{escape(axis)}</text>')
+    return _svg(bottom + 46, axis, parts)
+
+
 def climb(
-    experiments: Sequence[int],
+    at: Sequence[float],
     best: Sequence[float],
     promotions: Sequence[Promotion],
-    end: int,
+    end: float,
     axis: str,
     practice: str = "practice",
     hidden: str = "fresh data",
+    *,
+    sealed: Bar | None = None,
+    unit: str = "experiments",
+    reach: Sequence[float] = (),
+    width: int = WIDTH,
+    height: int = 320,
 ) -> str:
-    """Best dev value over experiments as a step line; measured champions as points with intervals beneath it. practice,
-    hidden: what the draws of the line and of the points are made of."""
-    left, top, height = 52, 18, 320
-    bottom, right = height - 48, WIDTH - 24
-    values = [*best, *(p.lo for p in promotions), *(p.hi for p in promotions), 0.0]
-    x, y = Scale(0, max(end, 1), left, right), Scale(min(values), max(values) * 1.05, bottom, top)
-    parts = [_gridlines(x, top, bottom, bottom + 18), _levels(y, left, right)]
+    """Dev, measured and sealed on one axis: best dev value as a step line; measured champions as points with intervals;
+    the sealed test as a point with its interval, right of the end of the climb.
+
+    at: of each best value, in `unit`. practice, hidden: what the draws of the line and of the points are made of.
+    reach: values that the y axis always includes. width, height: of the view box, in pixels."""
+    left, top, aside = 52, 26, 64 if sealed is not None else 0
+    bottom, right = height - 48, width - 24 - aside
+    after = [sealed.lo, sealed.hi] if sealed is not None else []
+    values = [*best, *(p.lo for p in promotions), *(p.hi for p in promotions), *after, *reach, 0.0]
+    x, y = Scale(0, end or 1, left, right), Scale(min(values), max(values) * 1.05, bottom, top)
+    about = 6 if width > 500 else 3
+    parts = [_gridlines(x, top, bottom, bottom + 18, about=about), _levels(y, left, right + aside)]
     if best:
-        path = f"M{x(experiments[0])},{y(best[0])}"
-        for at, value in zip(experiments[1:], best[1:], strict=True):
-            path += f"H{x(at)}V{y(value)}"
+        path = f"M{x(at[0])},{y(best[0])}"
+        for here, value in zip(at[1:], best[1:], strict=True):
+            path += f"H{x(here)}V{y(value)}"
         parts.append(f'<path class="dev" d="{path}H{x(end)}"/>')
-        parts.append(_said("dev-label", x(end) - 4, y(best[-1]) - 8, f"best dev ({practice})", "end"))
     for i, p in enumerate(promotions):
         until = promotions[i + 1].at if i + 1 < len(promotions) else end
-        title = f"<title>found by experiment {p.at}: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
+        title = f"<title>found by {unit} {p.at:g}: measured {p.value:.3f} [{p.lo:.3f}, {p.hi:.3f}]</title>"
         here, level = x(p.at), y(p.value)
         parts.append(
             f'<g class="champion">{title}'
@@ -148,14 +177,47 @@ def climb(
             f'<line class="whisker" x1="{here}" x2="{here}" y1="{y(p.lo)}" y2="{y(p.hi)}"/>'
             f'<circle cx="{here}" cy="{level}" r="5"/></g>'
         )
-    if promotions:
-        below = y(promotions[-1].value) + 18
-        parts.append(_said("champion-label", x(end) - 4, below, f"champion, measured on {hidden}", "end"))
+    parts += _named(x(end), best, promotions, (x, y), practice, hidden)
+    if sealed is not None:
+        parts += _sealed(sealed, right, right + aside / 2, y, (top, bottom))
     parts.append(
-        f'<text class="note" x="{(left + right) / 2}" y="{height - 8}" text-anchor="middle">experiments</text>'
+        f'<text class="note" x="{(left + right) / 2}" y="{height - 8}" text-anchor="middle">{escape(unit)}</text>'
     )
-    parts.append(f'<text class="note" x="{left - 40}" y="{top - 4}">{escape(axis)}</text>')
-    return _svg(height, "the climb: best dev value and measured champions over experiments", parts)
+    parts.append(f'<text class="note" x="{left - 40}" y="{top - 12}">{escape(axis)}</text>')
+    return _svg(height, f"the climb: best dev value, measured champions and sealed test over {unit}", parts, width)
+
+
+def _named(
+    end: float, best: Sequence[float], promotions: Sequence[Promotion], scales: tuple[Scale, Scale], *words: str
+) -> list[str]:
+    """The names of the line and of the last champion, at the end of the climb: the higher one's above it, the other's
+    below. end: in pixels. scales: of x and y. words: what the draws of both are made of."""
+    x, y = scales
+    last = promotions[-1] if promotions else None
+    over = not best or last is None or best[-1] >= last.value  # the line lies higher
+    parts = []
+    if best:
+        parts.append(_said("dev-label", end - 4, y(best[-1]) + (-8 if over else 16), f"best dev ({words[0]})", "end"))
+    if last is not None:
+        beside = end - x(last.at) < 260  # so near that the name could lie on the whisker
+        low, high = (last.lo, last.hi) if beside else (last.value, last.value)
+        at = y(low) + 16 if over else y(high) - 8
+        parts.append(_said("champion-label", end - 4, at, f"champion, measured on {words[1]}", "end"))
+    return parts
+
+
+def _sealed(test: Bar, border: float, x: float, y: Scale, sides: tuple[float, float]) -> list[str]:
+    """The sealed test right of a line that ends the climb. sides: the top and the bottom of the plot."""
+    top, bottom = sides
+    title = f"<title>{escape(test.label)}: {test.value:.3f} [{test.lo:.3f}, {test.hi:.3f}]</title>"
+    at = y(test.value)
+    return [
+        f'<line class="anchor" x1="{border}" x2="{border}" y1="{top}" y2="{bottom}"/>',
+        f'<g class="sealed">{title}<line class="whisker" x1="{x}" x2="{x}" y1="{y(test.lo)}" y2="{y(test.hi)}"/>'
+        f'<path d="M{x},{at - 8}l8,8l-8,8l-8,-8z"/></g>',
+        _said("sealed-label", x, y(test.hi) - 21, "sealed"),
+        _said("sealed-label", x, y(test.hi) - 7, f"{test.value:.3f}"),
+    ]
 
 
 def curves(chart: Chart) -> str:
@@ -232,11 +294,13 @@ def _said(kind: str, x: float, y: float, words: str, anchor: str = "middle") -> 
     return f'<text class="{kind}" x="{x}" y="{y}" text-anchor="{anchor}">{escape(words)}</text>'
 
 
-def _gridlines(x: Scale, top: float, bottom: float, text_y: float, ticks: Sequence[tuple[float, str]] = ()) -> str:
+def _gridlines(
+    x: Scale, top: float, bottom: float, text_y: float, ticks: Sequence[tuple[float, str]] = (), about: int = 6
+) -> str:
     return "".join(
         f'<line class="grid" x1="{x(t)}" x2="{x(t)}" y1="{top}" y2="{bottom}"/>'
         f'<text class="tick" x="{x(t)}" y="{text_y}" text-anchor="middle">{escape(words)}</text>'
-        for t, words in ticks or [(t, f"{t:g}") for t in x.ticks()]
+        for t, words in ticks or [(t, _round(t)) for t in x.ticks(about)]
     )
 
 
@@ -248,9 +312,14 @@ def _levels(y: Scale, left: float, right: float) -> str:
     )
 
 
-def _svg(height: float, label: str, parts: Sequence[str]) -> str:
+def _round(number: float) -> str:
+    """A tick: large numbers with commas, others as short as they go."""
+    return f"{number:,.0f}" if number >= 10_000 else f"{number:g}"
+
+
+def _svg(height: float, label: str, parts: Sequence[str], width: int = WIDTH) -> str:
     return (
-        f'<svg viewBox="0 0 {WIDTH} {height:g}" role="img" aria-label="{escape(label)}" xmlns="http://www.w3.org/2000/svg">'
+        f'<svg viewBox="0 0 {width} {height:g}" role="img" aria-label="{escape(label)}" xmlns="http://www.w3.org/2000/svg">'
         + "".join(parts)
         + "</svg>"
     )

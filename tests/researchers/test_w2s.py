@@ -48,8 +48,8 @@ def test_three_researchers_on_weak_to_strong(cli, tmp_path, monkeypatch):
 
     share = ("share_finding", {"kind": "insight", "text": "margins help where labels are weak"})
     first = {
-        "ada": [*tried(*names[:4]), share, ("notebook", {"text": "tried four published methods"}), *[shared] * 60],
-        "blaise": [*tried(*names[4:7]), *[waiting] * 60],
+        "ada": [*tried(*names[:6]), share, ("notebook", {"text": "tried six published methods"}), *[shared] * 60],
+        "blaise": [*tried(*names[6:9]), *[waiting] * 60],
         "carl": [("run", {"command": "ls dev; cat starter/solution.py | head"}), *[waiting] * 60],
     }
     server = scripted.Server(first)

@@ -174,3 +174,22 @@ def test_protection_is_told_in_sentences():
     )
     s.opening = opening(protection={"tier": "none"})
     assert "None: candidates could read and change anything that the user could." in Page(render(s)).text
+
+
+def test_dev_measured_and_sealed_stand_on_one_axis():
+    """The sealed test is in the climb's figure once it is open, beside the line that ends the climb, and not before."""
+    shown = render(STORIES["promoted"])
+    assert "<title>sealed test: 0.300 [0.200, 0.400]</title>" in shown
+    assert 'class="sealed"' not in render(STORIES["sealed"]).split("</style>")[1]
+
+
+@pytest.mark.parametrize(("best", "measured"), [(0.5, 0.4), (0.4, 0.5), (0.45, 0.45)])
+def test_the_names_in_the_figure_do_not_cross(best, measured):
+    """The higher of the line and the champion has its name above, the other below; also where both are level."""
+    promotion = figures.Promotion(5, measured, measured - 0.02, measured + 0.02)
+    drawn = ET.fromstring(figures.climb([1, 100], [0.1, best], [promotion], 100, "value"))
+    heights = {
+        t.get("class"): float(t.get("y")) for t in drawn.iter() if t.get("class") in ("dev-label", "champion-label")
+    }
+    assert abs(heights["dev-label"] - heights["champion-label"]) >= 15
+    assert (heights["dev-label"] < heights["champion-label"]) == (best >= measured)

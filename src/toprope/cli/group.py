@@ -220,7 +220,7 @@ def main(ctx: click.Context) -> None:
             complain(f"warning: {line}")
 
 
-SERVERS = ("mcp", "referee")  # their loops handle SIGTERM themselves
+SERVERS = ("mcp", "referee", "serve")  # their loops handle SIGTERM themselves
 
 
 def _terminated(*_: object) -> None:

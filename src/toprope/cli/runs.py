@@ -1,4 +1,4 @@
-"""Commands about existing runs: ls, show, clean."""
+"""Commands about existing runs: ls, show, serve, clean."""
 
 from __future__ import annotations
 
@@ -42,6 +42,21 @@ def show(run: Path, champion: Path | None, as_json: bool) -> None:
         return
     trusted = {"trust": history.opening.tier == "none"}
     emit(result, as_json, lambda r: text.ending(r, again("unseal", run, trusted)))
+
+
+@main.command(short_help="Show the runs of a folder as live pages in a browser.")
+@click.option("--port", type=click.IntRange(1, 65535), help="Of 127.0.0.1 [8642, or any free one if that is taken].")
+@click.option("--runs", "folder", type=click.Path(path_type=Path), default="runs", help="Folder of the runs [runs].")
+def serve(port: int | None, folder: Path) -> None:
+    """Show the runs in a folder as pages in a browser, live while they climb (extra [serve]).
+
+    It listens on this machine only, and prints the address with its token on stderr.
+    """
+    from toprope.cli.group import complain
+    from toprope.serve import server
+
+    server.needed()
+    server.serve(folder, port, complain)
 
 
 @main.command(short_help="List what toprope keeps on this machine; remove caches.")

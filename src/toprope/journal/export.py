@@ -21,7 +21,7 @@ def _estimate(e: Any) -> dict[str, float] | None:
     return None if e is None else {"value": round(e.value, 4), "lo": round(e.lo, 4), "hi": round(e.hi, 4)}
 
 
-def _model(s: RunHistory) -> dict[str, Any] | None:
+def model(s: RunHistory) -> dict[str, Any] | None:
     """The model that candidates could ask, and how much they asked it, on hidden draws only after the test is open."""
     if s.opening.spec.candidate_model is None:
         return None
@@ -100,7 +100,7 @@ def summary(s: RunHistory) -> dict[str, Any]:
         "committed": None if s.committed is None else s.committed.candidate,
         "hidden": o.hidden,
         "secret": None if o.kept is None else {"label": o.kept.label, "public": o.kept.public, "remedy": o.kept.remedy},
-        "model": _model(s),
+        "model": model(s),
         "detectable": o.detectable,
         "promotions_left": o.promotions_left,
         "researchers": researchers(s),

@@ -209,11 +209,15 @@ class RunHistory(msgspec.Struct):
         return columns.parts(self.opening, self.by_barrier(), bool(self.counted.authored))
 
     def plot(self) -> Figure:
-        """The climb as a figure that a notebook shows: the best dev value and the measured champions, over experiments;
-        values are normalised. It needs no plotting library."""
-        return Figure.of(
-            drawing.climb(self.generations, self.asked, self.answers, drawing.metric(self.opening.spec.task))
-        )
+        """The climb as a figure that a notebook shows: the best dev value, the measured champions and the sealed test,
+        over experiments; values are normalised. It needs no plotting library."""
+        return Figure.of(drawing.climb(self.course, drawing.metric(self.opening.spec.task)))
+
+    @property
+    def course(self) -> drawing.Course:
+        """What the figure of the climb is made of."""
+        sealed = None if self.test is None else self.test.champion
+        return drawing.Course(self.generations, self.asked, self.answers, sealed, self.experiments, self.seconds)
 
     def __repr__(self) -> str:
         test = "not opened" if self.test is None else self.test.champion.brief

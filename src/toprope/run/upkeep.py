@@ -88,15 +88,15 @@ def state(path: Path, s: RunHistory) -> str:
     unsealed: the run is over."""
     if s.test is not None:
         return "unsealed"
-    if _held(path / "lock"):
+    if held(path):
         return "climbing"
     return "committed" if s.committed is not None else "stopped"
 
 
-def _held(lock: Path) -> bool:
-    """Whether a process holds the lock. It is looked up, because trying to take it could disturb a climb."""
+def held(path: Path) -> bool:
+    """Whether a process holds the run. Its lock is looked up, because trying to take it could disturb a climb."""
     try:
-        inode = lock.stat().st_ino
+        inode = (path / "lock").stat().st_ino
         return any(line.split()[5].endswith(f":{inode}") for line in Path("/proc/locks").read_text().splitlines())
     except (OSError, IndexError):
         return False

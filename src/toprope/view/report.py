@@ -16,7 +16,7 @@ from markupsafe import Markup
 from toprope import figures
 from toprope.errors import UsageError
 from toprope.journal import drawing, page
-from toprope.journal.export import summary
+from toprope.journal.export import model, summary
 from toprope.journal.history import RunHistory
 from toprope.journal.reading import read
 from toprope.journal.tiers import kept
@@ -54,7 +54,7 @@ def render(s: RunHistory) -> str:
 def _context(s: RunHistory, card: TaskSpec, baselines: dict[str, Baseline]) -> dict[str, Any]:
     o, test = s.opening, s.test
     level = 100 * (1 - 0.05 / test.opening) if test else 95.0
-    against = _against(s, baselines)
+    others = against(s, baselines)
     return {
         "s": s,
         "o": o,
@@ -64,25 +64,25 @@ def _context(s: RunHistory, card: TaskSpec, baselines: dict[str, Baseline]) -> d
         "headline": f"{test.champion.value:.3f}" if test else "not opened",
         "started": time.strftime("%Y-%m-%d %H:%M UTC", time.gmtime(o.started)),
         "level": level,
-        "flags": _flags(s),
-        "verdict": _verdict(against),
-        "against": against,
-        "forest": _forest(s, baselines, card),
-        "climb": drawing.climb(s.generations, s.asked, s.answers, card.metric.name, card.practice, card.hidden),
+        "flags": flags(s),
+        "verdict": verdict(others),
+        "against": others,
+        "forest": forest(s, baselines, card.metric.name),
+        "climb": drawing.climb(s.course, card.metric.name, card.practice, card.hidden),
         "last": s.generations[-1] if s.generations else {"pruned": 0, "cached": 0},
         "failures": s.failures(),
-        "answers": _answers(s),
+        "answers": answers(s),
         "promotions": sum(a.promoted for a in s.answers),
         "incidents": [(n, i) for severity in ("certain", "advisory") for n, i in s.incidents(severity)][:LISTED],
         "champion": s.champion,
-        "changes": _changes(s),
+        "changes": changes(s),
         "difference": difference(s),
         "tiers": [shown(t) for t in kept(Path(s.path))],
         "team": _team(s),
         "secret": test.secret.hex() if test else "",
         "summary": summary(s),
         "protection": text.protected(s.opening.protection),
-        "command": _command(s),
+        "command": command(s),
         "data": Markup(page.block(s)),
     }
 
@@ -92,28 +92,29 @@ def _team(s: RunHistory) -> dict[str, Any] | None:
     return None if found is None else {**found, "figure": Markup(found["figure"])}
 
 
-def _flags(s: RunHistory) -> list[tuple[str, str]]:
+def flags(s: RunHistory) -> list[tuple[str, str]]:
     """What a reader must know before trusting the headline: (CSS class, sentence) pairs."""
-    flags = []
+    found = []
     if s.opening.protection.get("tier") == "none":
-        flags.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
-    if (model := summary(s)["model"]) is not None:
-        flags.append(("", f"M{text.model(model)[1:]}."))
+        found.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
+    if (asked := model(s)) is not None:
+        found.append(("", f"M{text.model(asked)[1:]}."))
     if s.opening.spec.rehearsal is not None:
-        flags.append(
+        found.append(
             ("", "Rehearsal: the hidden draws come from a secret given on the command line. It certifies nothing.")
         )
     if (secret := s.opening.kept) is not None and secret.public:
         label = secret.label[:1].upper() + secret.label[1:]
-        flags.append(("", f"{label}. A user who studies it could gain an advantage; {secret.remedy} makes it private."))
+        found.append(("", f"{label}. A user who studies it could gain an advantage; {secret.remedy} makes it private."))
     if certain := s.incidents("certain"):
-        flags.append(
+        found.append(
             ("bad", f"{len(certain)} certain incidents, listed below: these candidates were not sent to the gate.")
         )
-    return flags
+    return found
 
 
-def _against(s: RunHistory, baselines: dict[str, Baseline]) -> list[dict[str, Any]]:
+def against(s: RunHistory, baselines: dict[str, Baseline]) -> list[dict[str, Any]]:
+    """The baselines on the sealed draws, best first, each with the champion's paired gain; empty before the test."""
     if s.test is None:
         return []
     order = sorted(s.test.baselines, key=lambda n: -s.test.baselines[n].value)  # type: ignore[union-attr]
@@ -129,7 +130,7 @@ def _against(s: RunHistory, baselines: dict[str, Baseline]) -> list[dict[str, An
     ]
 
 
-def _verdict(against: list[dict[str, Any]]) -> str:
+def verdict(against: list[dict[str, Any]]) -> str:
     """One sentence about the paired intervals, whether good or bad."""
     if not against:
         return ""
@@ -144,7 +145,8 @@ def _verdict(against: list[dict[str, Any]]) -> str:
     return f"The champion is above {len(above)} of {len(against)}; not shown to be above: {', '.join(not_above)}."
 
 
-def _forest(s: RunHistory, baselines: dict[str, Baseline], card: TaskSpec) -> str:
+def forest(s: RunHistory, baselines: dict[str, Baseline], axis: str) -> str:
+    """The champion and the baselines on the sealed draws as a figure; empty before the test."""
     if s.test is None:
         return ""
     bars = [figures.Bar("champion", s.test.champion.value, s.test.champion.lo, s.test.champion.hi, "champion")]
@@ -152,10 +154,11 @@ def _forest(s: RunHistory, baselines: dict[str, Baseline], card: TaskSpec) -> st
         kind = "tuned" if name in baselines and baselines[name].tuned else "default"
         bars.append(figures.Bar(name, e.value, e.lo, e.hi, kind))
     bars.sort(key=lambda b: -b.value)
-    return figures.intervals(bars, card.metric.name)
+    return figures.intervals(bars, axis)
 
 
-def _answers(s: RunHistory) -> list[dict[str, Any]]:
+def answers(s: RunHistory) -> list[dict[str, Any]]:
+    """One row for each answer of the gate, with the dev value of its candidate."""
     dev = {a.candidate.id: a.dev for a in s.asked}
     return [
         {
@@ -170,13 +173,15 @@ def _answers(s: RunHistory) -> list[dict[str, Any]]:
     ]
 
 
-def _changes(s: RunHistory) -> list[tuple[str, Any, Any]]:
+def changes(s: RunHistory) -> list[tuple[str, Any, Any]]:
+    """(parameter, value of the starter, value of the champion) where they differ."""
     space = s.opening.space
     start = space.decode(space.default())
     return [(k, start.get(k, ""), v) for k, v in s.champion.params.items() if start.get(k) != v]
 
 
-def _command(s: RunHistory) -> str:
+def command(s: RunHistory) -> str:
+    """The command that asks for the same run."""
     o = s.opening
     trusted = "none" if o.tier == "none" else None
     return shlex.join(o.spec.argv(tier=trusted, unseal=s.test is not None, report=True))

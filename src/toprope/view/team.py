@@ -11,6 +11,7 @@ from toprope.figures import Chart, Line
 from toprope.journal.export import researchers
 from toprope.journal.history import RunHistory
 from toprope.run import ideas
+from toprope.types import Tree
 
 FINDINGS, LINES = 60, 400  # findings shown; lines of a diff shown
 COMPARED, WIDTH = 1000, 400  # lines of each side that are compared in all; characters per line
@@ -88,21 +89,27 @@ def _figure(numbers: list[int], read: list[ideas.Idea]) -> str:
 
 
 def difference(s: RunHistory) -> str:
-    """Unified diff of the champion's files against the starter's, cut after LINES lines; empty if they are the same.
+    """Unified diff of the champion's files against the starter's; empty if they are the same."""
+    return compared(s.opening.tree, s.champion.tree, "starter", "champion")
+
+
+def compared(one: Tree, other: Tree, *names: str) -> str:
+    """Unified diff of two candidates' files, cut after LINES lines; empty if they are the same. names: of the two.
 
     At most COMPARED lines are compared, because hostile text can make the time grow with the square of its lines."""
-    old, new = s.opening.tree.files, s.champion.tree.files
+    old, new = one.files, other.files
+    left_name, right_name = names
     lines: list[str] = []
     left = COMPARED
     for name in sorted(old.keys() | new.keys()):
         if old.get(name) == new.get(name):
             continue
         if left <= 0:
-            lines.append(f"... starter/{name} and what follows are not compared")
+            lines.append(f"... {left_name}/{name} and what follows are not compared")
             break
         before, after = (_lines(f.get(name, b""), left) for f in (old, new))
         left -= max(len(before), len(after))
-        lines += difflib.unified_diff(before, after, f"starter/{name}", f"champion/{name}", lineterm="")
+        lines += difflib.unified_diff(before, after, f"{left_name}/{name}", f"{right_name}/{name}", lineterm="")
     return "\n".join([*lines[:LINES], *([f"... {len(lines) - LINES} more lines"] if len(lines) > LINES else [])])
 
 

@@ -170,7 +170,12 @@ def test_a_strategy_that_cannot_act_is_a_failure(monkeypatch):
 def test_strategies_can_act_on_every_task(task):
     """A candidate knows practice draws by what it is given first, however a task talks to it."""
     with engine.Grounds(TIER) as grounds:
-        assert grounds.rig(task).sighted
+        try:
+            assert grounds.rig(task).sighted
+        except UsageError as e:  # an extra or a package that the task needs
+            if "install" in str(e):
+                pytest.skip(str(e))
+            raise
 
 
 @pytest.mark.slow

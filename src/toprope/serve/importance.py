@@ -1,0 +1,115 @@
+"""Which parameters move the dev value, from the experiments that a climb made anyway.
+
+For each parameter: the share of the variance of dev values that its levels explain alone, corrected for the number of
+levels (epsilon squared of a one-way analysis of variance; Kelley 1935). Beside it stands what chance gives: the 95 %
+point of the same share over SHUFFLES random orders of the values. A climb does not draw its candidates evenly, and
+parameters of good candidates move together, so this ranks; it does not prove a cause, and it does not see what two
+parameters do only together.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from toprope.journal.blocks import Blocks
+from toprope.journal.history import RunHistory
+from toprope.journal.records import BlockRecord
+from toprope.serve.columns import assembled, seen
+from toprope.space import Space
+from toprope.types import Anchors, Codes, Floats
+
+ROWS = 12_000  # experiments that are looked at, at most about: of generations at equal distances
+LEAST_SPREAD = 6  # generations at least, if there are so many
+DRAWS = 16  # first dev draws, at most
+SHUFFLES = 40
+LEAST = 40  # experiments below which nothing is said
+
+
+class Share(NamedTuple):
+    """share: of the variance explained, in [0, 1]. chance: what shuffled values explain in 1 of 20 orders. best: the
+    level with the highest mean. levels: (level, mean dev value, experiments) of each level that was tried."""
+
+    name: str
+    share: float
+    chance: float
+    best: str
+    levels: list[tuple[str, float, int]]
+
+
+class Importance(NamedTuple):
+    """shares: most important first. used: experiments. draws: first dev draws, all of which each of them saw."""
+
+    shares: list[Share]
+    used: int
+    draws: int
+
+
+def importance(s: RunHistory) -> Importance:
+    """Of a sample of generations. Values are those on the dev draws that every candidate saw, because values on
+    different draws are never compared. Experiments that did not end ok have no value."""
+    rows: list[Codes] = []
+    scores: list[Floats] = []
+    some = max(LEAST_SPREAD, ROWS * len(s.generations) // max(1, s.experiments))
+    step = -(-max(1, len(s.generations)) // some)
+    for g in s.generations[::step]:
+        blocks = [b for b in _between(s, g.experiments - 1) if b.author is None]
+        first = [b for b in blocks if b.lo == 0]
+        if not first:
+            continue
+        experiments, found = assembled(blocks)
+        for b in first:
+            here = found[np.searchsorted(experiments, b.experiments), :DRAWS]
+            ok = seen(here) > 0
+            rows.append(b.rows[ok])
+            scores.append(_padded(here[ok]))
+    if sum(map(len, rows)) < LEAST:
+        return Importance([], sum(map(len, rows)), 0)
+    thin = slice(None, None, -(-sum(map(len, rows)) // ROWS))  # a generation may be larger than the sample
+    every = np.concatenate(scores)[thin]
+    draws = int(seen(every).min())
+    values = Anchors(s.opening.floors, s.opening.ceilings).value(every[:, :draws])
+    return Importance(shares(s.opening.space, np.concatenate(rows)[thin], values), len(values), draws)
+
+
+def _between(s: RunHistory, experiment: int) -> list[BlockRecord]:
+    """The blocks of the generation of an experiment."""
+    return list(s.blocks.around(experiment) if isinstance(s.blocks, Blocks) else s.blocks)
+
+
+def _padded(scores: Floats) -> Floats:
+    whole = np.full((len(scores), DRAWS), np.nan)
+    whole[:, : scores.shape[1]] = scores
+    return whole
+
+
+def shares(space: Space, rows: Codes, values: Floats, seed: int = 0) -> list[Share]:
+    """rows: (n, p) levels. values: (n,)."""
+    rng = np.random.default_rng(seed)
+    shuffled = np.stack([rng.permutation(values) for _ in range(SHUFFLES)])
+    found = []
+    for i, dim in enumerate(space.dims):
+        codes = rows[:, i].astype(np.int64)
+        counts = np.bincount(codes, minlength=len(dim.levels))
+        if (counts > 0).sum() < 2:
+            continue
+        means = np.bincount(codes, values, len(dim.levels)) / np.maximum(counts, 1)
+        chance = float(np.quantile([_epsilon(codes, counts, v) for v in shuffled], 0.95))
+        tried = [(str(dim.levels[k]), float(means[k]), int(counts[k])) for k in np.flatnonzero(counts).tolist()]
+        best = max((t for t in tried if t[2] >= 5), key=lambda t: t[1], default=tried[0])
+        found.append(Share(dim.name, _epsilon(codes, counts, values), chance, best[0], tried))
+    return sorted(found, key=lambda x: -x.share)
+
+
+def _epsilon(codes: NDArray[np.int64], counts: NDArray[np.int64], values: Floats) -> float:
+    """The share of the variance between levels, without what as many levels explain by chance; at least 0."""
+    n, k = len(values), int((counts > 0).sum())
+    total = float(((values - values.mean()) ** 2).sum())
+    if total <= 0 or n <= k:
+        return 0.0
+    sums = np.bincount(codes, values, len(counts))
+    between = float((sums**2 / np.maximum(counts, 1)).sum() - values.sum() ** 2 / n)
+    within = (total - between) / (n - k)
+    return max(0.0, (between - (k - 1) * within) / total)
