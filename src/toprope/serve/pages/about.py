@@ -40,9 +40,11 @@ def about(book: Book) -> dict[str, Any]:
 
 def pair(s: RunHistory, card: Card, unit: str, **more: Any) -> list[Markup]:
     """The figure twice, for a wide screen and for a narrow one."""
-    known = card.spec
-    said = (known.metric.name, known.practice, known.hidden) if known is not None else ("value",)
-    return [Markup(drawing.climb(s.course, *said, unit=unit, **(more | size))) for size in (WIDE, NARROW)]
+    axis, practice, hidden = "value", "", ""
+    if card.spec is not None:
+        axis, practice, hidden = card.spec.metric.name, card.spec.practice, card.spec.hidden
+    drawn = (drawing.climb(s.course, axis, practice, hidden, unit, **(more | size)) for size in (WIDE, NARROW))
+    return [Markup(one) for one in drawn]
 
 
 def page_number(request: Request) -> int:
