@@ -108,6 +108,7 @@ def test_a_run_is_read_while_it_stands_there(climbed):
     assert all(0 <= done <= 1 for _, done in seen)
 
 
+@pytest.mark.slow
 def test_interrupted_and_resumed(tmp_path, nothing_left_running):
     """Ctrl-C ends the session's processes; resuming goes on to the end, and only with the class that climbs it."""
     run = tmp_path / "run"

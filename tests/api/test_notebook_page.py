@@ -15,6 +15,7 @@ def words(shown: str) -> list[str]:
     return re.findall(r"[A-Za-z_]{2,}", re.sub(r"\b[0-9a-f]{6,}\b", "", shown))
 
 
+@pytest.mark.slow
 def test_the_cells_run_and_show_what_the_page_says(tmp_path, monkeypatch):
     """Text by its words, figures by the file that stands beside the page."""
     monkeypatch.chdir(tmp_path)

@@ -9,6 +9,7 @@ from toprope.view import text
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_the_parts_make_up_the_whole():
     """Every part is there, together they are one experiment's CPU time, and the candidate's is not nothing."""
     r = bench_task.run("testing/coin-v1", best_tier().tier, experiments=65, workers=1)

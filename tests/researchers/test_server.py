@@ -293,6 +293,7 @@ def test_a_briefing_tells_the_rules_and_the_functions(idle):
     assert "Your direction" not in said
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", [pytest.param(signal.SIGTERM, marks=pytest.mark.slow), signal.SIGKILL])
 def test_a_client_that_does_not_wait_for_the_test_spoils_nothing(cli, tmp_path, how):
     """A client closes stdin and ends the server two seconds later. How to go on has been said before; told to end, the
@@ -313,6 +314,7 @@ def test_a_client_that_does_not_wait_for_the_test_spoils_nothing(cli, tmp_path, 
     assert read(run).test.opening == 1
 
 
+@pytest.mark.slow
 def test_a_server_that_is_ready_listens(tmp_path):
     """A client that connects once it has read so is answered; a port that is taken is one line, and nothing is made."""
     import httpx2 as httpx

@@ -377,6 +377,7 @@ def alone(cli, tmp_path, monkeypatch):
         server.close()
 
 
+@pytest.mark.slow
 def test_a_context_that_is_too_long_is_said_and_opens_no_test(alone):
     """A new conversation with the notebook is tried once; then the researcher ends by an error, the climb with 2."""
     done, history, server = alone([LENGTH], "--unseal", "--experiments", 20)
@@ -402,6 +403,7 @@ def test_a_conversation_that_has_become_too_long_begins_anew(alone):
     assert [e.why for e in history.ended] == ["finished"]
 
 
+@pytest.mark.slow
 def test_turns_that_bring_nothing_end_a_researcher(alone):
     """Words without a tool, again and again: the end says so, with what was used; a run without an experiment of an
     author's opens no test, and spends nothing on saying so."""

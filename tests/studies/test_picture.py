@@ -10,6 +10,7 @@ from toprope.errors import UsageError
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_the_picture_is_one_drawing_with_both_figures(finished, tmp_path):
     """It is well-formed, holds its style sheet, and shows the climb and the sealed test beside baselines."""
     base, printed = finished

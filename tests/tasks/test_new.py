@@ -50,6 +50,7 @@ def test_cheating_does_not_pay_on_a_new_task(mine, cli):
     assert result["ok"], [c for c in result["cheats"] if not c["ok"]]
 
 
+@pytest.mark.slow
 def test_a_climb_ends_when_every_point_is_known(mine, cli, tmp_path):
     """A space smaller than the budget is not climbed over and over."""
     text = (mine / "task.py").read_text()

@@ -62,7 +62,7 @@ def test_bytes_are_forged_too():
         ("landlock", "file-outside", "brought back the planted gold, worth +"),
         pytest.param("fds", "inherited-descriptor", "brought back the planted gold, worth +", marks=pytest.mark.slow),
         pytest.param("seccomp", "fork", "brought back 'forked'", marks=pytest.mark.slow),
-        ("schema", "not-a-number", "the scorer changed"),
+        pytest.param("schema", "not-a-number", "the scorer changed", marks=pytest.mark.slow),
     ],
 )
 def test_a_weak_engine_is_found_out(layer, name, word):

@@ -218,6 +218,7 @@ class TestLandscape:
             )
             assert gain.lo > 0.03
 
+    @pytest.mark.slow
     def test_what_climbs_dev_climbs_hidden(self) -> None:
         """Over 12 random points of the space, dev and hidden values rank alike (Spearman > .7, interval above .3)."""
         rows = np.random.default_rng(1).integers(0, TASK.space.sizes.astype(int) + 1, (12, len(TASK.space.dims)))
