@@ -33,7 +33,6 @@ from toprope.protocols import Baseline, Task
 from toprope.sandbox.selftest import best_tier
 from toprope.seeding import run_secret
 from toprope.stats.intervals import difference, ratio
-from toprope.stats.tails import student_quantile
 from toprope.tasks import registry
 from toprope.types import Candidate
 
@@ -207,7 +206,7 @@ def charts(rows: list[Row]) -> Iterator[Chart]:
             line(climber, [r for r in mine if r["climber"] == climber], lambda r: float(r["sealed"]["value"]))
             for climber in sorted({r["climber"] for r in mine})
         ]
-        yield _chart(f"{task}: sealed value of the champion, mean over seeds", [*sealed, _best_tuned(mine)])
+        yield _chart(f"{task}: sealed value of the champion, mean and range over seeds", [*sealed, _best_tuned(mine)])
         ours = [r for r in mine if r["climber"] == "evolution"]
         yield _chart(
             f"{task}, evolution: what dev promises, and what is there",
@@ -221,19 +220,11 @@ def charts(rows: list[Row]) -> Iterator[Chart]:
 
 
 def line(label: str, rows: list[Row], value: Callable[[Row], float]) -> Line:
-    """Means over seeds by experiments, on a logarithmic axis, with 95 % intervals over seeds (Student; two or more)."""
+    """Means over seeds by experiments, on a logarithmic axis; the band reaches from the lowest seed to the highest."""
     sizes = sorted({r["experiments"] for r in rows})
-    groups = [np.array([value(r) for r in rows if r["experiments"] == n]) for n in sizes]
-    means = np.array([g.mean() for g in groups])
-    half = np.array([_half(g) for g in groups])
+    groups = [[value(r) for r in rows if r["experiments"] == n] for n in sizes]
     x = [math.log10(n) for n in sizes]
-    return Line(label, x, means.tolist(), (means - half).tolist(), (means + half).tolist())
-
-
-def _half(values: np.ndarray) -> float:
-    """Half of the interval of a mean; 0 for one value, which the page says has none."""
-    n = len(values)
-    return float(student_quantile(0.975, n - 1) * values.std(ddof=1) / math.sqrt(n)) if n > 1 else 0.0
+    return Line(label, x, [_mean(g) for g in groups], [min(g) for g in groups], [max(g) for g in groups])
 
 
 def _best_tuned(rows: list[Row]) -> Line:
