@@ -10,7 +10,7 @@ import json
 import re
 from typing import Any
 
-from toprope.journal.drawing import shown as shown
+from toprope.journal.drawing import shown
 from toprope.journal.export import decided, generation, summary
 from toprope.journal.history import RunHistory
 from toprope.version import __version__
