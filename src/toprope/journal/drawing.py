@@ -50,8 +50,9 @@ def climb(
     **size: int,
 ) -> str:
     """Inline SVG. axis: what the values are called. practice, hidden: what the draws of dev and of the hidden data are
-    made of; empty: said in general. unit: of the axis, "experiments" or "minutes". until: the barrier up to which the climb is shown, on the axes
-    of all of it, without the sealed test; None: to the end. size: width and height of the view box."""
+    made of; empty: said in general. unit: of the axis, "experiments" or "minutes". until: the barrier up to which the
+    climb is shown, on the axes of all of it, without the sealed test; None: to the end. size: width and height of the
+    view box."""
     barriers, test = course.generations, course.sealed
     points = [g for g in shown(barriers) if g.best is not None and (until is None or g.number <= until.number)]
     found = promotions(course, unit)
