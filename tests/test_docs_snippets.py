@@ -22,7 +22,6 @@ import yaml  # type: ignore[import-untyped]
 
 ROOT = Path(__file__).parents[1]
 PAGES = ["README.md", *sorted(p.relative_to(ROOT).as_posix() for p in (ROOT / "docs").rglob("*.md"))]
-QUICK = {"docs/architecture.md"}  # seconds; the other pages are slow
 TOOLS = {"toprope", "python", "make", "pip", "ray", "inspect", "export", "cat", "exec", "uvx", "docker", "cd"}
 
 # Applied in this order to a line that is run. The task that stands in for a word in capitals answers in milliseconds.
@@ -259,9 +258,8 @@ def prepare(page: str, folder: Path) -> None:
 
 
 @pytest.mark.e2e
-@pytest.mark.parametrize(
-    "page", [pytest.param(p, marks=() if p in QUICK else pytest.mark.slow) for p in PAGES if played(p)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("page", [p for p in PAGES if played(p)])
 def test_page(page, tmp_path, monkeypatch):
     """All that the page shows runs, in its order. Every end but 0 is an error."""
     monkeypatch.setenv("PATH", f"{Path(sys.executable).parent}:{os.environ['PATH']}")

@@ -16,6 +16,7 @@ def test_the_reference_is_up_to_date():
     assert PAGE.read_text() == page(), "docs/api.md is stale; write it with `python tools/api_docs.py`"
 
 
+@pytest.mark.slow
 def test_the_examples_run(tmp_path):
     """All of them in one program, in the order of the page."""
     examples = re.findall(r"```python\n(.*?)```", PAGE.read_text().partition(MARKER)[0], re.DOTALL)

@@ -83,6 +83,7 @@ def test_probes_without_a_candidate(tmp_path):
         candidates.probes_in(tmp_path, registry.load(PROXY))
 
 
+@pytest.mark.slow
 def test_a_task_that_leaks_is_not_admitted(cli, tmp_path):
     """The coin keeps its skill on its twin and its baselines find nothing: exit 1, both reasons told, probes judged."""
     probe = tmp_path / "probes" / "skilled"

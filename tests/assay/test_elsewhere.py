@@ -79,6 +79,7 @@ def no_cause(monkeypatch):
     monkeypatch.setattr(elsewhere, "_cause", lambda *_: "")
 
 
+@pytest.mark.slow
 def test_gold_and_scores_are_compared_too(place, no_cause):
     """Gold that differs behind equal inputs, and a score that differs for equal draws and answers, are told as such."""
     task = changed.written(place, task_py=("private=truth", "private=np.roll(truth, hash('a') % 7)"))

@@ -59,6 +59,7 @@ def group(found, unit, by, name=""):
     return next(g for g in found["groups"][unit] if g["by"] == by and g["group"].startswith(name))
 
 
+@pytest.mark.slow
 def test_rates_are_told_by_unit_and_group(cli, run):
     """One cheat in four experiments and three conversations, one who hunts, with exact intervals."""
     found = cli.json("hackrate", run)
@@ -77,6 +78,7 @@ def test_rates_are_told_by_unit_and_group(cli, run):
     assert group(found, "experiments", "attempts left")["group"] == "8"
 
 
+@pytest.mark.slow
 def test_transcripts_carry_their_labels(cli, run, tmp_path):
     """One JSON line a conversation: everything said, and the incidents of its own experiments only."""
     found = cli.json("hackrate", run, "--out", tmp_path / "out")
@@ -93,6 +95,7 @@ def test_transcripts_carry_their_labels(cli, run, tmp_path):
     assert "name another" in cli.run("hackrate", run, "--out", tmp_path / "out").stderr
 
 
+@pytest.mark.slow
 @pytest.mark.e2e
 def test_a_transcript_that_is_lost_costs_no_count(run, tmp_path):
     """One that a kill cut off: the conversation is told by its calls and the ledger."""
@@ -106,6 +109,7 @@ def test_a_transcript_that_is_lost_costs_no_count(run, tmp_path):
     assert [c.researcher for c in every if not c.messages] == ["ada"]
 
 
+@pytest.mark.slow
 def test_hostile_words_reach_the_terminal_spelled_out(cli, run):
     """A direction with escape codes, in a table."""
     done = cli.run("hackrate", run)

@@ -199,7 +199,9 @@ def accuse_the_first(incidents: list[Incident]) -> Change:
     return change
 
 
-@pytest.mark.parametrize(("severity", "ok"), [("certain", True), ("advisory", False)])
+@pytest.mark.parametrize(
+    ("severity", "ok"), [pytest.param("certain", True, marks=pytest.mark.slow), ("advisory", False)]
+)
 def test_a_refusal_for_proof_of_cheating_is_no_mismatch(run, severity, ok):
     """The decoys died with the run, so judging again says PROMOTE: only a certain incident explains the refusal."""
     forge(run, accuse_the_first([Incident("decoy gold", severity, "seen on hidden draws")]))

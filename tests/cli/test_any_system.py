@@ -33,6 +33,7 @@ def elsewhere(system, *arguments):
     return subprocess.run(command, capture_output=True, text=True)
 
 
+@pytest.mark.slow
 def test_runs_are_read_without_what_only_unix_has(finished, cli, tmp_path):
     """tasks, ls, show, report and export print what they print here."""
     run = finished[0] / "run"

@@ -168,7 +168,11 @@ def unprintable(path, done):
     return shelf.put(path, replace(done, node=replace(done.node, name="\x1b[31mred")))
 
 
-@pytest.mark.parametrize("tamper", [pickled, oversized, pipe, link, short, better, nameless, elsewhere, unprintable])
+QUICK = (pickled, pipe, elsewhere)
+REST = (oversized, link, short, better, nameless, unprintable)
+
+
+@pytest.mark.parametrize("tamper", [*QUICK, *(pytest.param(t, marks=pytest.mark.slow) for t in REST)])
 def test_a_wrong_answer_is_no_answer(tamper, shared, executor, honest):
     """Whatever lies in its place: it is never unpickled, followed or waited for; the work is done again and the sender
     is barred."""

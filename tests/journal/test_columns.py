@@ -8,10 +8,7 @@ import json
 import histories
 import msgspec
 import numpy as np
-import pandas
-import polars
 import pytest
-from pyarrow import parquet
 from test_history import OPENING, block
 from test_history import history as of
 from test_large import long_run
@@ -114,6 +111,9 @@ def test_authors_bring_parameters_of_their_own(authored):
 
 def test_frames_of_either_library(odd, monkeypatch):
     """The same values and kinds; by default the first library that is installed."""
+    import pandas
+    import polars
+
     plain, ours, theirs = odd.frame("dict"), odd.frame("pandas"), odd.frame("polars")
     assert isinstance(ours, pandas.DataFrame)
     assert isinstance(theirs, polars.DataFrame)
@@ -134,6 +134,8 @@ def test_frames_of_either_library(odd, monkeypatch):
 
 def test_a_run_without_experiments_has_columns(tmp_path):
     """Of length zero, in every form."""
+    from pyarrow import parquet
+
     s = of()
     assert {len(x) for x in s.frame("dict").values()} == {0}
     assert len("".join(tables.as_csv(s)).splitlines()) == 1
@@ -177,6 +179,8 @@ def test_csv_comes_back_as_it_was(story, request):
 @pytest.mark.parametrize("story", ["odd", "authored"])
 def test_parquet_comes_back_as_it_was(story, request, tmp_path, monkeypatch):
     """The same in several row groups, with what else the run decided in the file's metadata."""
+    from pyarrow import parquet
+
     s = request.getfixturevalue(story)
     monkeypatch.setattr(tables, "GROUP", 5)
     tables.write_parquet(s, tmp_path / "run.parquet")

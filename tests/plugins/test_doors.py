@@ -102,9 +102,10 @@ RANDOM = "from toprope.climbers.random import Random\nclass Climber(Random):\n"
     ("source", "complaint"),
     [
         ("raise OSError('no disk')", "OSError: no disk"),
-        (
+        pytest.param(
             RANDOM + "    def tell(self, results): raise ValueError('bad luck')",
             "tell(results) raised ValueError: bad luck",
+            marks=pytest.mark.slow,
         ),
     ],
 )

@@ -60,6 +60,7 @@ def test_nothing_of_a_hostile_working_directory_runs(hostile, tmp_path):
     assert ran(hostile) == []
 
 
+@pytest.mark.slow
 def test_search_paths_that_mean_the_working_directory_do_not_reach_the_referee(hostile, tmp_path):
     """`PYTHONPATH=:` puts the folder first on the path of the user's own process, but of no hub or scorer."""
     empty = dict.fromkeys(("PYTHONPATH", "LD_LIBRARY_PATH"), os.pathsep)

@@ -12,6 +12,7 @@ import pytest
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_nothing_is_left_open(tmp_path: Path) -> None:
     """With every warning an error, a run says nothing of sockets that hub and scorers left open."""
     command = ["climb", "testing/coin-v1", "--experiments", "10", "--workers", "1", "--run", str(tmp_path / "run")]

@@ -155,6 +155,7 @@ def test_nothing_is_heard_of_an_attempt(workspace, files, tmp_path):
     assert not heard[-1], [len(h) for h in heard]
 
 
+@pytest.mark.slow
 def test_a_room_that_stands_still_does_nothing(workspace):
     """Not one step of a running program is taken, no command begins, and the time is not the command's."""
     code = "import time\nwhile True:\n    print(time.time(), flush=True)\n    time.sleep(0.01)\n"

@@ -7,7 +7,6 @@ import sys
 
 import pytest
 import scripted
-from inspect_ai.log import list_eval_logs, read_eval_log
 
 from toprope.researchers import export
 from toprope.tasks import registry
@@ -26,6 +25,8 @@ def params(skill, act="ok", where="candidate"):
 @pytest.fixture
 def inspect(cli, tmp_path, monkeypatch):
     """Exports a task and evaluates it with a script; the one sample of the log."""
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
     servers = []
 
     def run(task, script, *options):

@@ -11,8 +11,6 @@ import time
 
 import anyio
 import pytest
-from mcp import ClientSession, StdioServerParameters
-from mcp.client.stdio import stdio_client
 
 import toprope
 from toprope.errors import UsageError
@@ -80,6 +78,9 @@ def words(result):
 
 def test_a_client_climbs_over_stdio(tmp_path):
     """Tools have their names, types and words; a candidate is edited, scored, sent; the run knows its author."""
+    from mcp import ClientSession, StdioServerParameters
+    from mcp.client.stdio import stdio_client
+
     run = tmp_path / "run"
 
     async def climb():
@@ -142,6 +143,7 @@ def serving(tmp_path, *options):
 def test_agents_are_told_apart_by_their_tokens(tmp_path):
     """Each has its own room and quota; a wrong token, or none, is refused."""
     import httpx2 as httpx
+    from mcp import ClientSession
     from mcp.client.streamable_http import streamable_http_client
 
     async def ask(url, token, *calls):
@@ -206,6 +208,7 @@ print("printed by a task")
 """
 
 
+@pytest.mark.slow
 def test_the_handshake_waits_for_nothing(tmp_path):
     """A client is answered, and sees the tools, while the run cannot start; its first call waits, and says that it is
     alive if it is asked to; what a task prints stays out of the protocol."""

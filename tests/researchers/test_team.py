@@ -8,11 +8,8 @@ import time
 from types import SimpleNamespace
 
 import anyio
-import inspect_ai.util
 import pytest
 import scripted
-from inspect_ai.log import list_eval_logs, read_eval_log
-from inspect_ai.model import ModelUsage
 
 from toprope.errors import RunError
 from toprope.journal.export import summary
@@ -102,6 +99,8 @@ def climb(cli, tmp_path, monkeypatch):
 
 def test_three_researchers_climb_a_task(climb, tmp_path):
     """Findings are exchanged, one candidate is promoted, errors and malformed calls end nobody, cheats get nowhere."""
+    from inspect_ai.log import list_eval_logs, read_eval_log
+
     scripts = {"ada": ADA, "blaise": BLAISE, "carl": CARL}
     run = tmp_path / "run"
     done, history, server = climb(scripts, "--run", run, "--experiments", 60, "--attempts", 2, "--unseal", "--report")
@@ -193,6 +192,8 @@ def test_a_short_call_that_stands_for_a_long_one_ends_nobody(climb, tmp_path):
 @pytest.mark.parametrize("tokens", [None, 0, -120, 10**13, 10**30])
 def test_a_bill_that_is_none_is_refused(tokens):
     """Less than nothing would refill a cap."""
+    from inspect_ai.model import ModelUsage
+
     usage = None if tokens is None else ModelUsage(total_tokens=tokens)
     go_on = going_on(None, SimpleNamespace(read=lambda: None), TurnCounter())
     with pytest.raises((RuntimeError, ValueError), match="tokens"):
@@ -201,6 +202,8 @@ def test_a_bill_that_is_none_is_refused(tokens):
 
 def test_the_ledger_holds_only_what_a_ledger_may(monkeypatch):
     """Whatever a provider counts: a run whose ledger held less than nothing, or too much, would be read no more."""
+    import inspect_ai.util
+
     paid: list[Spent] = []
     meter = TokenMeter(SimpleNamespace(accounts=SimpleNamespace(pay=paid.append)), "ada", "ada-1")
     for tokens, dollars in ((120, 0.5), (-1000, 0.7), (100, -3.0), (10**13, 1e30), (10**30, 1e30), (0, 0.0)):

@@ -81,6 +81,7 @@ def test_limits_hold(workspace):
     assert workspace.run(["bash", "-c", "head -c 700M /dev/zero > big"]).code != 0
 
 
+@pytest.mark.slow
 def test_any_inspect_agent_runs_in_it(tmp_path):
     """`sandbox="toprope"` is found by its entry point; an agent's bash works there, a scorer reads what it wrote."""
     script = Path(__file__).with_name("agent_in_room.py")  # a process of its own: Inspect leaves streams unclosed

@@ -49,11 +49,9 @@ def spent(tmp_path) -> tuple:
         return *counts, db.execute("SELECT sum(seen) FROM sittings").fetchone()[0]
 
 
-DRAWS = {
-    "dev draws": ("0.52, 0.85", "0.72, 0.95"),
-    "measure draws, test draws, val draws": (HIDDEN, "rng.uniform(0.1, 0.2)"),
-}
+DRAWS = {"dev draws": ("0.52, 0.85", "0.72, 0.95")}
 MORE = {
+    "measure draws, test draws, val draws": (HIDDEN, "rng.uniform(0.1, 0.2)"),
     "candidates score differently": ("np.asarray(np.mean(", "np.asarray(0.9 * np.mean("),
     "baselines": ('"majority": Point({}', '"majority": Point({"weights": "em"}'),
     "": (LEADER, "skill[leader] = 0.95"),  # does not enter the draws: a change that changes nothing
@@ -67,8 +65,7 @@ def test_a_changed_task_is_refused_before_anything_is_spent(mine, run, cli, tmp_
     before = spent(tmp_path)
     for named, (old, changed) in changes.items():
         edit(mine, old, changed)
-        quick = {"dev draws": ("resume",), "": ()}  # every command that goes on meets every change in the long form
-        for command in quick.get(named, ("unseal",)) if changes is DRAWS else ("resume", "unseal") if named else ():
+        for command in ("resume", "unseal") if named else ():
             done = cli.run(command, run, "--workers", 1)
             assert (done.returncode, done.stdout) == (2, ""), done
             (line,) = [x for x in done.stderr.splitlines() if x.startswith("toprope:")]
@@ -80,7 +77,8 @@ def test_a_changed_task_is_refused_before_anything_is_spent(mine, run, cli, tmp_
             assert (done.returncode, "DIFFERS  task" in done.stdout) == (1, True)
             assert done.stdout.rstrip().endswith("differs from the one that it was made on")
         edit(mine, changed, old)
-    assert cli.json("unseal", run, "--workers", 1)["test"]["openings"] == 1
+    if changes is not DRAWS:
+        assert cli.json("unseal", run, "--workers", 1)["test"]["openings"] == 1
 
 
 @pytest.mark.slow

@@ -44,12 +44,12 @@ def climbed(run: Path, climber: str = "") -> None:
         s.climb()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("climber", "kills"),
     [
-        ("evolution", 3),
-        pytest.param("evolution", 20, marks=pytest.mark.slow),
-        pytest.param("random", 20, marks=pytest.mark.slow),
+        ("evolution", 20),
+        ("random", 20),
     ],
 )
 def test_a_killed_climb_ends_as_one_that_was_not(often, monkeypatch, tmp_path, climber, kills):

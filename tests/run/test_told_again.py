@@ -45,6 +45,7 @@ def run(climbed, tmp_path, monkeypatch):
     return tmp_path / "copy" / "run"
 
 
+@pytest.mark.slow
 def test_a_climb_that_goes_on_is_told_from_its_beginning(run):
     """The opening when the session stands; everything else that was recorded when its climb begins; nothing twice."""
     before = [record(e) for e in read_entries(run)]

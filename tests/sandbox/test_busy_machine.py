@@ -41,7 +41,8 @@ def same_as_idle(tier: str, children: int, slow: int, **load: Any) -> int:
     return sum(len(row) for result in busy for row in result["scores"])
 
 
-@pytest.mark.parametrize("tier", [*(pytest.param(t, marks=pytest.mark.slow) for t in TIERS[:-1]), TIERS[-1]])
+@pytest.mark.slow
+@pytest.mark.parametrize("tier", TIERS)
 def test_a_candidate_that_is_stopped_keeps_its_score(tier: str) -> None:
     """Outcome, incidents and scores of honest work are the same on a machine where scorer, zygote and child are stopped
     at random, for longer than a candidate's limit too, and where neighbours want the CPU."""

@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from scipy.special import logsumexp
 
 from toprope.errors import UsageError
 from toprope.stats.betting import BETS, Bet, log_e, log_e_path, minimum_detectable, normal_detectable, promoted
@@ -14,6 +13,8 @@ from toprope.stats.betting import BETS, Bet, log_e, log_e_path, minimum_detectab
 
 def test_equals_the_formula() -> None:
     """The fast products give the textbook mixture to 1e-10."""
+    from scipy.special import logsumexp
+
     d = np.random.default_rng(0).normal(0.01, 0.08, 500)
     shares = np.clip(d, -0.1, 0.1) / 0.1
     direct = logsumexp(np.log1p(np.outer(shares, BETS)).sum(axis=0)) - math.log(len(BETS))

@@ -4,7 +4,6 @@ import math
 
 import numpy as np
 import pytest
-from scipy import special, stats
 
 from toprope.errors import UsageError
 from toprope.stats.intervals import difference, nested_weights, ranks, ratio, spearman
@@ -15,6 +14,8 @@ from toprope.stats.tails import binomial_upper_tail, clopper_pearson, incomplete
 @pytest.mark.parametrize("b", [0.5, 2.0, 30.0, 2000.0])
 def test_incomplete_beta_is_scipys(a: float, b: float) -> None:
     """Within 1e-9 relative over five orders of magnitude of arguments, deep tails included."""
+    from scipy import special
+
     for x in (1e-6, 0.01, 0.3, a / (a + b), 0.7, 0.999):
         assert incomplete_beta(a, b, x) == pytest.approx(special.betainc(a, b, x), rel=1e-9, abs=1e-280)
 
@@ -22,18 +23,24 @@ def test_incomplete_beta_is_scipys(a: float, b: float) -> None:
 @pytest.mark.parametrize(("k", "n"), [(0, 10), (10, 10), (1, 2000), (76, 2000), (500, 1000)])
 def test_clopper_pearson_is_scipys(k: int, n: int) -> None:
     """Exact bounds agree with scipy at the edges and in the middle."""
+    from scipy import stats
+
     reference = stats.binomtest(k, n).proportion_ci(0.95, method="exact")
     assert clopper_pearson(k, n) == pytest.approx((reference.low, reference.high), abs=1e-10)
 
 
 def test_far_binomial_tail_is_scipys() -> None:
     """The tail that makes an incident certain (<= 1e-9) is right far beyond that."""
+    from scipy import stats
+
     for k, n, p in ((60, 100, 0.25), (30, 40, 0.1), (0, 5, 0.5), (6, 5, 0.5)):
         assert binomial_upper_tail(k, n, p) == pytest.approx(stats.binom.sf(k - 1, n, p), rel=1e-8)
 
 
 def test_student_quantile_is_scipys() -> None:
     """Quantiles of Student's t agree from 1 to 10,000 degrees of freedom."""
+    from scipy import stats
+
     for q, freedom in ((0.975, 1), (0.025, 3), (0.999, 127), (0.5, 4), (0.95, 10_000)):
         assert student_quantile(q, freedom) == pytest.approx(stats.t.ppf(q, freedom), rel=1e-7, abs=1e-12)
 
@@ -101,6 +108,8 @@ def test_same_seed_same_interval() -> None:
 
 def test_spearman_is_scipys_and_covers() -> None:
     """The value agrees with scipy with ties, and 95 % intervals cover in at least 92 % of 500 samples of 30."""
+    from scipy import stats
+
     rng = np.random.default_rng(4)
     x, y = rng.integers(0, 6, 40), rng.integers(0, 6, 40)
     assert spearman(x, y).value == pytest.approx(stats.spearmanr(x, y).statistic)

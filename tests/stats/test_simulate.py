@@ -48,6 +48,7 @@ def test_one_test_holds_its_level_and_has_teeth(name: str) -> None:
         assert wrong > 60
 
 
+@pytest.mark.slow
 def test_promise_is_over_the_whole_run() -> None:
     """2,000 runs in which a true improvement burns each of four slices and 25 nulls follow keep the level of run 1."""
     rng = np.random.default_rng(7)
@@ -70,6 +71,7 @@ def test_power_at_attempt_one_thousand(futility: bool) -> None:
     assert clopper_pearson(round(1000 * simulate.power(1000, 1000, futility=futility)), 1000)[0] > 0.8
 
 
+@pytest.mark.slow
 def test_the_study_prints_every_figure(capsys: pytest.CaptureFixture[str]) -> None:
     """It runs from start to end and names every null it tried."""
     simulate.main(campaigns=5, attempts=4, draws=40)

@@ -22,6 +22,7 @@ def test_the_detecting_matrix_tells_every_label(n):
         assert 2 * rows <= 0.52 * n or n == 1281
 
 
+@pytest.mark.slow
 def test_raw_scores_give_away_everything_and_the_gate_nothing():
     """k = n = 1000: exact and 3-decimal accuracies >= 99 %, the parameter-free Ladder 99 %, the gate 50 %."""
     at = games(1000)

@@ -31,6 +31,7 @@ def climb(run, spec=None):
         session.climb()
 
 
+@pytest.mark.slow
 def test_a_long_climb_is_small_and_is_not_done_again(large, monkeypatch, tmp_path):
     """Few bytes an experiment; resumed when it is over, it proposes nothing, and no block of it is decoded."""
     run = tmp_path / "run"

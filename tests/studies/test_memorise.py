@@ -21,6 +21,7 @@ def looks(cache_of_states):
     return draws, [stacker.look(d, CHEAP) for d in draws]
 
 
+@pytest.mark.slow
 def test_stacker_learns_what_it_is_shown(looks):
     """Trained on gold of twelve draws, it beats the teacher on every row kind of four draws it never saw."""
     draws, seen = looks

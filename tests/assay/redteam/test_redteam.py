@@ -221,6 +221,7 @@ def test_a_second_history_is_told_apart(name, word):
     assert word in cheat["evidence"]
 
 
+@pytest.mark.slow
 def test_a_layer_alone_is_enough_for_what_it_is_for():
     """With Landlock alone left, a file outside stays unread; taken away alone, it is read."""
     (cheat,) = engine.chosen("file-outside", None)

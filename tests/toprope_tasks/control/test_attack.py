@@ -4,6 +4,7 @@ import json
 
 import numpy as np
 import pytest
+from draws import Draws
 
 from studies.control.play import outputs, scores
 from toprope.errors import UsageError
@@ -17,7 +18,7 @@ from toprope_tasks.control.public import SAMPLES, TASKS
 from toprope_tasks.control.space import SPACE as BLUE
 
 TASK = make("control/attack-v1")
-DEV = [TASK.generate("dev", i, 5) for i in range(6)]
+DEV = Draws(TASK, "dev", 5, 6)
 BASELINES = TASK.baselines()
 PLAIN = BLUE.decode(BLUE.default())
 LEARNT = PLAIN | {"learn": 1.0}

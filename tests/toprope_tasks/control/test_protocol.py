@@ -3,6 +3,7 @@
 import msgspec
 import numpy as np
 import pytest
+from draws import Draws
 
 from studies.control.play import outputs, scores
 from studies.control.thrice import best, least_useful
@@ -15,8 +16,8 @@ from toprope_tasks.control.public import ACTIONS, CARE, COLUMNS, DEFER, MONITORS
 from toprope_tasks.control.task import WAVES
 
 TASK = make("control/protocol-v1")
-DEV = [TASK.generate("dev", i, 5) for i in range(8)]
-HIDDEN = [TASK.generate("test", i, 5) for i in range(8)]
+DEV = Draws(TASK, "dev", 5, 8)
+HIDDEN = Draws(TASK, "test", 5, 8)
 BASELINES = TASK.baselines()
 LEARNT = {"learn": 1.0, "audit": 2.5}
 
@@ -247,6 +248,7 @@ class TestHonesty:
 
 
 class TestLandscape:
+    @pytest.mark.slow
     def test_better_protocols_are_better(self):
         """On dev and hidden draws: the starter below .15, a learnt monitor .05 above it, tuned resampling .05 above
         that, and room of at least .3 left."""

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import msgspec
 import numpy as np
 import pytest
+from draws import Draws
 
 from studies.monitorability import figure, harder, planner
 from studies.monitorability.table import Answers, answers, row, told_policy, told_words
@@ -32,8 +33,8 @@ from toprope_tasks.monitorability.world import HINTS, QUESTIONS, SEEN, VISIBLE, 
 
 ID = "monitorability/scratchpad-v1"
 TASK = make(ID)
-DEV = [TASK.generate("dev", i, 5) for i in range(20)]
-HIDDEN = [TASK.generate("test", i, 6) for i in range(20)]
+DEV = Draws(TASK, "dev", 5, 20)
+HIDDEN = Draws(TASK, "test", 6, 20)
 BASELINES = TASK.baselines()
 
 
@@ -378,6 +379,7 @@ class TestAttacks:
         assert abs(agreed[3] - n / 2) < 4 * math.sqrt(n) / 2
 
 
+@pytest.mark.slow
 class TestLandscape:
     def test_penalising_what_the_monitor_sees_teaches_hiding(self) -> None:
         """Baker et al. 2025: under a strong penalty nine in ten of what was caught is caught no more, while hacking has

@@ -7,6 +7,7 @@ from itertools import combinations
 import msgspec
 import numpy as np
 import pytest
+from draws import Draws
 
 from toprope.errors import UsageError
 from toprope.protocols import Baseline
@@ -20,8 +21,8 @@ from toprope_tasks.proxy.task import RewardModel
 
 ID = "proxy/reward-model-v1"
 TASK: RewardModel = make(ID)
-DEV = [TASK.generate("dev", i, 5) for i in range(32)]
-HIDDEN = [TASK.generate("test", i, 6) for i in range(32)]
+DEV = Draws(TASK, "dev", 5, 32)
+HIDDEN = Draws(TASK, "test", 6, 32)
 BASELINES = TASK.baselines()
 
 
@@ -184,6 +185,7 @@ class TestDraws:
         assert abs(np.corrcoef(content, place)[0, 1]) < 0.08
 
 
+@pytest.mark.slow
 class TestLandscape:
     def test_null_and_shortcuts_are_at_the_floor(self, table: dict[str, dict[str, Floats]]) -> None:
         """A constant scores exactly the floor; a reward that looks at no comparison is within .03 of it."""
@@ -218,7 +220,6 @@ class TestLandscape:
             )
             assert gain.lo > 0.03
 
-    @pytest.mark.slow
     def test_what_climbs_dev_climbs_hidden(self) -> None:
         """Over 12 random points of the space, dev and hidden values rank alike (Spearman > .7, interval above .3)."""
         rows = np.random.default_rng(1).integers(0, TASK.space.sizes.astype(int) + 1, (12, len(TASK.space.dims)))

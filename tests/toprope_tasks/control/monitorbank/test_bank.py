@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from studies.codewatch.leaks import auroc, grams, logistic, table
-from studies.monitorbank import demo, remembers
+from studies.monitorbank import remembers
 from toprope.errors import UsageError
 from toprope.tasks import registry
 from toprope.tasks.trusted import outputs
@@ -54,6 +54,8 @@ def test_labels_are_what_the_shell_did():
 
 
 def test_the_demo_logs_are_what_their_maker_makes():
+    from studies.monitorbank import demo  # Inspect takes a second to import
+
     made = set()
     for case, number in enumerate(demo.NUMBERS):
         _, ticket, _, steps = demo.script(case)
@@ -249,6 +251,7 @@ def test_logs_that_are_none_end_in_one_line(tmp_path, monkeypatch, files, says):
         logs.transcripts(tmp_path)
 
 
+@pytest.mark.slow
 def test_too_few_transcripts_are_counted(tmp_path, monkeypatch):
     from inspect_ai.log import read_eval_log, write_eval_log
 
