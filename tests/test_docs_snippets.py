@@ -67,6 +67,7 @@ NOT_RUN = {
     ("docs/cluster.md", "pip install"): INSTALLS,
     ("docs/dashboard.md", "toprope serve"): "serves until it is stopped; tests/serve/test_command.py runs it",
     ("docs/first-climb.md", "pip install"): INSTALLS,
+    ("docs/notebook.md", ""): "tests/api/test_notebook_page.py runs all cells of this page as one program",
     ("docs/performance.md", "toprope forecast"): LONG,
     ("docs/performance.md", "toprope bench"): LONG,
     ("docs/researchers.md", "pip install"): INSTALLS,

@@ -1,5 +1,6 @@
 """`py.typed`: type checkers read our annotations from an installation, accept a user's program, and find mistakes."""
 
+import os
 import shutil
 import subprocess
 import sys
@@ -38,7 +39,7 @@ def test_mypy_accepts_a_user_and_finds_mistakes(tmp_path):
 @pytest.mark.parametrize("pyright", ["pyright", "basedpyright"])
 def test_pyright_accepts_a_user_and_finds_mistakes(pyright, tmp_path):
     """The same. `pyright` fetches its program from a registry when it is first run; `basedpyright` brings it."""
-    if (program := shutil.which(pyright)) is None:
+    if (program := shutil.which(pyright, path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")) is None:
         pytest.skip(f"{pyright} is not installed")
     said = checked(tmp_path, program, "--pythonpath", sys.executable, "--level", "error")
     assert found(said) == {("wrong.py", line) for line in WRONG}, said

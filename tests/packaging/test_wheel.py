@@ -57,6 +57,24 @@ def test_the_wheel_holds_the_packages_and_nothing_else(wheel):
     assert held == here
 
 
+def test_uvx_climbs_from_the_wheel(wheel, tmp_path):
+    """One command, in a folder that holds nothing."""
+    uvx = shutil.which("uvx", path=f"{Path(sys.executable).parent}:{os.environ['PATH']}")
+    if uvx is None:
+        pytest.skip("uv is not installed")
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PYTHON", "TOPROPE"))}
+    command = [uvx, "--python", sys.executable, "--from", wheel, "toprope", "climb", "testing/coin-v1"]
+    done = subprocess.run(
+        [*command, "--experiments", "50", "--workers", "1", "--json"],
+        cwd=tmp_path,
+        env={**kept, "TOPROPE_VAULT": str(tmp_path / "vault")},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+    assert json.loads(done.stdout)["experiments"] == 50
+
+
 @pytest.mark.parametrize("python", [sys.executable, *others()], ids=lambda p: Path(p).name)
 def test_the_wheel_climbs_in_an_empty_environment(wheel, python, tmp_path):
     """Installed with its dependencies only, outside a checkout: tasks, two climbs, report, export, verify."""

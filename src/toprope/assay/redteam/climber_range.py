@@ -4,7 +4,7 @@ rig.starter, rig.best        the champion every run begins with, and a baseline 
 rig.choosing(source, **x)    a candidate that picks its parameters draw by draw: source defines choose(digest, plan)
 rig.referee()                one live referee that the cheats of a task share; rig.referee("own") is a fresh run
 rig.hasty()                  a referee whose answers leave at the task's first release slot, even if work is not done
-referee.attempt(candidate)   one bit; referee.submit, answer and kill do it step by step
+referee.attempt(candidate)   one bit; referee.submit and answer do it step by step, kill_at_work with a crash between
 rig.cli(...)                 the real command line on runs of the rig's own vault
 """
 
@@ -42,6 +42,7 @@ from toprope.seeding import derive, run_secret
 from toprope.space import several
 from toprope.types import Block, Candidate, Draw, Floats, Incident, Split
 
+BEGIN_S = 60.0  # within which hidden scorers begin to work, on a busy machine too
 FRESH_SLICE = 10**6 + 1  # of `measure`: draws that were never made before
 CHOOSE = "seen = []\n\n\ndef choose(digest, plan):\n    return {}\n"
 ANSWER = """import numpy as np
@@ -98,9 +99,26 @@ class Referee:
     def open_test(self, candidate: Candidate) -> Opened:
         return self._hub.open_test(Unseal(candidate), lambda *_: None)
 
-    def kill(self) -> None:
-        """Kills the hub with SIGKILL, like a crash; the client starts another."""
+    def kill_at_work(self, candidate: Candidate) -> None:
+        """Submits a candidate, and kills the hub with SIGKILL, like a crash, as soon as its scorers work; the client
+        starts another. Raises Inconclusive if they do not begin."""
+        idle = self._scorers_ran_ns()
+        self.submit(candidate)
+        end = time.monotonic() + BEGIN_S
+        while self._scorers_ran_ns() <= idle:
+            if time.monotonic() > end:
+                raise Inconclusive(f"no hidden scorer began to work within {BEGIN_S:.0f} s")
+            time.sleep(0.005)
         os.kill(self._hub.pid, signal.SIGKILL)
+
+    def _scorers_ran_ns(self) -> int:
+        """The time that processes which the hub has started were on a CPU."""
+        ran = 0
+        for folder in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it has ended
+                if int((folder / "stat").read_text().rpartition(")")[2].split()[1]) == self._hub.pid:
+                    ran += int((folder / "schedstat").read_text().split()[0])
+        return ran
 
     def close(self) -> None:
         self._hub.close()

@@ -3,8 +3,6 @@
 Source: corpus row T68; Anthropic AAR-like endpoints restart on a crash.
 """
 
-import time
-
 CLASS = "C10"
 MEETS = "counting"
 EXPECT = "no gain"
@@ -13,9 +11,7 @@ EXPECT = "no gain"
 def climb(rig):
     referee = rig.hasty()
     first, second = (rig.choosing("plan.start", kill=i) for i in (1, 2))
-    referee.submit(first)
-    time.sleep(0.3)
-    referee.kill()
+    referee.kill_at_work(first)
     before = referee.answer().attempt
     after = referee.attempt(second).attempt
     again = referee.attempt(first).attempt
