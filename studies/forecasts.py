@@ -24,11 +24,11 @@ def compared(task_id: str, sizes: list[int], tier: str) -> list[dict[str, Any]]:
     task = registry.load(task_id)
     points = space_of(task).points
     small, large = forecast.calibrated(task, tier, lambda *_: None)
-    rows = []
+    rows, cut = [], (BLOCKS, task.spec.splits.generation)
     for n in sizes:
         real = forecast.measure(task, n, tier)
         more = real.experiments - small.experiments
-        said = forecast.of(task, points, small, large, real.experiments, cores(), cores(), BLOCKS, None)
+        said = forecast.of(task, points, small, large, real.experiments, cores(), cores(), *cut, None)
         took = {
             "practice": sum(real.practice) - sum(small.practice),
             "cpu": real.cpu - small.cpu,

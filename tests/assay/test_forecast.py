@@ -30,7 +30,9 @@ def spent(experiments, **changes):
 
 
 def said(small, large, *, experiments=1e6, cores=1, hub_cores=1, blocks=10**6, price=None):
-    return forecast.of(registry.load(COIN), 1e12, small, large, experiments, cores, hub_cores, blocks, price)
+    coin = registry.load(COIN)
+    cut = (blocks, coin.spec.splits.generation)
+    return forecast.of(coin, 1e12, small, large, experiments, cores, hub_cores, *cut, price)
 
 
 def test_one_core_does_all_in_turn():
@@ -59,12 +61,16 @@ def test_blocks_limit_many_cores():
 
 
 def test_finer_blocks_cost_the_run_process():
-    """A thousand blocks where there were eight: each has its price, so fewer cores pay."""
+    """A thousand blocks where there were eight: each has its price, so fewer cores pay. In generations that are larger
+    by as much, blocks hold as many candidates as before, and cost what they cost."""
     coin = registry.load(COIN)
-    coarse, fine = (
-        forecast.of(coin, 1e12, spent(32), spent(96), 1e6, 1000, 1, blocks, None, (0.001, 0.001))
-        for blocks in (8, 1000)
+    usual = coin.spec.splits.generation
+    coarse, fine, large = (
+        forecast.of(coin, 1e12, spent(32), spent(96), 1e6, 1000, 1, blocks, generation, None, (0.001, 0.001))
+        for blocks, generation in ((8, usual), (1000, usual), (1000, 125 * usual))
     )
+    assert large.cpu_s["coordinator"] == pytest.approx(coarse.cpu_s["coordinator"], rel=0.1)
+    assert large.saturates.blocks > 5 * fine.saturates.blocks  # and later rungs have candidates for all cores
     assert coarse.cpu_s["coordinator"] == pytest.approx(0.001)
     assert fine.cpu_s["coordinator"] > 2 * coarse.cpu_s["coordinator"]
     assert 2 * (fine.saturates.coordinator or 0.0) < (coarse.saturates.coordinator or 0.0)

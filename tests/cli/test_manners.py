@@ -9,6 +9,7 @@ import pytest
 
 from toprope.cli.group import _refused
 from toprope.errors import RunError, UsageError
+from toprope.journal.reading import read
 from toprope.run import upkeep
 from toprope.run.driver import Audience
 from toprope.run.submit import submit
@@ -159,3 +160,10 @@ def test_a_finished_run_that_is_resumed_climbs_no_time(folder, vault, cli):
     done = cli.run("resume", folder / "run", "--workers", 1)
     assert done.returncode == 0, done.stderr
     assert "-0 s" not in done.stdout
+
+
+def test_a_generation_is_as_large_as_it_was_asked_to_be(cli, tmp_path):
+    """40 proposals before the climber hears of any, where the task says 32."""
+    run = tmp_path / "run"
+    cli.json("climb", COIN, "--experiments", 60, "--generation", 40, "--workers", 1, "--run", run)
+    assert [g.experiments for g in read(run).generations] == [1, 41, 60]

@@ -102,6 +102,7 @@ class Forecast(msgspec.Struct, frozen=True):
     cores: int
     hub_cores: int
     blocks: int
+    generation: int
     hours: float
     cpu_s_per_experiment: float
     cpu_s: dict[str, float]
@@ -124,19 +125,20 @@ def forecast(
     tier: str,
     progress: Progress,
     blocks: int | None = None,
+    generation: int | None = None,
     price: float | None = None,
     make: MakeExecutor = LocalExecutor,
 ) -> Forecast:
     """experiments: of the climb in question. cores: for practice. hub_cores: of the hub's machine. blocks: per rung;
-    None: BLOCKS, or as many as `cores`. price: of one core for one hour. make: the executor, whose cost per block is
+    None: BLOCKS, or as many as `cores`. generation: proposals of one; None: the task's. price: of one core for one hour. make: the executor, whose cost per block is
     measured. Raises UsageError for a task without a space."""
     task = registry.load(task_id)
     points = space_of(task).points
     local = per_block(task, LocalExecutor, tier)
     carried = local if make is LocalExecutor else per_block(task, make, tier)
     small, large = calibrated(task, tier, progress)
-    blocks = blocks or max(BLOCKS, cores)
-    return of(task, points, small, large, experiments, cores, hub_cores, blocks, price, (local, carried))
+    cut = (blocks or max(BLOCKS, cores), generation or task.spec.splits.generation)
+    return of(task, points, small, large, experiments, cores, hub_cores, *cut, price, (local, carried))
 
 
 def per_block(task: Task, make: MakeExecutor, tier: str) -> float:
@@ -182,6 +184,7 @@ def of(
     cores: int,
     hub_cores: int,
     blocks: int,
+    generation: int,
     price: float | None,
     per_block: tuple[float, float] = (0.0, 0.0),
 ) -> Forecast:
@@ -195,17 +198,17 @@ def of(
         )
     splits = task.spec.splits
     run = max(0.0, large.run - small.run) / n
-    between = experiments / _attempts(splits, experiments)  # of these, experiments from one to the next
+    between = experiments / _attempts(splits, experiments, generation)  # of these, experiments from one to the next
     attempts = large.attempts - small.attempts
     gate = max(0.0, large.other - small.other) / (attempts * between if attempts > 0 else n)
     first_s = max(splits.tick_s, large.first_s * large.hidden / hub_cores) if attempts > 0 else 0.0
     rungs = [max(0.0, b - a) / n for a, b in zip(small.practice, large.practice, strict=True)]
-    entered = [(b - a) / n * splits.generation for a, b in zip(small.made, large.made, strict=True)]
+    entered = [(b - a) / n for a, b in zip(small.made, large.made, strict=True)]
     spans = np.diff([0, *splits.rungs]).tolist()
-    widest = [_pieces(m, d, blocks) for m, d in zip(entered, spans, strict=True)]
+    widest = [_pieces(m * generation, d, blocks) for m, d in zip(entered, spans, strict=True)]
     practice = sum(rungs)
-    usual = sum(_pieces(m, d, BLOCKS) for m, d in zip(entered, spans, strict=True))
-    run = max(0.0, run + (per_block[1] * sum(widest) - per_block[0] * usual) / splits.generation)
+    usual = sum(_pieces(m * splits.generation, d, BLOCKS) for m, d in zip(entered, spans, strict=True))
+    run = max(0.0, run + per_block[1] * sum(widest) / generation - per_block[0] * usual / splits.generation)
 
     def seconds(on: float) -> float:
         """Of wall time per experiment on so many cores: racing, and waiting for the gate."""
@@ -226,6 +229,7 @@ def of(
         cores=cores,
         hub_cores=hub_cores,
         blocks=blocks,
+        generation=generation,
         hours=hours,
         cpu_s_per_experiment=practice + run + gate,
         cpu_s={"practice": practice, "gate": gate, "coordinator": run},
@@ -248,12 +252,12 @@ def of(
     )
 
 
-def _attempts(splits: Splits, experiments: float) -> int:
+def _attempts(splits: Splits, experiments: float, generation: int) -> int:
     """How many attempts a climb of so many experiments makes, each at the first barrier at which it is due; at least
     one."""
     due, count = splits.attempt_every, 0
     while due <= experiments:
-        barrier = splits.generation * -(-due // splits.generation)
+        barrier = generation * -(-due // generation)
         due, count = next_attempt(barrier, splits.attempt_every), count + 1
     return max(1, count)
 

@@ -71,6 +71,7 @@ def bench(
 @click.option("--price", type=click.FloatRange(0, 1e6), help="Money for one core and one hour.")
 @click.option("--hub-cores", type=click.IntRange(1, 10**5), help="Cores for hidden work [this machine's].")
 @click.option("--blocks", type=click.IntRange(1, 10**7), help="Blocks that a rung is cut into [CORES, at least 8].")
+@click.option("--generation", type=click.IntRange(1, 10**6), help="Proposals of a generation [the task's].")
 @click.option("--executor", default="local", show_default=True, help="Measure what a block costs through this one.")
 @tier_option
 @as_json
@@ -81,6 +82,7 @@ def forecast(
     price: float | None,
     hub_cores: int | None,
     blocks: int | None,
+    generation: int | None,
     executor: str,
     tier: str | None,
     as_json: bool,
@@ -96,7 +98,7 @@ def forecast(
     name, make, held = registry.find(task), named(executor).make, proven(False, tier).tier
     with terminal.screen() as screen:
         found = measured.forecast(
-            name, experiments, on, hub_cores or cores(), held, screen.progress, blocks, price, make
+            name, experiments, on, hub_cores or cores(), held, screen.progress, blocks, generation, price, make
         )
     emit(builtins(found), as_json, text.forecast)
 

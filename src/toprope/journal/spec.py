@@ -241,7 +241,8 @@ Climbing = Search | Replay | Imported | Researchers | External
 class RunSpec(msgspec.Struct, frozen=True):
     """kind "ask", the first entry: what a user asks of a new run, so that a run killed while starting can be resumed.
     run: a random name, "" until the run is made. The climb ends when the champion's measured value reaches `until`, or
-    after `patience` experiments without an improvement. executor: None for `local`. blocks: None for `race.BLOCKS`."""
+    after `patience` experiments without an improvement. executor: None for `local`. blocks: None for `race.BLOCKS`.
+    generation: None for the task's own."""
 
     run: str
     task: str
@@ -268,6 +269,9 @@ class RunSpec(msgspec.Struct, frozen=True):
     ] = None
     blocks: Annotated[
         int | None, Option("Blocks that a rung is cut into; at least as many as there are cores [8].", most=10**5)
+    ] = None
+    generation: Annotated[
+        int | None, Option("Proposals of a generation; more keep more cores busy [the task's].", most=10**6)
     ] = None
 
     @property

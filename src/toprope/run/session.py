@@ -305,7 +305,7 @@ class Session:
                 policy,
                 Budget(o.spec, self.ledger, keep.start),
                 self.ledger,
-                spec.splits.generation,
+                o.spec.generation or spec.splits.generation,
                 o.space.points,
                 stop,
                 keep,
