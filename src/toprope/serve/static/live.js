@@ -7,7 +7,7 @@
   }
   const from = document.body.dataset.events;
   if (!from || !window.EventSource) return;
-  const STOPS = "a[href], button, input, select, summary, [tabindex]";
+  const STOPS = "a[href], button, input, select, textarea, summary, [tabindex]";
   let busy = false;
   let again = false;
 
