@@ -15,6 +15,7 @@
     if (old.isEqualNode(fresh)) return;
     const active = document.activeElement;
     if (old.contains(active) && active.matches("input, select, textarea")) return;
+    if ([...old.querySelectorAll("textarea")].some((area) => area.value)) return; // what somebody has typed stays
     const at = [...old.querySelectorAll(STOPS)].indexOf(active);
     const chosen = new Set([...old.querySelectorAll("input:checked")].map((box) => box.value));
     for (const box of fresh.querySelectorAll("input[type=checkbox]")) box.checked = chosen.has(box.value);
