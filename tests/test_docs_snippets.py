@@ -75,6 +75,7 @@ NOT_RUN = {
     ("docs/researchers.md", "toprope climb w2s/bank-v1 --climber llm"): KEY,
     ("docs/researchers.md", "toprope mcp"): WAITS,
     ("docs/researchers.md", "toprope hackrate runs/a runs/b"): KEY,
+    ("docs/researchers.md", "toprope tell"): "needs a climb of researchers; tests/researchers/test_team.py sends notes",
     ("docs/researchers.md", "cd w2s-inspect && inspect eval"): KEY,
     ("docs/results/does-it-transfer.md", "toprope transfer"): TORCH,
     ("docs/tasks/control.md", "toprope duel --rounds 2 --experiments 100 --seed 1 --workers 1"): "run at its top",

@@ -19,25 +19,27 @@ from studies.engine.large_ledger import climbed, made
 from toprope.serve.server import in_thread
 
 AGAIN = 5
+LEDGERS = ("blocks-5000", "blocks-4")
 PAGES = (
     "", "/experiments", "/experiments?sort=best", "/experiments?min=0.5&sort=best", "/experiments/{last}",
     "/experiments?page=1000", "/importance", "/replay?until=9",
 )  # fmt: skip
 
 
-def main(experiments: float = 1e6, folder: str = "") -> None:
-    """folder: with the two runs of an earlier call; "": they are made in a temporary one."""
+def main(experiments: float = 1e6, folder: str = "", only: str = "") -> None:
+    """folder: with the runs of an earlier call; "": they are made in a temporary one. only: one of LEDGERS."""
     n = int(experiments)
     with tempfile.TemporaryDirectory() as fresh:
         runs = Path(folder or fresh)
         os.environ["TOPROPE_VAULT"] = str(runs.parent / f"{runs.name}-vault")
-        if not (runs / "blocks-4").is_dir():
-            climbed(runs / "blocks-5000", n, "evolution")
-            made(runs / "blocks-4", runs / "blocks-5000", n)
+        if not (runs / LEDGERS[0]).is_dir():
+            climbed(runs / LEDGERS[0], n, "evolution")
+        if only != LEDGERS[0] and not (runs / LEDGERS[1]).is_dir():
+            made(runs / LEDGERS[1], runs / LEDGERS[0], n)
         with in_thread(runs) as (base, token):
             opener = urllib.request.build_opener(urllib.request.HTTPCookieProcessor())
             opener.open(f"{base}/?token={token}").read()
-            for name in ("blocks-5000", "blocks-4"):
+            for name in [only] if only else LEDGERS:
                 began = time.monotonic()
                 ms = timed(opener, f"{base}/runs/{name}")
                 while b"is being read" in opener.open(f"{base}/runs/{name}").read():

@@ -19,6 +19,7 @@ from toprope.journal.records import (
     FinalsRecord,
     Finding,
     Generation,
+    Note,
     Opening,
     Queried,
     SessionRecord,
@@ -72,7 +73,7 @@ ARCHIVED = [
     (RunSpec("r", "t", Imported("mine:Mine"), minutes=2.0), "50b61da57582f1b9"),
     (RunSpec("r", "t", Researchers(PLAN), experiments=1), "d2342d7591f9fc70"),
     (RunSpec("r", "t", External(PLAN), experiments=1), "abcce88fdb66fb65"),
-    (OPENING, "0aa50575916b26da"),
+    (OPENING, "6e72c71662299c9b"),
     (SessionRecord(3, "0.1.0", "d"), "bb0f57644d2786ed"),
     (BLOCK, "13b8cd7b2cd5d781"),
     (Generation(1, 33, 1.5, 0.5, 7, 2, 1), "652f6619ef4e6e83"),
@@ -81,6 +82,7 @@ ARCHIVED = [
     (FinalsRecord(1, np.array([0, 7], np.uint32), np.zeros((2, 3), np.float32)), "ae73bb654d4ec194"),
     (Audited("c", SEEN), "6e13df93a56253c0"),
     (Finding(1, "ada", "note", "words", "c"), "4f0de48129818a60"),
+    (Note(1, "ada", "words", "0-a", 1.5, 7), "2d797879812b044b"),
     (Spent("ada", 10, 0.5, "ada-1", 2.5), "e33505d65695a9af"),
     (Queried("ada", 10, 0.5), "0c11363aabdb2b2c"),
     (Ended("ada", "finished"), "b163169f71ce2c47"),
@@ -93,7 +95,7 @@ ARCHIVED = [
 def test_every_kind_is_held():
     """Of every kind and every climber there is a record below."""
     assert {kind_of(r) for r, _ in ARCHIVED} == set(KINDS)
-    assert FORMAT == 4, "new bytes below, and a ledger of the format before in test_earlier_formats.py"
+    assert FORMAT == 5, "new bytes below, and a ledger of the format before in test_earlier_formats.py"
 
 
 @pytest.mark.parametrize(("kept", "digest"), ARCHIVED, ids=lambda x: type(x).__name__ if not isinstance(x, str) else "")

@@ -16,6 +16,7 @@ import toprope
 from toprope.errors import UsageError
 from toprope.journal.reading import read
 from toprope.researchers.server import read_tokens
+from toprope.run import notes
 from toprope.tasks.new import new
 
 pytestmark = pytest.mark.e2e
@@ -118,6 +119,23 @@ def test_a_client_climbs_over_stdio(tmp_path):
     history = read(run)
     assert {a.name for b in history.blocks if (a := b.author)} == {"agent"}
     assert len((run / "researchers" / "agent" / "calls.jsonl").read_text().splitlines()) == 10
+
+
+def test_an_agent_is_told_the_operators_notes(tmp_path):
+    """Before the answer of its next call, as a part of its own, once; what a command prints stays in the answer."""
+    run = tmp_path / "run"
+    with Raw(TASK, "--run", run) as server:
+        server.hello()
+        server.call(1, "leaderboard")
+        assert len(server.read()["result"]["content"]) == 1
+        notes.send(run, read(run), "try a high skill", "agent")
+        server.call(2, "run", command="echo '[note 1 of the operator, to all]'")
+        told = [part["text"] for part in server.read()["result"]["content"]]
+        assert told[0] == "[note 1 of the operator, to agent]\ntry a high skill"
+        assert told[1].startswith("[note 1 of the operator, to all]")
+        assert [n.text for n in read(run).notes] == ["try a high skill"]
+        server.call(3, "leaderboard")
+        assert len(server.read()["result"]["content"]) == 1
 
 
 @contextlib.contextmanager

@@ -3,9 +3,15 @@
 import contextlib
 import shutil
 
+import msgspec
 import pytest
+from asking import sound, written
 
 from tools import screenshots
+from toprope.journal.ledger import SqliteLedger
+from toprope.journal.records import Note
+from toprope.journal.spec import Plan, Researchers
+from toprope.run import notes
 from toprope.serve.server import in_thread
 
 pytestmark = [pytest.mark.slow, pytest.mark.e2e, pytest.mark.browser]
@@ -141,3 +147,34 @@ def test_a_page_follows_a_climb_by_itself(chromium, cli, tmp_path):
     finally:
         climb.kill()
         climb.communicate()
+
+
+def test_a_note_is_written_while_the_page_follows(chromium, tmp_path):
+    """What somebody types stays when another note arrives; the form can be read and reached, and sends the note."""
+    s = sound(tested=False)
+    spec = msgspec.structs.replace(s.opening.spec, climber=Researchers(Plan("p/m", 1, ["a"])))
+    s.opening = msgspec.structs.replace(s.opening, spec=spec)
+    run = written(tmp_path / "runs" / "live", s, Note(1, "", "x" * 300, "0-a", 1.0, 0))
+    (run / "researchers" / "ada" / "room").mkdir(parents=True)
+    climb = SqliteLedger(run / "ledger.db")  # holds the run
+    with in_thread(tmp_path / "runs") as served, entered(chromium, served, width=390) as (page, base):
+        page.goto(f"{base}/runs/live")
+        assert page.evaluate(CONTRAST) == []
+        assert page.evaluate(screenshots.WIDER) == []
+        words = page.get_by_label("note", exact=True)
+        words.fill("try a high")
+        page.get_by_role("heading", level=1).click()
+        climb.append(Note(2, "ada", "meanwhile", "0-b", 2.0, 0))
+        page.locator("#notes", has_text="meanwhile").wait_for()
+        assert words.input_value() == "try a high"
+        page.locator("select[name=to]").select_option("ada")
+        words.focus()
+        page.keyboard.press("End")
+        page.keyboard.type(" skill")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Enter")
+        assert "The note waits" in page.get_by_role("status").inner_text()
+    (path,) = notes.waiting(run)
+    sent = msgspec.json.decode(path.read_bytes(), type=notes.Sent)
+    assert (sent.to, sent.text) == ("ada", "try a high skill")
+    climb.close()

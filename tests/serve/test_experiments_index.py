@@ -9,6 +9,7 @@ from toprope.journal import checkpoint
 from toprope.journal.ledger import SqliteLedger
 from toprope.journal.records import BlockRecord, Generation, SessionRecord
 from toprope.run.race import Race, Scored
+from toprope.serve import importance
 from toprope.serve.book import Book
 from toprope.serve.columns import CODE, NAMES, Columns, Query, Table, chosen
 from toprope.space import Space, linear
@@ -181,3 +182,20 @@ def test_filters():
     assert chosen(table, ["", "ada"], Query(author="ada"), 0, 9)[1] == 0
     assert chosen(table, ["", "ada"], Query(author="nobody"), 0, 9)[1] == 0
     assert chosen(table, [""], Query(whole=3), 0, 9)[1] == 0
+
+
+def test_the_sample_of_parameters_is_bounded(climb, tmp_path, monkeypatch):
+    """However large generations are; each experiment in it has its own values, as it has without a bound."""
+    for _ in range(6):
+        climb.generation(200)
+    book, seen = Book(tmp_path / "run"), []
+    monkeypatch.setattr(importance, "shares", lambda space, rows, values: seen.append((rows, values)) or [])
+    used = []
+    for most in (10**6, 120):
+        monkeypatch.setattr(importance, "ROWS", most)
+        used.append(importance.importance(book.history).used)
+    every, some = ([(*row, value) for row, value in zip(r.tolist(), v.tolist(), strict=True)] for r, v in seen)
+    assert used[0] > 800
+    assert 60 < used[1] <= 126
+    assert set(some) <= set(every)
+    book.close()

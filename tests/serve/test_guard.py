@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import hmac
 import time
 
 import pytest
@@ -9,6 +10,7 @@ from asking import Client, speak
 
 from toprope.serve import guard as guards
 from toprope.serve.app import make
+from toprope.serve.pages import stop
 
 PAGES = ["/", "/runs/done", "/runs/done/experiments", "/tasks", "/static/live.js", "/events", "/runs/done/report"]
 
@@ -21,6 +23,15 @@ def test_nothing_is_shown_without_the_token(shelf, path):
     assert reply.status == 401
     assert guard.token not in reply.text
     assert "toprope serve" in reply.text
+
+
+@pytest.mark.parametrize("path", [p for p in PAGES if p != "/events"])
+def test_without_the_cookie_the_attack_works(shelf, path, monkeypatch):
+    """The control: the same stranger, where every request counts as one that brought the cookie."""
+    guard = make(shelf)
+    monkeypatch.setattr(guards, "_cookie", lambda headers, name: guard._session)
+    reply = Client(guard).get(path)
+    assert (reply.status, len(reply.text) > 500) == (200, True)
 
 
 @pytest.mark.parametrize(
@@ -80,6 +91,27 @@ def test_another_name_is_not_ours(shelf, host):
     assert client.get("/").status == 421
 
 
+@pytest.fixture
+def ended(monkeypatch):
+    """The processes that the stop button has ended: none is at work here, so its last step is recorded in place of
+    done."""
+    found: list[int] = []
+    monkeypatch.setattr(stop, "holder", lambda run: 4321)
+    monkeypatch.setattr(stop, "end", lambda run, pid: not found.append(pid))
+    return found
+
+
+def test_without_the_check_of_the_host_the_attack_works(client, ended, monkeypatch):
+    """The control: a page under its own name that leads here reads a run, and its form, which is of the same origin
+    then, ends a climb."""
+    client.host = "evil.example:8642"
+    body = f"form={client.guard.form}".encode()
+    assert (client.get("/runs/open").status, client.post("/runs/open/stop", body).status, ended) == (421, 421, [])
+    monkeypatch.setattr(guards, "_name", lambda host: "localhost")
+    assert "testing/coin-v1" in client.get("/runs/open").text
+    assert (client.post("/runs/open/stop", body).status, ended) == (303, [4321])
+
+
 @pytest.mark.parametrize("host", ["127.0.0.1:8642", "localhost:9000", "[::1]:8642", "LOCALHOST"])
 def test_names_of_loopback_are_ours(shelf, host):
     """Also with the port of a tunnel."""
@@ -106,9 +138,20 @@ def test_a_form_of_another_page_is_refused(client, name):
     assert client.post("/runs/open/stop", body, **FOREIGN[name]).status == 403
 
 
-def test_a_form_needs_its_token(client):
-    for body in (b"", b"form=", b"form=" + b"0" * 64, b"x=1&form=%ff"):
-        assert client.post("/runs/open/stop", body).status == 403
+FORMLESS = (b"", b"form=", b"form=" + b"0" * 64, b"x=1&form=%ff")
+
+
+def test_a_form_needs_its_token(client, ended):
+    for body in FORMLESS:
+        assert (client.post("/runs/open/stop", body).status, ended) == (403, [])
+
+
+def test_without_the_forms_token_the_attack_works(client, ended, monkeypatch):
+    """The control: the same forms, where every token is right, end the climb."""
+    monkeypatch.setattr(hmac, "compare_digest", lambda one, other: True)  # this browser's cookie is right as it is
+    for body in FORMLESS:
+        assert client.post("/runs/open/stop", body).status == 303
+    assert len(ended) == len(FORMLESS)
 
 
 @pytest.mark.parametrize("origin", ["http://127.0.0.1:8642", "null", ""])
@@ -134,8 +177,31 @@ def test_a_body_that_is_too_long_is_refused(client):
     """By its announced length before it comes, and by what comes where none is announced."""
     assert client.post("/runs/open/stop", b"x", content_length=str(guards.BODY + 1)).status == 413
     assert client.post("/runs/open/stop", b"x", content_length="1e3").status == 413
-    scope = client.scope("POST", "/runs/open/stop", {"origin": f"http://{client.host}", "transfer_encoding": "chunked"})
-    assert asyncio.run(speak(client.guard, scope, [b"x" * 1000] * 9)).status == 413
+    assert flooded(client) == (413, guards.BODY + 1024)
+
+
+def flooded(client, parts=1024):
+    """Sends a body of 1 MiB in parts of 1 KiB, without a length: the answer's status, and how many bytes were taken."""
+    headers = {"origin": f"http://{client.host}", "transfer_encoding": "chunked"}
+    scope = client.scope("POST", "/runs/open/stop", headers)
+    taken, said = 0, []
+
+    async def receive():
+        nonlocal taken
+        taken += 1024
+        return {"type": "http.request", "body": b"x" * 1024, "more_body": taken < 1024 * parts}
+
+    async def send(message):
+        said.append(message)
+
+    asyncio.run(client.guard(scope, receive, send))
+    return said[0]["status"], taken
+
+
+def test_without_the_limit_of_a_body_the_attack_works(client, monkeypatch):
+    """The control: the server takes and holds whatever a client sends, and only then looks for the form's token."""
+    monkeypatch.setattr(guards, "BODY", 2**40)
+    assert flooded(client) == (403, 1 << 20)
 
 
 def test_a_body_that_does_not_come_is_not_waited_for(client, monkeypatch):

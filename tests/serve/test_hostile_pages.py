@@ -11,7 +11,7 @@ import pytest
 from asking import Client, sound, speak, written
 from histories import EVIL
 
-from toprope.journal.records import Author, Ended, Finding, Spent
+from toprope.journal.records import Author, Ended, Finding, Note, Spent
 from toprope.journal.spec import Plan, Researchers
 from toprope.serve import site as sites
 from toprope.serve.app import make
@@ -26,7 +26,8 @@ OURS = {
     "a", "article", "b", "body", "br", "button", "circle", "code", "dd", "details", "div", "dl", "dt", "figcaption",
     "figure", "footer", "form", "g", "h1", "h2", "h3", "head", "header", "html", "input", "label", "li", "line", "link",
     "main", "meta", "nav", "ol", "option", "p", "path", "polygon", "polyline", "pre", "progress", "rect", "script",
-    "section", "select", "span", "summary", "svg", "table", "tbody", "td", "text", "th", "thead", "title", "tr", "ul",
+    "section", "select", "span", "summary", "svg", "table", "tbody", "td", "text", "textarea", "th", "thead", "title",
+    "tr", "ul",
 }  # fmt: skip
 
 
@@ -55,6 +56,7 @@ def folder(tmp_path_factory):
     s.test = msgspec.structs.replace(s.test, beacon=EVIL)
     more = [
         Finding(1, "ada<b>", "idea", EVIL, EVIL),
+        Note(1, "ada<b>", EVIL, "0-a", 1.0, 1),
         Spent("ada<b>", 5, 0.5, EVIL),
         Ended("ada<b>", f"error: {EVIL}"),
     ]
@@ -75,7 +77,10 @@ def hostile(folder):
 
 def pages(shelf: Shelf) -> list[str]:
     home = sites.home(NAME)
-    one = [home + tail for tail in ("", "/experiments", "/experiments/0", "/experiments/1", "/importance", "/replay")]
+    one = [
+        home + tail
+        for tail in ("", "/experiments", "/experiments/0", "/experiments/1", "/importance", "/replay", "/transcripts")
+    ]
     points = [f"/runs/points{tail}" for tail in ("", "/experiments/0", "/importance", "/replay?until=1")]
     lists = ["/", "/tasks", "/tasks/testing/coin-v1", "/leaderboard?task=testing/coin-v1", "/runs/broken"]
     return [*one, *points, *lists, f"/compare?a=points&b={home.removeprefix('/runs/')}"]

@@ -1,4 +1,4 @@
-"""Commands about existing runs: ls, show, serve, clean."""
+"""Commands about existing runs: ls, show, tell, serve, clean."""
 
 from __future__ import annotations
 
@@ -42,6 +42,24 @@ def show(run: Path, champion: Path | None, as_json: bool) -> None:
         return
     trusted = {"trust": history.opening.tier == "none"}
     emit(result, as_json, lambda r: text.ending(r, again("unseal", run, trusted)))
+
+
+@main.command(short_help="Send a note to who climbs RUN.")
+@click.argument("run", type=click.Path(path_type=Path))
+@click.argument("text")
+@click.option("--to", default="", help="Name of one researcher or agent [all].")
+@as_json
+def tell(run: Path, text: str, to: str, as_json: bool) -> None:
+    """Send a note to the researchers or agents that climb RUN: TEXT, up to 1,000 characters.
+
+    They are told it with their next turn. The ledger keeps it, and every result says that a person helped.
+    """
+    from toprope.journal.reading import read
+    from toprope.run import notes
+
+    sent = notes.send(run, read(run), text, to)
+    result = {"run": str(run), "to": sent.to, "text": sent.text, "waiting": len(notes.waiting(run))}
+    emit(result, as_json, lambda r: f"a note to {r['to'] or 'all'} waits for their next turn in {r['run']}")
 
 
 @main.command(short_help="Show the runs of a folder as live pages in a browser.")

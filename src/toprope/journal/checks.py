@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from toprope import seeding
 from toprope.journal.history import RunHistory
-from toprope.journal.records import AttemptRecord, BlockRecord, Opening
+from toprope.journal.records import NOTE_MAX, AttemptRecord, BlockRecord, Opening
 from toprope.journal.spec import Plan
 from toprope.protocols import Entry
 from toprope.space import MAX_LEVELS, Space
@@ -47,6 +47,7 @@ def faults(s: RunHistory) -> Iterator[str]:
     for i, f in enumerate(s.findings):
         if f.number != i + 1 or not _named(f.author) or not _named(f.kind):
             yield f"finding {i + 1} has a wrong number or a name that cannot be printed"
+    yield from _notes(s)
     for spent in s.spent:
         if not _named(spent.author) or not _number(spent.tokens, spent.dollars, spent.elapsed):
             yield f"the bill of author {spent.author[:64]!r} is negative or not finite"
@@ -60,6 +61,20 @@ def faults(s: RunHistory) -> Iterator[str]:
         yield "a reply of a model has a wrong key or a figure that is negative or not finite"
     yield from _gate(s)
     yield from _test(s)
+
+
+def _notes(s: RunHistory) -> Iterator[str]:
+    if s.notes and s.opening.spec.plan is None:
+        yield "it holds notes to authors, and has no authors"
+    if len({n.id for n in s.notes}) < len(s.notes):
+        yield "it holds one note twice"
+    made = 0
+    for i, n in enumerate(s.notes):
+        named = (n.to == "" or _named(n.to)) and _named(n.id) and 0 < len(n.text) <= NOTE_MAX
+        if n.number != i + 1 or not named or not _number(n.sent) or not made <= n.experiments <= LARGEST:
+            yield f"note {i + 1} has a wrong number, a name that cannot be printed, or too many words"
+            return
+        made = n.experiments
 
 
 def _opening(o: Opening) -> Iterator[str]:

@@ -104,6 +104,7 @@ def summary(s: RunHistory) -> dict[str, Any]:
         "detectable": o.detectable,
         "promotions_left": o.promotions_left,
         "researchers": researchers(s),
+        "notes": len(s.notes),
         "cost": {
             "wall_s": round(s.seconds, 1),
             "cpu_s": round(s.cpu_seconds, 1),
@@ -186,6 +187,7 @@ def decided(s: RunHistory) -> dict[str, Any]:
             }
             for a in s.answers
         ],
+        "notes": [{"to": n.to, "text": n.text, "experiments": n.experiments} for n in s.notes],
         "champion": s.champion.id,
         "test": None
         if s.test is None

@@ -22,6 +22,7 @@ from toprope.journal.records import (
     FinalsRecord,
     Finding,
     Generation,
+    Note,
     Opening,
     Queried,
     Spent,
@@ -69,6 +70,7 @@ class RunHistory(msgspec.Struct):
     head: str
     spec: RunSpec | None = None
     findings: list[Finding] = []
+    notes: list[Note] = []
     spent: list[Spent] = []
     replies: list[Reply] = []
     queried: list[Queried] = []

@@ -24,7 +24,7 @@ def data(s: RunHistory) -> dict[str, Any]:
     said = decided(s)
     found = {name: value for name, value in summary(s).items() if name != "run"}
     found["generations"] = [generation(g) for g in shown(s.generations)]
-    found |= {name: said[name] for name in ("attempts", "answers", "commitment")}
+    found |= {name: said[name] for name in ("attempts", "answers", "notes", "commitment")}
     return {"toprope": __version__, **found}
 
 

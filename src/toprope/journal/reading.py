@@ -134,6 +134,7 @@ class Story:
             head=head,
             spec=one("ask"),
             findings=found.get("finding", []),
+            notes=found.get("note", []),
             spent=found.get("spent", []),
             replies=found.get("reply", []),
             queried=found.get("query", []),

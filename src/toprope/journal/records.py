@@ -19,7 +19,7 @@ from toprope.referee.recorded import Answer, Opened
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
-FORMAT = 4  # of the records in a ledger; `past.py` reads the earlier ones
+FORMAT = 5  # of the records in a ledger; `past.py` reads the earlier ones
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -164,6 +164,22 @@ class Finding(msgspec.Struct, frozen=True):
     candidate: str = ""
 
 
+NOTE_MAX = 1000  # characters of a note
+
+
+class Note(msgspec.Struct, frozen=True):
+    """kind "note": what the run's operator told its authors while they worked, recorded before anybody was shown it.
+    number: from 1. to: name of an author, "" for all. id: name of the file in which it came. sent: seconds since the
+    epoch. experiments: of the run when it was recorded."""
+
+    number: int
+    to: str
+    text: str
+    id: str
+    sent: float
+    experiments: int
+
+
 class Spent(msgspec.Struct, frozen=True):
     """kind "spent": what an author's conversation has used since its last entry. dollars: by the model's price list, 0
     without one. conversation: name of its transcript. elapsed: seconds of work on the run by then, over all sessions;
@@ -209,6 +225,7 @@ KINDS: dict[str, type[msgspec.Struct]] = {
     "finals": FinalsRecord,
     "audit": Audited,
     "finding": Finding,
+    "note": Note,
     "spent": Spent,
     "query": Queried,
     "ended": Ended,

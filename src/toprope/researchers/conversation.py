@@ -113,21 +113,26 @@ async def _until_it_stops(loop: Any, state: Any, box: Toolbox, turns: TurnCounte
 
 
 async def _anew(box: Toolbox, messages: list[Any]) -> Any:
-    """A restarted conversation, which begins with the notebook."""
+    """A restarted conversation, which begins with the notebook and with every note of the operator."""
     import anyio
     from inspect_ai.agent import AgentState
     from inspect_ai.model import ChatMessageUser
 
     notes = await anyio.to_thread.run_sync(box.notes)
-    again = AGAIN.format(notebook=notes or "(nothing)")
+    told = await anyio.to_thread.run_sync(box.operator, True)
+    again = AGAIN.format(notebook=notes or "(nothing)") + (f"\n\n{told}" if told else "")
     return AgentState(messages=[*messages[:1], ChatMessageUser(content=again)])
 
 
 def going_on(box: Toolbox, meter: TokenMeter, turns: TurnCounter) -> Callable[[Any], Awaitable[Any]]:
     """A function that Inspect calls after every reply: it prompts a model that called no tool, and restarts a
     conversation that has become too long by the provider's own count (Inspect's compaction would need a vocabulary from
-    the network). It raises RuntimeError or ValueError for an invalid count, which ends the researcher, because its caps
-    could not be kept."""
+    the network). It passes on notes of the operator as messages of the user, which no answer of a tool can forge. It
+    raises RuntimeError or ValueError for an invalid count, which ends the researcher, because its caps could not be
+    kept."""
+
+    import anyio
+    from inspect_ai.model import ChatMessageUser
 
     async def go_on(state: Any) -> Any:
         meter.read()  # also after a reply without a tool call
@@ -140,6 +145,8 @@ def going_on(box: Toolbox, meter: TokenMeter, turns: TurnCounter) -> Callable[[A
             return False
         if usage.total_tokens + (usage.input_tokens_cache_read or 0) > LONG:
             return await _anew(box, state.messages)
+        if told := await anyio.to_thread.run_sync(box.operator):
+            state.messages.append(ChatMessageUser(content=told))
         return True if state.output.message.tool_calls else NUDGE
 
     return go_on

@@ -122,20 +122,22 @@ class Agents:
     def ready(self) -> bool:
         return self._known.is_set()
 
-    def call(self, who: str, tool: str, arguments: Mapping[str, Any], greeting: str) -> tuple[str, bool]:
-        """The tool's answer, and whether it is an error. The first answer to an agent begins with the rules, because
-        not every client shows them to its model in another way."""
+    def call(self, who: str, tool: str, arguments: Mapping[str, Any], greeting: str) -> tuple[list[str], bool]:
+        """The parts of the tool's answer, and whether it is an error. Notes of the operator are a part of their own
+        before it, so that no text in an answer can pass for one. The first answer to an agent begins with the rules,
+        because not every client shows them to its model in another way."""
         self._known.wait()
         if self._why:
-            return f"the run did not start: {self._why}", True
+            return [f"the run did not start: {self._why}"], True
         try:
             said: str = getattr(self._boxes[who], tool)(**arguments)
+            notes = self._boxes[who].operator()
         except TopropeError as e:  # a failure of the run: a scorer that keeps dying, a full disk
-            return str(e), True
+            return [str(e)], True
         if who in self._greeted or tool == "briefing":
             greeting = ""
         self._greeted.add(who)
-        return (f"{greeting}\n----\n{said}" if greeting else said), False
+        return [*([notes] if notes else []), f"{greeting}\n----\n{said}" if greeting else said], False
 
 
 def serve_stdio(agents: Agents, task: Task, quota: Quota, wires: Wires) -> None:
@@ -204,9 +206,9 @@ def _server(agents: Agents, task: Task, quota: Quota, whose: Callable[[], str]) 
     async def called(context: Any, asked: Any) -> Any:
         name, given = asked.name, dict(asked.arguments or {})
         if name not in takes:
-            return _said(f"tool {name[:80]!r} is unknown; expected one of {', '.join(names)}", True)
+            return _said([f"tool {name[:80]!r} is unknown; expected one of {', '.join(names)}"], True)
         if why := schema.wrong(name, takes[name], given):
-            return _said(why, True)
+            return _said([why], True)
         return _said(*await _patiently(agents, context, whose(), limits, name, given, words))
 
     return Server("toprope", version=__version__, instructions=words, on_list_tools=listed, on_call_tool=called)
@@ -223,15 +225,15 @@ def _described(name: str, takes: Mapping[str, Any]) -> Any:
     return types.Tool(name=name, description=told, input_schema=dict(takes), annotations=hints)
 
 
-def _said(words: str, fault: bool) -> Any:
+def _said(parts: list[str], fault: bool) -> Any:
     import mcp_types as types
 
-    return types.CallToolResult(content=[types.TextContent(type="text", text=words)], is_error=fault)
+    return types.CallToolResult(content=[types.TextContent(type="text", text=part) for part in parts], is_error=fault)
 
 
 async def _patiently(
     agents: Agents, context: Any, who: str, limits: dict[str, Any], name: str, given: dict[str, Any], words: str
-) -> tuple[str, bool]:
+) -> tuple[list[str], bool]:
     """Runs the tool in a thread and reports progress meanwhile. A call whose client hangs up is abandoned, but goes on.
     limits: of concurrent calls, by agent; filled here."""
     import anyio

@@ -237,6 +237,8 @@ def _task(
     past = [s.conversation for s in box.submissions.accounts.spent if s.author == box.name]
     notes = box.notes()
     began = AGAIN.format(notebook=notes or "(nothing)") if past or notes else BEGIN
+    if told := box.operator(again=True):
+        began = f"{began}\n\n{told}"
     conversation = f"{box.name}-{len(set(past)) + 1}"
     others = [name for name in tools if name in (*PLAIN, ORACLE)]
     system = briefing.prompt(task, box.name, direction, box.quota, [*others, "finish"])

@@ -92,7 +92,8 @@ class Toolbox:
     ) -> None:
         self._gate_s, self._words = gate_s, words
         self.submissions, self.name, self.workspace, self._record = submissions, name, workspace, record
-        self._asking, self._logging = threading.Lock(), threading.Lock()
+        self._asking, self._logging, self._telling = threading.Lock(), threading.Lock(), threading.Lock()
+        self._told_notes = 0  # number of the operator's last note that this conversation was told
         self._calls, self._bytes = _logged(record)
 
     @property
@@ -265,6 +266,15 @@ class Toolbox:
         with contextlib.suppress(UsageError):
             return _text(self.workspace.read("notebook.md").decode("utf-8", "replace")[-SHOWN:])
         return ""
+
+    def operator(self, again: bool = False) -> str:
+        """The operator's notes that this conversation was not told yet, each in the ledger by now; empty without one.
+        again: all of them, for a conversation that begins."""
+        with self._telling:
+            before = 0 if again else self._told_notes
+            fresh = [note for note in self.submissions.inbox.take(self.name) if note.number > before]
+            self._told_notes = fresh[-1].number if fresh else before
+        return "\n\n".join(f"[note {n.number} of the operator, to {n.to or 'all'}]\n{n.text}" for n in fresh)
 
     def log(self, name: str, arguments: dict[Any, Any], answer: str, began: float) -> None:
         head = {"at": round(began, 3), "author": self.name, "tool": name}

@@ -333,6 +333,7 @@ class Session:
             quota,
             counting(self.task),
             self.vault,
+            self.directory,
         )
 
     def _attempts(self) -> Attempts:

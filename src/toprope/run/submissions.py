@@ -30,6 +30,7 @@ from toprope.run import stopping
 from toprope.run.accounts import Accounts, Quota
 from toprope.run.attempts import CROWD, Attempts, Practised, TooSlow
 from toprope.run.experiment import joined
+from toprope.run.notes import Inbox
 from toprope.run.practice import STARTER, Practice, PracticeResult
 from toprope.run.turns import Turns
 from toprope.space import several
@@ -54,9 +55,10 @@ class Submissions:
         quota: Quota,
         single_child: bool,
         vault: Path,
+        directory: Path,
     ) -> None:
         """single_child: run all draws of an experiment in one child, for a task with a tally over draws. vault: where
-        questions to the task's oracle are counted."""
+        questions to the task's oracle are counted. directory: of the run, where notes of its operator arrive."""
         self.vault = vault
         self.opening, self.spec, self.quota, self._single_child = opening, spec, quota, single_child
         self._ledger, self._executor, self._attempts = ledger, executor, attempts
@@ -70,6 +72,7 @@ class Submissions:
         self._slow: dict[str, str] = {}  # candidate -> why it is too slow for the gate
         self.practice = Practice(opening, self._lock)
         self.accounts = Accounts(ledger, self._lock, self._refuse_closed, lambda: self.elapsed)
+        self.inbox = Inbox(ledger, directory, self._lock, lambda: self._closed, lambda: len(self.practice.judged))
         past = [r.elapsed for r in map(record, ledger.read("generation"))]
         self._generations, self._start = len(past), time.monotonic()
         self._before: float = max([0.0, *past, *(s.elapsed for s in self.accounts.spent)])

@@ -8,6 +8,7 @@ the shelf (`shelf.py`, `book.py`), and a template of `templates/` shows it.
     /static/NAME                  style and script             /runs/NAME/replay?until=G     the climb up to a barrier
     /events, /runs/NAME/events    what changes                 /runs/NAME/transcripts        its authors' conversations
                                                                /runs/NAME/stop (POST)        ends the climb's process
+                                                               /runs/NAME/note (POST)        leaves its authors a note
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from toprope.errors import TopropeError
 from toprope.serve import live
 from toprope.serve.book import Book
 from toprope.serve.guard import Guard
-from toprope.serve.pages import candidate, experiments, importance, listing, replay, run, stop, tasks, transcripts
+from toprope.serve.pages import candidate, experiments, importance, listing, note, replay, run, stop, tasks, transcripts
 from toprope.serve.shelf import Reading, Shelf, Starting, Unknown
 from toprope.serve.site import STATIC, Site, home
 
@@ -55,6 +56,7 @@ def make(shelf: Shelf, token: str | None = None) -> Guard:
     routes = [Route(path, _endpoint(site, page), methods=["GET"]) for path, page in pages.items()]
     routes += [
         Route("/runs/{name}/stop", _endpoint(site, _opened(stop.stop)), methods=["POST"]),
+        Route("/runs/{name}/note", _endpoint(site, _opened(note.send)), methods=["POST"]),
         Route("/static/{name}", _static, methods=["GET"]),
         Route("/events", live.endpoint(site)),
         Route("/runs/{name}/events", live.endpoint(site)),
@@ -88,7 +90,8 @@ def _endpoint(site: Site, page: Page) -> Callable[[Request], Response]:
         except Unknown:
             return _nothing(site)
         except TopropeError as e:
-            return site.page("error.html", 422, title="This cannot be shown", why=str(e))
+            title = "This cannot be done" if request.method == "POST" else "This cannot be shown"
+            return site.page("error.html", 422, title=title, why=str(e))
 
     return endpoint
 

@@ -27,7 +27,7 @@ Send = Callable[[Message], Awaitable[None]]
 App = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 NAMES = ("127.0.0.1", "localhost", "::1")  # of loopback; a tunnel may bring another port
-BODY = 4096  # bytes of a request's body
+BODY = 16384  # bytes of a request's body: a note of 1,000 characters, each of which a form writes as up to twelve
 BODY_S, SEND_S = 10.0, 30.0  # for a whole body to come; for a part of an answer to be taken
 FAILURES, REFILL_S = 10, 6.0  # wrong tokens that are answered at once; seconds until one more is
 STREAMS = 16  # of events, at the same time

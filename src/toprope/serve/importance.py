@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import msgspec
 import numpy as np
 from numpy.typing import NDArray
 
@@ -53,30 +54,39 @@ def importance(s: RunHistory) -> Importance:
     rows: list[Codes] = []
     scores: list[Floats] = []
     some = max(LEAST_SPREAD, ROWS * len(s.generations) // max(1, s.experiments))
-    step = -(-max(1, len(s.generations)) // some)
-    for g in s.generations[::step]:
+    looked = s.generations[:: -(-max(1, len(s.generations)) // some)]
+    for g in looked:
         blocks = [b for b in _between(s, g.experiments - 1) if b.author is None]
-        first = [b for b in blocks if b.lo == 0]
-        if not first:
+        made = sum(len(b.experiments) for b in blocks if b.lo == 0)
+        if not made:
             continue
+        blocks = [_thinned(b, -(-made * len(looked) // ROWS)) for b in blocks]  # one may be larger than the sample
         experiments, found = assembled(blocks)
-        for b in first:
+        for b in (b for b in blocks if b.lo == 0):
             here = found[np.searchsorted(experiments, b.experiments), :DRAWS]
             ok = seen(here) > 0
             rows.append(b.rows[ok])
             scores.append(_padded(here[ok]))
     if sum(map(len, rows)) < LEAST:
         return Importance([], sum(map(len, rows)), 0)
-    thin = slice(None, None, -(-sum(map(len, rows)) // ROWS))  # a generation may be larger than the sample
-    every = np.concatenate(scores)[thin]
+    every = np.concatenate(scores)
     draws = int(seen(every).min())
     values = Anchors(s.opening.floors, s.opening.ceilings).value(every[:, :draws])
-    return Importance(shares(s.opening.space, np.concatenate(rows)[thin], values), len(values), draws)
+    return Importance(shares(s.opening.space, np.concatenate(rows), values), len(values), draws)
 
 
 def _between(s: RunHistory, experiment: int) -> list[BlockRecord]:
     """The blocks of the generation of an experiment."""
     return list(s.blocks.around(experiment) if isinstance(s.blocks, Blocks) else s.blocks)
+
+
+def _thinned(b: BlockRecord, every: int) -> BlockRecord:
+    """Rows and scores of the experiments whose number is a multiple of `every`: the same ones in every rung."""
+    if every == 1:
+        return b
+    own = b.experiments % every == 0
+    rows = b.rows[own] if b.lo == 0 else b.rows
+    return msgspec.structs.replace(b, experiments=b.experiments[own], rows=rows, scores=b.scores[own])
 
 
 def _padded(scores: Floats) -> Floats:

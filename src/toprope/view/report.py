@@ -99,6 +99,9 @@ def flags(s: RunHistory) -> list[tuple[str, str]]:
         found.append(("bad", "Unprotected: candidates ran without a sandbox, so this number could have been forged."))
     if (asked := model(s)) is not None:
         found.append(("", f"M{text.model(asked)[1:]}."))
+    if s.notes:
+        given = "a note" if len(s.notes) == 1 else f"{len(s.notes)} notes"
+        found.append(("", f"Helped by a person: the operator gave the authors {given}, listed below."))
     if s.opening.spec.rehearsal is not None:
         found.append(
             ("", "Rehearsal: the hidden draws come from a secret given on the command line. It certifies nothing.")

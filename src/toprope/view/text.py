@@ -92,6 +92,8 @@ def ending(s: dict[str, Any], unseal: str) -> str:
         lines.append("referee: a service under another user; this user cannot read the vault")
     elif s["climber"] == "external" or s["climber"].startswith("llm:"):
         lines.append("agent unconfined: an agent with a shell as this user can read the vault (`toprope referee`)")
+    if s["notes"]:
+        lines.append(f"helped by a person: the operator's notes to the authors, {s['notes']} in all (`toprope export`)")
     if not s["certifying"]:
         lines.append(
             "this run certifies nothing: "

@@ -11,7 +11,9 @@ from starlette.responses import Response
 
 from toprope.errors import UsageError
 from toprope.journal.history import RunHistory
+from toprope.journal.records import NOTE_MAX
 from toprope.journal.tiers import kept
+from toprope.run import notes
 from toprope.serve import answers
 from toprope.serve.book import Book
 from toprope.serve.pages import stop
@@ -64,12 +66,19 @@ def page(site: Site, request: Request, book: Book) -> Response:
         tiers=tiers(s),
         command=whole.command(s),
         can_stop=state == "climbing" and stop.holder(book.path) is not None,
+        can_note=not notes.refusal(book.path, s),
+        note_max=NOTE_MAX,
+        readers=notes.authors(book.path),
+        waiting=len(notes.waiting(book.path)),
         told=TOLD.get(request.query_params.get("told", "")),
         link=links(request),
     )
 
 
-TOLD = {"stop": "The climb was asked to stop. It finishes what is in flight; `toprope resume` continues it."}
+TOLD = {
+    "stop": "The climb was asked to stop. It finishes what is in flight; `toprope resume` continues it.",
+    "note": "The note waits for the next turn of its reader. It is recorded before it is shown; then it stands below.",
+}
 
 
 def reasons(book: Book) -> list[answers.Reason]:

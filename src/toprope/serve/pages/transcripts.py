@@ -1,4 +1,5 @@
-"""The conversations and findings of a run's authors, searchable, with incidents of their experiments marked."""
+"""The conversations and findings of a run's authors, and the operator's notes to them, searchable, with incidents of
+their experiments marked."""
 
 from __future__ import annotations
 
@@ -49,6 +50,7 @@ def page(site: Site, request: Request, book: Book) -> Response:
         pages=max(1, -(-len(found) // PAGE)),
         words=words,
         findings=[f for f in book.history.findings if words.lower() in f"{f.author} {f.kind} {f.text}".lower()],
+        notes=[n for n in book.history.notes if words.lower() in f"{n.to} {n.text}".lower()],
         shown=FINDINGS,
         link=links(request),
     )

@@ -7,7 +7,7 @@
   }
   const from = document.body.dataset.events;
   if (!from || !window.EventSource) return;
-  const STOPS = "a[href], button, input, select, summary, [tabindex]";
+  const STOPS = "a[href], button, input, select, textarea, summary, [tabindex]";
   let busy = false;
   let again = false;
 
@@ -15,6 +15,7 @@
     if (old.isEqualNode(fresh)) return;
     const active = document.activeElement;
     if (old.contains(active) && active.matches("input, select, textarea")) return;
+    if ([...old.querySelectorAll("textarea")].some((area) => area.value)) return; // what somebody has typed stays
     const at = [...old.querySelectorAll(STOPS)].indexOf(active);
     const chosen = new Set([...old.querySelectorAll("input:checked")].map((box) => box.value));
     for (const box of fresh.querySelectorAll("input[type=checkbox]")) box.checked = chosen.has(box.value);
