@@ -43,7 +43,7 @@ PLAN = Plan("p/m", 2, ["a", "b"], 10, 3, 4, 99, 1.5, [3.0, 15.0], 60.0, 6.0)
 SPEC = RunSpec(
     "ab" * 8, "testing/coin-v1", Search("random"), experiments=9, minutes=1.5, until=0.5, patience=7, seed=3,
     rehearsal="x", beacon_round="r 9", candidate_model=CandidateModel("p/m", 7), executor="dir:/s",
-    blocks=64,
+    blocks=64, generation=128,
 )  # fmt: skip
 OPENING = Opening(
     spec=SPEC, toprope="0.1.0", tier="linux-full", commitment="c" * 64, certifying=True, number=2,
@@ -68,12 +68,12 @@ TEST = Opened(
 # is fine; then `past.py` has nothing to do. Anything else is a new format: a ledger of this one is kept, see
 # test_earlier_formats.py.
 ARCHIVED = [
-    (SPEC, "030ae8d1ac5b7fc7"),
-    (RunSpec("r", "t", Replay("f"), minutes=2.0), "70e3c4b8586717ba"),
-    (RunSpec("r", "t", Imported("mine:Mine"), minutes=2.0), "50b61da57582f1b9"),
-    (RunSpec("r", "t", Researchers(PLAN), experiments=1), "d2342d7591f9fc70"),
-    (RunSpec("r", "t", External(PLAN), experiments=1), "abcce88fdb66fb65"),
-    (OPENING, "6e72c71662299c9b"),
+    (SPEC, "5399a519882efc29"),
+    (RunSpec("r", "t", Replay("f"), minutes=2.0), "cfd1b1c4214ae090"),
+    (RunSpec("r", "t", Imported("mine:Mine"), minutes=2.0), "228e4153fae1d24a"),
+    (RunSpec("r", "t", Researchers(PLAN), experiments=1), "5b88be9c170bb62f"),
+    (RunSpec("r", "t", External(PLAN), experiments=1), "279595bcfd16de4e"),
+    (OPENING, "ff02b20b0afdc4d9"),
     (SessionRecord(3, "0.1.0", "d"), "bb0f57644d2786ed"),
     (BLOCK, "13b8cd7b2cd5d781"),
     (Generation(1, 33, 1.5, 0.5, 7, 2, 1), "652f6619ef4e6e83"),

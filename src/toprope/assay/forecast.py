@@ -130,8 +130,8 @@ def forecast(
     make: MakeExecutor = LocalExecutor,
 ) -> Forecast:
     """experiments: of the climb in question. cores: for practice. hub_cores: of the hub's machine. blocks: per rung;
-    None: BLOCKS, or as many as `cores`. generation: proposals of one; None: the task's. price: of one core for one hour. make: the executor, whose cost per block is
-    measured. Raises UsageError for a task without a space."""
+    None: BLOCKS, or as many as `cores`. generation: proposals of one; None: the task's. price: of one core for one
+    hour. make: the executor, whose cost per block is measured. Raises UsageError for a task without a space."""
     task = registry.load(task_id)
     points = space_of(task).points
     local = per_block(task, LocalExecutor, tier)
