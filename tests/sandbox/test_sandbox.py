@@ -23,7 +23,7 @@ from toprope.errors import NoProtection, UsageError, WorkerDied
 from toprope.protocols import Dialogue
 from toprope.sandbox import process, walls
 from toprope.sandbox.box import Case, Job, Sandbox
-from toprope.sandbox.inside.candidate import Seed, generator
+from toprope.sandbox.inside.calls import Seed, generator
 from toprope.sandbox.memory import PublicMemory
 from toprope.space import Dim, Space
 from toprope.types import Array, Call, Limits, Outcome, Round
