@@ -7,8 +7,9 @@ earlier neighbour may have caused a death (by a thread it left behind), so the v
 of a new child before it is blamed. A hang is not retried, because that would cost the limit twice. A forged frame or
 message may come from any variant: that window is discarded and each of its variants is played again in a child of its
 own. So is a variant whose child was killed from outside (the kernel does that when memory runs out), before it is
-blamed. If the *zygote* dies, or a child gets no CPU, no variant is to blame: the zygote is restarted once per job, and
-play continues. No decision depends on wall-clock time alone: see patience.py.
+blamed. A window that ends its child in a replay is isolated, too, because every retry would begin with the same replay
+and so might never end. If the *zygote* dies, or a child gets no CPU, no variant is to blame: the zygote is restarted
+once per job, and play continues. No decision depends on wall-clock time alone: see patience.py.
 """
 
 from __future__ import annotations
@@ -95,7 +96,7 @@ class Play:
             step = int(self.done[group].min())
             group = group[self.done[group] == step]
             self.where = f"in round {step} ({', '.join(call.fn for call in history[step].calls)})"
-            who, got = self._window(talk, history[step], group)
+            who, got = self._window(talk, history[step], group, replay=step < len(history) - 1)
             self.done[who] = step + 1
             if step == len(history) - 1:
                 for a in arrays:
@@ -116,7 +117,9 @@ class Play:
             self._hang_up()
         return np.array(lonely[:1]) if lonely else pending
 
-    def _window(self, talk: Talk, question: Round, group: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[Any]]:
+    def _window(
+        self, talk: Talk, question: Round, group: NDArray[np.int64], *, replay: bool
+    ) -> tuple[NDArray[np.int64], NDArray[Any]]:
         """Asks as many variants of the group as the slots hold. Returns those with valid answers, and their frames in
         the same order."""
         kind, arrays = frames.layout(question)
@@ -141,13 +144,16 @@ class Play:
             gone.pinned = False
         if good < finished:
             gone = Gone(Outcome.VIOLATION, "a frame that is not its own", pinned=False)
+        culprit = int(group[min(good, len(group) - 1)])
+        if replay and gone and gone.outcome and not gone.outside and not self._blames(gone, culprit):
+            gone.pinned = False
         if gone and not gone.pinned and self.crowd > 1:
             self.alone.update(group.tolist())
             self._bury(gone, NOBODY)
             return group[:0], got[:0]
         who, got = self._judge(group[:good], got, arrays)
         if gone:
-            self._bury(gone, int(group[min(good, len(group) - 1)]))
+            self._bury(gone, culprit)
         return who, got
 
     def _may_batch(self, talk: Talk, question: Round) -> bool:
@@ -228,8 +234,12 @@ class Play:
             self.alone.update({culprit} - {EVERYONE})
         elif culprit == EVERYONE:
             self._fail_all(gone.outcome, gone.why)
-        elif culprit != NOBODY and (culprit == self.first or gone.outcome is Outcome.TIMEOUT):
+        elif culprit != NOBODY and self._blames(gone, culprit):
             self._fail(culprit, gone.outcome, gone.why)
+
+    def _blames(self, gone: Gone, culprit: int) -> bool:
+        """Whether this variant gets the outcome, instead of being tried once more as the first of a child."""
+        return culprit == self.first or gone.outcome is Outcome.TIMEOUT
 
     def _mend(self, why: str) -> None:
         self.restarts += 1
