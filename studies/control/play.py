@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from toprope.protocols import Outputs, Task
-from toprope.sandbox.inside.candidate import BATCHED, column
+from toprope.sandbox.inside.calls import BATCHED, column
 from toprope.space import Space
 from toprope.types import Codes, Draw, Floats, Json, Tree
 

@@ -13,7 +13,7 @@ from toprope.protocols import Dialogue
 from toprope.run.submit import read_candidate
 from toprope.sandbox import frames
 from toprope.sandbox.box import Case, Job, Sandbox
-from toprope.sandbox.inside.candidate import FIRST, NOTE, TEXT_MAX, frame
+from toprope.sandbox.inside.channel import FIRST, NOTE, TEXT_MAX, frame
 from toprope.sandbox.memory import PublicMemory
 from toprope.space import Dim, Space, several
 from toprope.tasks import registry

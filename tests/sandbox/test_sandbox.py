@@ -23,7 +23,7 @@ from toprope.errors import NoProtection, UsageError, WorkerDied
 from toprope.protocols import Dialogue
 from toprope.sandbox import process, walls
 from toprope.sandbox.box import Case, Job, Sandbox
-from toprope.sandbox.inside.candidate import Seed, generator
+from toprope.sandbox.inside.calls import Seed, generator
 from toprope.sandbox.memory import PublicMemory
 from toprope.space import Dim, Space
 from toprope.types import Array, Call, Limits, Outcome, Round
@@ -324,6 +324,29 @@ class TestRounds:
         assert np.array_equal(seen[0]["first"][alive, 0], first[alive])
         assert np.array_equal(seen[0]["second"][alive, 0], second[alive])
         assert seen[0]["second"][2, 0] == 0.0
+
+    @pytest.mark.parametrize(
+        "end", ["os.close(3)", "threading.Thread(target=lambda: (time.sleep(0.1), os._exit(1))).start()"]
+    )
+    def test_a_death_in_each_replay_ends_as_one_crash(self, end: str, monkeypatch: pytest.MonkeyPatch) -> None:
+        """A variant that ends its child after its own answer, by a hang-up or while a later one runs, spoils every
+        replay of that round: it is found in isolation, after few children, and nobody else's answer changes."""
+        forks, fork = [], process.Zygote.fork
+
+        def counted(zygote: process.Zygote) -> process.Child:
+            forks.append(1)
+            assert len(forks) < 20
+            return fork(zygote)
+
+        monkeypatch.setattr(process.Zygote, "fork", counted)
+        fit = f"    if params['who'] == 1:\n        {end}\n    time.sleep(0.3 * (params['who'] == 3))\n    return {{"
+        source = "import os, threading, time\n" + FIT_PREDICT.replace("    return {", fit)
+        source = source.replace("    return np", "    time.sleep(0.2)\n    return np")
+        result, seen, lived = play(source, 4, dialogue=fit_predict)
+        assert result.outcomes == [OK, Outcome.CRASH, OK, OK]
+        alive = np.array([1, 0, 1, 1], bool)
+        assert np.array_equal(lived[0], alive)
+        assert np.array_equal(seen[0]["second"][alive, 0], self.expected(4)[1][alive])
 
     def test_dead_variants_stay_dead_in_later_cases(self) -> None:
         """The first outcome of a variant stays; later cases do not run it and its rows are zero."""

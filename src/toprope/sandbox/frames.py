@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from toprope.sandbox.inside.candidate import CRASH, FIRST, INVALID, MEMORY, NOTE, OK, TEXT_MAX, frame
+from toprope.sandbox.inside.channel import CRASH, FIRST, INVALID, MEMORY, NOTE, OK, TEXT_MAX, frame
 from toprope.sandbox.inside.model import PART_MAX
 from toprope.types import Array, Outcome, Round
 

@@ -1,4 +1,4 @@
-"""Input and output of a sandbox, and the messages to a child (wire format: inside/candidate.py)."""
+"""Input and output of a sandbox, and the messages to a child (wire format: inside/channel.py)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 
 from toprope.protocols import Dialogue
 from toprope.sandbox.frames import Window
-from toprope.sandbox.inside.candidate import BATCHED
+from toprope.sandbox.inside.calls import BATCHED
 from toprope.sandbox.memory import PublicMemory
 from toprope.sandbox.process import SLOTS
 from toprope.space import Space

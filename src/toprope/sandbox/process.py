@@ -26,7 +26,7 @@ from typing import Any, NamedTuple
 
 from toprope.errors import MachineFault, NoProtection, WorkerDied
 from toprope.sandbox import namespaces, walls
-from toprope.sandbox.inside.candidate import LENGTHS, NO_CHILD, ROUND, STATUS
+from toprope.sandbox.inside.channel import LENGTHS, NO_CHILD, ROUND, STATUS
 from toprope.sandbox.patience import Gone, Patience
 from toprope.unix import fcntl
 
@@ -177,7 +177,6 @@ class Child:
         self.socket, self.pidfd, self.pid = sock, pidfd, _pid_of(pidfd)
         self.socket.setblocking(False)
         self.inbox = bytearray()
-        self.ended: ChildEnded | None = None
         self.round = 0  # number of the last round that it was asked
         self._settled = 0  # the counter at the end of the round before that
         self._slots_fd = os.memfd_create("slots", os.MFD_CLOEXEC | os.MFD_ALLOW_SEALING)

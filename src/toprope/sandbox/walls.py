@@ -19,7 +19,8 @@ HERE = Path(__file__).parent
 UID = 64733  # unused: outside the ranges that distributions and systemd give to services
 INTERPRETER = Path(getattr(sys, "_base_executable", "") or sys.executable).resolve()  # a venv's is a link or a copy
 NOT_READ = ("site-packages", "dist-packages", "test", "ensurepip", "idlelib")  # folders of the standard library
-PARTS = ("layers", "decoys", "cases", "model", "candidate", "zygote")  # of inside/, in the order of their imports
+# Files of inside/, in the order of their imports.
+PARTS = ("layers", "decoys", "cases", "model", "channel", "files", "calls", "candidate", "zygote")
 PROFILES = {"numpy": (("numpy",), ("numpy.random", "numpy.linalg", "numpy.fft"))}  # distributions, modules to preload
 
 

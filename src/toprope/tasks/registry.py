@@ -56,8 +56,12 @@ def find(name: str, vault: Path | None = None) -> str:
 
 
 def _learn(folder: Path) -> str:
-    """Makes a folder's task known here and, by the environment, to the processes that we start. Only this function
-    does."""
+    """Makes a folder's task known here and to the processes that we start. Only this function does.
+
+    The environment carries the folder, not the messages that carry a task's vault: `load` takes an id in the hub, in
+    scorers, in brokers, in the program that is imitated and in workers alike, so each of their configurations would
+    need the folder; and a referee service obeys its clients' configurations, where a folder is a stranger's code.
+    """
     task_id = _id(folder)
     if why := _taken(task_id):
         raise UsageError(f"task folder {folder}: {why}; give it another in task.toml")

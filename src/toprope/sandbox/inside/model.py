@@ -13,7 +13,7 @@ class Model:
     """The function `model` of one variant."""
 
     def __init__(self, channel: Any, variant: int) -> None:
-        """channel: the child's socket (`candidate.ParentChannel`)."""
+        """channel: the child's socket (`channel.ParentChannel`)."""
         self._channel, self._variant = channel, variant
 
     def __call__(self, messages: Any, *, sample: int = 0) -> str:

@@ -25,6 +25,7 @@ from typing import Any
 import numpy as np
 
 from . import candidate, layers
+from .channel import NO_CHILD, STATUS, TEXT_MAX, ParentChannel, mapped
 
 PAUSES = (0.05, 0.2, 1.0)  # seconds between tries to fork
 CHANNEL = 3  # the only descriptor of a child besides /dev/null on 0, 1, 2
@@ -81,7 +82,7 @@ def serve(config: dict[str, Any], record: dict[str, Any]) -> None:
         try:
             pid = forked()
         except OSError as e:
-            os.write(control.fileno(), candidate.NO_CHILD + str(e).encode()[:200])
+            os.write(control.fileno(), NO_CHILD + str(e).encode()[:200])
             if job >= 0:
                 os.close(job)
             continue
@@ -121,7 +122,7 @@ def watch(control: socket.socket, pid: int, announce: bool, began: float) -> Non
     _, status, usage = os.wait4(pid, 0)
     try:
         spent = (usage.ru_utime + usage.ru_stime, time.process_time() - began)
-        os.write(control.fileno(), candidate.STATUS.pack(status, *spent))
+        os.write(control.fileno(), STATUS.pack(status, *spent))
     except OSError:
         os._exit(0)
 
@@ -136,16 +137,16 @@ def child(job: int, config: dict[str, Any], stage2: bytes) -> None:
     layers.die_with_parent()
     if os.getppid() != config["pid"]:  # the zygote ended before `die_with_parent` took effect
         return
-    channel = candidate.ParentChannel(job)
+    channel = ParentChannel(job)
     hello = channel.receive()
     try:
-        slots = candidate.mapped(hello)
+        slots = mapped(hello)
         if "rlimits" not in off:
             layers.limit(config["base"] + hello.meta["memory"], hello.meta["cpu_s"])
         if "seccomp" not in off:
             layers.seccomp(stage2)
     except (OSError, ValueError, MemoryError) as e:
-        channel.note(b"M", 0, f"{type(e).__name__}: {e}".encode()[: candidate.TEXT_MAX])
+        channel.note(b"M", 0, f"{type(e).__name__}: {e}".encode()[:TEXT_MAX])
         return
     channel.note(b"S", 0, b"")
     candidate.converse(channel, hello, slots)

@@ -8,7 +8,7 @@ import pytest
 from draws import Draws
 
 from studies.codewatch import leaks, reader
-from toprope.sandbox.inside.candidate import column
+from toprope.sandbox.inside.calls import column
 from toprope.tasks.trusted import load, outputs
 from toprope.types import Tree
 from toprope_tasks.control.codewatch import grammar, make, private, render
