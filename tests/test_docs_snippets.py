@@ -90,6 +90,7 @@ NOT_RUN = {
     ("docs/tasks/w2s-finetune.md", "toprope extract"): MODELS,
     ("docs/tasks/w2s-finetune.md", "TOPROPE_W2S_LORA"): MODELS,
     ("docs/tasks/w2s-finetune.md", "cat chat"): MODELS,
+    ("docs/threat-model.md", "docker"): "needs a Docker daemon",
     ("docs/tutorial.md", "def answer"): "an excerpt; tests/toprope_tasks/w2s/test_batched_starter.py runs both forms",
     ("docs/tutorial.md", "from toprope.testing"): "tests/plugins runs such classes",
     ("docs/api.md", "import toprope"): "tests/api/test_api_page.py runs all examples of this page as one program",
