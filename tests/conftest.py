@@ -95,8 +95,8 @@ class Cli:
     def run(self, *args: object, timeout: float = 300) -> subprocess.CompletedProcess[str]:
         return self._preforked.run([str(a) for a in args], timeout)
 
-    def json(self, *args: object, expect: int = 0) -> dict:
-        done = self.run(*args, "--json")
+    def json(self, *args: object, expect: int = 0, timeout: float = 300) -> dict:
+        done = self.run(*args, "--json", timeout=timeout)
         assert done.returncode == expect, done.stderr
         return json.loads(done.stdout)
 

@@ -229,11 +229,12 @@ def starter(folder):
 @pytest.mark.slow
 def test_monitors_are_climbed_with_a_model_behind_a_provider(cli, tmp_path, oracle, monkeypatch):
     run = tmp_path / "run"
-    result = cli.json("climb", "control/monitor-bank-v1", "--run", run, *MODEL, "--experiments", 40, "--unseal")
+    asking = (*MODEL, "--experiments", 20, "--unseal")
+    result = cli.json("climb", "control/monitor-bank-v1", "--run", run, *asking, timeout=1200)
     assert result["model"]["replies"] == len(oracle.asked)
     asked = len(oracle.asked)
     monkeypatch.delenv("LOCAL_BASE_URL")
-    assert cli.json("verify", run)["ok"]
+    assert cli.json("verify", run, timeout=1200)["ok"]
     assert len(oracle.asked) == asked
 
 
