@@ -207,7 +207,8 @@ def charts(rows: list[Row]) -> Iterator[Chart]:
             for climber in sorted({r["climber"] for r in mine})
         ]
         yield _chart(f"{task}: sealed value of the champion, mean and range over seeds", [*sealed, _best_tuned(mine)])
-        ours = [r for r in mine if r["climber"] == "evolution"]
+        if not (ours := [r for r in mine if r["climber"] == "evolution"]):
+            continue
         yield _chart(
             f"{task}, evolution: what dev promises, and what is there",
             [
