@@ -66,6 +66,7 @@ NOT_RUN = {
     ("docs/cluster.md", "ray start"): CLUSTER,
     ("docs/cluster.md", "pip install"): INSTALLS,
     ("docs/dashboard.md", "toprope serve"): "serves until it is stopped; tests/serve/test_command.py runs it",
+    ("docs/dashboard.md", "python tools/screenshots.py"): "tests/serve/test_browser.py opens the pages with that tool",
     ("docs/first-climb.md", "pip install"): INSTALLS,
     ("docs/notebook.md", ""): "tests/api/test_notebook_page.py runs all cells of this page as one program",
     ("docs/performance.md", "toprope forecast"): LONG,
@@ -93,10 +94,7 @@ NOT_RUN = {
     ("docs/threat-model.md", "docker"): "needs a Docker daemon",
     ("docs/tutorial.md", "def answer"): "an excerpt; tests/toprope_tasks/w2s/test_batched_starter.py runs both forms",
     ("docs/tutorial.md", "from toprope.testing"): "tests/plugins runs such classes",
-    ("docs/api.md", "import toprope"): "tests/api/test_api_page.py runs all examples of this page as one program",
-    ("docs/api.md", "history = "): "tests/api/test_api_page.py",
-    ("docs/api.md", "import numpy"): "tests/api/test_api_page.py",
-    ("docs/api.md", "toprope.new_task"): "tests/api/test_api_page.py",
+    ("docs/api.md", ""): "tests/api/test_api_page.py runs all examples of this page as one program",
 }  # fmt: skip
 
 # (page, how a block begins) -> the file that a reader saves it as.
