@@ -22,7 +22,7 @@ CASES = {
     "environment": ("len(os.environ['LANG'])", "the locale"),
     "folder": ("len(open('words.txt').read())", "the working directory"),
 }
-FAST = ("set", "zone")  # of the others the file that is read at import, and that the cause is told, are quick
+FAST = ("set",)  # of the others the file that is read at import, and that the cause is told, are quick
 
 
 @pytest.fixture

@@ -1,6 +1,7 @@
 """`toprope transfer`: whether a run's methods keep their order on another task."""
 
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -78,11 +79,10 @@ def test_a_result_replaces_the_earlier_one_of_the_same_tiers_and_a_damaged_file_
 
 
 @pytest.mark.e2e
-def test_transfer_of_a_run_and_what_its_report_shows(cli, tmp_path):
+def test_transfer_of_a_run_and_what_its_report_shows(cli, finished, tmp_path):
     """The JSON has the fields that other programs read; the report has both figures; a task with other entry points and
     a run with too few methods end in one line."""
-    run = tmp_path / "run"
-    cli.json("climb", "testing/coin-v1", "--experiments", 64, "--run", run)
+    run = shutil.copytree(finished[0] / "run", tmp_path / "run")
     found = cli.json("transfer", run, "--to", "testing/coin-v1", "--draws", 8, "--sample", 24, "--top", 4)
     assert {"tiers", "spearman", "top_quartile", "methods"} <= set(found)
     assert {"value", "lo", "hi"} <= set(found["spearman"]) & set(found["top_quartile"])

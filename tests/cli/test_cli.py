@@ -259,6 +259,7 @@ def test_a_damaged_ledger(cli, finished, tmp_path, monkeypatch, damage):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_a_start_that_could_not_begin_can_be_repeated(cli, tmp_path):
     """A directory whose ledger holds nothing yet (a disk that was full) is taken for a new run; `resume` says so."""
     SqliteLedger(_made(tmp_path / "run") / "ledger.db", create=True).close()

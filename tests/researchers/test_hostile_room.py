@@ -440,7 +440,10 @@ def test_one_agents_crowd_takes_nobody_elses_turn():
     """Over HTTP, calls of one agent beyond a few wait, and another agent is answered meanwhile."""
     full = threading.Event()
     agents, context = Agents(), SimpleNamespace()
-    boxes: Any = {"ada": SimpleNamespace(run=lambda: full.wait() and "ada"), "bob": SimpleNamespace(run=lambda: "me")}
+    boxes: Any = {
+        "ada": SimpleNamespace(run=lambda: full.wait() and "ada", operator=str),
+        "bob": SimpleNamespace(run=lambda: "me", operator=str),
+    }
     agents.begin(boxes)
     limits: dict[str, Any] = {}
 
@@ -457,4 +460,4 @@ def test_one_agents_crowd_takes_nobody_elses_turn():
             full.set()
         return said
 
-    assert anyio.run(all_at_once) == ("me", False)
+    assert anyio.run(all_at_once) == (["me"], False)

@@ -83,6 +83,7 @@ def test_a_killed_climb_ends_as_one_that_was_not(often, monkeypatch, tmp_path, c
     assert export(read(run)) == export(read(tmp_path / "whole"))
 
 
+@pytest.mark.slow
 def test_a_state_of_other_code_is_not_used(often, monkeypatch, tmp_path):
     """The loop reads the ledger instead, and comes to the same end."""
     climbed(tmp_path / "run", "evolution")

@@ -165,6 +165,7 @@ def test_a_desk_goes_on_where_it_was_left(tmp_path):
         assert submissions.evaluate(coin(0.03), "ada").experiment == 3
 
 
+@pytest.mark.slow
 def test_time_that_authors_think_is_time(tmp_path):
     """`--minutes` holds over a kill also where no experiment was made; and what a reply costs is written beside one."""
     with sit(tmp_path / "run") as session:
@@ -260,6 +261,7 @@ def busy(turns):
         yield
 
 
+@pytest.mark.slow
 def test_what_is_short_waits_for_nothing_long(tmp_path):
     """While an experiment runs and another author's attempt is at the gate, notes, the leaderboard, lookups and known
     candidates are answered, an attempt that has no answer reads as waiting, and a second one of its author is refused.
@@ -310,6 +312,7 @@ def test_the_gate_refuses_what_would_keep_it_from_everybody(tmp_path):
         assert submissions.quota.gate_s == 0.001
 
 
+@pytest.mark.slow
 def test_the_time_of_scorers_is_a_budget_of_each_author(tmp_path):
     """Whose experiments have taken their seconds makes no more, over sittings too; a neighbour goes on."""
     with sit(tmp_path / "run") as session:

@@ -18,6 +18,7 @@ def mine(tmp_path, monkeypatch):
     return folder
 
 
+@pytest.mark.slow
 def test_a_new_task_is_admitted(mine, cli):
     """What `new` writes passes every line of `check` as it is, in at most 80 lines of the author's Python."""
     result = cli.json("check", mine)

@@ -119,6 +119,7 @@ def test_no_hidden_cell_is_a_visible_one():
             assert not {c.ops for c in hidden} & {c.ops for c in visible}
 
 
+@pytest.mark.slow
 def test_hidden_splits_sample_cells_at_random(task):
     """Twelve hidden draws come from many cells, and val and test differ at the same index and seed."""
     found = Counter(task.generate("val", i, 5).private.about for i in range(12))

@@ -168,6 +168,7 @@ def test_meeting_transcripts_again_tells_nothing(balanced):
     assert abs(late - 0.5) < 0.03 if balanced else late > 0.6
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("planted", "least", "most"), [(False, 0.44, 0.56), (True, 0.65, 1.0)])
 def test_no_choice_of_words_tells(planted, least, most):
     """Ridge logistic regression on runs of one to three tokens of all that an agent said and did, trained on half of
