@@ -93,6 +93,7 @@ def test_spread_is_that_of_two_good_points(task, pool):
         spread(bare, pool, 20, 8, 1)
 
 
+@pytest.mark.slow
 def test_the_command_prints_the_table_or_one_line(cli, tmp_path):
     """One object, and for each mistake one line that names it."""
     result = cli.json("reference", "testing/coin-v1", "--draws", 4, "--workers", 1)

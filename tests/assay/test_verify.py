@@ -295,6 +295,7 @@ def test_a_forged_ledger_fails(run, name):
     assert {c["name"]: c["ok"] for c in result["checks"]}[fails] is False, result["checks"]
 
 
+@pytest.mark.slow
 def test_a_ledger_forged_before_its_commitment_is_not_the_one_the_vault_saw(run):
     """Even where every replay agreed, the vault beside it remembers another head."""
     forge(run, only("open", started=1.0))

@@ -320,6 +320,7 @@ def test_an_opened_test_stays_as_it_is(cli, finished, tmp_path, monkeypatch):
     db.close()
 
 
+@pytest.mark.slow
 def test_a_test_opened_by_a_process_that_died_is_opened_again_for_the_same(cli, finished, tmp_path, monkeypatch):
     """Killed after committing, with the opening counted and not heard: the same candidate, number and result."""
     run = copy_of(finished, tmp_path, monkeypatch)
@@ -353,7 +354,7 @@ def test_interrupted_and_resumed(cli, tmp_path, end):
     assert "Traceback" not in err
     _, command, _ = err.splitlines()[-1].split("`")
     assert cli.json(*shlex.split(command)[1:], "--workers", 1)["experiments"] == 100
-    if end == signal.SIGINT:  # the quick form of that is test_a_full_disk
+    if end == signal.SIGINT:
         assert cli.run("climb", COIN, *options, "--run", tmp_path / "b").returncode == 0
         assert cli.export(tmp_path / "a") == cli.export(tmp_path / "b")
 

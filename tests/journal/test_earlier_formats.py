@@ -51,6 +51,9 @@ def test_the_secret_of_an_old_run_is_known_by_its_name(old):
     assert not msgspec.structs.replace(opening, hidden="private 0123").kept.public
 
 
+@pytest.mark.parametrize(
+    "old", [*(pytest.param(n, marks=pytest.mark.slow) for n in FORMATS[1:-1]), FORMATS[0], FORMATS[-1]], indirect=True
+)
 def test_an_old_run_is_shown_reported_and_verified(cli, old):
     """Its summary, its page with the command that repeats it, and everything that can be run again."""
     history = read(old)

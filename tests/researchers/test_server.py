@@ -158,6 +158,7 @@ def serving(tmp_path, *options):
         process.wait(30)
 
 
+@pytest.mark.slow
 def test_agents_are_told_apart_by_their_tokens(tmp_path):
     """Each has its own room and quota; a wrong token, or none, is refused."""
     import httpx2 as httpx

@@ -75,6 +75,7 @@ def check(cli, code: int, err: str, run: Path, calm: Path) -> None:
     assert cli.export(run) == cli.export(calm)
 
 
+@pytest.mark.slow
 def test_a_full_disk(cli, tmp_path):
     """On a real file system that is too small where one may be mounted, else under a limit on file sizes."""
     if not may_mount(tmp_path):

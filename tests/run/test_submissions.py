@@ -51,6 +51,7 @@ def coin(skill, comment="", **params):
     )
 
 
+@pytest.mark.slow
 def test_a_hub_that_ends_for_good_ends_the_sitting_in_one_line(tmp_path):
     """Killed as often as it is started over one attempt: the author hears it, experiments go on, nothing more is sent,
     the sitting says that the run must be resumed, and the resumed run has the answer and no contradiction."""

@@ -19,7 +19,7 @@ COIN = "testing/coin-v1"
 
 def test_a_climb_end_to_end(as_user, home):
     """Climb, sealed test, report and a second run, all as nobody; the protection record says whose uid it was."""
-    done = as_user("climb", COIN, "--experiments", 40, "--workers", 1, "--run", "run", "--unseal", "--report", "--json")
+    done = as_user("climb", COIN, "--experiments", 10, "--workers", 1, "--run", "run", "--unseal", "--report", "--json")
     assert done.returncode == 0, done.stderr
     result = json.loads(done.stdout)
     assert result["protection"]["tier"] == cells.best()

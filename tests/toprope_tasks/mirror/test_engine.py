@@ -100,6 +100,7 @@ def test_no_main_is_invalid(scorer: Scorer) -> None:
     assert "main(argv, stdin, files)" in done.result.messages[0]
 
 
+@pytest.mark.slow
 def test_a_hang_is_the_candidates_own(scorer: Scorer) -> None:
     """One case that never ends: timeout."""
     assert score(scorer, source(f"{ROUTE}\n    while True: pass\n"), 2).result.outcomes == [Outcome.TIMEOUT]

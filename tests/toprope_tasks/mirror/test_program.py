@@ -59,7 +59,7 @@ def task(tmp_path, monkeypatch):
     [
         ("huge", "more than 16384 bytes of output"),
         ("memory", "more than 512 MiB of memory"),
-        ("loop", "more than 1 s of processor time"),
+        pytest.param("loop", "more than 1 s of processor time", marks=pytest.mark.slow),
         ("die", "exit status 7"),
         ("write", "OSError, an error of its own"),
     ],
