@@ -68,6 +68,7 @@ def climbed(tmp_path_factory):
     return history, places, broken, ear, seen
 
 
+@pytest.mark.slow
 def test_figures_are_those_of_the_command_line(climbed, cli, tmp_path):
     """Same seed, same secret: every figure of --json, in the same fields and the same order."""
     ours = toprope.summary(climbed[0])

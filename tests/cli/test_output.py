@@ -40,6 +40,7 @@ def said(done, code=0):
     return json.loads(done.stdout)
 
 
+@pytest.mark.slow
 def test_a_run_of_a_task_that_prints(loud, cli, tmp_path):
     """climb, show, export and report of a task that prints everywhere give one JSON object on stdout each."""
     run = tmp_path / "run"

@@ -54,6 +54,7 @@ def test_a_run_that_was_left_early_spoils_no_other(pool, task):
     assert {d.id: d.result.scores.shape for d in pool.run(fresh)} == dict.fromkeys(range(3), (1, 1))
 
 
+@pytest.mark.slow
 def test_a_block_that_always_ends_its_scorer_is_given_up():
     """After MAX_TRIES scorers the run is told; the pool works on afterwards."""
     from toprope.tasks import registry

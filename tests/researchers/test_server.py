@@ -251,6 +251,7 @@ def test_the_handshake_waits_for_nothing(tmp_path):
         assert server.process.stdout.read() == b""
 
 
+@pytest.mark.slow
 def test_a_run_that_does_not_start_says_why_to_its_client(tmp_path):
     """In the answer to a call, on stderr, and by its exit status."""
     (tmp_path / "run").mkdir()

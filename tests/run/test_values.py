@@ -142,6 +142,7 @@ def test_a_starter_that_fails_ends_the_climb_at_once(own, cli, tmp_path):
     assert "the starter of task own/bad-start-v1 fails on dev, crash: SyntaxError" in done.stderr
 
 
+@pytest.mark.slow
 def test_a_climb_in_which_only_the_starter_runs_is_ended(own, cli, tmp_path):
     """After a few dozen failures, with their number and kind; the run stays readable."""
     code = "import numpy as np\n\ndef believe(votes, *, params):\n    assert params['at'] == 2\n"

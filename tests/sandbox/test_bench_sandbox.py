@@ -11,6 +11,7 @@ from toprope.assay import bench_sandbox
 pytestmark = pytest.mark.e2e
 
 
+@pytest.mark.slow
 def test_every_figure_is_measured() -> None:
     """Each part returns positive figures, and a fresh candidate costs more than the bare fork it contains."""
     fresh = bench_sandbox.fresh(box(), repeats=3)

@@ -45,6 +45,7 @@ def agree(difference, tolerance=TASK.spec.metric.tolerance):
     assert abs(difference.mean()) <= tolerance
 
 
+@pytest.mark.slow
 def test_random_points_score_alike(dev):
     """Forty points of the grammar with every block in use."""
     agree(compared(dev[1], random_rows(40, 0)))
