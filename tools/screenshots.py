@@ -157,7 +157,22 @@ def watched(page: Any, base: str) -> list[str]:
     return faults
 
 
-DOCS = {(1400, "light"): ("list", "run", "candidate"), (1400, "dark"): ("run",), (390, "light"): ("run",)}
+DOCS = {
+    (1400, "light"): (
+        "list",
+        "run",
+        "candidate",
+        "experiments",
+        "parameters",
+        "replay",
+        "leaderboard",
+        "compare",
+        "tasks",
+        "task",
+    ),
+    (1400, "dark"): ("run",),
+    (390, "light"): ("run",),
+}
 
 
 if __name__ == "__main__":
