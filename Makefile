@@ -5,6 +5,7 @@ BIN := $(VENV)/bin
 NEWEST := .newest
 PIP := $(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt
 COMPILED := PYTHONDONTWRITEBYTECODE=  # tests start hundreds of interpreters: each would compile all modules again
+PROCESSES := 4  # of pytest; more than two cores, because tests wait for the processes that they start
 PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs src tests studies tools
 
 .PHONY: climb unit test test-all check site newest dist bench independent redteam clean
@@ -13,13 +14,13 @@ climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed tes
 	@$(BIN)/toprope climb w2s/bank-v1 --minutes 2 --unseal --report
 
 unit: $(VENV)/dev  ## tests that start no process
-	@$(COMPILED) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not e2e and not slow"
+	@$(COMPILED) $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m "not e2e and not slow"
 
 test: $(VENV)/dev  ## the fast suite
-	@$(COMPILED) $(BIN)/python -m pytest -n 3 --dist worksteal -m "not slow"
+	@$(COMPILED) $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m "not slow"
 
 test-all: $(VENV)/dev  ## with the slower forms
-	@$(COMPILED) $(BIN)/python -m pytest -n 3 --dist worksteal
+	@$(COMPILED) $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal
 
 check: $(VENV)/dev  ## style, strict types, import contracts, plain words
 	@$(BIN)/ruff check src tests tools studies

@@ -83,14 +83,14 @@ def test_tuned_points_stand_beside_their_defaults(task, tmp_path):
 
 def test_spread_is_that_of_two_good_points(task, pool):
     """In between nothing and the whole range of a score; a task without a space is refused."""
-    assert 0 < spread(task, pool, 20, 8, 1) < 0.5
+    assert 0 < spread(task, pool, 8, 4, 1) < 0.5
     for few in ((1, 8), (20, 1)):
         with pytest.raises(UsageError, match="at least 2"):
             spread(task, pool, *few, 1)
     bare = registry.load(PROXY)
     bare.space = None
     with pytest.raises(UsageError, match="no space"):
-        spread(bare, pool, 20, 8, 1)
+        spread(bare, pool, 8, 4, 1)
 
 
 @pytest.mark.slow

@@ -191,7 +191,7 @@ def test_order_of_methods(task, dev):
     assert vanilla + 0.1 < best < 0.9
 
 
-@pytest.mark.parametrize("tier", ["hard", "runs"])
+@pytest.mark.parametrize("tier", [pytest.param("hard", marks=pytest.mark.slow), "runs"])
 def test_other_tiers_make_draws(cache_of_states, tier):
     """The hard and runs tiers give draws on both sides; runs clear their weak level and gap."""
     task = WeakToStrong(f"w2s/probe-{tier}-v1", lines_per_op=4000)
