@@ -59,11 +59,21 @@ class Lesson(NamedTuple):
 
 def lesson(pool, p, rng):
     """Everything that comes before the model: smoothing -> labels -> vote -> filter -> weights."""
+    axes, y = labelled(pool, p, rng)
+    return weighed(pool, axes, y, judged(axes, y, p, rng), p, rng)
+
+
+def labelled(pool, p, rng):
+    """Smoothing -> labels -> vote: the axes and (n,) labels."""
     axes = smoothed(pool, p["smooth"], p["near"], rng)
     y = pool.once(("labels", p["label"], p["sharpness"], p["balance"]),
                   lambda: labels(pool.w, p["label"], p["sharpness"], p["balance"]))  # fmt: skip
-    y = vote(pool, axes, y, p, rng)
-    keep = filter_rows(pool, axes, y, p, rng)
+    return axes, vote(pool, axes, y, p, rng)
+
+
+def weighed(pool, axes, y, f, p, rng):
+    """Filter -> weights. f (n,): what `judged` says."""
+    keep = filter_rows(pool, axes, y, f, p, rng)
     return Lesson(axes, y, keep * reweight(pool.w, pool.margins, p["weight"], p["weight_power"]), p, rng)
 
 
@@ -248,26 +258,43 @@ def clusters(pool, axes, rank, power, k, rng, rounds=8):
 # --- filter and weights
 
 
-def filter_rows(pool, axes, y, p, rng):
-    """(n,) 1.0 for rows that count. Scores: larger is more trustworthy; the best share `keep` stays."""
+JUDGES = {  # the filters that ask models: which labels these learn, in how many folds (0: one model of all rows)
+    "agree": (lambda y: y, lambda p: max(2, p["folds"])),
+    "overlap": (lambda y: y, lambda p: 5),
+    "density": (lambda y: y > 0.5, lambda p: 5),
+    "loss": (lambda y: y > 0.5, lambda p: 0),
+}
+
+
+def judged(axes, y, p, rng):
+    """(n,) what the models that a filter asks say of each row; None if it asks none."""
+    if p["filter"] not in JUDGES:
+        return None
+    learnt, folds = JUDGES[p["filter"]]
+    z, t = basis(axes, p["rank"], p["power"]), learnt(y).astype(np.float64)
+    if folds(p):
+        return out_of_fold(z, t, p, rng, folds(p))
+    return predict(z, fit(z, t, np.ones(len(z)), p["l2"]))
+
+
+def filter_rows(pool, axes, y, f, p, rng):
+    """(n,) 1.0 for rows that count. Scores: larger is more trustworthy; the best share `keep` stays. f: see `judged`."""
     kind, w = p["filter"], pool.w
     if kind == "none":
         return np.ones(len(y))
     hard = (y > 0.5).astype(np.float64)
+    if kind == "agree":
+        return ((f > 0.5) == (hard > 0.5)).astype(np.float64)
     if kind == "confidence":
         score = np.abs(w - 0.5)
     elif kind == "knn":
         score = -np.abs(neighbours(pool, axes, p["rank"], p["power"], rng).mean(y, p["neighbours"]) - y)
+    elif kind == "overlap":
+        score = (f - 0.5) * (2 * hard - 1)
+    elif kind == "density":
+        score = density(pool, axes, hard, f, p, rng)
     else:
-        z = basis(axes, p["rank"], p["power"])
-        if kind == "agree":
-            return ((out_of_fold(z, y, p, rng) > 0.5) == (hard > 0.5)).astype(np.float64)
-        if kind == "overlap":
-            score = (out_of_fold(z, y, p, rng, folds=5) - 0.5) * (2 * hard - 1)
-        elif kind == "density":
-            score = density(pool, axes, z, y, p, rng)
-        else:
-            score = -cross_entropy(predict(z, fit(z, hard, np.ones(len(z)), p["l2"])), hard)  # small loss
+        score = -cross_entropy(f, hard)  # small loss
     return best(score, p["keep"], hard if p["even"] else None).astype(np.float64)
 
 
@@ -282,13 +309,17 @@ def best(score, share, classes=None):
     return mask
 
 
-def density(pool, axes, z, y, p, rng):
-    """Overlap density: z-scores of cross-fitted trust in y, kNN agreement, local density, entropy near .35 nats."""
-    hard = (y > 0.5).astype(np.float64)
-    f = out_of_fold(z, hard, p, rng, folds=5)
-    anchors = z[rng.choice(len(z), min(200, len(z)), replace=False)]
-    distance = np.sum(anchors**2, 1) - 2 * (z @ anchors.T) + np.sum(z * z, 1)[:, None]
-    near = np.partition(distance, 10, axis=1)[:, 1:10].mean(1)
+def density(pool, axes, hard, f, p, rng):
+    """Overlap density: z-scores of cross-fitted trust in the labels, kNN agreement, local density, entropy near .35."""
+    anchors = rng.choice(len(hard), min(200, len(hard)), replace=False)
+
+    def make():
+        z = basis(axes, p["rank"], p["power"])
+        a = z[anchors]
+        distance = np.sum(a**2, 1) - 2 * (z @ a.T) + np.sum(z * z, 1)[:, None]
+        return np.partition(distance, 10, axis=1)[:, 1:10].mean(1)
+
+    near = pool.once(("density", axes.mark, p["rank"], p["power"], anchors.tobytes()), make)
     v = np.clip(pool.w, 1e-4, 1 - 1e-4)
     entropy = -v * np.log(v) - (1 - v) * np.log(1 - v)
     agreeing = neighbours(pool, axes, p["rank"], p["power"], rng).mean(hard, p["neighbours"])

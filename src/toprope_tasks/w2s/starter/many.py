@@ -19,6 +19,42 @@ class Column(NamedTuple):
     u: np.ndarray
 
 
+def lessons(pool, each, rngs):
+    """The lessons of variants with parameters `each`, as `blocks.lesson` gives them."""
+    begun = [blocks.labelled(pool, p, rng) for p, rng in zip(each, rngs, strict=True)]
+    said = judged(begun, each, rngs)
+    return [blocks.weighed(pool, *one, f, p, rng) for one, f, p, rng in zip(begun, said, each, rngs, strict=True)]
+
+
+def judged(begun, each, rngs):
+    """What the filters' models say of each variant's rows (`blocks.judged`); equal models are fitted once."""
+    found, groups = [None] * len(each), {}
+    for i, (axes, y) in enumerate(begun):
+        p, n = each[i], len(y)
+        if p["filter"] not in blocks.JUDGES:
+            continue
+        learnt, folds = blocks.JUDGES[p["filter"]]
+        count, t = folds(p), learnt(y).astype(np.float32)
+        part = rngs[i].permutation(n) % count if count else np.zeros(n, int)
+        models = groups.setdefault((axes.mark, count > 0), (axes, {}))[1]
+        for k in range(max(1, count)):
+            seen = part != k if count else np.ones(n, bool)
+            key = (t.tobytes(), seen.tobytes(), p["rank"], p["power"], p["l2"])
+            model = models.setdefault(key, (p, t, seen, []))
+            model[-1].append((i, part == k))
+        found[i] = np.empty(n)
+    for (_, folded), (axes, models) in groups.items():
+        p, t, seen, asked = zip(*models.values(), strict=True)
+        base, l2 = Base(axes.z), np.array([one["l2"] for one in p])
+        s = np.array([np.append(blocks.scale(axes.sd, one["rank"], one["power"]), 1) for one in p], np.float32)
+        steps = blocks.FOLD if folded else blocks.STEPS
+        said = predict(base, s, fit(base, s, np.array(t), np.array(seen, np.float32), l2, "ce", l2, steps=steps))
+        for f, rows in zip(said, asked, strict=True):
+            for i, where in rows:
+                found[i][where] = f[where]
+    return found
+
+
 def modelled(lessons):
     """(n,) probabilities of each lesson's own model, in order, as `blocks.ensemble` gives them."""
     found, columns = [None] * len(lessons), []

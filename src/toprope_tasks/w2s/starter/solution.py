@@ -29,7 +29,7 @@ def targets_batched(pool_features, pool_weak_probs, *, params, new_rng, margins=
     # plain numbers, because numpy's would widen float32 arrays
     rows = zip(*(column.tolist() for column in params.values()), strict=True)
     each = [blocks.settings(dict(zip(params, row, strict=True))) for row in rows]
-    given = [blocks.lesson(pool, p, new_rng()) for p in each]
+    given = many.lessons(pool, each, [new_rng() for _ in each])
     own = [i for i, p in enumerate(each) if blocks.needs_model(p)]
     targets = np.array([one.y for one in given], np.float32)
     weights = np.array([one.u for one in given], np.float32)
