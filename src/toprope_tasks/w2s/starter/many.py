@@ -1,4 +1,4 @@
-"""The model of `blocks`, fitted for many variants at once: every step is two matrix products for all of them.
+"""The model of `logistic`, fitted for many variants at once: every step is two matrix products for all of them.
 
 A row is a variant, or a member of its ensemble. s (k, d + 1): what each row multiplies the axes of its group by, 0 for
 an axis that it does not see; the last column, of the bias, is 1. t, u (k, n): targets and weights.
@@ -7,6 +7,7 @@ an axis that it does not see; the last column, of the bias, is 1. t, u (k, n): t
 from typing import NamedTuple
 
 import blocks
+import logistic
 import numpy as np
 
 
@@ -47,7 +48,7 @@ def judged(begun, each, rngs):
         p, t, seen, asked = zip(*models.values(), strict=True)
         base, l2 = Base(axes.z), np.array([one["l2"] for one in p])
         s = np.array([np.append(blocks.scale(axes.sd, one["rank"], one["power"]), 1) for one in p], np.float32)
-        steps = blocks.FOLD if folded else blocks.STEPS
+        steps = logistic.FOLD if folded else logistic.STEPS
         said = predict(base, s, fit(base, s, np.array(t), np.array(seen, np.float32), l2, "ce", l2, steps=steps))
         for f, rows in zip(said, asked, strict=True):
             for i, where in rows:
@@ -150,11 +151,11 @@ class Base:
 
 def predict(base, s, model):
     """(k, n) probabilities."""
-    return blocks.sigmoid((s * model) @ base.turned)
+    return logistic.sigmoid((s * model) @ base.turned)
 
 
 def fit(base, s, t, u, l2, loss, gce, start=None, steps=None):
-    """(k, d + 1) coefficients and biases; see `blocks.fit`, whose steps these are."""
+    """(k, d + 1) coefficients and biases; see `logistic.fit`, whose steps these are."""
     u = np.minimum(u, 20 * u.mean(1, keepdims=True)) / np.maximum(u.sum(1, keepdims=True), 1e-9)
     if loss == "square":
         return least_squares(base, s, t, u, l2)
@@ -165,7 +166,7 @@ def fit(base, s, t, u, l2, loss, gce, start=None, steps=None):
     rate = (1 / (bound * (s * s) * base.energy + ridge)).astype(np.float32)
     now = np.zeros(s.shape, np.float32) if start is None else start
     ahead, momentum, half = now, np.ones(len(s)), 0.5 - t
-    for _ in range(steps or (blocks.STEPS if start is None else blocks.WARM)):
+    for _ in range(steps or (logistic.STEPS if start is None else logistic.WARM)):
         f = (s * ahead) @ base.turned
         f *= 0.5
         np.tanh(f, out=f)
@@ -189,7 +190,7 @@ def fit(base, s, t, u, l2, loss, gce, start=None, steps=None):
 
 
 def least_squares(base, s, t, u, l2):
-    """(k, d + 1); see `blocks.least_squares`."""
+    """(k, d + 1); see `logistic.least_squares`."""
     left = np.array([base.product(row) for row in u], np.float64)
     left *= s[:, :, None] * s[:, None, :]
     d = s.shape[1] - 1
@@ -204,7 +205,7 @@ def out_of_fold(base, s, t, u, l2, start, rngs):
     part = np.array([rng.permutation(t.shape[1]) % 2 for rng in rngs])
     found = np.empty(t.shape, np.float32)
     for half in (0, 1):
-        model = fit(base, s, t, u * (part != half), l2, "ce", l2, start, blocks.WARM)
+        model = fit(base, s, t, u * (part != half), l2, "ce", l2, start, logistic.WARM)
         found = np.where(part == half, predict(base, s, model), found)
     return found
 
