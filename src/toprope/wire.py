@@ -19,6 +19,7 @@ import msgspec
 import numpy as np
 
 from toprope.errors import WorkerDied
+from toprope.unix import KEPT_PAGES, ONE_THREAD
 
 T = TypeVar("T")
 _ARRAY = 1
@@ -127,7 +128,7 @@ SEARCHED = ("PATH", "PYTHONPATH", "LD_LIBRARY_PATH")
 
 
 def child_environment(extra: dict[str, str] | None = None, keys: bool = False) -> dict[str, str]:
-    """Environment of our own worker processes: one BLAS thread, and a malloc that keeps its pages (research/w2s.md 1).
+    """Environment of our own worker processes: one BLAS thread, and a malloc that keeps its pages.
 
     No search path leads to the working directory, where an agent may write files: an empty or relative entry means that
     directory (sys.path, ld.so(8)). The hash seed is fixed, so that every process iterates over sets in the same order.
@@ -137,9 +138,7 @@ def child_environment(extra: dict[str, str] | None = None, keys: bool = False) -
         if name in env:
             env[name] = os.pathsep.join(p for p in env[name].split(os.pathsep) if os.path.isabs(p))
     env |= {"PYTHONSAFEPATH": "1", "PYTHONHASHSEED": "0"}
-    env |= {"OPENBLAS_NUM_THREADS": "1", "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-    env |= {"MALLOC_MMAP_THRESHOLD_": "268435456", "MALLOC_TRIM_THRESHOLD_": "536870912"}
-    return env | (extra or {})
+    return env | ONE_THREAD | KEPT_PAGES | (extra or {})
 
 
 def command(module: str, *argv: object) -> list[str]:

@@ -2,12 +2,15 @@
 climber.
 
 The climb is measured whole, and once more with a single experiment, which gives the cost of starting. A sample of its
-blocks is then played again in this process, with a clock around the parts of the task.
+blocks is then played again in one process, with the environment of a scorer and a clock around the parts of the task.
 """
 
 from __future__ import annotations
 
+import json
 import os
+import subprocess
+import sys
 import tempfile
 import time
 from pathlib import Path
@@ -15,8 +18,10 @@ from typing import Any
 
 import numpy as np
 
+from toprope import wire
 from toprope.executors.messages import Load, Work
 from toprope.journal.history import RunHistory
+from toprope.journal.reading import read
 from toprope.journal.records import BlockRecord
 from toprope.journal.spec import RunSpec
 from toprope.protocols import Outputs, Task
@@ -72,11 +77,12 @@ def run(task_id: str, tier: str, experiments: int | None = None, workers: int = 
         one = _climb(Path(folder), task_id, 1, tier, workers)
         many = _climb(Path(folder), task_id, n, tier, workers)
         history = many[0]
-        clock = Timed(task)
-        candidate, inside = _replayed(clock, history, tier)
+        command = wire.command("toprope.assay.bench_task", _run(Path(folder), n), tier)
+        done = subprocess.run(command, env=wire.child_environment(), stdout=subprocess.PIPE, check=True)
+        generated, candidate, inside = json.loads(done.stdout)
     (_, total, own, wall), first = many, one
     blocks, first_blocks = (sum(b.cpu_s for b in h.blocks) for h in (history, first[0]))
-    generate = clock.generate_s * workers
+    generate = generated * workers
     start = first[1] - first_blocks - generate
     parts = {
         "generate": generate,
@@ -108,14 +114,21 @@ def _climb(
     """A climb: its history, CPU seconds of all processes, CPU seconds of this one, wall seconds."""
     spec = RunSpec.from_keywords(task, experiments=experiments, seed=SEED, rehearsal_secret="bench")
     before, start = os.times(), time.monotonic()
-    history = climbed(folder / f"run-{experiments}", spec, Choice(tier), workers, folder / "vault")
+    history = climbed(_run(folder, experiments), spec, Choice(tier), workers, folder / "vault")
     spent = [b - a for a, b in zip(before, os.times(), strict=True)][:4]
     return history, sum(spent), spent[0] + spent[1], time.monotonic() - start
 
 
-def _replayed(task: Timed, history: RunHistory, tier: str) -> tuple[float, float]:
-    """Shares of a block's CPU time that children and `Task.score` take, over an even sample of the climb's blocks."""
+def _run(folder: Path, experiments: int) -> Path:
+    return folder / f"run-{experiments}"
+
+
+def _replayed(run: Path, tier: str) -> tuple[float, float, float]:
+    """CPU seconds of making all practice draws once, and the shares of a block's CPU time that children and
+    `Task.score` take, over an even sample of the climb's blocks."""
+    history = read(run)
     o = history.opening
+    task = Timed(registry.load(o.spec.task))
     rows = {int(e): row for b in history.blocks if len(b.rows) for e, row in zip(b.experiments, b.rows, strict=True)}
     with Sandbox(task.spec.limits, profile=task.spec.profile, tier=tier) as box:
         scorer = Scorer(task, box, DrawStore(task, {"dev": dev_secret(o.spec.seed)}))
@@ -129,7 +142,7 @@ def _replayed(task: Timed, history: RunHistory, tier: str) -> tuple[float, float
             spent = scorer.score(work).result.cpu_s  # of this process and of its children
             children, total = children + spent - (time.process_time() - begin), total + spent
         scorer.store.close()
-    return children / total, task.score_s / total
+    return task.generate_s, children / total, task.score_s / total
 
 
 def _sample(blocks: list[BlockRecord]) -> list[BlockRecord]:
@@ -142,3 +155,7 @@ def _sample(blocks: list[BlockRecord]) -> list[BlockRecord]:
 def _again(block: BlockRecord, rows: dict[int, Codes], tree: str, space: str) -> Block:
     chosen = np.array([rows[e] for e in block.experiments.tolist()], np.uint8)
     return Block(tree, space, chosen, tuple(range(block.lo, block.hi)))
+
+
+if __name__ == "__main__":
+    json.dump(_replayed(Path(sys.argv[1]), sys.argv[2]), sys.stdout)

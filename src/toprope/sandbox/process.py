@@ -28,7 +28,7 @@ from toprope.errors import MachineFault, NoProtection, WorkerDied
 from toprope.sandbox import namespaces, walls
 from toprope.sandbox.inside.channel import LENGTHS, NO_CHILD, ROUND, STATUS
 from toprope.sandbox.patience import Gone, Patience
-from toprope.unix import fcntl
+from toprope.unix import KEPT_PAGES, ONE_THREAD, fcntl
 
 CREDENTIALS = struct.Struct("iII")  # struct ucred: pid, uid, gid as the receiver sees them
 KILLED = (-9, 128 + 9)  # by SIGKILL, a name that Windows lacks; bubblewrap passes a signal on like a shell
@@ -293,17 +293,15 @@ class Child:
 
 
 def _environment() -> dict[str, str]:
-    """A clean environment: one thread for BLAS (needed before import, and for forks), fixed hashes, one malloc
-    arena."""
+    """A clean environment: one thread for BLAS (needed for forks too), fixed hashes, one malloc arena."""
     return {
         "PATH": "/usr/bin:/bin",
         "HOME": "/",
         "LANG": "C.UTF-8",
-        "OPENBLAS_NUM_THREADS": "1",
-        "OMP_NUM_THREADS": "1",
-        "MKL_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
         "MALLOC_ARENA_MAX": "1",
+        **ONE_THREAD,
+        **KEPT_PAGES,
     }
 
 

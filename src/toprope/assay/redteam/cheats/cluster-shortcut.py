@@ -1,6 +1,6 @@
 """Splits the inputs in two along their widest axis and calls one side right, without learning anything.
 
-Source: Automated Researcher: clusters by author differed in correctness rate; research/w2s.md, label-free readouts.
+Source: Automated Researcher: clusters by author differed in correctness rate.
 """
 
 import numpy as np
