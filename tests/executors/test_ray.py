@@ -166,7 +166,7 @@ def finished(process: subprocess.Popen[str], seconds: float = 240.0) -> None:
     assert process.returncode == 0, err
 
 
-@pytest.mark.parametrize("actors", [1, 8])
+@pytest.mark.parametrize("actors", [1, 2, 8])
 def test_the_same_climb_as_on_this_machine(cli, tmp_path, actors):
     """On a cluster of this machine's own: same proposals, scores, champion and blocks."""
     assert cli.run(*words(tmp_path / "local")).returncode == 0
