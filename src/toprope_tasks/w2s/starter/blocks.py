@@ -258,23 +258,22 @@ def clusters(pool, axes, rank, power, k, rng, rounds=8):
 # --- filter and weights
 
 
-JUDGES = {  # the filters that ask models: which labels these learn, in how many folds (0: one model of all rows)
-    "agree": (lambda y: y, lambda p: max(2, p["folds"])),
-    "overlap": (lambda y: y, lambda p: 5),
-    "density": (lambda y: y > 0.5, lambda p: 5),
-    "loss": (lambda y: y > 0.5, lambda p: 0),
-}
+JUDGING = ("agree", "overlap", "density", "loss")  # the filters that ask models of our own
 
 
 def judged(axes, y, p, rng):
     """(n,) what the models that a filter asks say of each row; None if it asks none."""
-    if p["filter"] not in JUDGES:
+    if p["filter"] not in JUDGING:
         return None
-    learnt, folds = JUDGES[p["filter"]]
-    z, t = basis(axes, p["rank"], p["power"]), learnt(y).astype(np.float64)
-    if folds(p):
-        return out_of_fold(z, t, p, rng, folds(p))
-    return predict(z, fit(z, t, np.ones(len(z)), p["l2"]))
+    z, (t, folds) = basis(axes, p["rank"], p["power"]), learnt(y, p)
+    return out_of_fold(z, t, p, rng, folds) if folds else predict(z, fit(z, t, np.ones(len(z)), p["l2"]))
+
+
+def learnt(y, p):
+    """The labels (n,) that these models learn, and in how many folds; 0: one model of all rows."""
+    kind = p["filter"]
+    t = y > 0.5 if kind in ("density", "loss") else y
+    return t.astype(np.float32), {"agree": max(2, p["folds"]), "loss": 0}.get(kind, 5)
 
 
 def filter_rows(pool, axes, y, f, p, rng):

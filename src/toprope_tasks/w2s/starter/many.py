@@ -20,6 +20,16 @@ class Column(NamedTuple):
     u: np.ndarray
 
 
+class Judge(NamedTuple):
+    """A model that filters ask. t (n,): labels. seen (n,): the rows that it learns from. asked: pairs of a variant and
+    the rows of which it wants to know what the model says."""
+
+    p: dict
+    t: np.ndarray
+    seen: np.ndarray
+    asked: list
+
+
 def lessons(pool, each, rngs):
     """The lessons of variants with parameters `each`, as `blocks.lesson` gives them."""
     begun = [blocks.labelled(pool, p, rng) for p, rng in zip(each, rngs, strict=True)]
@@ -32,27 +42,25 @@ def judged(begun, each, rngs):
     found, groups = [None] * len(each), {}
     for i, (axes, y) in enumerate(begun):
         p, n = each[i], len(y)
-        if p["filter"] not in blocks.JUDGES:
+        if p["filter"] not in blocks.JUDGING:
             continue
-        learnt, folds = blocks.JUDGES[p["filter"]]
-        count, t = folds(p), learnt(y).astype(np.float32)
+        t, count = blocks.learnt(y, p)
         part = rngs[i].permutation(n) % count if count else np.zeros(n, int)
-        models = groups.setdefault((axes.mark, count > 0), (axes, {}))[1]
+        judges = groups.setdefault((axes.mark, count > 0), (axes, {}))[1]
         for k in range(max(1, count)):
             seen = part != k if count else np.ones(n, bool)
             key = (t.tobytes(), seen.tobytes(), p["rank"], p["power"], p["l2"])
-            model = models.setdefault(key, (p, t, seen, []))
-            model[-1].append((i, part == k))
+            judges.setdefault(key, Judge(p, t, seen, [])).asked.append((i, part == k))
         found[i] = np.empty(n)
-    for (_, folded), (axes, models) in groups.items():
-        p, t, seen, asked = zip(*models.values(), strict=True)
-        base, l2 = Base(axes.z), np.array([one["l2"] for one in p])
-        s = np.array([np.append(blocks.scale(axes.sd, one["rank"], one["power"]), 1) for one in p], np.float32)
-        steps = logistic.FOLD if folded else logistic.STEPS
-        said = predict(base, s, fit(base, s, np.array(t), np.array(seen, np.float32), l2, "ce", l2, steps=steps))
-        for f, rows in zip(said, asked, strict=True):
-            for i, where in rows:
-                found[i][where] = f[where]
+    for (_, folded), (axes, judges) in groups.items():
+        base, some = Base(axes.z), list(judges.values())
+        s = np.array([np.append(blocks.scale(axes.sd, j.p["rank"], j.p["power"]), 1) for j in some], np.float32)
+        t, seen = (np.array([getattr(j, name) for j in some], np.float32) for name in ("t", "seen"))
+        l2, steps = np.array([j.p["l2"] for j in some]), logistic.FOLD if folded else logistic.STEPS
+        said = predict(base, s, fit(base, s, t, seen, l2, "ce", l2, steps=steps))
+        for judge, f in zip(some, said, strict=True):
+            for i, rows in judge.asked:
+                found[i][rows] = f[rows]
     return found
 
 
