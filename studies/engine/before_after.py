@@ -1,6 +1,6 @@
 """How many experiments a CPU second buys, in two checkouts of toprope, in turns, in climbs of the default climber.
 
-    python -m studies engine/before_after ../old --experiments 600 --tasks w2s/bank-v1 proxy/reward-model-v1
+    python -m studies engine/before_after ../old --experiments 600 --tasks w2s/bank-v1 --tasks proxy/reward-model-v1
 
 Each checkout has a .venv of its own. CPU seconds are those of all processes of a climb, from which those of a climb of
 one experiment are taken, so that starting up cancels; attempts at the gate are in them. Prints a table in Markdown.
