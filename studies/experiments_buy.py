@@ -1,12 +1,13 @@
 """What more experiments buy: climbs of 10^2, 10^3, 10^4 ... experiments by several climbers, and their sealed values.
 
     python -m studies experiments_buy climb --task w2s/bank-v1 --seed 1 --seed 2 --seed 3
+    python -m studies experiments_buy seal --task w2s/bank-v1 --climber evolution --size 10000 --seed 1
     python -m studies experiments_buy show --figure docs/results/what-experiments-buy.svg
 
 Every climb is a run of its own with the task's own gate. All climbs of one seed share a rehearsal secret, so they meet
 the same practice draws, and their champions are compared on the same sealed draws, which no climb ever sees: the
-differences between climbers and budgets are paired. `climb` adds to the record, and skips what it holds; `show` prints
-the table and draws the figure.
+differences between climbers and budgets are paired. `climb` adds to the record, and skips what it holds; `seal`
+compares champions of the record anew; `show` prints the table and draws the figure.
 """
 
 from __future__ import annotations
@@ -26,10 +27,12 @@ import numpy as np
 import toprope
 from studies.drawing import save
 from toprope.assay.reference import columns
+from toprope.errors import UsageError
 from toprope.executors.local import LocalExecutor
 from toprope.executors.messages import ScorerConfig
 from toprope.figures import Chart, Line, stack
 from toprope.protocols import Baseline, Task
+from toprope.referee.panel import Column
 from toprope.sandbox.selftest import best_tier
 from toprope.seeding import run_secret
 from toprope.stats.intervals import difference, ratio
@@ -41,7 +44,7 @@ Row = dict[str, Any]
 
 
 def main(
-    what: Literal["climb", "show"],
+    what: Literal["climb", "seal", "show"],
     *,
     task: str = "w2s/bank-v1",
     climber: tuple[str, ...] = ("evolution", "random", "optuna:tpe", "optuna:cmaes"),
@@ -54,11 +57,26 @@ def main(
 ) -> None:
     """size: experiments of a climb. draws: sealed ones that the champions of a seed meet. figure: an SVG of `show`."""
     rows: list[Row] = json.loads(record.read_text()) if record.is_file() else []
-    if what == "show":
-        print("\n".join(table(rows)))
-        save(stack("What more experiments buy", list(charts(rows))), figure)
-    else:
-        _climb_all(registry.load(registry.find(task)), climber, size, seed, draws, workers, rows, record)
+    match what:
+        case "climb":
+            _climb_all(registry.load(registry.find(task)), climber, size, seed, draws, workers, rows, record)
+        case "seal":
+            held = [r for r in rows if r["task"] == task and r["climber"] in climber and r["experiments"] in size]
+            _seal_again(registry.load(registry.find(task)), seed, held, draws, workers, lambda: _write(rows, record))
+        case "show":
+            print("\n".join(table(rows)))
+            save(stack("What more experiments buy", list(charts(rows))), figure)
+
+
+def _seal_again(
+    task: Task, seeds: Sequence[int], rows: list[Row], draws: int, workers: int, done: Callable[[], None]
+) -> None:
+    """Compares the champions of some rows of the record once more, and says so after every seed."""
+    for seed in seeds:
+        if not (some := [r for r in rows if r["seed"] == seed]):
+            raise UsageError(f"the record has no such climb of {task.spec.id} with seed {seed}; make it with `climb`")
+        seal(task, seed, some, draws, workers)
+        done()
 
 
 def _climb_all(
@@ -85,7 +103,11 @@ def _climb_all(
         if new:
             seal(task, seed, new, draws, workers)
             rows.extend(new)
-            record.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+            _write(rows, record)
+
+
+def _write(rows: list[Row], record: Path) -> None:
+    record.write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
 
 
 def secret(task: str, seed: int) -> str:
@@ -139,26 +161,34 @@ def _leader(history: toprope.RunHistory) -> tuple[Candidate, float]:
 
 def seal(task: Task, seed: int, rows: list[Row], draws: int, workers: int) -> None:
     """Adds to each row `sealed`, its champion's value on the sealed draws of this seed, `leader_sealed`, that of the
-    best candidate by dev alone, and `gain`, what the champion is better by than the best tuned baseline there (by its
-    value on the same draws, which favours the baseline)."""
-    baselines = compared(task)
+    best candidate by dev alone, and what the champion is better by than the best tuned baseline, `gain`, and than the
+    best at its defaults, `gain_default`. Both are the best by their values on the same draws, which favours them."""
+    baselines = task.baselines()
     champions, leaders = ([Candidate(task.starter(), r[who]) for r in rows] for who in ("champion", "leader"))
     others = (Candidate(b.tree, b.params) for b in baselines.values())
     every = {c.id: c for c in [*champions, *leaders, *others]}
     config = ScorerConfig(task.spec.id, {"test": run_secret(secret(task.spec.id, seed))}, best_tier().tier)
     with closing(LocalExecutor(config, workers)) as pool:
         found = dict(zip(every, columns(pool, "test", list(every.values()), draws), strict=True))
-    scores = {name: found[Candidate(b.tree, b.params).id].counted for name, b in baselines.items()}
-    anchors = next(iter(found.values()))
-    values = {name: ratio(s, anchors.floors, anchors.ceilings).value for name, s in scores.items()}
-    best = max(values, key=values.__getitem__)
+    scores = {name: found[Candidate(b.tree, b.params).id] for name, b in baselines.items()}
     for r, champion, leader in zip(rows, champions, leaders, strict=True):
-        r["leader_sealed"] = ratio(found[leader.id].counted, anchors.floors, anchors.ceilings).value
-        mine = found[champion.id].counted
-        own = ratio(mine, anchors.floors, anchors.ceilings)
-        gain = difference(mine, scores[best], anchors.floors, anchors.ceilings)
+        mine, other = found[champion.id], found[leader.id]
+        own = ratio(mine.counted, mine.floors, mine.ceilings)
+        r["leader_sealed"] = ratio(other.counted, other.floors, other.ceilings).value
         r["sealed"] = {"value": own.value, "lo": own.lo, "hi": own.hi, "draws": draws}
-        r["gain"] = {"over": best, "its": values[best], "value": gain.value, "lo": gain.lo, "hi": gain.hi}
+        r["gain"] = _gain(mine, {name: scores[name] for name in compared(task)})
+        r["gain_default"] = _gain(mine, {name: c for name, c in scores.items() if not baselines[name].tuned})
+
+
+def _gain(mine: Column, baselines: dict[str, Column]) -> dict[str, Any]:
+    """What a champion is better by than the best of some baselines: with an interval over draws, and with one that
+    resamples what the draws are nested in (families of concepts) first."""
+    values = {name: ratio(c.counted, c.floors, c.ceilings).value for name, c in baselines.items()}
+    best = max(values, key=values.__getitem__)
+    pair = (mine.counted, baselines[best].counted, mine.floors, mine.ceilings)
+    gain, nested = difference(*pair), difference(*pair, cells=mine.groups)
+    its = {"over": best, "its": values[best], "value": gain.value, "lo": gain.lo, "hi": gain.hi}
+    return its | {"nested": [nested.lo, nested.hi]}
 
 
 def compared(task: Task) -> dict[str, Baseline]:
@@ -171,11 +201,10 @@ def table(rows: list[Row]) -> Iterator[str]:
     """Markdown: one line for each task, climber and size, means over seeds."""
     yield (
         "| task | climber | experiments | seeds | best dev | sealed | champion: dev | measured | sealed "
-        "| over the best tuned | interval above zero | CPU s |"
+        "| over the best tuned | interval above zero | over the best default | interval above zero | CPU s |"
     )
-    yield "|---" * 12 + "|"
+    yield "|---" * 14 + "|"
     for (task, climber, size), group in grouped(rows).items():
-        gains = [r["gain"]["value"] for r in group]
         means = (
             _mean(r["best_dev"] for r in group),
             _mean(r["leader_sealed"] for r in group),
@@ -185,9 +214,19 @@ def table(rows: list[Row]) -> Iterator[str]:
         )
         yield (
             f"| `{task}` | {climber} | {size:,} | {len(group)} | {' | '.join(f'{m:.3f}' for m in means)} "
-            f"| {_mean(gains):+.3f} ({min(gains):+.3f} to {max(gains):+.3f}) "
-            f"| {sum(r['gain']['lo'] > 0 for r in group)} of {len(group)} | {_mean(r['cpu_s'] for r in group):.0f} |"
+            f"| {_gains(group, 'gain')} | {_gains(group, 'gain_default')} | {_mean(r['cpu_s'] for r in group):.0f} |"
         )
+
+
+def _gains(group: list[Row], which: str) -> str:
+    """Two cells: mean and range of a gain, and in how many rows its interval lies above zero. Rows of an early record
+    lack the second kind of gain."""
+    gains = [r[which] for r in group if which in r]
+    if not gains:
+        return "|"
+    values = [g["value"] for g in gains]
+    above = f"{sum(g['lo'] > 0 for g in gains)} of {len(gains)}"
+    return f"{_mean(values):+.3f} ({min(values):+.3f} to {max(values):+.3f}) | {above}"
 
 
 def grouped(rows: list[Row]) -> dict[tuple[str, str, int], list[Row]]:

@@ -5,6 +5,7 @@ import json
 import pytest
 
 from studies import experiments_buy
+from toprope.errors import UsageError
 
 
 def row(climber: str, size: int, seed: int, sealed: float) -> dict:
@@ -42,10 +43,14 @@ def test_the_table_has_means_over_seeds():
     lines = list(experiments_buy.table(ROWS))
     assert len(lines) == 2 + 4
     assert (
-        "| evolution | 100 | 2 | 0.515 | 0.385 | 0.465 | nan | 0.415 | +0.020 (+0.020 to +0.020) | 1 of 2 | 10 |"
-        in lines[2]
+        "| evolution | 100 | 2 | 0.515 | 0.385 | 0.465 | nan | 0.415 | +0.020 (+0.020 to +0.020) | 1 of 2 | | | 10 |"
+        in lines[2]  # no seed has a gain over the defaults
     )
     assert "| evolution | 1,000 | 2 | 0.515 | 0.385 | 0.465 | 0.415 | 0.415 |" in lines[3]
+    over = {"over": "other", "its": 0.5, "value": -0.03, "lo": -0.05, "hi": -0.01}
+    (line,) = list(experiments_buy.table([ROWS[0] | {"gain_default": over}]))[2:]
+    assert line.endswith("| -0.030 (-0.030 to -0.030) | 0 of 1 | 10 |")
+    assert line.count("|") == lines[0].count("|") == lines[2].count("|")
 
 
 def test_the_figure_shows_climbers_and_what_dev_promises():
@@ -80,5 +85,12 @@ def test_the_record_grows_by_what_it_lacks(tmp_path, monkeypatch):
     second = json.loads(record.read_text())
     assert second[0] == first[0]
     assert [r["experiments"] for r in second] == [32, 64]
+    del second[0]["gain_default"]  # a row of an early record
+    record.write_text(json.dumps(second))
+    experiments_buy.main("seal", size=(32,), record=record, **options)
+    assert json.loads(record.read_text()) == [first[0], second[1]]
+    assert {"over", "its", "value", "lo", "hi", "nested"} == first[0]["gain_default"].keys()
+    with pytest.raises(UsageError, match="no such climb of testing/coin-v1 with seed 1"):
+        experiments_buy.main("seal", size=(128,), record=record, **options)
     experiments_buy.main("show", record=record, figure=tmp_path / "figure.svg")
     assert "<svg" in (tmp_path / "figure.svg").read_text()
