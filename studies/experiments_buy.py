@@ -71,7 +71,7 @@ def main(
 def _seal_again(
     task: Task, seeds: Sequence[int], rows: list[Row], draws: int, workers: int, done: Callable[[], None]
 ) -> None:
-    """Compares the champions of some rows of the record once more, and says so after every seed."""
+    """Compares the champions of some rows of the record once more. done: called after every seed, to keep them."""
     for seed in seeds:
         if not (some := [r for r in rows if r["seed"] == seed]):
             raise UsageError(f"the record has no such climb of {task.spec.id} with seed {seed}; make it with `climb`")
