@@ -7,7 +7,7 @@ import random
 import signal
 import subprocess
 import sys
-import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -21,7 +21,7 @@ from ray.cluster_utils import Cluster
 sys.path.append(str(Path(__file__).parents[1] / "sandbox"))
 from kit import TIERS, assault
 
-from toprope.errors import UsageError
+from toprope.errors import RunError, UsageError
 from toprope.executors import base, registry
 from toprope.executors.cluster import RayExecutor
 from toprope.executors.messages import ScorerConfig
@@ -32,6 +32,7 @@ from toprope.types import Outcome
 
 pytestmark = [pytest.mark.e2e, pytest.mark.filterwarnings("ignore")]  # Ray's own
 COIN = "testing/coin-v1"
+LONG = 400  # experiments of a climb that something happens to
 HEAD = {"num_cpus": 1, "include_dashboard": False, "object_store_memory": 100 << 20}
 NODE = {"num_cpus": 1, "object_store_memory": 100 << 20}
 
@@ -166,6 +167,26 @@ def finished(process: subprocess.Popen[str], seconds: float = 240.0) -> None:
     assert process.returncode == 0, err
 
 
+def recorded(run: Path) -> int:
+    """Experiments up to the last recorded generation."""
+    try:
+        return read(run).experiments if (run / "ledger.db").exists() else 0
+    except RunError:  # it has not begun
+        return 0
+
+
+@contextlib.contextmanager
+def stopped(process: subprocess.Popen[str], run: Path) -> Iterator[None]:
+    """The run process stands still in the middle of its climb, however fast the machine is."""
+    until(lambda: recorded(run), 120)
+    process.send_signal(signal.SIGSTOP)
+    try:
+        assert recorded(run) < LONG
+        yield
+    finally:
+        process.send_signal(signal.SIGCONT)
+
+
 @pytest.mark.parametrize("actors", [1, 2, 8])
 def test_the_same_climb_as_on_this_machine(cli, tmp_path, actors):
     """On a cluster of this machine's own: same proposals, scores, champion and blocks."""
@@ -178,17 +199,17 @@ def test_the_same_climb_as_on_this_machine(cli, tmp_path, actors):
 
 def test_a_lost_node_loses_its_blocks_only(cli, tmp_path):
     """A node of two is killed during the climb, and an actor with it; a third one comes; the climb is the same."""
-    assert cli.run(*words(tmp_path / "local", experiments=200)).returncode == 0
+    assert cli.run(*words(tmp_path / "local", experiments=LONG)).returncode == 0
     with cluster(0) as made:
         second = made.add_node(**NODE)
         run = tmp_path / "ray"
-        process = start(*words(run, "--executor", "ray", "--ray-address", made.address, experiments=200))
-        until(lambda: (run / "ledger.db").exists() and hands(), 120)
-        time.sleep(3)
-        made.remove_node(second, allow_graceful=False)
-        with contextlib.suppress(ProcessLookupError, IndexError):
-            os.kill(hands()[0], signal.SIGKILL)
-        made.add_node(**NODE)
+        process = start(*words(run, "--executor", "ray", "--ray-address", made.address, experiments=LONG))
+        with stopped(process, run):
+            made.remove_node(second, allow_graceful=False)
+            for pid in hands():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+            made.add_node(**NODE)
         finished(process)
     assert cli.export(run) == cli.export(tmp_path / "local")
 
@@ -196,13 +217,12 @@ def test_a_lost_node_loses_its_blocks_only(cli, tmp_path):
 @pytest.mark.slow  # Ray takes a minute to notice
 def test_a_lost_head_ends_the_session_and_loses_nothing(cli, tmp_path):
     """The run process ends; `resume` goes on, here on this machine, with what the ledger holds."""
-    assert cli.run(*words(tmp_path / "local", experiments=200)).returncode == 0
+    assert cli.run(*words(tmp_path / "local", experiments=LONG)).returncode == 0
     run = tmp_path / "ray"
     with cluster() as made:
-        process = start(*words(run, "--executor", "ray", "--ray-address", made.address, experiments=200))
-        until(lambda: (run / "ledger.db").exists() and len(hands()) == 2, 120)
-        time.sleep(2)
-        made.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
+        process = start(*words(run, "--executor", "ray", "--ray-address", made.address, experiments=LONG))
+        with stopped(process, run):
+            made.head_node.kill_all_processes(check_alive=False, allow_graceful=False)
         err = process.communicate(timeout=240)[1]
         assert process.returncode != 0
         assert "Traceback" not in err
