@@ -52,7 +52,7 @@ def leaders(history: RunHistory, at: list[int]) -> list[tuple[Candidate, float]]
     whole = {
         e: float((s - o.floors).sum()) / gap for e, s in scores.items() if len(s) == len(o.floors) and e not in failed
     }
-    rows = {int(e): b.rows[i] for b in history.blocks if b.lo == 0 for i, e in enumerate(b.experiments)}
+    rows = {int(e): b.rows[i] for b in history.blocks if b.begins for i, e in enumerate(b.experiments)}
     found = []
     for n in at:
         best = max((e for e in whole if e < n), key=whole.__getitem__)

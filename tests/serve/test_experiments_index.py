@@ -37,17 +37,32 @@ class Climb:
     def evaluate(self, pieces):
         for p in pieces:
             k = len(p.experiments)
-            scores = self.rng.random((k, p.hi - p.lo)).astype(np.float32)
-            failed = {i: Outcome.CRASH for i in range(k) if self.rng.random() < 0.1 and p.lo == 0}
+            scores = self.scores(p).astype(np.float32)
+            failed = {i: Outcome.CRASH for i in range(k) if self.rng.random() < 0.1 and p.lo == p.first_draw}
             scores[list(failed)] = np.nan
-            rows = p.rows if p.lo == 0 else np.empty((0, 2), np.uint8)
+            rows = p.rows if p.lo == p.first_draw else np.empty((0, 2), np.uint8)
             numbers = p.experiments.astype(np.uint32)
             words = dict.fromkeys(failed, "said why")
             outcomes = {i: str(o) for i, o in failed.items()}
             self.ledger.append(
-                BlockRecord(f"{numbers[0]}.{p.lo}.{p.hi}", numbers, p.lo, p.hi, rows, scores, outcomes, words, 0.1, 0.1)
+                BlockRecord(
+                    id=f"{numbers[0]}.{p.lo}.{p.hi}",
+                    experiments=numbers,
+                    lo=p.lo,
+                    hi=p.hi,
+                    rows=rows,
+                    scores=scores,
+                    outcomes=outcomes,
+                    messages=words,
+                    cpu_s=0.1,
+                    wall_s=0.1,
+                    first_draw=p.first_draw,
+                )
             )
             yield Scored(scores, failed)
+
+    def scores(self, p):
+        return self.rng.random((len(p.experiments), p.hi - p.lo))
 
     def generation(self, n=24):
         rows = self.rng.integers(0, 64, (n, 2)).astype(np.uint8)
@@ -198,4 +213,19 @@ def test_the_sample_of_parameters_is_bounded(climb, tmp_path, monkeypatch):
     assert used[0] > 800
     assert 60 < used[1] <= 126
     assert set(some) <= set(every)
+    book.close()
+
+
+def test_parameters_are_compared_whatever_draws_they_met(climb, tmp_path, monkeypatch):
+    """Generations begin at different draws; how easy a draw is moves no value."""
+    easy, values = np.arange(DRAWS), []
+    monkeypatch.setattr(climb, "scores", lambda p: p.rows[:, :1] / 64 + easy[p.lo : p.hi])
+    monkeypatch.setattr(importance, "shares", lambda space, rows, found: values.append((rows, found)) or [])
+    for _ in range(5):
+        climb.generation(60)
+    book = Book(tmp_path / "run")
+    assert len({b.first_draw for b in book.history.blocks}) == 5
+    assert importance.importance(book.history).draws == 1
+    ((rows, found),) = values
+    assert np.allclose(found, (rows[:, 0] / 64 + easy.mean()) / 2, atol=1e-5)
     book.close()

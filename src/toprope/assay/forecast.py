@@ -282,9 +282,10 @@ def measure(task: Task, experiments: int, tier: str) -> Spent:
     splits = task.spec.splits
     practice, made = [0.0] * len(splits.rungs), [0] * len(splits.rungs)
     for block in history.blocks:
-        rung = int(np.searchsorted(splits.rungs, block.lo, side="right"))
+        before = block.before(splits.rungs[-1])
+        rung = int(np.searchsorted(splits.rungs, before, side="right"))
         practice[rung] += block.cpu_s
-        made[rung] += len(block.experiments) if block.lo in (0, *splits.rungs) else 0
+        made[rung] += len(block.experiments) if before in (0, *splits.rungs) else 0
     slots = [splits.tick_s * 2.0**a.base_delay_exponent for a in history.asked if a.clean]
     return Spent(
         history.experiments,

@@ -311,12 +311,13 @@ def _dev(s: RunHistory, task: Task, pool: LocalExecutor, head: str) -> ReplayChe
     told = s.scored({*picked, *(a.experiment for a in sent)})
     wrong = [a.experiment for a in sent if a.candidate != told[a.experiment][0]]
     again = sorted(set(sound.tolist()) & told.keys())
-    works = [Work(i, one_candidate(pool, told[e][0], len(told[e][1])), "dev") for i, e in enumerate(again)]
+    seen = {e: np.flatnonzero(~np.isnan(told[e][1])) for e in again}
+    works = [Work(i, one_candidate(pool, told[e][0], seen[e].tolist()), "dev") for i, e in enumerate(again)]
     wrong += _finals(s, task, pool, int(head[:16], 16))
     for done in pool.run(works):
-        e, n = again[done.id], len(done.floors)
-        same = task.spec.metric.same(done.result.scores[0], told[e][1])
-        anchors = np.allclose(done.floors, o.floors[:n]) and np.allclose(done.ceilings, o.ceilings[:n])
+        e = again[done.id]
+        same = task.spec.metric.same(done.result.scores[0], told[e][1][seen[e]])
+        anchors = np.allclose(done.floors, o.floors[seen[e]]) and np.allclose(done.ceilings, o.ceilings[seen[e]])
         if not (same and anchors):
             wrong.append(e)
     if wrong:
@@ -335,7 +336,7 @@ def _sound(s: RunHistory) -> tuple[NDArray[np.int64], int]:
     failed: set[int] = set()
     for b in s.blocks:
         failed.update(int(b.experiments[i]) for i in b.outcomes)
-        if b.lo == 0:
+        if b.begins:
             made.append(b.experiments)
     every = np.unique(np.concatenate(made)).astype(np.int64) if made else np.empty(0, dtype=np.int64)
     return np.setdiff1d(every, list(failed)), len(every)
@@ -348,7 +349,7 @@ def _finals(s: RunHistory, task: Task, pool: LocalExecutor, seed: int) -> list[i
     players = [int(final.experiments[row]) for final, row in zip(s.finals, rows, strict=True)]
     made = s.scored(set(players))
     works = [
-        Work(i, one_candidate(pool, made[e][0], s.finals[i].scores.shape[1]), "dev", slice=s.finals[i].number)
+        Work(i, one_candidate(pool, made[e][0], range(s.finals[i].scores.shape[1])), "dev", slice=s.finals[i].number)
         for i, e in enumerate(players)
         if e in made
     ]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from toprope.journal.records import BlockRecord, record
 from toprope.journal.tally import Tally
@@ -10,6 +10,11 @@ from toprope.protocols import Entry
 
 Source = Callable[[int, int | None], Iterator[Entry]]
 """(first, end) -> the entries of kind "block" with first <= number < end, in order; end None: up to the last one."""
+
+
+def in_turn(blocks: Iterable[BlockRecord], draws: int) -> list[BlockRecord]:
+    """Blocks so that each experiment's come in the order in which it saw the draws. draws: dev draws of the run."""
+    return sorted(blocks, key=lambda b: (b.before(draws), int(b.experiments[0])))
 
 
 class Blocks:

@@ -106,10 +106,10 @@ def _space(space: Space) -> Iterator[str]:
 def block(b: BlockRecord, o: Opening) -> Iterator[str]:
     """One line for each fault of a block, which is told from the opening alone."""
     k, sizes = b.experiments.size, o.space.sizes
-    if b.experiments.shape != (k,) or not k or not 0 <= b.lo < b.hi <= len(o.floors):
+    if b.experiments.shape != (k,) or not k or not 0 <= b.lo < b.hi <= len(o.floors) > b.first_draw >= 0:
         yield f"block {b.id[:80]!r} has no experiments, or draws out of range"
         return
-    rows = (k if b.lo == 0 else 0, len(sizes))
+    rows = (k if b.begins else 0, len(sizes))
     if b.scores.shape != (k, b.hi - b.lo) or b.rows.shape != rows or (b.rows > sizes).any():
         yield f"block {b.id[:80]!r} has scores or rows of a wrong shape or value"
         return
@@ -118,7 +118,8 @@ def block(b: BlockRecord, o: Opening) -> Iterator[str]:
         or not set(b.outcomes.values()) <= FAILED
     ):
         yield f"block {b.id[:80]!r} has an outcome that does not exist or belongs to no variant"
-    if (a := b.author) is not None and (k > 1 or b.lo or not _named(a.name) or not _writable(a.candidate.params)):
+    alone = k == 1 and b.lo == b.first_draw == 0
+    if (a := b.author) is not None and not (alone and _named(a.name) and _writable(a.candidate.params)):
         yield f"block {b.id[:80]!r} has an author whose name cannot be printed, or more than one candidate of an author"
     ended = np.isin(np.arange(k), list(b.outcomes))
     if not (_finite(b.scores[~ended]) and np.isnan(b.scores[ended]).all() and _number(b.cpu_s, b.wall_s)):
@@ -283,7 +284,7 @@ def _figures(s: RunHistory) -> Iterator[str]:
 def assembled(blocks: list[BlockRecord], draws: int) -> tuple[NDArray[np.uint32] | None, Floats]:
     """The experiments (k,) of some blocks in order, and their scores (k, draws) on dev: NaN in the whole row of one
     that did not end ok or has two scores for a draw. (None, nothing) if a block has an experiment without candidate."""
-    first = [b.experiments for b in blocks if b.lo == 0]
+    first = [b.experiments for b in blocks if b.begins]
     experiments = np.unique(np.concatenate(first)) if first else np.empty(0, dtype=np.uint32)
     scores, count = np.full((len(experiments), draws), np.nan), np.zeros(len(experiments), dtype=np.int64)
     spoiled = np.zeros(len(experiments), dtype=bool)

@@ -17,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from toprope.errors import UsageError
+from toprope.journal.blocks import in_turn
 from toprope.journal.records import BlockRecord, Generation, Opening
 from toprope.space import Dim
 from toprope.types import Anchors
@@ -33,7 +34,7 @@ _json = json.JSONEncoder(sort_keys=True, separators=(",", ":"), allow_nan=False)
 
 class Part(NamedTuple):
     """Some experiments of a run in order. columns: name -> (n,), as in `RunHistory.frame`. scores: (n, draws), what the
-    task scored on dev draws 0, 1, ...; NaN from the first draw on that an experiment did not see."""
+    task scored on dev draws 0, 1, ...; NaN where an experiment did not see the draw."""
 
     columns: Columns
     scores: NDArray[np.float32]
@@ -54,35 +55,37 @@ def joined(some: Sequence[Columns]) -> Columns:
 
 
 Told = Callable[[Sequence[BlockRecord], NDArray[np.int64], NDArray[np.uint32]], Columns]
-"""What identifies candidates. (blocks of the first rung, (n,) position of each experiment in them, (n,) experiments) ->
-columns of length n."""
+"""What identifies candidates. (blocks that begin experiments, (n,) position of each experiment in them, (n,)
+experiments) -> columns of length n."""
 
 
 def _part(o: Opening, generation: int, blocks: Sequence[BlockRecord], told: Told) -> Part:
-    first = [b for b in blocks if b.lo == 0]
-    empty = np.empty(0, np.uint32)
+    first, draws, empty = [b for b in blocks if b.begins], len(o.floors), np.empty(0, np.uint32)
     experiments, source = np.unique(np.concatenate([empty, *(b.experiments for b in first)]), return_index=True)
     n = len(experiments)
     outcome, message = np.full(n, "ok", TEXT), np.full(n, "", TEXT)
-    scores, seen = np.full((n, len(o.floors)), np.nan, np.float32), np.zeros(n, np.int32)
+    scores, seen, first_draw = np.full((n, draws), np.nan, np.float32), np.zeros(n, np.int32), np.zeros(n, np.int32)
     cpu_s = np.zeros(n)
-    for b in sorted(blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
+    for b in in_turn(blocks, draws):
         at = np.searchsorted(experiments, b.experiments)
         known = at < n
         known[known] = experiments[at[known]] == b.experiments[known]
         at[~known] = 0
         cpu_s[at[known]] += b.cpu_s / len(at)
-        on = known & (seen[at] == b.lo) & (outcome[at] == "ok") if n else known  # a killed run may lack draws before
+        before = b.before(draws)
+        on = known & (seen[at] == before) & (outcome[at] == "ok") if n else known  # a killed run may lack draws before
         for i in np.flatnonzero(on & np.isin(np.arange(len(at)), list(b.outcomes))).tolist():
             outcome[at[i]], message[at[i]], on[i] = b.outcomes[i], b.messages.get(i, ""), False
         scores[at[on], b.lo : b.hi] = b.scores[on]
-        seen[at[on]] = b.hi
+        seen[at[on]] = before + b.hi - b.lo
+        first_draw[at[known]] = b.first_draw
     columns = {
         "experiment": experiments.astype(np.int64),
         "generation": np.full(n, generation, np.int64),
         **told(first, source, experiments),
-        "dev": _values(o, scores, seen, outcome == "ok"),
+        "dev": _values(o, scores, outcome == "ok"),
         "draws": seen,
+        "first_draw": first_draw,
         "outcome": outcome,
         "message": message,
         "cpu_s": cpu_s,
@@ -90,14 +93,14 @@ def _part(o: Opening, generation: int, blocks: Sequence[BlockRecord], told: Told
     return Part(columns, scores)
 
 
-def _values(
-    o: Opening, scores: NDArray[np.float32], seen: NDArray[np.int32], ok: NDArray[np.bool_]
-) -> NDArray[np.float64]:
+def _values(o: Opening, scores: NDArray[np.float32], ok: NDArray[np.bool_]) -> NDArray[np.float64]:
     """(n,) normalised means over the draws that each has seen; NaN for those that did not end ok."""
-    values, anchors = np.full(len(seen), np.nan), Anchors(o.floors, o.ceilings)
-    for j in np.unique(seen[ok]).tolist():
-        some = ok & (seen == j)
-        values[some] = anchors.value(scores[some, :j].astype(np.float64)) if j else np.nan
+    values, seen = np.full(len(ok), np.nan), ~np.isnan(scores)
+    for draws in np.unique(seen[ok], axis=0):
+        if draws.any():
+            some = ok & (seen == draws).all(axis=1)
+            anchors = Anchors(o.floors[draws], o.ceilings[draws])
+            values[some] = anchors.value(scores[np.ix_(some, draws)].astype(np.float64))
     return values
 
 

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 
+from toprope.journal.blocks import in_turn
 from toprope.journal.history import RunHistory
 from toprope.journal.records import BlockRecord, FinalsRecord, Generation
 from toprope.types import candidate_id
@@ -127,17 +128,19 @@ def _told(s: RunHistory, tree: str, block: BlockRecord, i: int) -> dict[str, Any
 
 
 def experiments(s: RunHistory) -> Iterator[dict[str, Any]]:
-    """One object for each experiment, in order. Only the blocks between two barriers are in memory."""
-    tree = s.opening.tree.digest
+    """One object for each experiment, in order; `scores` are on the dev draws that it has seen: `first_draw`, the next
+    ones, and draw 0 after the last one. Only the blocks between two barriers are in memory."""
+    tree, draws = s.opening.tree.digest, len(s.opening.floors)
     for _, blocks in s.by_barrier():
         rows: dict[int, dict[str, Any]] = {}
-        for block in sorted(blocks, key=lambda b: (b.lo, int(b.experiments[0]))):
+        for block in in_turn(blocks, draws):
             scores = block.scores.astype(np.float64).round(6).tolist()
             for i, experiment in enumerate(block.experiments.tolist()):
-                if block.lo == 0:
-                    rows[experiment] = _told(s, tree, block, i) | {"outcome": "ok", "scores": []}
+                if block.begins:
+                    begun = {"outcome": "ok", "first_draw": block.first_draw, "scores": []}
+                    rows[experiment] = _told(s, tree, block, i) | begun
                 row = rows.get(experiment)
-                if row is None or row["outcome"] != "ok" or block.lo != len(row["scores"]):
+                if row is None or row["outcome"] != "ok" or block.before(draws) != len(row["scores"]):
                     continue  # it has failed, or a killed run lacks the draws before these
                 if i in block.outcomes:
                     row["outcome"] = block.outcomes[i]

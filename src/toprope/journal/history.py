@@ -12,7 +12,7 @@ from toprope import notebook
 from toprope.figures import Figure
 from toprope.journal import columns, drawing
 from toprope.journal import tally as tallies
-from toprope.journal.blocks import Blocks
+from toprope.journal.blocks import Blocks, in_turn
 from toprope.journal.records import (
     AttemptRecord,
     Audited,
@@ -145,10 +145,10 @@ class RunHistory(msgspec.Struct):
 
     def candidates(self) -> dict[int, Candidate]:
         """Experiment -> its files and parameters."""
-        return {int(e): self.candidate(b, i) for b in self.blocks if b.lo == 0 for i, e in enumerate(b.experiments)}
+        return {int(e): self.candidate(b, i) for b in self.blocks if b.begins for i, e in enumerate(b.experiments)}
 
     def candidate(self, block: BlockRecord, i: int) -> Candidate:
-        """The i-th candidate of a block of the first rung."""
+        """The i-th candidate of a block that begins its experiments."""
         return self.opening.candidate(block, i)
 
     def by_barrier(self) -> Iterator[tuple[Generation | None, list[BlockRecord]]]:
@@ -167,15 +167,20 @@ class RunHistory(msgspec.Struct):
         yield None, some
 
     def dev_scores(self) -> tuple[dict[int, Floats], set[int]]:
-        """Experiment -> its scores on dev draws 0, 1, ... in order; and the set of experiments that did not end ok."""
-        scores: dict[int, Floats] = {}
+        """Experiment -> its scores on the dev draws that it has seen: on draws 0, 1, ... of one that has seen them all,
+        else from its first draw on (column `first_draw` of `frame`); and the set of experiments that did not end ok."""
+        draws = len(self.opening.floors)
+        parts: dict[int, list[Floats]] = {}
         failed: set[int] = set()
-        for block in sorted(self.blocks, key=lambda b: b.lo):
+        first: dict[int, int] = {}
+        for block in in_turn(self.blocks, draws):
             failed.update(int(block.experiments[i]) for i in block.outcomes)
             rows = block.scores.astype(np.float64)
             for experiment, row in zip(block.experiments.tolist(), rows, strict=True):
-                scores[experiment] = np.concatenate([scores[experiment], row]) if experiment in scores else row
-        return scores, failed
+                parts.setdefault(experiment, []).append(row)
+                first[experiment] = block.first_draw
+        scores = {experiment: np.concatenate(rows) for experiment, rows in parts.items()}
+        return {e: np.roll(row, first[e]) if len(row) == draws else row for e, row in scores.items()}, failed
 
     @overload
     def frame(self, to: Literal["pandas"]) -> pandas.DataFrame: ...
@@ -192,13 +197,14 @@ class RunHistory(msgspec.Struct):
         None: the first of these that is installed.
 
         Columns: experiment: its number, from 0, the starter. generation: the number of its barrier, from 0; -1 after
-        the last one. candidate: id, a sha256 in hex. params_NAME: one for each parameter of the task's space, as
-        bool, int64, float64 or text; levels of mixed kinds as JSON text. dev: normalised mean over the draws that it
-        has seen (0 at the floor, 1 at the ceiling); NaN where it did not end ok. Values over different numbers of draws
-        are not comparable. draws: how many dev draws it has seen. outcome: an `Outcome`. message: the candidate's own
-        words where that is not "ok". cpu_s: seconds of CPU time, measured by block and divided evenly among its
-        experiments. In a run with authors, author, parent (a candidate's id, or "") and params (one JSON object)
-        stand in place of params_NAME.
+        the last one. candidate: id, a sha256 in hex. params_NAME: one for each parameter of the task's space, as bool,
+        int64, float64 or text; levels of mixed kinds as JSON text. dev: normalised mean over the draws that it has seen
+        (0 at the floor, 1 at the ceiling); NaN where it did not end ok. Values over different numbers of draws are not
+        comparable. draws: how many dev draws it has seen. first_draw: the one that it saw first; the others follow in
+        order, and draw 0 comes after the last one. outcome: an `Outcome`. message: the candidate's own words where that
+        is not "ok". cpu_s: seconds of CPU time, measured by block and divided evenly among its experiments. In a run
+        with authors, author, parent (a candidate's id, or "") and params (one JSON object) stand in place of
+        params_NAME.
 
         Raises UsageError for a library that is not installed.
         """
@@ -207,7 +213,7 @@ class RunHistory(msgspec.Struct):
     def parts(self) -> Iterator[columns.Part]:
         """The table of `frame` in parts, for a run too long for one table: the experiments of one barrier after the
         other, those after the last barrier last. columns: name -> (n,). scores: (n, draws), what the task scored on dev
-        draws 0, 1, ..., NaN from the first draw on that an experiment did not see."""
+        draws 0, 1, ..., NaN where an experiment did not see the draw."""
         return columns.parts(self.opening, self.by_barrier(), bool(self.counted.authored))
 
     def plot(self) -> Figure:
@@ -249,20 +255,21 @@ class RunHistory(msgspec.Struct):
         return notebook.block(spec.task, rows, after=self.plot()._repr_html_())
 
     def scored(self, experiments: Collection[int]) -> dict[int, tuple[Candidate, Floats]]:
-        """Candidates and dev scores of some experiments, as in `candidates` and `dev_scores`, by one pass over the
-        blocks. Those without a candidate are left out."""
+        """Candidates of some experiments and their scores (draws,) on dev, NaN where one did not see the draw, by one
+        pass over the blocks. Those without a candidate are left out."""
         wanted, made = np.array(sorted(experiments), dtype=np.int64), dict[int, Candidate]()
-        parts: dict[int, list[tuple[int, Floats]]] = {}
+        scores: dict[int, Floats] = {}
         for b in self.blocks:
             if np.searchsorted(wanted, b.experiments.min()) == np.searchsorted(wanted, b.experiments.max(), "right"):
                 continue
             for i in np.flatnonzero(np.isin(b.experiments, wanted)).tolist():
                 experiment = int(b.experiments[i])
-                parts.setdefault(experiment, []).append((b.lo, b.scores[i].astype(np.float64)))
-                if b.lo == 0:
+                if experiment not in scores:
+                    scores[experiment] = np.full(len(self.opening.floors), np.nan)
+                scores[experiment][b.lo : b.hi] = b.scores[i]
+                if b.begins:
                     made[experiment] = self.candidate(b, i)
-        rows = {e: np.concatenate([row for _, row in sorted(parts[e], key=lambda part: part[0])]) for e in made}
-        return {e: (made[e], rows[e]) for e in rows}
+        return {e: (candidate, scores[e]) for e, candidate in made.items()}
 
     def incidents(self, severity: str) -> list[tuple[int, Incident]]:
         """(experiment, incident) pairs, each kind once per experiment. Dev scores that change in isolation are an

@@ -19,7 +19,7 @@ from toprope.referee.recorded import Answer, Opened
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
-FORMAT = 5  # of the records in a ledger; `past.py` reads the earlier ones
+FORMAT = 6  # of the records in a ledger; `past.py` reads the earlier ones
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):
@@ -53,7 +53,7 @@ class Opening(msgspec.Struct, frozen=True, kw_only=True):
     format: int = FORMAT  # of the ledger's records; reading depends on it, never on the version of toprope
 
     def candidate(self, block: BlockRecord, i: int) -> Candidate:
-        """The i-th candidate of a block of the first rung."""
+        """The i-th candidate of a block that begins its experiments."""
         if block.author is not None:
             return block.author.candidate
         return Candidate(self.tree, self.space.decode(block.rows[i]))
@@ -86,9 +86,9 @@ class Author(msgspec.Struct, frozen=True):
 
 
 class BlockRecord(msgspec.Struct, frozen=True):
-    """kind "block": scores (k, hi - lo) of k experiments on dev draws lo..hi-1, exactly once per id. rows: (k, p) in
-    the first rung, else (0, p). author: of a block of one whose candidate is not a point of the run's space; its row
-    is then meaningless."""
+    """kind "block": scores (k, hi - lo) of k experiments on dev draws lo..hi-1, exactly once per id. rows: (k, p) where
+    it begins its experiments, else (0, p). author: of a block of one whose candidate is not a point of the run's space;
+    its row is then meaningless."""
 
     id: str
     experiments: NDArray[np.uint32]
@@ -103,6 +103,16 @@ class BlockRecord(msgspec.Struct, frozen=True):
     incidents: dict[int, list[Incident]] = {}  # position in the block -> of tripwires and honeypots
     author: Author | None = None
     node: Node | None = None  # that scored it; None: this machine
+    first_draw: int = 0  # that its experiments saw first; draw 0 follows the last one; 0 before format 6
+
+    @property
+    def begins(self) -> bool:
+        """Whether its experiments had seen no draw before."""
+        return self.lo == self.first_draw
+
+    def before(self, draws: int) -> int:
+        """How many draws its experiments had seen before, of so many dev draws."""
+        return (self.lo - self.first_draw) % draws
 
 
 class Generation(msgspec.Struct, frozen=True):

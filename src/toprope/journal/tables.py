@@ -63,9 +63,16 @@ def _cells(x: NDArray[Any]) -> list[str]:
 
 
 def _seen(part: Part) -> list[list[float]]:
-    """The scores of each experiment on the draws that it has seen, rounded as in the JSON export."""
-    rows = part.scores.astype(np.float64).round(6).tolist()
+    """The scores of each experiment on the draws that it has seen, in turn, rounded as in the JSON export."""
+    rows = _in_turn(part).astype(np.float64).round(6).tolist()
     return [row[:n] for row, n in zip(rows, part.columns["draws"].tolist(), strict=True)]
+
+
+def _in_turn(part: Part) -> NDArray[np.float32]:
+    """(n, draws) scores from each experiment's first draw on."""
+    draws = part.scores.shape[1]
+    order = (part.columns["first_draw"][:, None] + np.arange(draws)) % draws
+    return np.take_along_axis(part.scores, order, axis=1)
 
 
 def write_parquet(s: RunHistory, path: Path) -> None:
@@ -84,7 +91,7 @@ def write_parquet(s: RunHistory, path: Path) -> None:
         names = [name for name in some[0].columns if name != UNTIMED]
         columns = [np.concatenate([part.columns[name] for part in some]) for name in names]
         arrays = [pa.array(x, pa.string() if x.dtype == TEXT else None, from_pandas=True) for x in columns]
-        draws, scores = columns[names.index("draws")], np.concatenate([part.scores for part in some])
+        draws, scores = columns[names.index("draws")], np.concatenate([_in_turn(part) for part in some])
         values = pa.array(scores[np.arange(scores.shape[1]) < draws[:, None]])
         ends = pa.array(np.concatenate([[0], np.cumsum(draws)]).astype(np.int32))
         return pa.table([*arrays, pa.ListArray.from_arrays(ends, values)], names=[*names, "scores"])

@@ -68,8 +68,8 @@ class Evaluator:
         self._past = map(record, self._ledger.read("block", entries))
 
     def _same(self, past: BlockRecord, piece: Piece) -> BlockRecord:
-        rows_differ = past.lo == 0 and not np.array_equal(past.rows, piece.rows)
-        if rows_differ or not np.array_equal(past.experiments, piece.experiments):
+        same = past.first_draw == piece.first_draw and np.array_equal(past.experiments, piece.experiments)
+        if not same or (past.begins and not np.array_equal(past.rows, piece.rows)):
             raise RunError(
                 f"block {past.id} of the ledger holds other candidates than the climber proposes now; "
                 "resume with the version of toprope that made the run"
@@ -85,7 +85,7 @@ def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
         experiments=piece.experiments.astype(np.uint32),
         lo=piece.lo,
         hi=piece.hi,
-        rows=piece.rows if piece.lo == 0 else piece.rows[:0],
+        rows=piece.rows if piece.lo == piece.first_draw else piece.rows[:0],
         scores=result.scores.astype(np.float32),
         outcomes={} if ok else {i: str(o) for i, o in enumerate(result.outcomes) if o is not Outcome.OK},
         messages=result.messages,
@@ -93,6 +93,7 @@ def _to_record(name: str, piece: Piece, done: Done) -> BlockRecord:
         wall_s=round(result.wall_s, 6),
         incidents=result.incidents,
         node=done.node,
+        first_draw=piece.first_draw,
     )
 
 

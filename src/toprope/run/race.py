@@ -3,11 +3,15 @@
 Decisions are taken at barriers, in proposal order, against the incumbent at the start of the generation, so they do not
 depend on the number of workers. Scores on different numbers of draws are never compared directly: the value of a
 candidate stopped after j draws is the incumbent's value plus its paired difference on those j draws.
+
+Every generation begins at another dev draw, and draw 0 follows the last one. Otherwise the same first draws would
+choose the parents of every generation, and a climb would breed for them alone.
 """
 
 from __future__ import annotations
 
 import bisect
+import math
 from collections.abc import Iterable
 from typing import Any, NamedTuple, Protocol
 
@@ -44,12 +48,14 @@ class Scored(NamedTuple):
 
 
 class Piece(NamedTuple):
-    """One block of a rung: (k,) experiment numbers, their (k, p) rows, dev draws lo..hi-1."""
+    """One block of a rung: (k,) experiment numbers, their (k, p) rows, dev draws lo..hi-1. first_draw: of these
+    experiments."""
 
     experiments: NDArray[np.int64]
     rows: Codes
     lo: int
     hi: int
+    first_draw: int = 0
 
 
 class Evaluate(Protocol):
@@ -69,12 +75,16 @@ class Race:
         remembered: int | None = REMEMBERED,
         blocks: int = BLOCKS,
         together: bool = True,
+        turning: bool = True,
     ) -> None:
         """remembered: proposals whose results are remembered at least; None: all, as in runs older than the limit.
         blocks: how many a rung is cut into, at most one for each of its candidates and draws. together: False cuts a
-        rung by candidates first, as runs of earlier formats were cut."""
+        rung by candidates first, and turning: False begins every generation at draw 0, as in runs of earlier
+        formats."""
         self._rungs, self.anchors, self._evaluate = rungs, anchors, evaluate
         self._blocks, self._together = blocks, together
+        self._stride = stride(rungs[-1]) if turning and len(rungs) > 1 else 0
+        self.generations = 0
         self._seen = Seen(remembered)
         self.finalists: list[Finalist] = []
         self.experiments = self.pruned = self.cached = 0
@@ -86,21 +96,24 @@ class Race:
         self._judge(rows, fresh, places)
         self.cached += len(rows) - len(fresh)
         self.experiments += len(rows)
+        self.generations += 1
         return Results(rows, *self._seen.get(places))
 
     def _judge(self, rows: Codes, fresh: NDArray[np.int64], places: NDArray[np.int64]) -> None:
-        incumbent, lo = self.best, 0
-        scores = np.full((len(rows), self._rungs[-1]), np.nan, dtype=np.float32)
+        incumbent, lo, draws = self.best, 0, self._rungs[-1]
+        order = (self.generations * self._stride + np.arange(draws)) % draws
+        scores = np.full((len(rows), draws), np.nan, dtype=np.float32)
         alive = fresh
         most = len(fresh)
         for hi in self._rungs:
-            alive = self._rung(rows, alive, scores, places, lo, hi)
-            if hi == self._rungs[-1]:
+            alive = self._rung(rows, alive, scores, places, order, lo, hi)
+            if hi == draws:
                 break
             most = -(-most // QUARTER)
-            on = self._promising(scores[alive, :hi], incumbent) & self._among_best(scores[alive, :hi], most)
+            same = _Same(scores[np.ix_(alive, order[:hi])], order[:hi], self.anchors, incumbent)
+            on = same.promising() & same.among_best(most)
             out = alive[~on]
-            self._seen.put(places[out], self._estimates(scores[out, :hi], incumbent), hi, Outcome.OK)
+            self._seen.put(places[out], same.estimates()[~on], hi, Outcome.OK)
             self.pruned += len(out)
             alive, lo = alive[on], hi
         self._finish(rows, alive, scores, places)
@@ -111,21 +124,24 @@ class Race:
         alive: NDArray[np.int64],
         scores: NDArray[np.float32],
         places: NDArray[np.int64],
+        order: NDArray[np.int64],
         lo: int,
         hi: int,
     ) -> NDArray[np.int64]:
-        """Writes the scores of the rung's draws into `scores`; returns the candidates that are still ok. Candidates
-        stay together where they can, because variants in one block share work on a draw."""
+        """Writes the scores of the draws order[lo:hi] into `scores`; returns the candidates that are still ok.
+        Candidates stay together where they can, because variants in one block share work on a draw."""
         if not len(alive):
             return alive
         if self._together:
-            spans = np.array_split(np.arange(lo, hi), min(self._blocks, hi - lo))
+            spans = np.array_split(order[lo:hi], min(self._blocks, hi - lo))
             cuts = np.array_split(alive, min(self._blocks // len(spans), len(alive)))
         else:
             cuts = np.array_split(alive, min(self._blocks, len(alive)))
-            spans = np.array_split(np.arange(lo, hi), min(self._blocks // len(cuts), hi - lo))
+            spans = np.array_split(order[lo:hi], min(self._blocks // len(cuts), hi - lo))
+        spans = [run for span in spans for run in np.split(span, np.flatnonzero(np.diff(span) < 0) + 1)]
         owners = [(cut, int(span[0]), int(span[-1]) + 1) for cut in cuts for span in spans]
-        pieces = [Piece(self.experiments + cut, rows[cut], low, high) for cut, low, high in owners]
+        first = int(order[0])
+        pieces = [Piece(self.experiments + cut, rows[cut], low, high, first) for cut, low, high in owners]
         ended: dict[int, Outcome] = {}
         for (cut, low, high), scored in zip(owners, self._evaluate(pieces), strict=True):
             scores[cut, low:high] = scored.scores
@@ -135,31 +151,6 @@ class Race:
             self._seen.put(places[i : i + 1], np.nan, lo, outcome)
             self.failed[outcome] = self.failed.get(outcome, 0) + 1
         return alive[~np.isin(alive, list(ended))] if ended else alive
-
-    def _promising(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> NDArray[np.bool_]:
-        if incumbent is None or not len(scores):
-            return np.ones(len(scores), dtype=bool)
-        j = scores.shape[1]
-        gap = float((self.anchors.ceilings[:j] - self.anchors.floors[:j]).mean())
-        differences = (scores - incumbent.scores[:j]).astype(np.float64) / gap
-        error = differences.std(axis=1, ddof=1) / np.sqrt(j) if j > 1 else np.zeros(len(scores))
-        bound = differences.mean(axis=1) + OPTIMISM * error + SLACK
-        return np.asarray(bound.round(6) >= 0)
-
-    def _among_best(self, scores: NDArray[np.float32], most: int) -> NDArray[np.bool_]:
-        """(m,) whether each is among the `most` best on the draws seen so far; ties go to the earlier proposal."""
-        order = np.argsort(-self.anchors.value(scores.astype(np.float64)), kind="stable")
-        among = np.zeros(len(scores), dtype=bool)
-        among[order[:most]] = True
-        return among
-
-    def _estimates(self, scores: NDArray[np.float32], incumbent: Finalist | None) -> Floats:
-        """(m,) values of candidates stopped after j draws, from their (m, j) scores."""
-        own = self.anchors.value(scores.astype(np.float64))
-        if incumbent is None:
-            return own
-        same_draws = self.anchors.value(incumbent.scores[: scores.shape[1]].astype(np.float64))
-        return np.asarray((incumbent.value + own - same_draws).round(6))
 
     def _finish(
         self, rows: Codes, alive: NDArray[np.int64], scores: NDArray[np.float32], places: NDArray[np.int64]
@@ -179,14 +170,14 @@ class Race:
     def state(self) -> dict[str, Any]:
         """Everything that later results depend on."""
         return {
-            "counts": [self.experiments, self.pruned, self.cached],
+            "counts": [self.experiments, self.pruned, self.cached, self.generations],
             "failed": {str(o): n for o, n in self.failed.items()},
             "finalists": [list(f) for f in self.finalists],
             "seen": self._seen.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.experiments, self.pruned, self.cached = state["counts"]
+        self.experiments, self.pruned, self.cached, self.generations = state["counts"]
         self.failed = {Outcome(o): n for o, n in state["failed"].items()}
         self.finalists = [Finalist(*f) for f in state["finalists"]]
         self._seen.restore(state["seen"])
@@ -203,3 +194,46 @@ class Race:
     @property
     def best(self) -> Finalist | None:
         return self.finalists[0] if self.finalists else None
+
+
+class _Same:
+    """Candidates that saw the same j draws. scores: (m, j). incumbent: the best one at the start of the generation."""
+
+    def __init__(
+        self, scores: NDArray[np.float32], draws: NDArray[np.int64], anchors: Anchors, incumbent: Finalist | None
+    ) -> None:
+        self._scores, self._incumbent = scores, incumbent
+        self._anchors = Anchors(anchors.floors[draws], anchors.ceilings[draws])
+        self._values = self._anchors.value(scores.astype(np.float64))
+        self._incumbents = incumbent.scores[draws] if incumbent is not None else None
+
+    def promising(self) -> NDArray[np.bool_]:
+        """(m,) whether each may still be better than the incumbent."""
+        if self._incumbents is None or not len(self._scores):
+            return np.ones(len(self._scores), dtype=bool)
+        j = self._scores.shape[1]
+        gap = float((self._anchors.ceilings - self._anchors.floors).mean())
+        differences = (self._scores - self._incumbents).astype(np.float64) / gap
+        error = differences.std(axis=1, ddof=1) / np.sqrt(j) if j > 1 else np.zeros(len(self._scores))
+        bound = differences.mean(axis=1) + OPTIMISM * error + SLACK
+        return np.asarray(bound.round(6) >= 0)
+
+    def among_best(self, most: int) -> NDArray[np.bool_]:
+        """(m,) whether each is among the `most` best; ties go to the earlier proposal."""
+        among = np.zeros(len(self._scores), dtype=bool)
+        among[np.argsort(-self._values, kind="stable")[:most]] = True
+        return among
+
+    def estimates(self) -> Floats:
+        """(m,) values of those that are stopped here."""
+        if self._incumbent is None or self._incumbents is None:
+            return self._values
+        same_draws = self._anchors.value(self._incumbents.astype(np.float64))
+        return np.asarray((self._incumbent.value + self._values - same_draws).round(6))
+
+
+def stride(draws: int) -> int:
+    """By how many draws each generation begins after the one before: near the golden section, so that the beginnings
+    are spread evenly at any time, and coprime to `draws`, so that each draw is one."""
+    aim = draws * (math.sqrt(5) - 1) / 2
+    return min((s for s in range(draws) if math.gcd(s, draws) == 1), key=lambda s: abs(s - aim), default=0)

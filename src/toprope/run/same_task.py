@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from toprope.executors import base
@@ -21,7 +23,7 @@ def scored_otherwise(history: RunHistory, executor: Executor, metric: Metric) ->
     n = min(mark.DRAWS, len(o.floors))
     sent = [(a.experiment, a.candidate) for a in history.asked if a.pure][-3:]
     start = Candidate(o.tree, o.space.decode(o.space.default()))
-    works = [Work(i, one_candidate(executor, c, n), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
+    works = [Work(i, one_candidate(executor, c, range(n)), "dev") for i, (_, c) in enumerate([(0, start), *sent])]
     for done in base.run(executor, works):
         past = _first_scores(history, 0 if done.id == 0 else sent[done.id - 1][0], n)
         if done.id == 0 and not _begins_with(history, start):
@@ -43,10 +45,10 @@ def _begins_with(s: RunHistory, candidate: Candidate) -> bool:
     return any(len(b.rows) and s.candidate(b, int(np.argmax(b.experiments == 0))) == candidate for b in s.blocks_of(0))
 
 
-def one_candidate(executor: Executor, candidate: Candidate, draws: int) -> Block:
-    """A block of one candidate, on the first `draws` draws."""
+def one_candidate(executor: Executor, candidate: Candidate, draws: Iterable[int]) -> Block:
+    """A block of one candidate."""
     space, rows = several([candidate.params])
-    return Block(*executor.load(candidate.tree, space), rows, tuple(range(draws)))
+    return Block(*executor.load(candidate.tree, space), rows, tuple(draws))
 
 
 def _first_scores(s: RunHistory, experiment: int, n: int) -> Floats | None:

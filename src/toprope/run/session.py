@@ -279,9 +279,9 @@ class Session:
         self._replay()
         o, spec = self.opening, self.task.spec
         evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space)
-        new = o.format > 3  # an older run goes on by the rules by which it began
+        new, turning = o.format > 3, o.format > 5  # an older run goes on by the rules by which it began
         blocks, anchors = o.spec.blocks or BLOCKS, Anchors(o.floors, o.ceilings)
-        race = Race(spec.splits.rungs, anchors, evaluator, o.remembered, blocks, together=new)
+        race = Race(spec.splits.rungs, anchors, evaluator, o.remembered, blocks, new, turning)
         policy = AttemptPolicy(
             self._attempts(),
             race,

@@ -27,7 +27,7 @@ from toprope.types import Anchors, Floats, Outcome
 NAMES = ("repeat", *(str(o) for o in Outcome))  # of outcomes, by code; a repeat of an earlier proposal was not run
 CODE = {name: code for code, name in enumerate(NAMES)}
 SLICE = 2048  # entries that are read between two looks at whether to stop
-FORM = 1  # of the kept file
+FORM = 2  # of the kept file
 MOST = 10**8  # experiments; a ledger may name any number
 
 
@@ -130,9 +130,11 @@ class Columns:
             np.zeros(fresh, np.uint16),
         )
         if self._blocks and self._anchors is not None:
-            experiments, scores = assembled(self._blocks)
+            experiments, scores, first = assembled(self._blocks, len(self._anchors.floors))
             own = (experiments >= done) & (experiments < g.experiments)
-            self._values(part, experiments[own] - done, scores[own])
+            for begun in np.unique(first[own]).tolist():
+                some = own & (first == begun)
+                self._values(part, experiments[some] - done, scores[some], begun)
             for b in self._blocks:
                 at = b.experiments.astype(np.int64) - done
                 for i, outcome in b.outcomes.items():
@@ -149,19 +151,20 @@ class Columns:
             self._parts.append(part)
             self._n += fresh
 
-    def _values(self, part: Table, at: NDArray[np.int64], scores: Floats) -> None:
-        """Writes value, draws and outcome of the experiments at these places of a part."""
+    def _values(self, part: Table, at: NDArray[np.int64], scores: Floats, first_draw: int) -> None:
+        """Writes value, draws and outcome of the experiments at these places of a part, which began at this draw."""
         assert self._anchors is not None
+        scores = np.roll(scores, -first_draw, axis=1)
+        anchors = Anchors(*(np.roll(x, -first_draw) for x in self._anchors))
+        best = np.roll(self._best[1], -first_draw) if self._best[1] is not None else None
         draws = seen(scores)
         part.draws[at] = draws
         part.outcome[at] = CODE["ok"]
         for j in np.unique(draws[draws > 0]).tolist():
             rows = draws == j
-            own = self._anchors.value(scores[rows, :j])
-            best = self._best[1]
-            if j < len(self._anchors.floors) and best is not None and not np.isnan(best[:j]).any():
-                whole = best[~np.isnan(best)]
-                own = float(self._anchors.value(whole)) + own - float(self._anchors.value(best[:j]))
+            own = anchors.value(scores[rows, :j])
+            if j < len(anchors.floors) and best is not None and not np.isnan(best).any():
+                own = float(anchors.value(best)) + own - float(anchors.value(best[:j]))
             part.value[at[rows]] = own
 
     def _number(self, author: str) -> int:
@@ -223,18 +226,20 @@ class Columns:
             self._kept = self._at
 
 
-def assembled(blocks: list[BlockRecord]) -> tuple[NDArray[np.int64], Floats]:
-    """The experiments (k,) of some blocks in order, with their scores (k, draws): NaN on draws that they have not seen,
-    and where they failed."""
+def assembled(blocks: list[BlockRecord], draws: int) -> tuple[NDArray[np.int64], Floats, NDArray[np.int64]]:
+    """The experiments (k,) of some blocks in order, with their scores (k, draws), NaN on draws that they have not seen
+    and where they failed, and the draws (k,) at which they began. draws: dev draws of the run."""
     experiments = np.unique(np.concatenate([b.experiments for b in blocks])).astype(np.int64)
-    scores = np.full((len(experiments), max(b.hi for b in blocks)), np.nan)
+    scores, first = np.full((len(experiments), draws), np.nan), np.zeros(len(experiments), np.int64)
     for b in blocks:
-        scores[np.searchsorted(experiments, b.experiments), b.lo : b.hi] = b.scores
-    return experiments, scores
+        at = np.searchsorted(experiments, b.experiments)
+        scores[at, b.lo : b.hi] = b.scores
+        first[at] = b.first_draw
+    return experiments, scores, first
 
 
 def seen(scores: Floats) -> NDArray[np.int64]:
-    """(k,) how many of draws 0, 1, ... each has seen without a gap."""
+    """(k,) how many draws each has seen without a gap; the first column is of the draw at which it began."""
     found: NDArray[np.int64] = (~np.isnan(scores)).cumprod(axis=1).sum(axis=1)
     return found
 

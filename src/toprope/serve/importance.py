@@ -24,7 +24,7 @@ from toprope.types import Anchors, Codes, Floats
 
 ROWS = 12_000  # experiments that are looked at, at most about: of generations at equal distances
 LEAST_SPREAD = 6  # generations at least, if there are so many
-DRAWS = 16  # first dev draws, at most
+DRAWS = 16  # dev draws, at most: of each experiment those that it saw first
 SHUFFLES = 40
 LEAST = 40  # experiments below which nothing is said
 
@@ -41,7 +41,8 @@ class Share(NamedTuple):
 
 
 class Importance(NamedTuple):
-    """shares: most important first. used: experiments. draws: first dev draws, all of which each of them saw."""
+    """shares: most important first. used: experiments. draws: how many each of them saw at least; its value is that of
+    one reference plus the paired difference on its first ones."""
 
     shares: list[Share]
     used: int
@@ -49,30 +50,42 @@ class Importance(NamedTuple):
 
 
 def importance(s: RunHistory) -> Importance:
-    """Of a sample of generations. Values are those on the dev draws that every candidate saw, because values on
-    different draws are never compared. Experiments that did not end ok have no value."""
-    rows: list[Codes] = []
-    scores: list[Floats] = []
+    """Of a sample of generations. Values are of the same number of draws each, and relative to one reference on the
+    same draws, because generations begin at different ones. Experiments that did not end ok have no value."""
+    o, rows, differences = s.opening, list[Codes](), list[Floats]()
+    reference, draws = _reference(s), len(o.floors)
     some = max(LEAST_SPREAD, ROWS * len(s.generations) // max(1, s.experiments))
     looked = s.generations[:: -(-max(1, len(s.generations)) // some)]
     for g in looked:
         blocks = [b for b in _between(s, g.experiments - 1) if b.author is None]
-        made = sum(len(b.experiments) for b in blocks if b.lo == 0)
+        made = sum(len(b.experiments) for b in blocks if b.begins)
         if not made:
             continue
         blocks = [_thinned(b, -(-made * len(looked) // ROWS)) for b in blocks]  # one may be larger than the sample
-        experiments, found = assembled(blocks)
-        for b in (b for b in blocks if b.lo == 0):
-            here = found[np.searchsorted(experiments, b.experiments), :DRAWS]
+        experiments, found, _ = assembled(blocks, draws)
+        for b in (b for b in blocks if b.begins):
+            here = found[np.searchsorted(experiments, b.experiments)] - reference
+            here = np.roll(here, -b.first_draw, axis=1)[:, :DRAWS]
             ok = seen(here) > 0
             rows.append(b.rows[ok])
-            scores.append(_padded(here[ok]))
+            differences.append(here[ok])
     if sum(map(len, rows)) < LEAST:
         return Importance([], sum(map(len, rows)), 0)
-    every = np.concatenate(scores)
-    draws = int(seen(every).min())
-    values = Anchors(s.opening.floors, s.opening.ceilings).value(every[:, :draws])
-    return Importance(shares(s.opening.space, np.concatenate(rows), values), len(values), draws)
+    every = np.concatenate(differences)
+    least, gap = int(seen(every).min()), float((o.ceilings - o.floors).mean())
+    own = float(Anchors(o.floors, o.ceilings).value(reference))
+    values = own + every[:, :least].mean(axis=1) / gap
+    return Importance(shares(o.space, np.concatenate(rows), values), len(values), least)
+
+
+def _reference(s: RunHistory) -> Floats:
+    """(draws,) scores of the first experiment that saw all of dev, in climbs the starter; NaN if none did."""
+    first = next((g.best_experiment for g in s.generations if g.best_experiment is not None), None)
+    if first is None:
+        return np.full(len(s.opening.floors), np.nan)
+    experiments, scores, _ = assembled(_between(s, first), len(s.opening.floors))
+    found: Floats = scores[np.searchsorted(experiments, first)]
+    return found
 
 
 def _between(s: RunHistory, experiment: int) -> list[BlockRecord]:
@@ -85,14 +98,8 @@ def _thinned(b: BlockRecord, every: int) -> BlockRecord:
     if every == 1:
         return b
     own = b.experiments % every == 0
-    rows = b.rows[own] if b.lo == 0 else b.rows
+    rows = b.rows[own] if b.begins else b.rows
     return msgspec.structs.replace(b, experiments=b.experiments[own], rows=rows, scores=b.scores[own])
-
-
-def _padded(scores: Floats) -> Floats:
-    whole = np.full((len(scores), DRAWS), np.nan)
-    whole[:, : scores.shape[1]] = scores
-    return whole
 
 
 def shares(space: Space, rows: Codes, values: Floats, seed: int = 0) -> list[Share]:

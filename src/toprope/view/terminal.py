@@ -81,7 +81,7 @@ class State:
 
     def _block(self, block: BlockRecord) -> None:
         self.cpu += block.cpu_s
-        self.scored += len(block.experiments) if block.lo == 0 else 0
+        self.scored += len(block.experiments) if block.begins else 0
         if block.node is not None:
             self.nodes[block.node.name] = self.nodes.get(block.node.name, 0) + 1
         for outcome in block.outcomes.values():

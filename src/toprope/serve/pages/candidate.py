@@ -9,6 +9,7 @@ import numpy as np
 from starlette.requests import Request
 from starlette.responses import Response
 
+from toprope.journal.blocks import in_turn
 from toprope.journal.history import RunHistory
 from toprope.journal.records import Author
 from toprope.journal.verdict import verdict
@@ -43,14 +44,15 @@ class Experiment(NamedTuple):
 def experiment_of(book: Book, number: int) -> Experiment:
     """Reads the blocks around it only."""
     s = book.history
-    blocks = sorted(s.blocks_of(number), key=lambda b: b.lo)
+    draws, first_draw = len(s.opening.floors), 0
+    blocks = in_turn(s.blocks_of(number), draws)
     outcome, message, node = "ok" if blocks else "repeat", "", ""
     candidate, author, scores = None, None, []
     incidents: list[Incident] = []
     for b in blocks:
         i = int(np.argmax(b.experiments == number))
-        if b.lo == 0:
-            candidate, author = s.candidate(b, i), b.author
+        if b.begins:
+            candidate, author, first_draw = s.candidate(b, i), b.author, b.first_draw
         if i in b.outcomes and outcome == "ok":
             outcome, message = b.outcomes[i], b.messages.get(i, "")
         incidents += b.incidents.get(i, [])
@@ -59,15 +61,15 @@ def experiment_of(book: Book, number: int) -> Experiment:
     seen = np.concatenate(scores) if scores else np.empty(0)
     value = None
     if outcome == "ok" and seen.size:
-        o, j = s.opening, seen.size
-        value = ratio(seen, o.floors[:j], o.ceilings[:j], method="delta") if j > 1 else _one(s, seen)
+        which = (first_draw + np.arange(seen.size)) % draws
+        floors, ceilings = s.opening.floors[which], s.opening.ceilings[which]
+        value = ratio(seen, floors, ceilings, method="delta") if seen.size > 1 else _one(seen, floors, ceilings)
     return Experiment(number, candidate, author, outcome, message, seen, value, incidents, node)
 
 
-def _one(s: RunHistory, seen: Floats) -> Estimate:
+def _one(seen: Floats, floors: Floats, ceilings: Floats) -> Estimate:
     """A value from one draw, which has no interval."""
-    o = s.opening
-    value = float((seen[0] - o.floors[0]) / (o.ceilings[0] - o.floors[0]))
+    value = float((seen[0] - floors[0]) / (ceilings[0] - floors[0]))
     return Estimate(value, value, value, 0.0)
 
 
