@@ -115,7 +115,7 @@ def test_only_the_best_quarter_goes_on():
 
 
 def test_every_generation_begins_at_another_draw():
-    """Each draw is the first one equally often, and whoever goes on meets every draw once, whatever the first one."""
+    """Each draw is the first one equally often, and a candidate that goes on meets every draw once."""
     bench = Bench()
     race, first = race_with(bench), []
     for g in range(DRAWS):
