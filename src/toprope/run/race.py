@@ -4,8 +4,9 @@ Decisions are taken at barriers, in proposal order, against the incumbent at the
 depend on the number of workers. Scores on different numbers of draws are never compared directly: the value of a
 candidate stopped after j draws is the incumbent's value plus its paired difference on those j draws.
 
-Every generation begins at another dev draw, and draw 0 follows the last one. Otherwise the same first draws would
-choose the parents of every generation, and a climb would breed for them alone.
+Generations begin at the same dev draw while they find better candidates, so that parents and children are compared on
+the same draws. After STUCK generations that found none the next ones begin at another draw: the first draws choose the
+parents, and a long climb would breed for them alone.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ QUARTER = 4  # at most one in four continues past each rung (successive halving,
 SLACK = 0.02  # granted in addition, in the metric's unit, so that a small spread by chance does not stop a candidate
 BLOCKS = 8  # a rung is cut into about this many blocks, by draws and then by candidates; `RunSpec.blocks` is another
 SOME = 32  # different candidates after which a climb is ended if only the starter runs
+STUCK = 2  # generations without a better candidate after which the next ones begin at another draw
 KEEP = 64  # finalists kept with their scores per draw; attempts at the gate choose among them
 
 
@@ -79,12 +81,12 @@ class Race:
     ) -> None:
         """remembered: proposals whose results are remembered at least; None: all, as in runs older than the limit.
         blocks: how many a rung is cut into, at most one for each of its candidates and draws. together: False cuts a
-        rung by candidates first, and turning: False begins every generation at draw 0, as in runs of earlier
+        rung by candidates first, and turning: False begins all generations at draw 0, as in runs of earlier
         formats."""
         self._rungs, self.anchors, self._evaluate = rungs, anchors, evaluate
         self._blocks, self._together = blocks, together
         self._stride = stride(rungs[-1]) if turning and len(rungs) > 1 else 0
-        self.generations = 0
+        self._turn = self._barren = 0  # beginnings so far, and generations without a better candidate
         self._seen = Seen(remembered)
         self.finalists: list[Finalist] = []
         self.experiments = self.pruned = self.cached = 0
@@ -93,15 +95,18 @@ class Race:
     def run(self, rows: Codes) -> Results:
         """(n, p) rows -> their results for the climber, in order."""
         places, fresh = self._seen.place(rows)
+        before = self.best
         self._judge(rows, fresh, places)
         self.cached += len(rows) - len(fresh)
         self.experiments += len(rows)
-        self.generations += 1
+        self._barren = self._barren + 1 if self.best is before else 0
+        if self._barren == STUCK:
+            self._turn, self._barren = self._turn + 1, 0
         return Results(rows, *self._seen.get(places))
 
     def _judge(self, rows: Codes, fresh: NDArray[np.int64], places: NDArray[np.int64]) -> None:
         incumbent, lo, draws = self.best, 0, self._rungs[-1]
-        order = (self.generations * self._stride + np.arange(draws)) % draws
+        order = (self._turn * self._stride + np.arange(draws)) % draws
         scores = np.full((len(rows), draws), np.nan, dtype=np.float32)
         alive = fresh
         most = len(fresh)
@@ -170,14 +175,16 @@ class Race:
     def state(self) -> dict[str, Any]:
         """Everything that later results depend on."""
         return {
-            "counts": [self.experiments, self.pruned, self.cached, self.generations],
+            "counts": [self.experiments, self.pruned, self.cached],
+            "turn": [self._turn, self._barren],
             "failed": {str(o): n for o, n in self.failed.items()},
             "finalists": [list(f) for f in self.finalists],
             "seen": self._seen.state(),
         }
 
     def restore(self, state: dict[str, Any]) -> None:
-        self.experiments, self.pruned, self.cached, self.generations = state["counts"]
+        self.experiments, self.pruned, self.cached = state["counts"]
+        self._turn, self._barren = state["turn"]
         self.failed = {Outcome(o): n for o, n in state["failed"].items()}
         self.finalists = [Finalist(*f) for f in state["finalists"]]
         self._seen.restore(state["seen"])
@@ -233,7 +240,7 @@ class _Same:
 
 
 def stride(draws: int) -> int:
-    """By how many draws each generation begins after the one before: near the golden section, so that the beginnings
-    are spread evenly at any time, and coprime to `draws`, so that each draw is one."""
+    """By how many draws each beginning lies after the one before: near the golden section, so that beginnings are far
+    apart, and coprime to `draws`, so that every draw is one."""
     aim = draws * (math.sqrt(5) - 1) / 2
     return min((s for s in range(draws) if math.gcd(s, draws) == 1), key=lambda s: abs(s - aim), default=0)
