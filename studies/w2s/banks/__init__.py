@@ -93,11 +93,11 @@ def main(
     downloads: Path, output: Path = Path("build/banks"), only: tuple[str, ...] = (), count: int = 20, seed: int = 0
 ) -> int:
     """count: draws that measure a concept. only: names of banks; the crossed ones are made by name only."""
-    have = unpacked.Downloads(downloads)
-    output.mkdir(parents=True, exist_ok=True)
     known = {build.name: build for build in (*BUILDS, *CROSSED)}
     if unknown := set(only) - known.keys():
         raise UsageError(f"--only {min(unknown)!r}; expected one of {', '.join(known)}")
+    have = unpacked.Downloads(downloads)
+    output.mkdir(parents=True, exist_ok=True)
     for build in [known[name] for name in only] or BUILDS:
         _make(build, have, output, count, seed)
     return 0
