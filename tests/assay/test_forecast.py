@@ -1,6 +1,7 @@
 """The forecast of a long climb: what limits it, and that its figures are those of real climbs."""
 
 import json
+import os
 
 import pytest
 
@@ -94,6 +95,18 @@ def test_a_space_that_is_too_small():
     """One line instead of a division by zero."""
     with pytest.raises(UsageError, match="all tried in the calibration"):
         said(spent(32), spent(32))
+
+
+@pytest.mark.e2e
+def test_the_parts_of_a_climb_are_its_cpu_time():
+    """Nothing is negative, and the parts are no more than all that this process and its children used meanwhile."""
+    before = os.times()
+    found = forecast.measure(registry.load(COIN), 8, best_tier().tier)
+    used = sum(os.times()[:4]) - sum(before[:4])
+    assert found.experiments == 8
+    assert min(*found.practice, found.run, found.other) >= 0
+    assert found.other > 0  # two scorers start
+    assert found.cpu <= used
 
 
 @pytest.mark.slow

@@ -272,27 +272,27 @@ def measure(task: Task, experiments: int, tier: str) -> Spent:
     """What a real climb takes that is recorded in a folder and a vault of its own, by a scorer of
     either kind per core."""
     spec = RunSpec.from_keywords(task.spec.id, experiments=experiments, rehearsal_secret="forecast")
-    before, ours, start = _cpu(), time.process_time(), time.monotonic()
+    all_before, ours_before, start = _cpu(), time.process_time(), time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         directory = Path(folder) / "run"
         history = climbed(directory, spec, Choice(tier), ulimits.cores(), Path(folder) / "vault")
-        run, wall = time.process_time() - ours, time.monotonic() - start
+        run, wall = time.process_time() - ours_before, time.monotonic() - start
         entries = read_entries(directory)
         size = (directory / "ledger.db").stat().st_size
     splits = task.spec.splits
     practice, made = [0.0] * len(splits.rungs), [0] * len(splits.rungs)
     for block in history.blocks:
-        before = block.before(splits.rungs[-1])
-        rung = int(np.searchsorted(splits.rungs, before, side="right"))
+        draws = block.before(splits.rungs[-1])
+        rung = int(np.searchsorted(splits.rungs, draws, side="right"))
         practice[rung] += block.cpu_s
-        made[rung] += len(block.experiments) if before in (0, *splits.rungs) else 0
+        made[rung] += len(block.experiments) if draws in (0, *splits.rungs) else 0
     slots = [splits.tick_s * 2.0**a.base_delay_exponent for a in history.asked if a.clean]
     return Spent(
         history.experiments,
         practice,
         made,
         run,
-        _cpu() - before - run - sum(practice),
+        _cpu() - all_before - run - sum(practice),
         len(slots),
         mean(slots) if slots else 0.0,
         sum(len(e.body) + len(e.kind) + len(e.hash) for e in entries),
