@@ -5,13 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from toprope.climbers.evolution import Evolution
+from studies import racing
 from toprope.run.race import Race, Scored, stride
-from toprope.space import Space, choice
 from toprope.types import Anchors, Outcome
 
 DRAWS = 12
-MANY = 84  # draws of a climb that could learn some by heart
 RUNGS = [4, 12]
 
 
@@ -166,33 +164,11 @@ def test_every_draw_is_the_first_one_equally_often():
     assert [stride(n) for n in (48, 64, 84)] == [29, 39, 53]
 
 
-def climbed(turning: bool, seed: int, budget: int) -> float:
-    """The true value, at most 1, of the best one by dev after so many draws. A level's effect on a draw is its true
-    effect, standard deviation 1, and one of that draw alone, standard deviation 3."""
-    rng = np.random.default_rng(seed)
-    true, own = rng.normal(size=(16, 8)), rng.normal(0.0, 3.0, (MANY, 16, 8))
-    slots, used = np.arange(16), 0
-
-    def evaluate(pieces):
-        nonlocal used
-        for p in pieces:
-            used += len(p.rows) * (p.hi - p.lo)
-            scores = [(true + own[d])[slots, p.rows].sum(axis=1) for d in range(p.lo, p.hi)]
-            yield Scored(np.stack(scores, axis=1).astype(np.float32), {})
-
-    climber = Evolution(Space([choice(f"slot{i}", list(range(8))) for i in slots]), seed)
-    race = Race([2, 6, 20, MANY], Anchors(np.zeros(MANY), np.ones(MANY) * 40), evaluate, turning=turning)
-    climber.tell(race.run(climber.ask(1)))
-    while used < budget:
-        climber.tell(race.run(climber.ask(512)))
-    assert race.best is not None
-    return float(true[slots, race.best.row].sum() / true.max(axis=1).sum())
-
-
 @pytest.mark.slow
 @pytest.mark.parametrize(("budget", "least"), [(22_000, -0.02), (135_000, 0.02)])
 def test_a_long_climb_does_not_breed_for_its_first_draws(budget, least):
     """Over 40 seeds the best by dev is truly better than where the first draws are always the same, and no worse in a
     short climb, by the lower end of the interval. About 5,000 and 31,000 experiments."""
-    gains = np.array([climbed(True, seed, budget) - climbed(False, seed, budget) for seed in range(40)])
+    values, _ = racing.compared(40, budget)
+    gains = values[:, 0] - values[:, 1]
     assert gains.mean() - 2 * gains.std(ddof=1) / np.sqrt(40) > least, gains.mean()
