@@ -78,6 +78,19 @@ def test_finer_blocks_cost_the_run_process():
     assert fine.saturates.blocks > coarse.saturates.blocks
 
 
+def test_finer_blocks_cost_bytes():
+    """Every block has an entry, of 200 bytes at least."""
+    coin = registry.load(COIN)
+    usual = coin.spec.splits.generation
+    small, large = spent(32, least=200), spent(96, least=200)
+    coarse, fine = (
+        forecast.of(coin, 1e12, small, large, 1e6, 1, 1, blocks, usual, None).ledger_bytes for blocks in (8, 32)
+    )
+    assert coarse == pytest.approx(4096 + 1e8)
+    # 32 candidates on 4 draws: 8 or 32 blocks; the quarter of them on 8 more draws: the same
+    assert fine - coarse == pytest.approx((1e6 - 96) * 200 * (48 / 32), rel=0.01)
+
+
 def test_the_gate_limits_many_cores():
     """An answer every 64 experiments that takes 10 s leaves a climb at 6.4 experiments a second at most; more cores of
     the hub make the schedule shorter. In a long climb attempts are rare, and the gate limits nothing."""

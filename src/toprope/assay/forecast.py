@@ -62,7 +62,7 @@ class Spent(NamedTuple):
     """What one climb took. practice: CPU seconds of blocks per rung. made: candidates that entered each rung. run: CPU
     seconds of the run process. other: of hub, hidden scorers, re-runs in isolation and sandboxes' starts. first_s: mean
     seconds until the gate's first release slot. payload: bytes of the ledger's entries. size: of its file.
-    hidden: number of hidden scorers."""
+    hidden: number of hidden scorers. least: bytes of the smallest entry of a block, most of which every block has."""
 
     experiments: int
     practice: list[float]
@@ -75,6 +75,7 @@ class Spent(NamedTuple):
     size: int
     wall: float
     hidden: int = 1
+    least: int = 0
 
     @property
     def cpu(self) -> float:
@@ -208,7 +209,9 @@ def of(
     widest = [_pieces(m * generation, d, blocks) for m, d in zip(entered, spans, strict=True)]
     practice = sum(rungs)
     usual = sum(_pieces(m * splits.generation, d, BLOCKS) for m, d in zip(entered, spans, strict=True))
-    run = max(0.0, run + per_block[1] * sum(widest) / generation - per_block[0] * usual / splits.generation)
+    cut, was_cut = sum(widest) / generation, usual / splits.generation  # blocks per experiment
+    run = max(0.0, run + per_block[1] * cut - per_block[0] * was_cut)
+    payload = (large.payload - small.payload) / n + large.least * (cut - was_cut)
 
     def seconds(on: float) -> float:
         """Of wall time per experiment on so many cores: racing, and waiting for the gate."""
@@ -233,7 +236,7 @@ def of(
         hours=hours,
         cpu_s_per_experiment=practice + run + gate,
         cpu_s={"practice": practice, "gate": gate, "coordinator": run},
-        ledger_bytes=max(0.0, large.size + (experiments - large.experiments) * (large.payload - small.payload) / n),
+        ledger_bytes=max(0.0, large.size + (experiments - large.experiments) * payload),
         memory_bytes=min(experiments, points, 2 * REMEMBERED) * per_row,
         coordinator_load=run / each if each > 0 else 0.0,
         saturates_at_cores=max(1, int(min(v for v in msgspec.structs.astuple(limits) if v is not None))),
@@ -279,6 +282,9 @@ def measure(task: Task, experiments: int, tier: str) -> Spent:
         run, wall = time.process_time() - ours_before, time.monotonic() - start
         entries = read_entries(directory)
         size = (directory / "ledger.db").stat().st_size
+    sizes: dict[str, list[int]] = {}
+    for e in entries:
+        sizes.setdefault(e.kind, []).append(len(e.body) + len(e.kind) + len(e.hash))
     splits = task.spec.splits
     practice, made = [0.0] * len(splits.rungs), [0] * len(splits.rungs)
     for block in history.blocks:
@@ -295,10 +301,11 @@ def measure(task: Task, experiments: int, tier: str) -> Spent:
         _cpu() - all_before - run - sum(practice),
         len(slots),
         mean(slots) if slots else 0.0,
-        sum(len(e.body) + len(e.kind) + len(e.hash) for e in entries),
+        sum(map(sum, sizes.values())),
         size,
         wall,
         ulimits.cores(),
+        min(sizes["block"]),
     )
 
 
