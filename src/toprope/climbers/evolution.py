@@ -20,7 +20,7 @@ from numpy.typing import NDArray
 from toprope.climbers.random import uniform_rows
 from toprope.errors import UsageError
 from toprope.protocols import Results
-from toprope.space import Space
+from toprope.space import Conditions, Space
 from toprope.types import Codes, Floats, Outcome
 
 JUMPS = 8  # tries to change a duplicate before it is proposed anyway
@@ -54,7 +54,8 @@ class Evolution:
         self.space, self.seed = space, seed
         self.population, self.tournament, self.crossover, self.extra = population, tournament, crossover, extra
         self._levels = space.sizes.astype(np.float64) + 1
-        self._free = np.flatnonzero(self._levels > 1)  # dimensions that can change at all
+        self._free = self._levels > 1  # dimensions that can change at all
+        self._conditions = Conditions(space)
         self._ordered = np.array([d.ordered for d in space.dims], dtype=bool)
         self._groups = _groups(space)
         self._salt = np.random.default_rng(0).integers(1, 2**63, len(space.dims), dtype=np.uint64) | np.uint64(1)
@@ -73,12 +74,13 @@ class Evolution:
         u = self._rng.random((n, widths[-1]))
         head, swap, whether, kind, size, jumps = np.split(u, widths[:-1], axis=1)
         children = self._bred(head, swap) if len(self._rows) >= 2 else self._initial(head, kind)
-        if len(self._rows) >= 2 and len(self._free):
+        children = self._conditions.canonical(children)
+        if len(self._rows) >= 2 and self._free.any():
             mutate = whether < self.extra / p
-            mutate[np.arange(n), self._free[(head[:, 3] * len(self._free)).astype(int)]] = True
-            children = np.where(mutate, self._stepped(children, kind, size), children)
+            mutate[np.arange(n), self._any(children, head[:, 3])] = True
+            children = self._conditions.canonical(np.where(mutate, self._stepped(children, kind, size), children))
         first, self._queue = self._queue[:n], self._queue[n:]
-        children[: len(first)] = first
+        children[: len(first)] = self._conditions.canonical(first)
         return self._distinct(children, jumps)
 
     def tell(self, results: Results) -> None:
@@ -121,6 +123,12 @@ class Evolution:
         take = (swap < 0.5)[:, self._groups] & (head[:, 2:3] < self.crossover)
         return np.where(take, fathers, mothers)
 
+    def _any(self, rows: Codes, uniforms: Floats) -> NDArray[np.int64]:
+        """(n,) for each row one of the dimensions that have an effect in it and can change."""
+        can = self._conditions.active(rows) & self._free
+        which = (uniforms * can.sum(axis=1)).astype(np.int64)
+        return np.argmax(np.cumsum(can, axis=1, dtype=np.int32) > which[:, None], axis=1)
+
     def _winners(self, uniforms: Floats) -> NDArray[np.int64]:
         """The best of s members drawn with replacement has rank N (1 - (1 - u)^(1/s)): one uniform per tournament."""
         n = len(self._ranked)
@@ -140,17 +148,19 @@ class Evolution:
         return np.where(self._ordered & (kind < 0.75), near, other).astype(np.uint8)
 
     def _distinct(self, rows: Codes, jumps: Floats) -> Codes:
-        """Changes rows that were already proposed by resampling one more dimension, up to JUMPS times each."""
+        """Changes rows that were already proposed by resampling one more dimension, up to JUMPS times each. Dimensions
+        that have no effect in a row are at their default, so rows that differ are different candidates."""
         seen = np.unique(np.concatenate(self._seen)) if self._seen else np.empty(0, dtype=np.uint64)
         tries = np.zeros(len(rows), dtype=np.int64)
         keys = self._keys(rows)
         known = _among(keys, seen)
-        while len(self._free) and len(move := np.flatnonzero((known | _earlier(keys)) & (tries < JUMPS))):
+        while self._free.any() and len(move := np.flatnonzero((known | _earlier(keys)) & (tries < JUMPS))):
             t = tries[move]
-            dims = self._free[(jumps[move, 2 * t] * len(self._free)).astype(int)]
+            dims = self._any(rows[move], jumps[move, 2 * t])
             levels = self._levels[dims]
             shift = 1 + np.floor(jumps[move, 2 * t + 1] * (levels - 1))
             rows[move, dims] = ((rows[move, dims] + shift) % levels).astype(np.uint8)
+            rows[move] = self._conditions.canonical(rows[move])
             keys[move] = self._keys(rows[move])
             known[move] = _among(keys[move], seen)
             tries[move] += 1

@@ -15,6 +15,7 @@ from toprope.run.keeping import Keeping, Kept
 from toprope.run.policy import AttemptPolicy
 from toprope.run.race import Race
 from toprope.run.stopping import Stop
+from toprope.space import Conditions, Space
 
 
 class Budget:
@@ -56,16 +57,18 @@ def climb(
     budget: Budget,
     ledger: Ledger,
     size: int,
-    points: int,
+    space: Space,
     stop: Stop,
     keep: Keeping | None = None,
 ) -> None:
-    """Climbs until the budget is spent, all `points` of the space have been tried, or `stop` ends it. size: proposals
+    """Climbs until the budget is spent, all points of the space have been tried, or `stop` ends it. size: proposals
     per generation. keep: says where to begin, and keeps the state at barriers. The first proposal of every climber is
     the unmodified starter. Raises RunError if nothing but the starter runs."""
+    conditions = Conditions(space)
+    points = conditions.points
     number, ask = (keep.start.number, keep.start.ask) if keep is not None and keep.start is not None else (0, 1)
     while ask > 0:
-        rows = climber.ask(ask)
+        rows = conditions.canonical(climber.ask(ask))
         if not len(rows):
             break  # a replay has reached the end of its file
         results = race.run(rows)

@@ -306,7 +306,7 @@ class Session:
                 Budget(o.spec, self.ledger, keep.start),
                 self.ledger,
                 o.spec.generation or spec.splits.generation,
-                o.space.points,
+                o.space,
                 stop,
                 keep,
             )

@@ -6,7 +6,9 @@ is vanilla: hard weak labels, equal weights, the referee's student. `flat_space`
 
 from __future__ import annotations
 
-from toprope.space import Dim, Space, choice, linear, log
+import msgspec
+
+from toprope.space import Dim, Space, choice, given, linear, log
 
 Slot = list[Dim]
 
@@ -15,9 +17,14 @@ def _ladder(name: str, levels: list[float], default: float) -> Dim:
     return Dim(name, list(levels), levels.index(default), ordered=True)
 
 
+VOTES = ["knn", "kmeans", "diffuse"]
+SHARES = ["confidence", "overlap", "density", "knn", "loss"]  # the filters that keep a share of the rows
+RULES = ["logconf", "entropy", "bootstrap", "product", "em"]
+SMOOTHS = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+
 SMOOTHING: Slot = [
-    _ladder("smooth", [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], 0.0),
-    _ladder("near", [5, 10, 20, 40, 80], 10),
+    _ladder("smooth", [0.0, *SMOOTHS], 0.0),
+    *given([_ladder("near", [5, 10, 20, 40, 80], 10)], {"smooth": SMOOTHS}),
 ]
 BASIS: Slot = [
     _ladder("rank", [3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 0], 0),  # 0: all
@@ -25,40 +32,64 @@ BASIS: Slot = [
 ]
 LABEL: Slot = [
     choice("label", ["hard", "soft", "sharp"]),
-    _ladder("sharpness", [0.25, 0.5, 1.0, 2.0, 4.0], 1.0),
+    *given([_ladder("sharpness", [0.25, 0.5, 1.0, 2.0, 4.0], 1.0)], {"label": ["sharp"]}),
     choice("balance", ["none", "median"]),
 ]
 VOTE: Slot = [
-    choice("vote", ["none", "knn", "kmeans", "diffuse"]),
-    _ladder("vote_rank", [4, 6, 8, 12, 16, 24, 32, 0], 0),
-    linear("vote_power", -1, 1, 9, 0),
-    _ladder("neighbours", [10, 20, 30, 50, 80, 120], 50),
-    _ladder("clusters", [6, 8, 10, 12, 16, 24, 32, 48, 64], 32),
-    _ladder("runs", [1, 2, 4], 1),
-    _ladder("bandwidth", [0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3], 0.07),
-    _ladder("steps", [1, 2, 3, 5, 10, 20], 5),
-    _ladder("trust", [0.0, 0.5, 1.0, 2.0, 3.0], 0.0),
-    linear("blend", 0.25, 1, 4, 1),
-    choice("harden", ["none", "half", "match"], 2),
+    choice("vote", ["none", *VOTES]),
+    *given([_ladder("vote_rank", [4, 6, 8, 12, 16, 24, 32, 0], 0), linear("vote_power", -1, 1, 9, 0)], {"vote": VOTES}),
+    *given([_ladder("neighbours", [10, 20, 30, 50, 80, 120], 50)], {"vote": ["knn"]}, {"filter": ["density", "knn"]}),
+    *given(
+        [_ladder("clusters", [6, 8, 10, 12, 16, 24, 32, 48, 64], 32), _ladder("runs", [1, 2, 4], 1)],
+        {"vote": ["kmeans"]},
+    ),
+    *given(
+        [
+            _ladder("bandwidth", [0.02, 0.03, 0.05, 0.07, 0.1, 0.15, 0.2, 0.3], 0.07),
+            _ladder("steps", [1, 2, 3, 5, 10, 20], 5),
+        ],
+        {"vote": ["diffuse"]},
+    ),
+    *given(
+        [
+            _ladder("trust", [0.0, 0.5, 1.0, 2.0, 3.0], 0.0),
+            linear("blend", 0.25, 1, 4, 1),
+            choice("harden", ["none", "half", "match"], 2),
+        ],
+        {"vote": VOTES},
+    ),
 ]
 FILTER: Slot = [
     choice("filter", ["none", "confidence", "agree", "overlap", "density", "knn", "loss"]),
-    linear("keep", 0.1, 0.9, 9, 0.5),
-    choice("even", [False, True]),
+    *given([linear("keep", 0.1, 0.9, 9, 0.5), choice("even", [False, True])], {"filter": SHARES}),
 ]
-WEIGHT: Slot = [choice("weight", ["none", "confidence", "margin"]), _ladder("weight_power", [0.5, 1.0, 2.0, 3.0], 1.0)]
-MODEL: Slot = [choice("loss", ["ce", "gce", "square"]), linear("gce", 0.1, 1, 10, 0.7), log("l2", 1e-3, 3, 15, 1e-3)]
+WEIGHT: Slot = [
+    choice("weight", ["none", "confidence", "margin"]),
+    *given([_ladder("weight_power", [0.5, 1.0, 2.0, 3.0], 1.0)], {"weight": ["confidence", "margin"]}),
+]
+MODEL: Slot = [
+    choice("loss", ["ce", "gce", "square"]),
+    *given([linear("gce", 0.1, 1, 10, 0.7)], {"loss": ["gce"]}),
+    log("l2", 1e-3, 3, 15, 1e-3),
+]
 ROUNDS: Slot = [
-    choice("rule", ["none", "logconf", "entropy", "bootstrap", "product", "em"]),
-    _ladder("rounds", [1, 2, 3, 5, 8], 3),
-    linear("mix", 0.1, 1, 10, 0.5),
-    linear("alpha", 0.25, 2, 8, 1),
-    linear("beta", 0.25, 2, 8, 1),
-    choice("folds", [1, 2]),
-    _ladder("l2_rounds", [0.5, 0.7, 1.0, 1.3, 1.6], 1.0),
-    _ladder("refilter", [0.3, 0.5, 0.7, 0.9, 1.0], 1.0),
+    choice("rule", ["none", *RULES]),
+    *given([_ladder("rounds", [1, 2, 3, 5, 8], 3)], {"rule": RULES}),
+    *given([linear("mix", 0.1, 1, 10, 0.5)], {"rule": ["logconf", "entropy"]}),
+    *given([linear("alpha", 0.25, 2, 8, 1), linear("beta", 0.25, 2, 8, 1)], {"rule": ["product"]}),
+    *given(
+        [
+            choice("folds", [1, 2]),
+            _ladder("l2_rounds", [0.5, 0.7, 1.0, 1.3, 1.6], 1.0),
+            _ladder("refilter", [0.3, 0.5, 0.7, 0.9, 1.0], 1.0),
+        ],
+        {"rule": RULES},
+    ),
 ]
-ENSEMBLE: Slot = [choice("ensemble", ["none", "bag", "axes"]), _ladder("members", [2, 3], 3)]
+ENSEMBLE: Slot = [
+    choice("ensemble", ["none", "bag", "axes"]),
+    *given([_ladder("members", [2, 3], 3)], {"ensemble": ["bag", "axes"]}),
+]
 ANSWER: Slot = [choice("answer", ["soft", "hard"]), choice("cut", ["half", "match", "median"])]
 
 
@@ -77,7 +108,8 @@ def flat_space() -> Space:
     wanted = ("rank", "power", "sharpness", "blend", "keep", "weight_power", "l2", "rounds", "mix", "refilter")
     fixed = {"label": "sharp", "vote": "diffuse", "filter": "confidence", "weight": "confidence", "rule": "logconf"}
     dims = {d.name: d for d in grammar().dims}
-    return _space(*([dims[name]] for name in wanted), *([Dim(name, [value])] for name, value in fixed.items()))
+    plain = [[msgspec.structs.replace(dims[name], when=[])] for name in wanted]  # `fixed` gives all of them an effect
+    return _space(*plain, *([Dim(name, [value])] for name, value in fixed.items()))
 
 
 def _space(*slots: Slot) -> Space:

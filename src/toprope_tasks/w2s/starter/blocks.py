@@ -155,7 +155,7 @@ def vote(pool, axes, y, p, rng):
     voice = (np.abs(2 * w - 1.0) ** p["trust"] + 1e-3) if p["trust"] else np.ones(len(y))
     both = np.column_stack([y * voice, voice])
     if p["vote"] == "knn":
-        said = neighbours(pool, axes, *where, rng).mean(both, p["neighbours"])
+        said = nearest(pool, axes, *where, both, p["neighbours"], rng)
     elif p["vote"] == "kmeans":
         said = np.mean([clusters(pool, axes, *where, p["clusters"], rng)(both) for _ in range(p["runs"])], 0)
     else:
@@ -190,17 +190,23 @@ def diffuse(pool, axes, rank, power, y, bandwidth, steps):
     def kernel():
         z = basis(axes, rank, power)
         square = np.sum(z * z, 1)
-        distance = square[:, None] + square - 2 * (z @ z.T)
-        kernel = np.exp(distance * np.float32(-1 / (bandwidth * np.median(distance[:50]))))
+        kernel = z @ (-2 * z).T  # in place from here on: a fresh matrix costs as much as what is done to it
+        kernel += square
+        kernel += square[:, None]
+        kernel *= np.float32(-1 / (bandwidth * np.median(kernel[:50])))
+        np.exp(kernel, out=kernel)
         np.fill_diagonal(kernel, 0)
-        kernel /= kernel.sum(1, keepdims=True) + 1e-20
-        return kernel
+        return kernel, kernel.sum(1, keepdims=True) + 1e-20
 
-    spread = pool.once(("kernel", axes.mark, rank, power, bandwidth), kernel)
-    y = y.astype(np.float32)
-    for _ in range(steps):
-        y = spread @ y
-    return y
+    def spread():
+        weights, total = pool.once(("kernel", axes.mark, rank, power, bandwidth), kernel)
+        said = y.astype(np.float32)
+        for _ in range(steps):
+            said = weights @ said
+            said /= total
+        return said
+
+    return pool.once(("spread", axes.mark, rank, power, bandwidth, steps, y.tobytes()), spread)
 
 
 class Neighbours(NamedTuple):
@@ -235,6 +241,12 @@ def neighbours(pool, axes, rank, power, rng):
         return Neighbours(distance, np.sort(distance, axis=1), anchors, mark)
 
     return pool.once(mark, make)
+
+
+def nearest(pool, axes, rank, power, y, k, rng):
+    """Mean of y, one column or several, over the k anchors nearest to each row."""
+    found = neighbours(pool, axes, rank, power, rng)
+    return pool.once(("nearest", found.mark, k, y.tobytes()), lambda: found.mean(y, k))
 
 
 def clusters(pool, axes, rank, power, k, rng, rounds=8):
@@ -290,7 +302,7 @@ def filter_rows(pool, axes, y, f, p, rng):
     if kind == "confidence":
         score = np.abs(w - 0.5)
     elif kind == "knn":
-        score = -np.abs(neighbours(pool, axes, p["rank"], p["power"], rng).mean(y, p["neighbours"]) - y)
+        score = -np.abs(nearest(pool, axes, p["rank"], p["power"], y, p["neighbours"], rng) - y)
     elif kind == "overlap":
         score = (f - 0.5) * (2 * hard - 1)
     elif kind == "density":
@@ -324,7 +336,7 @@ def density(pool, axes, hard, f, p, rng):
     near = pool.once(("density", axes.mark, p["rank"], p["power"], anchors.tobytes()), make)
     v = np.clip(pool.w, 1e-4, 1 - 1e-4)
     entropy = -v * np.log(v) - (1 - v) * np.log(1 - v)
-    agreeing = neighbours(pool, axes, p["rank"], p["power"], rng).mean(hard, p["neighbours"])
+    agreeing = nearest(pool, axes, p["rank"], p["power"], hard, p["neighbours"], rng)
     parts = [f * hard + (1 - f) * (1 - hard), -np.abs(agreeing - hard), -near, -np.abs(entropy - 0.35)]
     return sum((q - q.mean()) / (q.std() + 1e-9) for q in parts)
 
