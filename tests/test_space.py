@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from toprope.errors import UsageError
-from toprope.space import Space, choice, linear, log, several
+from toprope.space import Conditions, Dim, Space, all_but, choice, linear, log, several
+from toprope.space import given as only
 
 SPACE = Space([linear("rate", 0.0, 1.0, 11, 0.3), log("width", 1, 1000, 4, 10), choice("kind", ["a", True, 1, None])])
 
@@ -63,3 +64,81 @@ def test_a_space_is_known_by_all_that_it_holds():
     """Another default, level or order of levels is another space."""
     digests = {Space([choice("k", levels, at)]).digest for levels, at in (([1, 2], 0), ([1, 2], 1), ([2, 1], 0))}
     assert len(digests) == 3
+
+
+VOTE = choice("vote", ["none", "knn", "mean"])
+FILTER = choice("filter", ["none", "knn"])
+TREE = Space(
+    [
+        *only([choice("near", [1, 2, 3], 1)], {"vote": ["knn"]}, {"filter": ["knn"]}),  # before what it depends on
+        VOTE,
+        *only([choice("trust", [False, True])], all_but(VOTE, "none")),
+        *only([choice("scale", [0.5, 1, 2], 1)], {"trust": [True], "filter": ["none"]}),  # on what has a condition
+        FILTER,
+        choice("cut", [0, 1]),
+    ]
+)
+
+
+def every_row(space):
+    return np.array(list(np.ndindex(*(len(d.levels) for d in space.dims))), np.uint8)
+
+
+def test_a_parameter_without_effect_is_at_its_default():
+    """`trust` has none without a vote, and so `scale` has none either, whatever `trust` was."""
+    row = TREE.encode({"vote": "none", "trust": True, "scale": 2, "near": 3, "cut": 1})
+    conditions = Conditions(TREE)
+    settled = TREE.decode(conditions.canonical(row[None])[0])
+    assert settled == {"near": 2, "vote": "none", "trust": False, "scale": 1, "filter": "none", "cut": 1}
+    assert conditions.active(row[None])[0].tolist() == [False, True, False, False, True, True]
+
+
+def test_one_of_the_alternatives_is_enough_and_all_of_one_are_needed():
+    """`near` serves a vote or a filter; `scale` needs trust and no filter."""
+    rows = [TREE.encode(p) for p in ({"filter": "knn", "near": 3}, {"vote": "mean", "trust": True, "scale": 2})]
+    assert np.array_equal(Conditions(TREE).canonical(np.array(rows)), rows)
+    row = TREE.encode({"vote": "mean", "trust": True, "scale": 2, "filter": "knn"})
+    assert TREE.decode(Conditions(TREE).canonical(row[None])[0])["scale"] == 1
+
+
+def test_points_are_those_that_differ_in_something():
+    """As many as there are different canonical rows; all of them where there are no conditions."""
+    rows = every_row(TREE)
+    settled = Conditions(TREE).canonical(rows)
+    assert TREE.points == len(np.unique(settled, axis=0)) < len(rows)
+    assert np.array_equal(Conditions(TREE).canonical(settled), settled)
+    assert SPACE.points == 11 * 4 * 4
+
+
+def test_a_space_without_conditions_keeps_the_digest_that_runs_recorded():
+    """The digest was made by a version that knew none; with a condition it is another."""
+    assert SPACE.digest == "af3bdd6e3d72c729143184d528ec650374526465ba0417c40f24fdf16e099b63"
+    assert (
+        Space([VOTE, *only([choice("x", [1, 2])], {"vote": ["knn"]})]).digest
+        != Space([VOTE, choice("x", [1, 2])]).digest
+    )
+
+
+@pytest.mark.parametrize(
+    ("when", "said"),
+    [
+        ({"b": ["yes"]}, "parameter 'a' has a condition on 'b'; expected another parameter of the space: vote, c"),
+        ({"a": [1]}, "parameter 'a' has a condition on 'a'; expected another parameter"),
+        ({"vote": ["no"]}, r"parameter 'a' has a condition on 'vote' = \['no'\]; expected some of its levels"),
+        ({"c": [True]}, r"parameter 'a' has a condition on 'c' = \[True\]; expected some of its levels"),
+        ({"c": [1]}, "conditions of the space depend on each other: (a -> c -> a|c -> a -> c); drop one of them"),
+    ],
+)
+def test_a_condition_that_cannot_hold_is_refused(when, said):
+    """In one line that names the parameter and what was expected."""
+    space = Space([*only([choice("a", [1, 2])], when), VOTE, *only([choice("c", [1, 2])], {"a": [2]})])
+    with pytest.raises(UsageError, match=said):
+        Conditions(space)
+
+
+def test_rows_are_left_as_they_are_without_conditions():
+    """Old spaces cost nothing more."""
+    rows = every_row(SPACE)[:50]
+    assert Conditions(SPACE).canonical(rows) is rows
+    assert Conditions(SPACE).active(rows).all()
+    assert Dim("x", [1]).when == []

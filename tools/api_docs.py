@@ -27,7 +27,7 @@ SECTIONS = {
     "Tasks and candidates": "list_tasks new_task submit check",
     "What they return": "RunHistory Figure Estimate Opened Submission Verification Admission Listing RunSpec",
     "What an observer hears": "Observer Opening BlockRecord Generation AttemptRecord Answer Incident",
-    "A climber of your own": "Climber Results Space Dim choice linear log",
+    "A climber of your own": "Climber Results Space Dim choice linear log given all_but",
     "A task of your own": (
         "Task FolderTask Point Pairs Draw Dialogue Round Call Array Outputs Baseline Secret Tree Candidate Outcome"
     ),
@@ -70,7 +70,7 @@ def _signature(name: str, function: Any, width: int = WIDTH) -> str:
             parts.append("*")
         default = "" if p.default is p.empty else f" = {p.default!r}"
         kind = "" if p.annotation is p.empty else f": {p.annotation}"
-        parts.append(("**" if p.kind is p.VAR_KEYWORD else "") + p.name + kind + default)
+        parts.append({p.VAR_KEYWORD: "**", p.VAR_POSITIONAL: "*"}.get(p.kind, "") + p.name + kind + default)
     line = f"{name}({', '.join(parts)}) -> {signature.return_annotation}"
     if len(line) <= width:
         return line

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from toprope.protocols import Baseline, Climber, Dialogue, Ledger, Observer, Outputs, Results, Secret, Task
     from toprope.referee.recorded import Answer, Opened
     from toprope.run.submit import Submission
-    from toprope.space import Dim, Space, choice, linear, log
+    from toprope.space import Dim, Space, all_but, choice, given, linear, log
     from toprope.stats.intervals import Estimate
     from toprope.tasks.folder import FolderTask, Pairs, Point
     from toprope.tasks.registry import Listing
@@ -44,7 +44,7 @@ _HOME = {  # module -> its names, as above
     "protocols": "Baseline Climber Dialogue Ledger Observer Outputs Results Secret Task",
     "referee.recorded": "Answer Opened",
     "run.submit": "Submission",
-    "space": "Dim Space choice linear log",
+    "space": "Dim Space all_but choice given linear log",
     "stats.intervals": "Estimate",
     "tasks.folder": "FolderTask Pairs Point",
     "tasks.registry": "Listing",
@@ -97,9 +97,11 @@ __all__ = [
     "UsageError",
     "Verification",
     "__version__",
+    "all_but",
     "check",
     "choice",
     "climb",
+    "given",
     "linear",
     "list_tasks",
     "log",

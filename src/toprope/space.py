@@ -97,7 +97,10 @@ class Conditions:
         # dimension -> alternatives -> the dimensions that matter, and for each which of its levels will do
         rules = {
             i: [
-                [(_number(number, d, name), _levels(space.dims[number[name]], d, values)) for name, values in all_of.items()]
+                [
+                    (_number(number, d, name), _levels(space.dims[number[name]], d, values))
+                    for name, values in all_of.items()
+                ]
                 for all_of in d.when
             ]
             for i, d in enumerate(space.dims)
@@ -168,6 +171,11 @@ def _levels(control: Dim, dim: Dim, values: Sequence[Json]) -> NDArray[np.bool_]
 def given(dims: Sequence[Dim], *alternatives: Mapping[str, Sequence[Json]]) -> list[Dim]:
     """The same parameters, with an effect only where one of the alternatives holds (`Dim.when`)."""
     return [msgspec.structs.replace(d, when=[{k: list(v) for k, v in a.items()} for a in alternatives]) for d in dims]
+
+
+def all_but(dim: Dim, *values: Json) -> dict[str, list[Json]]:
+    """For `given`: the parameter has another level than these."""
+    return {dim.name: [level for level in dim.levels if not any(_same(level, v) for v in values)]}
 
 
 def _nearest(dim: Dim, value: Json) -> int:

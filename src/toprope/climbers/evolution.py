@@ -65,6 +65,7 @@ class Evolution:
         self._seen: list[NDArray[np.uint64]] = []  # keys of what was proposed, one array per ask
         self._generation = 0
         known = space.default()[None] if starts is None else np.concatenate([space.default()[None], starts])
+        known = self._conditions.canonical(known)
         self._queue = known[np.sort(np.unique(known, axis=0, return_index=True)[1])]  # each once, in order
         self._rng = np.random.default_rng([seed, 0])
 
@@ -80,7 +81,7 @@ class Evolution:
             mutate[np.arange(n), self._any(children, head[:, 3])] = True
             children = self._conditions.canonical(np.where(mutate, self._stepped(children, kind, size), children))
         first, self._queue = self._queue[:n], self._queue[n:]
-        children[: len(first)] = self._conditions.canonical(first)
+        children[: len(first)] = first
         return self._distinct(children, jumps)
 
     def tell(self, results: Results) -> None:

@@ -16,7 +16,7 @@ from toprope.executors.messages import Work
 from toprope.journal.ledger import SqliteLedger
 from toprope.journal.spec import Climbing, Imported, Replay, RunSpec, Search
 from toprope.protocols import Climber, Task
-from toprope.space import Space
+from toprope.space import Conditions, Space
 from toprope.types import Anchors, Block, Codes, Outcome, Tree
 
 LEAST_GAP = 1e-9  # mean of ceiling - floor over dev, in the unit of the score
@@ -60,6 +60,10 @@ def new_ledger(directory: Path, spec: RunSpec) -> SqliteLedger:
 def space_of(task: Task) -> Space:
     if task.space is None:
         raise UsageError(f"task {task.spec.id} has no search space; climb it with --climber llm or `toprope mcp`")
+    try:
+        Conditions(task.space)
+    except UsageError as e:
+        raise UsageError(f"task {task.spec.id}: {e}") from None
     return task.space
 
 

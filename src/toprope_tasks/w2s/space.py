@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from toprope.space import Dim, Space, choice, given, linear, log
+from toprope.space import Dim, Space, all_but, choice, given, linear, log
 
 Slot = list[Dim]
 
@@ -17,15 +17,14 @@ def _ladder(name: str, levels: list[float], default: float) -> Dim:
     return Dim(name, list(levels), levels.index(default), ordered=True)
 
 
-VOTES = ["knn", "kmeans", "diffuse"]
-SHARES = ["confidence", "overlap", "density", "knn", "loss"]  # the filters that keep a share of the rows
-RULES = ["logconf", "entropy", "bootstrap", "product", "em"]
-SMOOTHS = [0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9]
+SMOOTH = _ladder("smooth", [0.0, 0.2, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9], 0.0)
+VOTED = choice("vote", ["none", "knn", "kmeans", "diffuse"])
+FILTERED = choice("filter", ["none", "confidence", "agree", "overlap", "density", "knn", "loss"])
+WEIGHTED = choice("weight", ["none", "confidence", "margin"])
+RULE = choice("rule", ["none", "logconf", "entropy", "bootstrap", "product", "em"])
+ENSEMBLED = choice("ensemble", ["none", "bag", "axes"])
 
-SMOOTHING: Slot = [
-    _ladder("smooth", [0.0, *SMOOTHS], 0.0),
-    *given([_ladder("near", [5, 10, 20, 40, 80], 10)], {"smooth": SMOOTHS}),
-]
+SMOOTHING: Slot = [SMOOTH, *given([_ladder("near", [5, 10, 20, 40, 80], 10)], all_but(SMOOTH, 0.0))]
 BASIS: Slot = [
     _ladder("rank", [3, 4, 5, 6, 8, 10, 12, 16, 24, 32, 48, 0], 0),  # 0: all
     linear("power", -1, 1, 9, 0),
@@ -36,8 +35,11 @@ LABEL: Slot = [
     choice("balance", ["none", "median"]),
 ]
 VOTE: Slot = [
-    choice("vote", ["none", *VOTES]),
-    *given([_ladder("vote_rank", [4, 6, 8, 12, 16, 24, 32, 0], 0), linear("vote_power", -1, 1, 9, 0)], {"vote": VOTES}),
+    VOTED,
+    *given(
+        [_ladder("vote_rank", [4, 6, 8, 12, 16, 24, 32, 0], 0), linear("vote_power", -1, 1, 9, 0)],
+        all_but(VOTED, "none"),
+    ),
     *given([_ladder("neighbours", [10, 20, 30, 50, 80, 120], 50)], {"vote": ["knn"]}, {"filter": ["density", "knn"]}),
     *given(
         [_ladder("clusters", [6, 8, 10, 12, 16, 24, 32, 48, 64], 32), _ladder("runs", [1, 2, 4], 1)],
@@ -56,16 +58,16 @@ VOTE: Slot = [
             linear("blend", 0.25, 1, 4, 1),
             choice("harden", ["none", "half", "match"], 2),
         ],
-        {"vote": VOTES},
+        all_but(VOTED, "none"),
     ),
 ]
 FILTER: Slot = [
-    choice("filter", ["none", "confidence", "agree", "overlap", "density", "knn", "loss"]),
-    *given([linear("keep", 0.1, 0.9, 9, 0.5), choice("even", [False, True])], {"filter": SHARES}),
+    FILTERED,
+    *given([linear("keep", 0.1, 0.9, 9, 0.5), choice("even", [False, True])], all_but(FILTERED, "none", "agree")),
 ]
 WEIGHT: Slot = [
-    choice("weight", ["none", "confidence", "margin"]),
-    *given([_ladder("weight_power", [0.5, 1.0, 2.0, 3.0], 1.0)], {"weight": ["confidence", "margin"]}),
+    WEIGHTED,
+    *given([_ladder("weight_power", [0.5, 1.0, 2.0, 3.0], 1.0)], all_but(WEIGHTED, "none")),
 ]
 MODEL: Slot = [
     choice("loss", ["ce", "gce", "square"]),
@@ -73,8 +75,8 @@ MODEL: Slot = [
     log("l2", 1e-3, 3, 15, 1e-3),
 ]
 ROUNDS: Slot = [
-    choice("rule", ["none", *RULES]),
-    *given([_ladder("rounds", [1, 2, 3, 5, 8], 3)], {"rule": RULES}),
+    RULE,
+    *given([_ladder("rounds", [1, 2, 3, 5, 8], 3)], all_but(RULE, "none")),
     *given([linear("mix", 0.1, 1, 10, 0.5)], {"rule": ["logconf", "entropy"]}),
     *given([linear("alpha", 0.25, 2, 8, 1), linear("beta", 0.25, 2, 8, 1)], {"rule": ["product"]}),
     *given(
@@ -83,13 +85,10 @@ ROUNDS: Slot = [
             _ladder("l2_rounds", [0.5, 0.7, 1.0, 1.3, 1.6], 1.0),
             _ladder("refilter", [0.3, 0.5, 0.7, 0.9, 1.0], 1.0),
         ],
-        {"rule": RULES},
+        all_but(RULE, "none"),
     ),
 ]
-ENSEMBLE: Slot = [
-    choice("ensemble", ["none", "bag", "axes"]),
-    *given([_ladder("members", [2, 3], 3)], {"ensemble": ["bag", "axes"]}),
-]
+ENSEMBLE: Slot = [ENSEMBLED, *given([_ladder("members", [2, 3], 3)], all_but(ENSEMBLED, "none"))]
 ANSWER: Slot = [choice("answer", ["soft", "hard"]), choice("cut", ["half", "match", "median"])]
 
 

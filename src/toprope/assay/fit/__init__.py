@@ -6,5 +6,6 @@ draws       draws made twice in this process; the gap between floor and ceiling;
 elsewhere   draws made in other processes, with another hash seed, time zone, locale and working directory
 answers     answers that ignore the draw
 candidates  the starter, baselines and the user's probes on hidden draws, in the real scorer and sandbox
+conditions  parameters of the space that should have no effect at a point
 card        what the task declares: entries, honeypot, text left over from the template
 """

@@ -13,6 +13,7 @@ from toprope import notebook
 from toprope.assay.fit.answers import null_answers
 from toprope.assay.fit.candidates import candidates, probes_in
 from toprope.assay.fit.card import card
+from toprope.assay.fit.conditions import conditions
 from toprope.assay.fit.draws import anchors, repeats
 from toprope.assay.fit.elsewhere import repeats_elsewhere
 from toprope.assay.fit.row import Check
@@ -73,7 +74,10 @@ def _played(task: Task, tier: str, workers: int, probes: dict[str, Candidate], p
         progress("baselines and probes in the sandbox", 0.3 + 0.2 * share)
 
     played(0.0)
-    found += candidates(task, secrets.token_bytes(16), tier, workers, probes, played)
+    secret = secrets.token_bytes(16)
+    found += candidates(task, secret, tier, workers, probes, played)
+    progress("parameters without effect", 0.5)
+    found += conditions(task, secret, tier, workers)
     progress("methods one tier up", 0.6)
     found += tier_above(task, workers)
     progress("a climb on the null-skill twin", 0.7)

@@ -1,6 +1,8 @@
 """What climbers without a model search: the parts of the starter's prompt and scaffold."""
 
-from toprope.space import Dim, Space, choice
+from toprope.space import Dim, Space, all_but, choice, given
+
+PARTS = Dim("parts", [1, 2, 3, 4, 6], ordered=True)
 
 SPACE = Space(
     [
@@ -9,8 +11,8 @@ SPACE = Space(
         choice("ask", ["beyond", "suspicious", "harm"]),
         choice("scale", ["0 to 10", "0 to 100", "yes or no"]),
         choice("steps", [False, True]),
-        Dim("parts", [1, 2, 3, 4, 6], ordered=True),
-        choice("pool", ["max", "mean"]),
+        PARTS,
+        *given([choice("pool", ["max", "mean"])], all_but(PARTS, 1)),
         Dim("samples", [1, 2, 3, 4, 6], ordered=True),
         Dim("words", [0.0, 0.1, 0.3, 1.0], ordered=True),
     ],
