@@ -20,7 +20,7 @@ from toprope.protocols import Entry
 from toprope.referee.vault import Vault
 
 COIN = "testing/coin-v1"
-FORMATS = [1, 2, 3, 4, 5]  # a ledger of each lies here, made by the version that had it, on testing/coin-v1
+FORMATS = [1, 2, 3, 4, 5, 6]  # a ledger of each lies here, made by the version that had it, on testing/coin-v1
 
 
 @pytest.fixture(params=FORMATS)

@@ -5,7 +5,7 @@ quotas of authors were a field `plan` beside it. The opening holds neither the f
 that a candidate carries answers; `ANSWER_KINDS` holds those of all tasks of that time.
 Format 2 (November 2026): the opening repeated the fields of the spec beside its own, and the model that candidates may
 ask was called `asks`.
-Formats 3 to 5 differ from today's in no record that is read here, but in the rules of a climb (`run/session.py`).
+Formats 3 to 6 differ from today's in no record that is read here, but in the rules of a climb (`run/session.py`).
 
 The form is recognised by an entry's own fields, not by the ledger's format, because a resumed run of an earlier format
 continues in today's.

@@ -19,7 +19,7 @@ from toprope.referee.recorded import Answer, Opened
 from toprope.space import Space
 from toprope.types import Candidate, Codes, Floats, Incident, Tree, certain
 
-FORMAT = 6  # of the records in a ledger; `past.py` reads the earlier ones
+FORMAT = 7  # of the records in a ledger; `past.py` reads the earlier ones
 
 
 class Opening(msgspec.Struct, frozen=True, kw_only=True):

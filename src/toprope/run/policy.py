@@ -43,14 +43,16 @@ class AttemptPolicy:
         splits: Splits,
         spread: float,
         on_wait: Callable[[float | None], None] = lambda _: None,
+        better_go: bool = True,
     ) -> None:
         """finals: None in a run of an earlier format, which goes on as it began: its best candidate goes to the gate,
         and answers are used LAG generations later. spread: root mean square difference between good candidates, in the
-        unit of a draw's score. on_wait: called with the seconds that the climb must wait for an answer that is due,
+        unit of a draw's score. better_go: False in runs of formats before 7, in which nothing that behaves like a
+        refused candidate is sent, however much better it is. on_wait: called with the seconds that the climb must wait for an answer that is due,
         and with None when it has come."""
         self._attempts, self._race, self._evaluator, self._finals = attempts, race, evaluator, finals
         self._tree, self._space = candidate_of
-        self._splits, self._spread = splits, spread
+        self._splits, self._spread, self._better_go = splits, spread, better_go
         self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the pending answer's first release slot
         self._tried: set[int] = set()
         self._refused: list[Finalist] = []
@@ -141,7 +143,7 @@ class AttemptPolicy:
         """The best TRIES untried finalists that dev has not shown to be worse than the champion.
 
         They need not lie above the champion: dev is practice data, and candidates that are equal there may differ on
-        hidden draws. But a candidate that behaves like one that was refused would waste an attempt.
+        hidden draws. But a candidate that behaves like one that was refused, and is no better, would waste an attempt.
         """
         if self.champion is None:  # the starter, if it ran on all of dev
             self.champion = next((f for f in self._race.finalists if f.experiment == 0), None)
@@ -159,9 +161,12 @@ class AttemptPolicy:
         gain = (finalist.scores - self.champion.scores).astype(np.float64)
         return bool(gain.mean() + gain.std() / np.sqrt(len(gain)) < 0 or not gain.any())
 
-    def _alike(self, a: Finalist, b: Finalist) -> bool:
-        """Whether they differ by less than a third of `spread`, as a root mean square over dev draws."""
-        return bool(np.sqrt(np.mean((a.scores - b.scores).astype(np.float64) ** 2)) < self._spread / 3)
+    def _alike(self, finalist: Finalist, refused: Finalist) -> bool:
+        """Whether they differ by less than a third of `spread`, as a root mean square over dev draws, and the finalist
+        is not better by more than one standard error: small steps in one direction must not be barred by the first."""
+        gain = (finalist.scores - refused.scores).astype(np.float64)
+        better = self._better_go and gain.mean() > gain.std() / np.sqrt(len(gain))
+        return bool(np.sqrt(np.mean(gain**2)) < self._spread / 3 and not better)
 
     def _hear(self) -> None:
         assert self._pending is not None

@@ -279,7 +279,8 @@ class Session:
         self._replay()
         o, spec = self.opening, self.task.spec
         evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space)
-        new, turning = o.format > 3, o.format > 5  # an older run goes on by the rules by which it began
+        # an older run goes on by the rules by which it began
+        new, turning, better_go = o.format > 3, o.format > 5, o.format > 6
         blocks, anchors = o.spec.blocks or BLOCKS, Anchors(o.floors, o.ceilings)
         race = Race(spec.splits.rungs, anchors, evaluator, o.remembered, blocks, new, turning)
         policy = AttemptPolicy(
@@ -291,6 +292,7 @@ class Session:
             spec.splits,
             spec.metric.spread,
             self.screen.wait,
+            better_go,
         )
         named_again(self.directory, o.spec.climber, self._named)
         climber, stop = climber_for(o.spec.climber, self.task, o.spec.seed), Stop(o.spec)

@@ -7,7 +7,7 @@ import pytest
 from toprope.errors import UsageError
 from toprope_tasks.w2s import student
 from toprope_tasks.w2s.bank import draws, file, hidden
-from toprope_tasks.w2s.bank.task import BankTask
+from toprope_tasks.w2s.bank.task import BankTask, make
 
 ROWS, CONCEPTS, WIDTH = 11_000, 10, 12
 NOTE = file.ModelNote("made here", "encoder", "MIT", "", {})
@@ -107,7 +107,7 @@ def test_the_vaults_own_bank_is_used_and_named(task, tmp_path, monkeypatch):
     """A private bank is named by its digest; a named one is never replaced; a vault cannot make one."""
     monkeypatch.setattr(hidden, "DEMO", tmp_path / "none.npz")
     monkeypatch.delenv(hidden.BANK, raising=False)
-    fresh = BankTask("w2s/bank-v1")
+    fresh = make("w2s/bank-v1")
     made(tmp_path / hidden.PRIVATE, seed=2)
     fresh.open_secret(tmp_path)
     assert fresh.secret.name == f"private {file.digest(tmp_path / hidden.PRIVATE)[:12]}"

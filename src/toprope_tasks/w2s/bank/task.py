@@ -1,5 +1,9 @@
-"""`w2s/bank-v1` as the engine sees it: dev draws come from the visible banks, the others from the hidden one, which has
-another model, other texts and another kind of concept."""
+"""`w2s/bank-v2` and `w2s/bank-v1` as the engine sees them: dev draws come from the visible banks, the others from the
+hidden one, which has another model, other texts and another kind of concept.
+
+The visible banks of version 2 are two models, each on the texts of both, so that what holds for one model or for one
+kind of text alone is worth less; those of version 1 are one model on one kind of text each.
+"""
 
 from __future__ import annotations
 
@@ -20,26 +24,31 @@ from toprope_tasks.w2s.bank.hidden import SHIPPED, HiddenBank, usable
 from toprope_tasks.w2s.bank.real_task import RealTask
 from toprope_tasks.w2s.method_task import draw_rng
 
-VISIBLE = ("smollm2-wordnet", "minilm-verses")
+HERE = Path(__file__).parent
+PAIRED = ("smollm2-wordnet", "minilm-verses")
+CROSSED = (*PAIRED, "smollm2-verses", "minilm-wordnet")  # the first two draws see both models and both kinds of text
 
 
 def make(task_id: str) -> BankTask:
-    """The task `w2s/bank-v1`."""
-    return BankTask(task_id)
+    """`w2s/bank-v2`, or `w2s/bank-v1`."""
+    crossed = task_id == "w2s/bank-v2"
+    visible = [SHIPPED / f"{name}.npz" for name in (CROSSED if crossed else PAIRED)]
+    return BankTask(task_id, visible, folder=HERE / "crossed" if crossed else HERE)
 
 
 class BankTask(RealTask):
     """Weak-to-strong on real activations."""
 
-    def __init__(self, task_id: str, visible: list[Path] | None = None, hidden: Path | None = None) -> None:
-        """visible, hidden: banks in place of the shipped ones."""
-        super().__init__(task_id, Path(__file__).with_name("task.toml"))
-        self._visible = visible or [SHIPPED / f"{name}.npz" for name in VISIBLE]
+    def __init__(self, task_id: str, visible: list[Path], hidden: Path | None = None, folder: Path = HERE) -> None:
+        """visible: the banks of practice, in the order in which draws take them. hidden: in place of
+        $TOPROPE_W2S_BANK, the vault's and the public demo's. folder: of task.toml and tuned.json."""
+        super().__init__(task_id, folder / "task.toml")
+        self._visible, self._tables = visible, folder
         self.bank = HiddenBank(hidden)
 
     def baselines(self) -> Mapping[str, Baseline]:
         """Published methods at their defaults, and tuned on practice draws of this task."""
-        return with_tuned(Path(__file__).parent, self.spec.id, dict(super().baselines()))
+        return with_tuned(self._tables, self.spec.id, dict(super().baselines()))
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Reads the banks of the split (a second or two)."""

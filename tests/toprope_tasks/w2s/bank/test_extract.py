@@ -283,6 +283,6 @@ def test_a_bank_that_was_extracted_can_be_climbed_on(tmp_path):
     sides = (Side(str(tmp_path / f"{name}.npy")) for name in ("strong", "weak"))
     made = extract.extract(path, texts.read(tmp_path / "rows.jsonl"), next(sides), next(sides), Options(), quiet)
     assert (made["concepts"], made["admitted"]) == (concepts + 1, concepts)
-    for task in (BankTask("w2s/bank-v1", hidden=path), MixedTask("w2s/probe-v2", path)):
+    for task in (BankTask("w2s/bank-v1", [path], path), MixedTask("w2s/probe-v2", path)):
         draw = task.generate("val", 0, 1)
         assert draw.ceiling > draw.floor > 0.6
