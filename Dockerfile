@@ -3,7 +3,7 @@
 #
 #   docker build -t toprope .
 #   docker run --rm toprope doctor
-#   docker run --rm --user $(id -u):$(id -g) -v toprope:/state -v $PWD:/work toprope climb w2s/bank-v1 --minutes 2
+#   docker run --rm --user $(id -u):$(id -g) -v toprope:/state -v $PWD:/work toprope climb w2s/bank-v2 --minutes 2
 #
 # The volume `toprope` keeps the vault and the caches; runs lie in the present folder.
 FROM python:3.13-slim

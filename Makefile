@@ -11,7 +11,7 @@ PROSE := README.md CONTRIBUTING.md CHANGELOG.md docs src tests studies tools
 .PHONY: climb unit test test-all check site newest dist bench independent redteam clean
 
 climb: $(VENV)/run  ## climb weak-to-strong for two minutes, open the sealed test, write the report
-	@$(BIN)/toprope climb w2s/bank-v1 --minutes 2 --unseal --report
+	@$(BIN)/toprope climb w2s/bank-v2 --minutes 2 --unseal --report
 
 unit: $(VENV)/dev  ## tests that start no process
 	@$(COMPILED) $(BIN)/python -m pytest -n $(PROCESSES) --dist worksteal -m "not e2e and not slow"
@@ -45,10 +45,10 @@ bench: $(VENV)/run  ## what an experiment costs here, as ratios taken side by si
 	@$(BIN)/toprope bench
 
 independent: $(VENV)/run  ## the flagship claim over five independent runs
-	@$(BIN)/python -m studies independent w2s/bank-v1 --runs 5 --minutes 2
+	@$(BIN)/python -m studies independent w2s/bank-v2 --runs 5 --minutes 2
 
 redteam: $(VENV)/run  ## every known cheat against weak-to-strong: exit 1 if one pays
-	@$(BIN)/toprope redteam w2s/bank-v1
+	@$(BIN)/toprope redteam w2s/bank-v2
 
 $(VENV)/run: pyproject.toml constraints.txt
 	@echo "installing into $(VENV)" >&2; start=$$(date +%s); \

@@ -1,7 +1,7 @@
 """What more experiments buy: climbs of 10^2, 10^3, 10^4 ... experiments by several climbers, and their sealed values.
 
-    python -m studies experiments_buy climb --task w2s/bank-v1 --seed 1 --seed 2 --seed 3
-    python -m studies experiments_buy seal --task w2s/bank-v1 --climber evolution --size 10000 --seed 1
+    python -m studies experiments_buy climb --task w2s/bank-v2 --seed 1 --seed 2 --seed 3
+    python -m studies experiments_buy seal --task w2s/bank-v2 --climber evolution --size 10000 --seed 1
     python -m studies experiments_buy show --figure docs/results/what-experiments-buy.svg
 
 Every climb is a run of its own with the task's own gate. All climbs of one seed share a rehearsal secret, so they meet
@@ -40,13 +40,14 @@ from toprope.tasks import registry
 from toprope.types import Candidate
 
 RECORD = Path(__file__).resolve().parents[1] / "docs/results/what-experiments-buy.json"
+EARLY, FAR = 96, 4.0  # sealed draws that all baselines meet; standard errors by which those that go on may be behind
 Row = dict[str, Any]
 
 
 def main(
     what: Literal["climb", "seal", "show"],
     *,
-    task: str = "w2s/bank-v1",
+    task: str = "w2s/bank-v2",
     climber: tuple[str, ...] = ("evolution", "random", "optuna:tpe", "optuna:cmaes"),
     size: tuple[int, ...] = (100, 1000, 10_000),
     seed: tuple[int, ...] = (1, 2, 3),
@@ -162,22 +163,34 @@ def _leader(history: toprope.RunHistory) -> tuple[Candidate, float]:
 def seal(task: Task, seed: int, rows: list[Row], draws: int, workers: int) -> None:
     """Adds to each row `sealed`, its champion's value on the sealed draws of this seed, `leader_sealed`, that of the
     best candidate by dev alone, and what the champion is better by than the best tuned baseline, `gain`, and than the
-    best at its defaults, `gain_default`. Both are the best by their values on the same draws, which favours them."""
-    baselines = task.baselines()
+    best at its defaults, `gain_default`. Both are the best by their values on the same draws, which favours them. A
+    baseline that is behind on the first EARLY draws by far more than chance meets no more."""
+    baselines = {name: Candidate(b.tree, b.params) for name, b in task.baselines().items()}
+    tuned = list(compared(task))
+    default = [name for name, b in task.baselines().items() if not b.tuned]
     champions, leaders = ([Candidate(task.starter(), r[who]) for r in rows] for who in ("champion", "leader"))
-    others = (Candidate(b.tree, b.params) for b in baselines.values())
-    every = {c.id: c for c in [*champions, *leaders, *others]}
     config = ScorerConfig(task.spec.id, {"test": run_secret(secret(task.spec.id, seed))}, best_tier().tier)
     with closing(LocalExecutor(config, workers)) as pool:
+        early = dict(zip(baselines, columns(pool, "test", list(baselines.values()), min(EARLY, draws)), strict=True))
+        left = {name for names in (tuned, default) for name in _contenders({n: early[n] for n in names})}
+        every = {c.id: c for c in [*champions, *leaders, *(baselines[name] for name in left)]}
         found = dict(zip(every, columns(pool, "test", list(every.values()), draws), strict=True))
-    scores = {name: found[Candidate(b.tree, b.params).id] for name, b in baselines.items()}
+    scores = {name: found[baselines[name].id] for name in left}
     for r, champion, leader in zip(rows, champions, leaders, strict=True):
         mine, other = found[champion.id], found[leader.id]
         own = ratio(mine.counted, mine.floors, mine.ceilings)
         r["leader_sealed"] = ratio(other.counted, other.floors, other.ceilings).value
         r["sealed"] = {"value": own.value, "lo": own.lo, "hi": own.hi, "draws": draws}
-        r["gain"] = _gain(mine, {name: scores[name] for name in compared(task)})
-        r["gain_default"] = _gain(mine, {name: c for name, c in scores.items() if not baselines[name].tuned})
+        r["gain"] = _gain(mine, {name: scores[name] for name in tuned if name in left})
+        r["gain_default"] = _gain(mine, {name: scores[name] for name in default if name in left})
+
+
+def _contenders(columns: dict[str, Column]) -> list[str]:
+    """The baselines whose paired difference to the best one is not more than FAR standard errors below 0."""
+    total = {name: c.counted - c.floors for name, c in columns.items()}
+    best = total[max(total, key=lambda name: float(total[name].sum()))]
+    behind = {name: best - t for name, t in total.items()}
+    return [name for name, d in behind.items() if d.mean() <= FAR * d.std() / math.sqrt(len(d))]
 
 
 def _gain(mine: Column, baselines: dict[str, Column]) -> dict[str, Any]:

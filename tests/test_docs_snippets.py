@@ -30,12 +30,12 @@ REWRITES = [
     (r"\bDIR\b", "dir"),
     (r"/tmp/coin", "coin"),
     (r"--minutes \d+", "--experiments 20"),  # of the command line
-    (r'climb\("w2s/bank-v1", minutes=\d+', 'climb("testing/coin-v1", experiments=20'),  # from Python
+    (r'climb\("w2s/bank-v2", minutes=\d+', 'climb("testing/coin-v1", experiments=20'),  # from Python
     (r"(climb .*--experiments) \d+", r"\1 20"),
     (r"(reference .*--draws) \d+", r"\1 2"),
     (r"climb \S+( .*--unseal.*--run)", r"climb testing/coin-v1\1"),  # what follows opens, shows and verifies the run
     (r"(climb (?!testing|my)\S+ .*) --unseal", r"\1"),  # a sealed test takes longer than its climb
-    (r"(redteam) (?:w2s/bank-v1|mytask/name-v1)", r"\1 testing/coin-v1"),
+    (r"(redteam) (?:w2s/bank-v2|mytask/name-v1)", r"\1 testing/coin-v1"),
     (r"(redteam testing/coin-v1)$", r"\1 --only file-outside"),  # the corpus takes ten minutes
     (r"--only C6,", "--only "),
     (r"duel --rounds 2 --experiments 100", "duel --rounds 1 --experiments 32"),
@@ -62,7 +62,7 @@ NOT_RUN = {
     ("docs/cluster.md", "toprope climb testing/coin-v1 --experiments 64 --executor ray"): CONTRACT,
     ("docs/cluster.md", "toprope show runs/ray"): CONTRACT,
     ("docs/cluster.md", "exec toprope worker"): CLUSTER,
-    ("docs/cluster.md", "toprope climb w2s/bank-v1 --minutes 400"): CLUSTER,
+    ("docs/cluster.md", "toprope climb w2s/bank-v2 --minutes 400"): CLUSTER,
     ("docs/cluster.md", "ray start"): CLUSTER,
     ("docs/cluster.md", "pip install"): INSTALLS,
     ("docs/dashboard.md", "toprope serve"): "serves until it is stopped; tests/serve/test_command.py runs it",
@@ -73,7 +73,7 @@ NOT_RUN = {
     ("docs/performance.md", "toprope bench"): LONG,
     ("docs/researchers.md", "pip install"): INSTALLS,
     ("docs/researchers.md", "export ANTHROPIC_API_KEY"): KEY,
-    ("docs/researchers.md", "toprope climb w2s/bank-v1 --climber llm"): KEY,
+    ("docs/researchers.md", "toprope climb w2s/bank-v2 --climber llm"): KEY,
     ("docs/researchers.md", "toprope mcp"): WAITS,
     ("docs/researchers.md", "toprope hackrate runs/a runs/b"): KEY,
     ("docs/researchers.md", "toprope tell"): "needs a climb of researchers; tests/researchers/test_team.py sends notes",

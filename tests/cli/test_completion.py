@@ -39,7 +39,7 @@ def test_commands_options_and_tasks_are_completed():
     """A word that begins no task is left to the shell as a file, because a folder may be a task."""
     assert completed("cl") == ["plain,clean", "plain,climb"]
     assert completed("climb", "x", "--cl") == ["plain,--climber"]
-    assert completed("climb", "w2s/b") == ["plain,w2s/bank-v1"]
+    assert completed("climb", "w2s/b") == ["plain,w2s/bank-v1", "plain,w2s/bank-v2"]
     assert completed("bench", "mirror/") == ["plain,mirror/calgrid-v1", "plain,mirror/rpn-v1"]
     assert completed("check", "./my") == ["file,./my"]
 

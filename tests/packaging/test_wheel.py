@@ -97,8 +97,8 @@ def test_the_wheel_climbs_in_an_empty_environment(wheel, python, tmp_path):
         return done.stdout
 
     listed = {card["id"] for card in json.loads(toprope("tasks", "--json"))}
-    assert {"w2s/bank-v1", "control/monitor-bank-v1", "mirror/rpn-v1"} <= listed
-    for number, (task, unseal) in enumerate((("testing/coin-v1", ["--unseal"]), ("w2s/bank-v1", []))):
+    assert {"w2s/bank-v2", "control/monitor-bank-v1", "mirror/rpn-v1"} <= listed
+    for number, (task, unseal) in enumerate((("testing/coin-v1", ["--unseal"]), ("w2s/bank-v2", []))):
         run, budget = f"run-{number}", ("--experiments", 200, "--workers", 1)
         said = json.loads(toprope("climb", task, *budget, "--run", run, "--report", "--json", *unseal))
         assert said["experiments"] == 200

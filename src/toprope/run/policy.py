@@ -47,9 +47,9 @@ class AttemptPolicy:
     ) -> None:
         """finals: None in a run of an earlier format, which goes on as it began: its best candidate goes to the gate,
         and answers are used LAG generations later. spread: root mean square difference between good candidates, in the
-        unit of a draw's score. better_go: False in runs of formats before 7, in which nothing that behaves like a
-        refused candidate is sent, however much better it is. on_wait: called with the seconds that the climb must wait for an answer that is due,
-        and with None when it has come."""
+        unit of a draw's score. on_wait: called with the seconds that the climb must wait for an answer that is due,
+        and with None when it has come. better_go: False in runs of formats before 7, in which nothing that behaves like
+        a refused candidate is sent, however much better it is."""
         self._attempts, self._race, self._evaluator, self._finals = attempts, race, evaluator, finals
         self._tree, self._space = candidate_of
         self._splits, self._spread, self._better_go = splits, spread, better_go

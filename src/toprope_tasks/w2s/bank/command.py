@@ -36,7 +36,7 @@ LAYERS: dict[str, Any] = {"metavar": "N,...", "callback": _listed(int, "numbers 
 MODEL = "a folder, a .gguf, a name on the hub, or an .npy of (rows, d) features"
 
 
-@click.command(cls=Command, short_help="Make a bank of real activations for w2s/bank-v1.")
+@click.command(cls=Command, short_help="Make a bank of real activations for w2s/bank-v2.")
 @click.option("--strong", required=True, metavar="MODEL", help=f"The strong model: {MODEL}.")
 @click.option("--weak", required=True, metavar="MODEL", help="The weak model, which teaches: the same.")
 @click.option("--data", required=True, type=click.Path(path_type=Path), help="JSONL of texts and labels.")

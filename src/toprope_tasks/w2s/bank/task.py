@@ -7,7 +7,7 @@ kind of text alone is worth less; those of version 1 are one model on one kind o
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -24,31 +24,33 @@ from toprope_tasks.w2s.bank.hidden import SHIPPED, HiddenBank, usable
 from toprope_tasks.w2s.bank.real_task import RealTask
 from toprope_tasks.w2s.method_task import draw_rng
 
-HERE = Path(__file__).parent
+CARD = Path(__file__).with_name("task.toml")
 PAIRED = ("smollm2-wordnet", "minilm-verses")
-CROSSED = (*PAIRED, "smollm2-verses", "minilm-wordnet")  # the first two draws see both models and both kinds of text
 
 
 def make(task_id: str) -> BankTask:
-    """`w2s/bank-v2`, or `w2s/bank-v1`."""
-    crossed = task_id == "w2s/bank-v2"
-    visible = [SHIPPED / f"{name}.npz" for name in (CROSSED if crossed else PAIRED)]
-    return BankTask(task_id, visible, folder=HERE / "crossed" if crossed else HERE)
+    """The task `w2s/bank-v1`."""
+    return BankTask(task_id, shipped(PAIRED))
+
+
+def shipped(names: Sequence[str]) -> list[Path]:
+    """Files of shipped banks."""
+    return [SHIPPED / f"{name}.npz" for name in names]
 
 
 class BankTask(RealTask):
     """Weak-to-strong on real activations."""
 
-    def __init__(self, task_id: str, visible: list[Path], hidden: Path | None = None, folder: Path = HERE) -> None:
+    def __init__(self, task_id: str, visible: list[Path], hidden: Path | None = None, card: Path = CARD) -> None:
         """visible: the banks of practice, in the order in which draws take them. hidden: in place of
-        $TOPROPE_W2S_BANK, the vault's and the public demo's. folder: of task.toml and tuned.json."""
-        super().__init__(task_id, folder / "task.toml")
-        self._visible, self._tables = visible, folder
+        $TOPROPE_W2S_BANK, the vault's and the public demo's. card: the task.toml."""
+        super().__init__(task_id, card)
+        self._visible = visible
         self.bank = HiddenBank(hidden)
 
     def baselines(self) -> Mapping[str, Baseline]:
         """Published methods at their defaults, and tuned on practice draws of this task."""
-        return with_tuned(self._tables, self.spec.id, dict(super().baselines()))
+        return with_tuned(CARD.parent, self.spec.id, dict(super().baselines()))
 
     def prepare(self, split: Split, progress: Progress) -> None:
         """Reads the banks of the split (a second or two)."""
