@@ -32,7 +32,8 @@ from toprope.types import Candidate, Floats, Json, Split
 
 SEED = 2026
 BEST = 8  # of random points, for the spread
-KEEP = 4  # one in four points goes on to the next rung
+KEEP = 4  # one in four points goes on to the next rung, and as many meet the last one
+FEWEST = 6  # draws on which points are compared first; fewer leave it to chance which one is called tuned
 SPLITS: tuple[Split, ...] = ("dev", "measure", "test")
 
 
@@ -128,15 +129,19 @@ def tune_all(task: Task, pool: LocalExecutor, budget: int, seed: int, progress: 
 
 
 def tune(task: Task, baseline: Baseline, pool: LocalExecutor, budget: int, seed: int) -> dict[str, Json]:
-    """The record for tuned.json: the best of `budget` points over the baseline's own dimensions, and its dev value."""
+    """The record for tuned.json: the best of `budget` points over the baseline's own dimensions, and its dev value. The
+    default is one of those that meet all draws, so that tuning makes no baseline worse on them."""
     candidates = points(task, baseline, budget, seed)
-    tried = len(candidates)
-    for count in task.spec.splits.rungs:
-        scored = columns(pool, "dev", candidates, count)
-        values = np.array([_value(c) for c in scored])
-        order = np.argsort(-values, kind="stable")[: max(1, len(candidates) // KEEP)]
-        candidates, best = [candidates[i] for i in order], float(values[order[0]])
-    return {"params": candidates[0].params, "dev": round(best, 4), "points": tried}
+    default, tried = candidates[0], len(candidates)
+    *first, last = task.spec.splits.rungs
+    for count in [n for n in first if n >= FEWEST]:
+        values = np.array([_value(c) for c in columns(pool, "dev", candidates, count)])
+        order = np.argsort(-values, kind="stable")[: max(KEEP, len(candidates) // KEEP)]
+        candidates = [candidates[i] for i in order]
+    candidates = [default, *(c for c in candidates if c != default)]
+    values = np.array([_value(c) for c in columns(pool, "dev", candidates, last)])
+    best = int(np.argmax(values))
+    return {"params": candidates[best].params, "dev": round(float(values[best]), 4), "points": tried}
 
 
 def _value(column: Column) -> float:
