@@ -19,7 +19,7 @@ SHIPPED = [
             "control/codewatch-v1",
             "control/protocol-v1",
             "proxy/reward-model-v1",
-            "w2s/bank-v1",
+            "w2s/bank-v2",
         )
     ),
 ]
