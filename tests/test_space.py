@@ -102,7 +102,7 @@ def test_one_of_the_alternatives_is_enough_and_all_of_one_are_needed():
 
 
 def test_points_are_those_that_differ_in_something():
-    """As many as there are different canonical rows; all of them where there are no conditions."""
+    """As many as there are different canonical rows, which in a space without conditions are all."""
     rows = every_row(TREE)
     settled = Conditions(TREE).canonical(rows)
     assert TREE.points == len(np.unique(settled, axis=0)) < len(rows)

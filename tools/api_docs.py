@@ -70,7 +70,8 @@ def _signature(name: str, function: Any, width: int = WIDTH) -> str:
             parts.append("*")
         default = "" if p.default is p.empty else f" = {p.default!r}"
         kind = "" if p.annotation is p.empty else f": {p.annotation}"
-        parts.append({p.VAR_KEYWORD: "**", p.VAR_POSITIONAL: "*"}.get(p.kind, "") + p.name + kind + default)
+        stars = "**" if p.kind is p.VAR_KEYWORD else "*" if p.kind is p.VAR_POSITIONAL else ""
+        parts.append(stars + p.name + kind + default)
     line = f"{name}({', '.join(parts)}) -> {signature.return_annotation}"
     if len(line) <= width:
         return line

@@ -204,7 +204,7 @@ CONDITIONAL = Space(
 
 
 def test_evolution_spends_nothing_on_parameters_without_effect() -> None:
-    """While `kind` is none or ridge, eight of eleven parameters have none. Nearly all of 120 proposals differ in others
+    """With a `kind` other than tree eight of eleven parameters have none. Nearly all of 120 proposals differ in others
     (some are let through where all was tried); in a space that does not say so a third are twins."""
     conditions = Conditions(CONDITIONAL)
     silent = Space([Dim(d.name, d.levels, d.default, d.ordered) for d in CONDITIONAL.dims])

@@ -128,7 +128,7 @@ class Evolution:
         """(n,) for each row one of the dimensions that have an effect in it and can change."""
         can = self._conditions.active(rows) & self._free
         which = (uniforms * can.sum(axis=1)).astype(np.int64)
-        return np.argmax(np.cumsum(can, axis=1, dtype=np.int32) > which[:, None], axis=1)
+        return np.asarray(np.argmax(np.cumsum(can, axis=1, dtype=np.int32) > which[:, None], axis=1))
 
     def _winners(self, uniforms: Floats) -> NDArray[np.int64]:
         """The best of s members drawn with replacement has rank N (1 - (1 - u)^(1/s)): one uniform per tournament."""
