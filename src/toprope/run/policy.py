@@ -27,6 +27,7 @@ from toprope.types import Candidate, Tree
 
 SPARSER = 32
 LAG = 3  # generations, in runs of earlier formats
+ALIKE = 0.1  # share of the spread; relatives of one candidate differ by a fifth of it, and one of them may be better
 TRIES = 8  # candidates that go into the finals before an attempt, and may be re-run in isolation
 
 
@@ -41,18 +42,16 @@ class AttemptPolicy:
         finals: Finals | None,
         candidate_of: tuple[Tree, Space],
         splits: Splits,
-        spread: float,
+        alike: float,
         on_wait: Callable[[float | None], None] = lambda _: None,
-        better_go: bool = True,
     ) -> None:
         """finals: None in a run of an earlier format, which goes on as it began: its best candidate goes to the gate,
-        and answers are used LAG generations later. spread: root mean square difference between good candidates, in the
-        unit of a draw's score. on_wait: called with the seconds that the climb must wait for an answer that is due,
-        and with None when it has come. better_go: False in runs of formats before 7, in which nothing that behaves like
-        a refused candidate is sent, however much better it is."""
+        and answers are used LAG generations later. alike: a candidate that differs by less from a refused one is not sent;
+        root mean square over dev draws, in the unit of a draw's score. on_wait: called with the seconds that the climb
+        must wait for an answer that is due, and with None when it has come."""
         self._attempts, self._race, self._evaluator, self._finals = attempts, race, evaluator, finals
         self._tree, self._space = candidate_of
-        self._splits, self._spread, self._better_go = splits, spread, better_go
+        self._splits, self._least = splits, alike
         self._on_wait, self._leaves = on_wait, 0.0  # monotonic time of the pending answer's first release slot
         self._tried: set[int] = set()
         self._refused: list[Finalist] = []
@@ -143,7 +142,7 @@ class AttemptPolicy:
         """The best TRIES untried finalists that dev has not shown to be worse than the champion.
 
         They need not lie above the champion: dev is practice data, and candidates that are equal there may differ on
-        hidden draws. But a candidate that behaves like one that was refused, and is no better, would waste an attempt.
+        hidden draws. But a candidate that behaves like one that was refused would waste an attempt.
         """
         if self.champion is None:  # the starter, if it ran on all of dev
             self.champion = next((f for f in self._race.finalists if f.experiment == 0), None)
@@ -161,12 +160,8 @@ class AttemptPolicy:
         gain = (finalist.scores - self.champion.scores).astype(np.float64)
         return bool(gain.mean() + gain.std() / np.sqrt(len(gain)) < 0 or not gain.any())
 
-    def _alike(self, finalist: Finalist, refused: Finalist) -> bool:
-        """Whether they differ by less than a third of `spread`, as a root mean square over dev draws, and the finalist
-        is not better by more than one standard error: small steps in one direction must not be barred by the first."""
-        gain = (finalist.scores - refused.scores).astype(np.float64)
-        better = self._better_go and gain.mean() > gain.std() / np.sqrt(len(gain))
-        return bool(np.sqrt(np.mean(gain**2)) < self._spread / 3 and not better)
+    def _alike(self, a: Finalist, b: Finalist) -> bool:
+        return bool(np.sqrt(np.mean((a.scores - b.scores).astype(np.float64) ** 2)) < self._least)
 
     def _hear(self) -> None:
         assert self._pending is not None

@@ -37,7 +37,7 @@ from toprope.run.evaluate import Evaluator
 from toprope.run.finals import Finals
 from toprope.run.keeping import Keeping
 from toprope.run.loop import Budget, climb
-from toprope.run.policy import AttemptPolicy
+from toprope.run.policy import ALIKE, AttemptPolicy
 from toprope.run.race import BLOCKS, Race
 from toprope.run.rerun import Isolated
 from toprope.run.same_task import scored_otherwise
@@ -280,7 +280,7 @@ class Session:
         o, spec = self.opening, self.task.spec
         evaluator = Evaluator(self.ledger, self._executor, o.tree, o.space)
         # an older run goes on by the rules by which it began
-        new, turning, better_go = o.format > 3, o.format > 5, o.format > 6
+        new, turning, alike = o.format > 3, o.format > 5, ALIKE if o.format > 6 else 1 / 3
         blocks, anchors = o.spec.blocks or BLOCKS, Anchors(o.floors, o.ceilings)
         race = Race(spec.splits.rungs, anchors, evaluator, o.remembered, blocks, new, turning)
         policy = AttemptPolicy(
@@ -290,9 +290,8 @@ class Session:
             Finals(self.ledger, self._executor, o.tree, o.space, spec.splits.rungs[-1]) if new else None,
             (o.tree, o.space),
             spec.splits,
-            spec.metric.spread,
+            alike * spec.metric.spread,
             self.screen.wait,
-            better_go,
         )
         named_again(self.directory, o.spec.climber, self._named)
         climber, stop = climber_for(o.spec.climber, self.task, o.spec.seed), Stop(o.spec)
