@@ -46,9 +46,9 @@ class AttemptPolicy:
         on_wait: Callable[[float | None], None] = lambda _: None,
     ) -> None:
         """finals: None in a run of an earlier format, which goes on as it began: its best candidate goes to the gate,
-        and answers are used LAG generations later. alike: a candidate that differs by less from a refused one is not sent;
-        root mean square over dev draws, in the unit of a draw's score. on_wait: called with the seconds that the climb
-        must wait for an answer that is due, and with None when it has come."""
+        and answers are used LAG generations later. alike: a candidate that differs by less from a refused one is not
+        sent; root mean square over dev draws, in the unit of a draw's score. on_wait: called with the seconds that the
+        climb must wait for an answer that is due, and with None when it has come."""
         self._attempts, self._race, self._evaluator, self._finals = attempts, race, evaluator, finals
         self._tree, self._space = candidate_of
         self._splits, self._least = splits, alike
