@@ -7,7 +7,7 @@ from pathlib import Path
 
 from toprope_tasks.w2s.bank.task import PAIRED, BankTask, shipped
 
-VISIBLE = (*PAIRED, "smollm2-verses", "minilm-wordnet")  # the first two draws see both models and both kinds of text
+VISIBLE = (*PAIRED, "smollm2-verses", "minilm-wordnet")
 
 
 def make(task_id: str) -> BankTask:
