@@ -251,9 +251,12 @@ def grouped(rows: list[Row]) -> dict[tuple[str, str, int], list[Row]]:
 
 
 def charts(rows: list[Row]) -> Iterator[Chart]:
-    """For each task: sealed values of every climber, and what the default climber's dev, measured and sealed say."""
+    """For each task: sealed values of every climber, and what the default climber's dev, measured and sealed say. Climbs
+    of one size make no line, so a task that has no others is left out."""
     for task in sorted({r["task"] for r in rows}):
         mine = [r for r in rows if r["task"] == task]
+        if len({r["experiments"] for r in mine}) < 2:
+            continue
         sealed = [
             line(climber, [r for r in mine if r["climber"] == climber], lambda r: float(r["sealed"]["value"]))
             for climber in sorted({r["climber"] for r in mine})

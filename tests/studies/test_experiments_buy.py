@@ -67,8 +67,13 @@ def test_the_figure_shows_climbers_and_what_dev_promises():
         "champion: dev",
         "champion: sealed",
     ]
-    alone = next(experiments_buy.charts([ROWS[0]])).lines[0]
+    alone = next(experiments_buy.charts([r for r in ROWS if r["seed"] == 1])).lines[0]
     assert alone.lo == alone.hi == alone.y
+
+
+def test_a_task_with_climbs_of_one_size_is_not_drawn():
+    """One place on the axis makes no line."""
+    assert list(experiments_buy.charts([r for r in ROWS if r["experiments"] == 100])) == []
 
 
 @pytest.mark.e2e
