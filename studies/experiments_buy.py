@@ -251,8 +251,8 @@ def grouped(rows: list[Row]) -> dict[tuple[str, str, int], list[Row]]:
 
 
 def charts(rows: list[Row]) -> Iterator[Chart]:
-    """For each task: sealed values of every climber, and what the default climber's dev, measured and sealed say. Climbs
-    of one size make no line, so a task that has no others is left out."""
+    """For each task: sealed values of every climber, and what the default climber's dev, measured and sealed say.
+    Climbs of one size make no line, so a task that has no others is left out."""
     for task in sorted({r["task"] for r in rows}):
         mine = [r for r in rows if r["task"] == task]
         if len({r["experiments"] for r in mine}) < 2:
