@@ -3,10 +3,13 @@
 import json
 
 import msgspec
+import numpy as np
 import pytest
 
+from toprope.assay import reference
 from toprope.assay.reference import point, points, pool_of, spread, table, tune
 from toprope.errors import UsageError
+from toprope.referee.panel import Column
 from toprope.tasks import registry
 from toprope.tasks.new import new
 from toprope.tasks.spec import with_tuned
@@ -52,6 +55,26 @@ def test_tuning_never_chooses_worse_on_dev_than_it_could(task, pool):
     record = tune(task_, baseline, pool, 8, 1)
     assert record["points"] == 8
     assert record["params"] in [c.params for c in points(task_, baseline, 8, 1)]
+
+
+def test_a_default_that_is_unlucky_at_first_meets_all_draws(task, monkeypatch):
+    """No comparison has fewer than FEWEST draws, and the default, last in the first one, wins the last one."""
+    baseline = msgspec.structs.replace(task.baselines()["audit-residual"], own=("audit",))
+    asked = registry.load(PROXY)
+    asked.spec = msgspec.structs.replace(task.spec, splits=msgspec.structs.replace(task.spec.splits, rungs=[2, 8, 16]))
+    default, counts = points(asked, baseline, 8, 1)[0], []
+
+    def played(pool, split, candidates, count):
+        counts.append(count)
+        is_best = count == 16
+        value = {c.id: 0.5 + (0.3 if is_best else -0.3) * (c == default) for c in candidates}
+        each = np.zeros(count), np.ones(count), np.zeros(count, int)
+        return [Column(np.full(count, value[c.id]), *each) for c in candidates]
+
+    monkeypatch.setattr(reference, "columns", played)
+    record = tune(asked, baseline, None, 8, 1)
+    assert counts == [8, 16]
+    assert (record["params"], record["dev"]) == (default.params, 0.8)
 
 
 def test_the_table_shows_failures_and_added_points(task, pool):

@@ -2,10 +2,12 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from studies import experiments_buy
 from toprope.errors import UsageError
+from toprope.referee.panel import Column
 
 
 def row(climber: str, size: int, seed: int, sealed: float) -> dict:
@@ -69,6 +71,14 @@ def test_the_figure_shows_climbers_and_what_dev_promises():
     ]
     alone = next(experiments_buy.charts([r for r in ROWS if r["seed"] == 1])).lines[0]
     assert alone.lo == alone.hi == alone.y
+
+
+def test_only_hopeless_baselines_are_left_out():
+    """One that is behind by a third of a standard deviation may still be the best; one that always is not."""
+    noise = np.random.default_rng(0).normal(0.0, 0.1, 96)
+    each = np.zeros(96), np.ones(96), np.zeros(96, int)
+    found = {"best": 0.5 + 0 * noise, "near": 0.47 + noise, "far": 0.3 + noise}
+    assert experiments_buy._contenders({n: Column(s, *each) for n, s in found.items()}) == ["best", "near"]
 
 
 def test_a_task_with_climbs_of_one_size_is_not_drawn():

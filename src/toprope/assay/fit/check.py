@@ -74,10 +74,9 @@ def _played(task: Task, tier: str, workers: int, probes: dict[str, Candidate], p
         progress("baselines and probes in the sandbox", 0.3 + 0.2 * share)
 
     played(0.0)
-    secret = secrets.token_bytes(16)
-    found += candidates(task, secret, tier, workers, probes, played)
+    found += candidates(task, secrets.token_bytes(16), tier, workers, probes, played)
     progress("parameters without effect", 0.5)
-    found += conditions(task, secret, tier, workers)
+    found += conditions(task, workers)
     progress("methods one tier up", 0.6)
     found += tier_above(task, workers)
     progress("a climb on the null-skill twin", 0.7)

@@ -51,6 +51,14 @@ def test_as_many_concepts_as_a_climb_needs():
     assert counts[-1] >= 40
 
 
+def test_the_first_rung_sees_every_bank():
+    """Draws take the four in turn, so that parents are chosen on both models and both kinds of text."""
+    found = crossed.make("w2s/bank-v2")
+    assert [sampler.bank.manifest.name for _, sampler in found._dev] == list(crossed.VISIBLE)
+    assert len({found.generate("dev", i, 5).group for i in range(4)}) == 4
+    assert found.spec.splits.rungs[0] >= len(crossed.VISIBLE)
+
+
 def test_practice_and_hidden_banks_share_no_text():
     """Hidden texts are not seen on the visible side; visible banks are two models on the same two sets of texts."""
     *visible, secret = (set(file.read(path).texts.tolist()) for path in BANKS)

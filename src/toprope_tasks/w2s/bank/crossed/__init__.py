@@ -1,6 +1,7 @@
 """`w2s/bank-v2`: practice on four banks, two models each on the texts of both.
 
-With one bank for a model and a text, as in `w2s/bank-v1`, a climb learns what holds for one of them alone.
+With one bank for a model and a text, as in `w2s/bank-v1`, a climb may learn what holds for one of them alone. Draws
+take the banks in turn, so the first rung must have a draw of each.
 """
 
 from pathlib import Path
